@@ -1,0 +1,144 @@
+/*
+ * proc.h - the process's side of the protocol, pure: what a driver or a host has outstanding, holds, keeps and has
+ * accepted. No socket, clock or thread; the runtime (actors/runtime.c) and the worker host drive it under their lock, the
+ * simulator drives it in the open. It is to the runtime what core.h is to the broker.
+ *
+ * It solves the process's half of "the broker's memory may vanish": calls are kept until their host has them, results and
+ * published values until FREED, and tri_proc_resume tells a new broker everything.
+ */
+#ifndef TRI_PROC_H
+#define TRI_PROC_H
+
+#include "transport/transport.h"
+
+struct tri_proc;
+struct tri_incoming;
+struct tri_out;
+
+/* A reference as this process knows it. The runtime's trp_ref begins with one. Freed by `freed` when nothing needs it. */
+enum tri_ref_state { TRI_REF_PENDING = 0, TRI_REF_READY, TRI_REF_FAILED };
+struct tri_ref {
+    struct tri_entry entry; /* id; in the proc's table */
+    struct tri_proc *proc;
+    uint32_t handles; /* of this process: user's handles and those inside of held values */
+    uint8_t state;
+    bool is_actor, shared,
+        wanted;      /* shared: an envelope carried it out, or it came from elsewhere; wanted: WAIT was sent */
+    bool kept;       /* kept for the broker until FREED */
+    bool own_call;   /* result of a call of ours that is outstanding */
+    uint64_t handed; /* times handed over to this process (its maker starts with 1) */
+    struct tri_section
+        value; /* READY: the value; FAILED: the Error; data in value_bytes, or borrowed from value.frame */
+    struct tri_buf *value_buf;        /* owns value.data (a copy, a batch or a frame) */
+    struct tri_ref_entry *value_refs; /* the value's entries, owned; each holds a handle of ours */
+    struct tri_out *out;              /* the call, request or spawn that makes it, while it must be kept */
+    struct tri_node waiters;          /* the runtime's */
+};
+
+struct tri_proc_ops {
+    /* As the core's. Credited envelopes are only posted when has_credit said yes; others wait inside, in order. */
+    uint64_t (*post)(void *user, const struct tri_route *route, const struct tri_section *sections,
+                     uint32_t section_count, bool credited);
+    bool (*has_credit)(void *user, uint64_t bytes);
+    void (*release)(void *user, uint64_t bytes); /* host: a credited CALL of the broker's has ended */
+    /* Memory for references: the runtime allocates trp_ref, of which tri_ref is the first member. NULL: no memory. */
+    struct tri_ref *(*ref_new)(void *user, bool is_actor);
+    void (*ref_free)(void *user, struct tri_ref *ref);
+    /* It has become READY or FAILED. */
+    void (*ready)(void *user, struct tri_ref *ref);
+    /* Host: accepted, run it when its turn comes. `call` belongs to the proc until tri_proc_return. */
+    void (*run)(void *user, struct tri_incoming *call);
+    void (*create)(void *user, const struct tri_envelope *envelope); /* host: CREATE */
+    void (*stop)(void *user, struct tri_id actor, bool drain);       /* host: STOP */
+    void (*dropped)(void *user, struct tri_incoming *call);          /* host: cancelled or recalled before it started */
+    void (*deadlock)(void *user, struct tri_id parent, const struct tri_section *section); /* host: that wait fails */
+    void (*renumbered)(void *user);                           /* host: indices start anew (a new broker): rewrite the
+                                                                         progress page from incoming->index of what runs */
+    void (*log)(void *user, const struct tri_log_line *line); /* driver: print it */
+    void (*cut)(void *user, const trp_error *why);            /* the broker cut us */
+    void *user;
+};
+
+/* Host: a call that was accepted and has not ended. */
+struct tri_incoming {
+    struct tri_entry entry;    /* result id; for one-way calls an id made up here (space 0) */
+    struct tri_letter *letter; /* route, body, appended values */
+    struct tri_id caller;      /* {space of the caller, 0} */
+    uint64_t deadline_ns;      /* absolute, TRI_NEVER: none */
+    uint64_t bytes;            /* credit that it took */
+    uint64_t index;            /* of its CALL among those that this host got, 1...: what the progress page shows */
+    bool started, cancelled, in_place;
+    struct tri_node link; /* the mailbox's */
+};
+
+trp_err tri_proc_new(bool is_host, const struct tri_proc_ops *ops, uint64_t seed, struct tri_proc **proc,
+                     trp_error *error);
+void tri_proc_destroy(struct tri_proc **proc); /* every reference is given to ref_free */
+
+/* WELCOME has come. First login: sets the space. snapshot: posts SNAPSHOT parts, for hosts their actors as CREATE and what
+ * they keep as RESULT, for all what is unanswered again (spawns, puts, calls, waits, requests) in the order made. */
+trp_err tri_proc_welcome(struct tri_proc *proc, const struct tri_welcome *welcome, uint64_t now_ns, trp_error *error);
+/* An envelope of a numbered packet. An error: the broker broke the protocol; the runtime gives up with it. */
+trp_err tri_proc_envelope(struct tri_proc *proc, const struct tri_envelope *envelope, uint64_t now_ns,
+                          trp_error *error);
+/* Credit has come back, or time has passed: posts what waited, fails what is overdue (TRP_ETIMEDOUT). */
+void tri_proc_tick(struct tri_proc *proc, uint64_t now_ns);
+uint64_t tri_proc_next_ns(const struct tri_proc *proc);
+/* The broker is gone for good: everything pending fails with this; later calls too. */
+void tri_proc_fail_all(struct tri_proc *proc, const trp_error *why);
+
+/* --- caller's side --- */
+struct tri_submit {
+    uint8_t kind; /* TRI_CALL, TRI_SPAWN, TRI_KILL, TRI_LOOKUP, TRI_WATCH, TRI_QUERY */
+    uint16_t flags;
+    int8_t priority;
+    struct tri_id target; /* actor, or none */
+    struct tri_id parent;
+    uint64_t deadline_ns;    /* absolute; TRI_NEVER */
+    struct tri_section body; /* packed; its entries name references of this process (held by the caller meanwhile) */
+    const char *method;      /* for error texts; copied short */
+};
+/* Sends it, or queues it while credit is short. *ref (NULL: one-way or unnamed spawn): the result, with one handle, the caller's.
+ * References in the body that are private and READY: their values are published first (PUT); those at top level and READY here are
+ * appended as sections instead of travelling as names. nowait: TRP_EAGAIN when it would have to queue for credit.
+ * *queued (may be NULL): credit is short; a polite caller waits until tri_proc_room. */
+trp_err tri_proc_submit(struct tri_proc *proc, const struct tri_submit *submit, bool nowait, uint64_t now_ns,
+                        struct tri_ref **ref, bool *queued, trp_error *error);
+bool tri_proc_room(const struct tri_proc *proc); /* less than the credit's worth waits in here */
+/* A new actor's handle: id for TRI_SPAWN's target. One handle. */
+trp_err tri_proc_actor_new(struct tri_proc *proc, struct tri_ref **actor, trp_error *error);
+/* A READY reference made of a packed value; private until it is carried out. One handle. */
+trp_err tri_proc_put(struct tri_proc *proc, const struct tri_packed *packed, struct tri_ref **ref, trp_error *error);
+void tri_proc_retain(struct tri_ref *ref);
+void tri_proc_release(
+    struct tri_ref *ref); /* the last one: RELEASE, or forgotten if private; calls nobody waits for still run */
+/* Somebody here wants it: WAIT is sent unless it is ready, our own call, or asked for already. */
+trp_err tri_proc_want(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);
+/* The reference behind an id in a value of ours (held): one more handle. NULL: unknown here. */
+struct tri_ref *tri_proc_find(struct tri_proc *proc, struct tri_id id);
+
+/* --- host's side --- */
+/* It starts: the lane's order is kept by the mailbox. */
+void tri_proc_start(struct tri_proc *proc, struct tri_incoming *call);
+/* It has ended with a value or (failed) an Error section: RESULT is posted and kept until FREED; credit is released; `call` is gone.
+ * One-way: nothing is posted. */
+trp_err tri_proc_return(struct tri_proc *proc, struct tri_incoming *call, const struct tri_section *section,
+                        bool failed, trp_error *error);
+void tri_proc_give_back(struct tri_proc *proc, struct tri_incoming *const *calls,
+                        size_t count); /* RETURNED: tasks, not started */
+void tri_proc_blocked(struct tri_proc *proc, struct tri_id execution, const struct tri_id *ids, uint32_t count,
+                      bool any);
+void tri_proc_unblocked(struct tri_proc *proc, struct tri_id execution);
+void tri_proc_ready(struct tri_proc *proc, struct tri_id actor,
+                    const struct tri_section *failure); /* NULL: constructed */
+void tri_proc_ended(struct tri_proc *proc, struct tri_id actor);
+
+/* --- looking --- */
+uint64_t tri_proc_space(const struct tri_proc *proc);
+struct tri_proc_counts {
+    uint64_t refs, outstanding, queued, kept, incoming, lanes;
+};
+void tri_proc_count(const struct tri_proc *proc, struct tri_proc_counts *counts);
+bool tri_proc_check(const struct tri_proc *proc, char *why, size_t size);
+
+#endif

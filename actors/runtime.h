@@ -1,0 +1,139 @@
+/*
+ * runtime.h - inside actors/: a process's connection to its node, and how threads share it. Private to the room.
+ *
+ * One lock guards everything of a process (proc, channel, socket, references). Whoever holds it may use the socket. A thread
+ * that waits becomes the poller when nobody is: it sleeps in poll on the socket's descriptor, the door and a bell (eventfd)
+ * without the lock, and takes the lock to receive. A thread that sends while another polls looks at the socket's events
+ * afterwards and receives what is there, since the descriptor is edge-triggered. A keeper thread flushes what callers left
+ * (50 us ticks while there is something, asleep otherwise), runs timers, and polls when nobody else does but somebody has to:
+ * a method that runs longer than 2 ms, callbacks that wait for results, acknowledgements that are owed.
+ *
+ * trp_runtime is a place to call from; the driver has one, each actor of a host has one, all of one tri_process.
+ */
+#ifndef TRI_RUNTIME_H
+#define TRI_RUNTIME_H
+
+#include <pthread.h>
+
+#include <troupe/module.h>
+#include <troupe/runtime.h>
+
+#include "actors/core/proc.h"
+
+struct tri_process;
+struct tri_execution;
+
+struct trp_runtime {
+    struct tri_process *process;
+    trp_actor *self; /* the actor; NULL: a driver */
+    char default_namespace[256];
+};
+
+/* A trp_ref * or trp_actor * is a pointer to this. */
+struct tri_handle {
+    struct tri_ref ref; /* first: the proc's */
+    struct tri_process *process;
+    trp_runtime *runtime; /* that it was made through: who calls */
+    struct tri_view view; /* of a READY value, opened by the first get */
+    bool view_open;
+    char text[TRI_ID_TEXT_SIZE]; /* of trp_ref_id, trp_actor_id */
+    struct tri_node callbacks;   /* of trp_on_ready */
+    trp_value failure;           /* of trp_failure, made when asked */
+    void *failure_memory;
+};
+struct trp_ref {
+    struct tri_handle handle;
+};
+struct trp_actor {
+    struct tri_handle handle;
+};
+
+/* What a worker host adds to a process; NULL in a driver. Called with the lock held. */
+struct tri_host_hooks {
+    void (*run)(void *user, struct tri_incoming *call);
+    void (*create)(void *user, const struct tri_envelope *envelope);
+    void (*stop)(void *user, struct tri_id actor, bool drain);
+    void (*dropped)(void *user, struct tri_incoming *call);
+    void (*deadlock)(void *user, struct tri_id parent, const struct tri_section *section);
+    void (*renumbered)(void *user);
+    /* This thread, in the middle of `execution`, is about to wait for these (the lock is held, may be dropped and taken): says
+     * BLOCKED, gives back tasks. And afterwards. */
+    void (*wait_begins)(void *user, struct tri_execution *execution, const struct tri_id *ids, uint32_t count,
+                        bool any);
+    void (*wait_ends)(void *user, struct tri_execution *execution);
+    /* While it waits: something that this very thread should do (an IN_PLACE task)? Runs it (lock dropped meanwhile); false: nothing.
+     * *err is set and true returned where the wait shall fail (DEADLOCK, cancelled). */
+    bool (*wait_work)(void *user, struct tri_execution *execution, trp_err *err, trp_error *error);
+    void *user;
+};
+
+struct tri_process_config {
+    const char *directory; /* of the node */
+    bool is_host;
+    uint64_t token;       /* host */
+    int64_t reconnect_ms; /* 0: a broker that is gone is gone */
+    const struct tri_host_hooks *hooks;
+    const char *program;
+};
+/* Connects, logs in, starts the keeper. TRP_EBROKER, TRP_EACCES, TRP_EPROTO. */
+trp_err tri_process_open(const struct tri_process_config *config, struct tri_process **process, trp_error *error);
+void
+tri_process_close(struct tri_process **process); /* GOODBYE, ends the keeper; handles that exist answer TRP_ECLOSED */
+
+void tri_process_lock(struct tri_process *process);
+void tri_process_unlock(struct tri_process *process);
+struct tri_proc *tri_process_proc(struct tri_process *process); /* under the lock */
+/* With the lock: waits until done() (looked at after each change), or until_ns: TRP_ETIMEDOUT; or the process's end: its
+ * error. Flushes first, polls the socket if nobody does, drops the lock while it sleeps. In an execution: hooks as above, with
+ * what is waited for. */
+trp_err tri_process_wait(struct tri_process *process, bool (*done)(void *user), void *user, uint64_t until_ns,
+                         const struct tri_id *ids, uint32_t id_count, bool any, trp_error *error);
+/* With the lock: sends what is posted, now. Otherwise the keeper does within 50 us. */
+void tri_process_flush(struct tri_process *process);
+void tri_process_poke(struct tri_process *process); /* with the lock: waiters look at done() again */
+/* A host's method starts or ends on this thread: the keeper takes over after 2 ms. */
+void tri_process_busy(struct tri_process *process, bool busy);
+
+/* Packing with this process's handles. */
+extern const struct tri_handles tri_process_handles;
+/* Makes handles for the entries of a section (each one more handle of ours) and fills them into an opened view. */
+trp_err tri_process_adopt(struct tri_process *process, trp_runtime *runtime, const struct tri_section *section,
+                          struct tri_view *view, trp_error *error);
+void tri_process_disown(struct tri_process *process, struct tri_view *view);
+
+/* The execution that this thread is in the middle of; NULL: none. Thread-local (docs/decisions.md). */
+extern _Thread_local struct tri_execution *tri_current_execution;
+/* What calls made on this thread inherit. */
+struct tri_inherited {
+    struct tri_id parent;
+    uint64_t deadline_ns; /* TRI_NEVER */
+};
+void tri_execution_inherited(const struct tri_execution *execution, struct tri_inherited *inherited); /* of the host */
+
+/* --- modules and invocation (host and local mode) --- */
+struct tri_modules; /* loaded and linked-in ones */
+trp_err tri_modules_new(const char *path, const trp_module *const *linked, struct tri_modules **modules,
+                        trp_error *error);
+void tri_modules_destroy(struct tri_modules **modules);
+/* "module:Class". Loads on demand: TRP_ENOENT (what exists is in the text), TRP_EMODULE, TRP_EACCES. */
+trp_err tri_modules_class(struct tri_modules *modules, const char *name, const trp_module **module,
+                          const trp_class **row, trp_error *error);
+trp_err tri_modules_task(struct tri_modules *modules, const char *name, const trp_module **module,
+                         const trp_function **row, trp_error *error);
+const trp_method *tri_class_method(const trp_class *row, const char *name); /* NULL: none */
+
+/* Fits the arguments of a call (ARGS, or an unpacked Call's root with appended values already in place) to a row's description:
+ * `fitted` (room for TRI_PARAMETERS_MAX + 2) gets a value per parameter. Texts of defaults live as long as the module.
+ * TRP_EINVAL, TRP_ETYPE with a sentence, expected and found. */
+enum { TRI_PARAMETERS_MAX = 32 };
+struct tri_signature; /* parsed description */
+trp_err tri_signature_parse(const char *description, struct tri_signature **signature, trp_error *error);
+void tri_signature_free(struct tri_signature **signature);
+trp_err tri_signature_fit(const struct tri_signature *signature, const char *what, trp_value positional,
+                          trp_value keywords, trp_value *fitted, uint32_t *count, void **memory,
+                          trp_error *error); /* *memory: freed by the caller */
+
+/* Local mode (actors/local.c): the same functions without a broker; NULL in a process with one. */
+struct tri_local;
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * core.h - the broker's mind: who is there, which actor lives where, what waits for what, who holds what. Pure: no
+ * socket, file, clock or thread. Events go in through the functions below, each with the time; what is to be done comes
+ * out through the operations, which only append to queues. The shell (broker/shell.c) and the simulator both drive it.
+ *
+ * A handler reserves what it may need, or refuses with TRP_ELIMIT or TRP_ENOMEM, before it changes anything.
+ * docs/protocol.md says what each envelope means.
+ */
+#ifndef TRI_CORE_H
+#define TRI_CORE_H
+
+#include "transport/transport.h"
+
+struct tri_core;
+
+/* A peer as the core knows it: small numbers given by the core, dense, reused after tri_core_peer_gone. */
+typedef uint32_t tri_peer_index;
+#define TRI_NO_PEER UINT32_MAX
+
+struct tri_core_limits {            /* 0: the default */
+    uint32_t peers;                 /* 4,096 */
+    uint32_t actors;                /* 1,048,576 */
+    uint32_t pending_per_actor;     /* 10,000 unless the actor says otherwise */
+    uint32_t credit_calls;          /* 65,536 per caller */
+    uint64_t credit_bytes;          /* 64 MiB per caller */
+    uint32_t host_window_calls;     /* 4,096: given to a host and not ended */
+    uint64_t host_window_bytes;     /* 16 MiB */
+    uint32_t waiting_hosts_per_cpu; /* 8 */
+    uint32_t objects;               /* 16,777,216 */
+};
+
+struct tri_core_config {
+    uint64_t incarnation; /* of this broker: 1, 2...; given by the root */
+    const char *node;     /* its name */
+    double num_cpus, num_gpus;
+    uint64_t memory_bytes; /* 0: not counted */
+    bool service;          /* a node service: drivers may come back */
+    uint32_t spare_hosts;  /* connected and idle, kept ahead */
+    uint64_t seed;         /* for hash tables */
+    struct tri_core_limits limits;
+};
+
+/* What the core wants done. None of these may call back into the core. */
+struct tri_core_ops {
+    /* Post an envelope to a peer's channel. Returns the number of the packet that it will travel in. Cannot fail: a peer whose
+     * channel has no memory is cut by the shell with an event of its own later. `credited`: counts against the peer's window. */
+    uint64_t (*send)(void *user, tri_peer_index peer, const struct tri_route *route, const struct tri_section *sections,
+                     uint32_t section_count, bool credited);
+    /* Whether a credited envelope of this size fits into the peer's window now. */
+    bool (*has_credit)(void *user, tri_peer_index peer, uint64_t bytes);
+    /* A credited envelope of a peer has ended: give its credit back. */
+    void (*release)(void *user, tri_peer_index peer, uint64_t bytes);
+    /* Close this peer: CUT with the error was sent before; kill it if it is a host. The core has forgotten it already. */
+    void (*cut)(void *user, tri_peer_index peer, const char *reason);
+    /* Fork a host; it will log in with this token. env: added to its environment. */
+    void (*fork)(void *user, uint64_t token, const char *label, const struct tri_env *env, uint32_t env_count,
+                 uint64_t memory_bytes);
+    /* What this host is now, for prefixes and death records: "counter:Counter" or a name. */
+    void (*label)(void *user, uint64_t token, const char *label);
+    void (*kill)(void *user, uint64_t token, const char *rule); /* rule: the words for its death record */
+    /* Where the lines that hosts print go is decided by the shell; it asks tri_core_log_reader. */
+    void *user;
+};
+
+/* NULL config fields: defaults. `expected`: after a restart, the hosts (by token) and drivers (by space) that lived under the
+ * broker before and have to report: nothing is routed until each host has sent its last SNAPSHOT or is gone; nothing is freed
+ * for want of holders until the drivers have, or 10 s have passed. */
+struct tri_expected {
+    uint64_t token; /* host; 0: a driver */
+    uint64_t space; /* driver */
+    int32_t pid;
+};
+trp_err tri_core_new(const struct tri_core_config *config, const struct tri_core_ops *ops,
+                     const struct tri_expected *expected, size_t expected_count, uint64_t now_ns,
+                     struct tri_core **core, trp_error *error);
+void tri_core_destroy(struct tri_core **core);
+
+/* --- events --- */
+
+/* Somebody says HELLO. On TRP_OK *peer is its index, *welcome what to answer (the shell sends WELCOME unnumbered, and resets
+ * or resumes the channel as welcome->snapshot says). A known space on the same broker resumes that peer. Else the error is
+ * what to send with CUT. `pid`: as the side door's credentials say. */
+trp_err tri_core_hello(struct tri_core *core, const struct tri_login *login, int32_t pid, uint64_t now_ns,
+                       tri_peer_index *peer, struct tri_welcome *welcome, trp_error *error);
+/* An envelope of a numbered packet, in order. An error means: cut that peer (the shell sends CUT, then calls peer_gone). */
+trp_err tri_core_envelope(struct tri_core *core, tri_peer_index peer, const struct tri_envelope *envelope,
+                          uint64_t now_ns, trp_error *error);
+/* The peer has acknowledged our packets up to this one, or returned credit: called after the envelopes of the packet that
+ * said so. */
+void tri_core_acknowledged(struct tri_core *core, tri_peer_index peer, uint64_t sequence, uint64_t now_ns);
+/* It is dead, said GOODBYE and closed, or was cut. Frees the index. `death`: NULL where nothing is known (drivers). */
+void tri_core_peer_gone(struct tri_core *core, tri_peer_index peer, const struct tri_death *death, uint64_t now_ns);
+/* The root says: host `token` has ended (it may never have logged in, or its peer is still known: then it is gone now). */
+void tri_core_host_exited(struct tri_core *core, uint64_t token, const struct tri_death *death, uint64_t now_ns);
+/* The root could not fork. */
+void tri_core_fork_failed(struct tri_core *core, uint64_t token, const char *why, uint64_t now_ns);
+/* Time passes: deadlines, start deadlines, recalls, recovery. Call at the time that tri_core_next_ns names, or later. */
+void tri_core_tick(struct tri_core *core, uint64_t now_ns);
+uint64_t tri_core_next_ns(const struct tri_core *core); /* TRI_NEVER: nothing is due */
+
+/* --- looking, for shell, tests and simulator --- */
+
+/* Which driver should see what host `token` prints: the one whose task or actor runs there; TRI_NO_PEER: the log only. */
+tri_peer_index tri_core_log_reader(const struct tri_core *core, uint64_t token, const char **label);
+bool tri_core_is_host(const struct tri_core *core, tri_peer_index peer);
+uint64_t tri_core_token(const struct tri_core *core, tri_peer_index peer); /* 0: a driver */
+uint64_t tri_core_space(const struct tri_core *core, tri_peer_index peer);
+bool tri_core_recovering(const struct tri_core *core);
+
+/* Checks every invariant that can be seen from inside; false and a sentence at the first that does not hold. O(all). */
+bool tri_core_check(const struct tri_core *core, char *why, size_t size);
+
+struct tri_core_counts {
+    uint64_t peers, hosts, actors, names, pending, objects, holds, queued_calls, queued_tasks, blocked, steps, dropped;
+    double cpus_used;
+};
+void tri_core_count(const struct tri_core *core, struct tri_core_counts *counts);
+
+#endif

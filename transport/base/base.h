@@ -1,0 +1,175 @@
+/*
+ * base.h - the ground floor: services that know nothing of messages. Everything else may include this; it includes
+ * only the public error type.
+ *
+ * Threads: each object belongs to one thread at a time, except tri_buf's count, which is atomic.
+ */
+#ifndef TRI_BASE_H
+#define TRI_BASE_H
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <troupe/base.h>
+
+/* ------------------------------------------------------------------------------------------------------ assertions */
+
+/* For our own bugs only, always on: prints file, line and text, then aborts. Bytes of others are refused, never asserted. */
+#define TRI_ASSERT(condition)                                                                                          \
+    do {                                                                                                               \
+        if (__builtin_expect(!(condition), 0))                                                                         \
+            tri_assert_failed(__FILE__, __LINE__, #condition);                                                         \
+    } while (0)
+_Noreturn void tri_assert_failed(const char *file, int line, const char *condition);
+
+/* ---------------------------------------------------------------------------------------------------------- errors */
+
+/* Fills *error (may be NULL) with a code and a sentence, clears its other fields (rank -1, ran TRP_NOT_RUN), returns the
+ * code: `return TRI_FAIL(error, TRP_ELIMIT, "node has %u actors, its limit", n);` */
+#define TRI_FAIL(error, code, ...) tri_fail((error), (code), __VA_ARGS__)
+trp_err tri_fail(trp_error *error, trp_err code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same with errno's text behind it: "...: No space left on device". */
+trp_err tri_fail_errno(trp_error *error, trp_err code, int errnum, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* ------------------------------------------------------------------------------------------------------------- log */
+
+enum tri_level { TRI_ERROR = 0, TRI_WARNING = 1, TRI_INFO = 2, TRI_DEBUG = 3 };
+/* One line, "12:34:56.789 W broker: text", to stderr (or the descriptor set). Any thread. Library code does not log what
+ * it returns. */
+void tri_log(enum tri_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void tri_log_setup(const char *program, enum tri_level level, int fd);
+
+/* ----------------------------------------------------------------------------------------------------------- clock */
+
+uint64_t tri_now_ns(void); /* CLOCK_MONOTONIC. Never called inside a pure part: time is passed in. */
+#define TRI_NS_PER_MS UINT64_C(1000000)
+#define TRI_NS_PER_S  UINT64_C(1000000000)
+#define TRI_NEVER     UINT64_MAX
+
+/* A small seeded generator (splitmix64) for tests, simulation and hashing seeds. */
+uint64_t tri_random_next(uint64_t *state);
+/* 64 bits that cannot be guessed, from getrandom. */
+uint64_t tri_random_secret(void);
+
+/* ------------------------------------------------------------------------------------------------------ identities */
+
+/* The name of a call's result, an object or an actor: {incarnation of the process that made it, its counter}. All zero:
+ * none. On the wire as it is (little-endian). */
+struct tri_id {
+    uint64_t space;
+    uint64_t number;
+};
+static inline bool
+tri_id_equal(struct tri_id a, struct tri_id b)
+{
+    return a.space == b.space && a.number == b.number;
+}
+static inline bool
+tri_id_is_none(struct tri_id id)
+{
+    return id.space == 0 && id.number == 0;
+}
+#define TRI_ID_TEXT_SIZE 33
+/* 32 hex digits and a NUL; returns text. parse: false unless exactly that. */
+char *tri_id_format(struct tri_id id, char text[TRI_ID_TEXT_SIZE]);
+bool tri_id_parse(const char *text, struct tri_id *id);
+
+/* --------------------------------------------------------------------------------------------------------- buffers */
+
+/*
+ * A block of bytes with an owner count: made once, written by its maker until it is shared, then read-only. What a
+ * received ZeroMQ frame, a batch or a packed value lies in. The count is atomic: libzmq's thread gives references back.
+ */
+struct tri_buf {
+    _Atomic uint32_t references;
+    uint8_t *data; /* 16-byte aligned, except of foreign memory */
+    size_t size;
+    void (*free)(struct tri_buf *); /* frees data and the struct */
+    void *foreign;                  /* whatever free needs */
+};
+struct tri_buf *tri_buf_new(size_t size);                    /* NULL: no memory; not zeroed */
+struct tri_buf *tri_buf_copy(const void *data, size_t size); /* NULL: no memory */
+struct tri_buf *tri_buf_retain(struct tri_buf *buf);         /* NULL passes */
+void tri_buf_release(struct tri_buf **buf);                  /* NULL passes; sets *buf to NULL */
+
+/* ------------------------------------------------------------------------------------------------------ containers */
+
+/* Intrusive doubly linked list. A head is a node linked to itself. */
+struct tri_node {
+    struct tri_node *next, *prev;
+};
+static inline void
+tri_list_init(struct tri_node *head)
+{
+    head->next = head->prev = head;
+}
+static inline bool
+tri_list_empty(const struct tri_node *head)
+{
+    return head->next == head;
+}
+static inline void
+tri_list_append(struct tri_node *head, struct tri_node *node)
+{
+    node->prev = head->prev;
+    node->next = head;
+    head->prev->next = node;
+    head->prev = node;
+}
+static inline void
+tri_list_remove(struct tri_node *node) /* harmless for a node that is linked to itself or zeroed */
+{
+    if (node->next != NULL) {
+        node->prev->next = node->next;
+        node->next->prev = node->prev;
+    }
+    node->next = node->prev = node;
+}
+#define TRI_OWNER(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
+
+/*
+ * Hash table from tri_id to a pointer: open hashing over intrusive links, grown in small steps (linear hashing, a bucket
+ * per insert) so that no insert ever stops to rehash all. The entry lies in the caller's struct.
+ */
+struct tri_entry {
+    struct tri_entry *next;
+    struct tri_id id;
+};
+struct tri_table {
+    struct tri_entry **segments[48]; /* segment s holds 2^s * TRI_TABLE_FIRST buckets */
+    size_t count, buckets, split, level_size;
+    uint64_t seed;
+};
+trp_err tri_table_init(struct tri_table *table, uint64_t seed);
+void tri_table_fini(struct tri_table *table); /* frees the buckets, not the entries */
+/* Makes sure that the next `n` inserts cannot fail: TRP_ENOMEM otherwise. */
+trp_err tri_table_reserve(struct tri_table *table, size_t n);
+void tri_table_insert(struct tri_table *table,
+                      struct tri_entry *entry); /* id not present; reserved before, or asserts */
+struct tri_entry *tri_table_find(const struct tri_table *table, struct tri_id id); /* NULL: absent */
+void tri_table_remove(struct tri_table *table, struct tri_entry *entry);
+/* Visits all entries; `visit` may remove the entry that it was given, nothing else. */
+void tri_table_each(struct tri_table *table, void (*visit)(struct tri_entry *entry, void *user), void *user);
+/* For text keys: a 128-bit id made of the text, with the table's seed left out so that it is stable. */
+struct tri_id tri_id_of_text(const char *text, size_t size);
+
+/* Growing array of fixed-size items: TRI_RESERVE(items, count, capacity, more) -> bool. Doubles. */
+bool tri_array_reserve(void **items, size_t *capacity, size_t needed, size_t item_size);
+#define TRI_RESERVE(items, capacity, needed)                                                                           \
+    tri_array_reserve((void **)&(items), &(capacity), (needed), sizeof *(items))
+
+/* ----------------------------------------------------------------------------------------------------------- bytes */
+
+static inline size_t
+tri_pad8(size_t size)
+{
+    return (size + 7) & ~(size_t)7;
+}
+/* strlcpy's job: copies as much as fits with its NUL; returns dest. */
+char *tri_text_copy(char *dest, size_t size, const char *text);
+
+#endif

@@ -1,0 +1,249 @@
+/*
+ * transport.h - the door of transport/: how envelopes travel.
+ *
+ *   packet    one ZeroMQ message: a batch of envelopes, then the frames of their large sections
+ *   session   pure: numbers packets, acknowledges cumulatively, keeps what is not acknowledged, drops what came before,
+ *             counts credit. Both ends of every connection have one
+ *   channel   pure: a session with the batch being filled; what the broker's and the runtime's shells (and the simulator)
+ *             hold for each peer
+ *   link      a ZeroMQ socket behind a table of operations: ipc, inproc, tcp
+ *   door      the local side door: SOCK_SEQPACKET, credentials, descriptors, news of death
+ *
+ * session and channel know no socket and no clock.
+ */
+#ifndef TRI_TRANSPORT_H
+#define TRI_TRANSPORT_H
+
+#include "schemas/schemas.h"
+#include "transport/base/base.h"
+
+/* --------------------------------------------------------------------------------------------------------- packets */
+
+enum {
+    TRI_BATCH_BYTES = 64 * 1024,   /* a batch is sent when it has reached this */
+    TRI_PACKET_BYTES = 256 * 1024, /* or its frames this */
+    TRI_PACKET_FRAMES = 64,
+    TRI_BATCH_MAX =
+        4 * 1024 * 1024, /* a batch frame that is larger is refused (one envelope may carry 4,096 entries) */
+};
+
+/* The first bytes of a batch. Little-endian. Envelopes follow, each at a multiple of 8. */
+struct tri_batch_head {
+    uint32_t magic;   /* TRI_BATCH_MAGIC */
+    uint16_t version; /* TRI_WIRE_VERSION */
+    uint16_t zero16;
+    uint32_t envelope_count;
+    uint32_t frame_count;
+    uint64_t
+        sequence; /* 1, 2, ... per session and direction; 0: not numbered (HELLO, WELCOME, CUT, bare acknowledgements) */
+    uint64_t acknowledged; /* all of your packets up to this one are accepted */
+    uint64_t
+        released_calls; /* credit: so many of the credited envelopes that you ever sent on this session have ended */
+    uint64_t released_bytes; /* and so many of their bytes */
+};
+#define TRI_BATCH_MAGIC 0x31505254u /* "TRP1" */
+
+/* A packet as it is sent or was received. frames[0] is the batch. Counted: one holder at a time changes nothing. */
+struct tri_packet {
+    uint32_t frame_count; /* including the batch */
+    struct tri_buf *frames[1 + TRI_PACKET_FRAMES];
+};
+void tri_packet_fini(struct tri_packet *packet); /* releases the frames */
+
+/* Checks a received packet's head and sizes, and walks its envelopes, each checked (tri_envelope_check) before `visit` sees
+ * it. A batch whose data is misaligned is first copied (packet->frames[0] is replaced). Stops at the first error of either.
+ * TRP_EPROTO; or what visit returns. */
+typedef trp_err tri_envelope_fn(void *user, const struct tri_envelope *envelope, trp_error *error);
+trp_err tri_packet_head(struct tri_packet *packet, struct tri_batch_head *head, trp_error *error);
+trp_err tri_packet_each(const struct tri_packet *packet, tri_envelope_fn *visit, void *user, trp_error *error);
+
+/* -------------------------------------------------------------------------------------------------------- sessions */
+
+/* All of it is readable; only the functions write. Zero-initialise with tri_session_init. */
+struct tri_session {
+    uint64_t next_sequence;     /* of the next packet to number */
+    uint64_t peer_acknowledged; /* of ours */
+    uint64_t received;          /* of the peer's: all up to this were accepted */
+    uint64_t told;              /* the `acknowledged` that our last packet carried */
+    struct tri_sent *sent;      /* ring of packets not acknowledged, oldest first */
+    size_t sent_head, sent_count, sent_capacity;
+    uint64_t sent_bytes; /* that they hold */
+    /* credit, as sender */
+    uint32_t window_calls;
+    uint64_t window_bytes;
+    uint64_t used_calls, used_bytes;         /* ever sent, credited */
+    uint64_t returned_calls, returned_bytes; /* ever released by the peer */
+    /* credit, as receiver */
+    uint64_t released_calls, released_bytes;
+    uint64_t told_calls;
+};
+struct tri_sent {
+    uint64_t sequence;
+    struct tri_packet packet;
+};
+
+void tri_session_init(struct tri_session *session, uint32_t window_calls, uint64_t window_bytes);
+void tri_session_fini(struct tri_session *session);
+/* Forgets both directions (a new broker): nothing is sent, received or outstanding; windows as given. */
+void tri_session_reset(struct tri_session *session, uint32_t window_calls, uint64_t window_bytes);
+
+/* Whether a credited envelope of `bytes` may be sent now. One larger than the whole window may go when nothing is out. */
+bool tri_session_has_credit(const struct tri_session *session, uint64_t bytes);
+void tri_session_use(struct tri_session *session, uint64_t bytes); /* one credited envelope is on its way */
+/* As receiver: one credited envelope of so many bytes has ended; the peer hears of it with the next packet. */
+void tri_session_release(struct tri_session *session, uint64_t bytes);
+
+/* Numbers a packet, stamps its head and keeps it until acknowledged. TRP_ENOMEM: nothing has changed. */
+trp_err tri_session_send(struct tri_session *session, struct tri_packet *packet, trp_error *error);
+/* Stamps the head of a packet that is not numbered (bare acknowledgement). */
+void tri_session_stamp(struct tri_session *session, struct tri_packet *packet);
+
+enum tri_receipt { TRI_TAKE, TRI_DUPLICATE, TRI_GAP };
+/* Looks at the head of a received packet: applies acknowledgement and credit (TRP_EPROTO if they run backwards or ahead of
+ * what was sent), and says what to do with its envelopes. TAKE: it is the next one (or not numbered). The caller calls
+ * tri_session_accept when they are all accepted. GAP: one before is missing; ask for a resume. */
+trp_err tri_session_receive(struct tri_session *session, const struct tri_batch_head *head, enum tri_receipt *receipt,
+                            trp_error *error);
+void tri_session_accept(struct tri_session *session, const struct tri_batch_head *head);
+/* Something received is not acknowledged yet, or credit not told. */
+bool tri_session_owes(const struct tri_session *session);
+
+/* A link was cut and is back, the session goes on: the peer has all up to `received` (TRP_EPROTO if that was never sent),
+ * then `emit` is given each later packet again, in order, restamped. */
+typedef void tri_emit_fn(void *user, struct tri_packet *packet);
+trp_err tri_session_resume(struct tri_session *session, uint64_t received, tri_emit_fn *emit, void *user,
+                           trp_error *error);
+
+/* -------------------------------------------------------------------------------------------------------- channels */
+
+struct tri_channel {
+    struct tri_session session;
+    struct tri_buf *batch; /* being filled; NULL: empty */
+    size_t batch_size;
+    uint32_t envelope_count;
+    struct tri_packet packet; /* frames of the batch's large sections, from 1 on */
+    uint64_t frame_bytes;
+    struct tri_node full; /* packets that were closed by a full batch, to be sent: list of tri_full */
+};
+void tri_channel_init(struct tri_channel *channel, uint32_t window_calls, uint64_t window_bytes);
+void tri_channel_fini(struct tri_channel *channel);
+void tri_channel_reset(struct tri_channel *channel, uint32_t window_calls,
+                       uint64_t window_bytes); /* drops what is not sent */
+
+/* Appends an envelope. *where (may be NULL): the sequence number that its packet will have. Closes the batch first if it
+ * would be too full; so several packets may come out of a flush. TRP_ENOMEM: nothing was added. Never refuses for lack of
+ * credit: who sends credited envelopes asks tri_session_has_credit first, and calls tri_session_use. */
+trp_err tri_channel_post(struct tri_channel *channel, const struct tri_route *route, const struct tri_section *sections,
+                         uint32_t section_count, uint64_t *where, trp_error *error);
+/* As written just now: the envelope's bytes in the batch, and the batch, for keeping (retain it): {offset, size}. */
+struct tri_kept {
+    struct tri_buf *batch;
+    uint32_t offset;
+    uint32_t size;
+    struct tri_buf *frame; /* of section 0, if it is one */
+};
+void tri_channel_last(const struct tri_channel *channel, struct tri_kept *kept); /* borrowed */
+
+bool tri_channel_has_output(const struct tri_channel *channel); /* something posted and not flushed */
+size_t tri_channel_pending_bytes(const struct tri_channel *channel);
+/* Numbers and emits everything posted. `emit` takes the packet over (retains what it keeps). */
+trp_err tri_channel_flush(struct tri_channel *channel, tri_emit_fn *emit, void *user, trp_error *error);
+/* Emits a bare acknowledgement if one is owed and nothing is posted. */
+trp_err tri_channel_acknowledge(struct tri_channel *channel, tri_emit_fn *emit, void *user, trp_error *error);
+
+/* A whole packet in: head, session, then its envelopes to `visit`, then accepted. *receipt may be NULL. */
+trp_err tri_channel_receive(struct tri_channel *channel, struct tri_packet *packet, tri_envelope_fn *visit, void *user,
+                            enum tri_receipt *receipt, trp_error *error);
+
+/* One envelope that belongs to no session (HELLO, WELCOME, CUT) as a packet of its own, sequence 0. */
+trp_err tri_packet_single(struct tri_packet *packet, const struct tri_route *route, const struct tri_section *sections,
+                          uint32_t section_count, trp_error *error);
+
+/* A heap copy of an envelope, for whoever must keep it: own bytes, retained frames, and room for appended sections. */
+struct tri_letter {
+    struct tri_route route;
+    uint32_t section_count, section_capacity;
+    uint64_t size;                /* bytes that it holds, for limits */
+    struct tri_section *sections; /* data of section i lies in bytes or in sections[i].frame (retained) */
+    uint8_t *bytes;
+};
+struct tri_letter *tri_letter_copy(const struct tri_envelope *envelope); /* NULL: no memory */
+/* Appends the value in `section` (copied or its frame retained) as the value of argument `place`. TRP_ENOMEM. */
+trp_err tri_letter_append(struct tri_letter *letter, const struct tri_section *section, uint32_t place);
+void tri_letter_free(struct tri_letter **letter);
+
+/* ----------------------------------------------------------------------------------------------------------- links */
+
+/* A link is one socket. One thread uses it at a time. A server has many peers, each known by an opaque number that the
+ * link gives; a client has the one it connects to, number 0. */
+struct tri_link;
+struct tri_link_ops {
+    const char *scheme; /* "ipc" */
+    /* address as in "ipc:///run/x", "inproc://x", "tcp://127.0.0.1:*". TRP_EACCES, TRP_EINVAL (path over 107 bytes), TRP_ELIMIT */
+    trp_err (*bind)(void *context, const char *address, struct tri_link **link, trp_error *error);
+    trp_err (*connect)(void *context, const char *address, struct tri_link **link, trp_error *error);
+};
+const struct tri_link_ops *tri_link_find(const char *address); /* by its scheme; NULL: none */
+extern const struct tri_link_ops *const tri_link_table[];      /* ended by NULL */
+
+void *tri_link_context(void); /* a ZeroMQ context with our options; NULL: errno */
+void tri_link_context_end(void **context);
+/* Takes over the packet's references on success. TRP_EAGAIN: the peer's queue is full. TRP_ENOENT: no such peer any more. */
+trp_err tri_link_send(struct tri_link *link, uint64_t peer, struct tri_packet *packet, trp_error *error);
+/* timeout_ms 0: looks; -1: for ever. TRP_ETIMEDOUT: nothing. *peer of a server: who. TRP_EPROTO: frames over limits (they are
+ * dropped; *peer is set). */
+trp_err tri_link_recv(struct tri_link *link, int timeout_ms, uint64_t *peer, struct tri_packet *packet,
+                      trp_error *error);
+/* Strikes a peer off: what still comes from it is dropped and counted (*dropped of tri_link_stats). */
+void tri_link_strike(struct tri_link *link, uint64_t peer);
+int tri_link_fd(const struct tri_link *link); /* readable when recv or send should be tried: edge-triggered */
+const char *tri_link_address(const struct tri_link *link); /* as bound, with the real port */
+void tri_link_close(struct tri_link **link);               /* linger 0 */
+
+/* ------------------------------------------------------------------------------------------------------- side door */
+
+/* Server: one listening socket in the node's directory (0700). */
+struct tri_door_server;
+trp_err tri_door_listen(const char *path, struct tri_door_server **server,
+                        trp_error *error); /* TRP_EACCES, TRP_EALREADY: alive */
+int tri_door_server_fd(const struct tri_door_server *server);
+/* Accepts one: checks the user by SO_PEERCRED, opens a pidfd and looks again that the door is open. TRP_EAGAIN: nobody. */
+trp_err tri_door_accept(struct tri_door_server *server, int *fd, int *pidfd, int32_t *pid, trp_error *error);
+void tri_door_server_close(struct tri_door_server **server); /* and unlinks */
+/* Client. The first message from the server is the 8-byte cookie. */
+trp_err tri_door_connect(const char *path, int timeout_ms, int *fd, uint64_t *cookie, trp_error *error);
+/* Messages of up to 64 KiB with up to 4 descriptors. recv: *size 0: end of file, the peer is gone. */
+trp_err tri_door_send(int fd, const void *data, size_t size, const int *fds, size_t fd_count, trp_error *error);
+trp_err tri_door_recv(int fd, void *data, size_t capacity, size_t *size, int *fds, size_t fd_capacity, size_t *fd_count,
+                      trp_error *error); /* does not wait: TRP_EAGAIN */
+
+/* ----------------------------------------------------------------------------------------------- the progress page */
+
+/* Shared between the root and one host (a memfd that the root maps before it forks): what the host's death record is made of. The
+ * host writes, also from its crash handler; the root reads when the host is dead. */
+enum { TRI_PROGRESS_SIZE = 16384, TRI_BACKTRACE_SIZE = 8192 };
+struct tri_progress {
+    _Atomic uint64_t started, finished; /* index of the last call started; all calls up to `finished` have ended */
+    _Atomic uint64_t sequence;          /* route.sequence of the call started last */
+    char module[64], actor[272], method[272]; /* of the call started last */
+    _Atomic int32_t crash_signal;             /* 0: it did not crash */
+    char backtrace[TRI_BACKTRACE_SIZE];       /* lines, NUL-terminated */
+};
+
+/* What the root hands to the code of a new host, right after the fork (or, to troupe-worker, in its environment). */
+struct tri_worker_start {
+    const char *directory;   /* the node's */
+    const char *module_path; /* directories separated by ':' */
+    uint64_t token;          /* for HELLO */
+    struct tri_progress *progress;
+    enum tri_level log_level;
+};
+typedef int tri_worker_main_fn(const struct tri_worker_start *start); /* the process's exit code */
+
+/* ---------------------------------------------------------------------------------------------- the node's directory */
+
+/* Where a node lives: $TROUPE_DIR, else $XDG_RUNTIME_DIR/troupe, else /tmp/troupe-UID; or `given`. Makes it 0700 if wanted and
+ * checks owner and mode. Files: broker.sock (ipc), door (side door), node.pid, lock. TRP_EACCES. */
+trp_err tri_directory(const char *given, bool make, char *path, size_t size, trp_error *error);
+
+#endif

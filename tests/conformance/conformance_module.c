@@ -1,0 +1,293 @@
+/* conformance_module.c - module "conformance": what the conformance tables call. Runs in worker hosts, and in the test's
+ * own process in local mode. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <troupe/module.h>
+
+/* ------------------------------------------------------------------------------------------------------------- tasks */
+
+/* The length of the list that S2's `generate` builds: n entries, and one more for each of 0 and 1. */
+static int64_t
+generate(int64_t n)
+{
+    int64_t length = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (i < 2)
+            length++;
+        volatile int64_t sum = generate(i - 1) + generate(i - 2);
+        (void)sum;
+        length++;
+    }
+    return length;
+}
+
+static trp_err
+task_generate_2(trp_ctx *ctx)
+{
+    return trp_return(ctx, trp_i64(generate(ctx->args[0].as.i64)));
+}
+
+static trp_err
+task_echo(trp_ctx *ctx)
+{
+    return trp_return(ctx, ctx->args[0]);
+}
+
+static trp_err
+task_add(trp_ctx *ctx)
+{
+    return trp_return(ctx, trp_i64(ctx->args[0].as.i64 + ctx->args[1].as.i64));
+}
+
+static trp_err
+task_fail(trp_ctx *ctx)
+{
+    return trp_fail(ctx, (int32_t)ctx->args[0].as.i64, "failed as asked: %s", ctx->args[1].as.str);
+}
+
+static trp_err
+task_getpid(trp_ctx *ctx)
+{
+    return trp_return(ctx, trp_i64(getpid()));
+}
+
+/* Dies by SIGKILL as long as the file does not exist, which it makes first: so it fails once and then succeeds. */
+static trp_err
+task_die_once(trp_ctx *ctx)
+{
+    const char *path = ctx->args[0].as.str;
+    if (access(path, F_OK) != 0) {
+        FILE *file = fopen(path, "w");
+        if (file == NULL)
+            return trp_fail(ctx, TRP_EACCES, "cannot make %s", path);
+        fclose(file);
+        raise(SIGKILL);
+    }
+    return trp_return(ctx, trp_str("survived"));
+}
+
+/* Waits inside of a task for another task: needs a slot of the node for the inner one. */
+static trp_err
+task_nested(trp_ctx *ctx)
+{
+    int64_t depth = ctx->args[0].as.i64;
+    trp_ref *ref = NULL;
+    trp_value value;
+    if (depth == 0)
+        return trp_return(ctx, trp_i64(0));
+    TRP_TRY(trp_task(ctx->runtime, "conformance:nested", TRP_ARGS(depth - 1), &ref, ctx->error));
+    trp_err err = trp_get(ref, 20000, &value, ctx->error);
+    if (err == TRP_OK)
+        err = trp_return(ctx, trp_i64(trp_as_i64(value) + 1));
+    trp_ref_release(&ref);
+    return err;
+}
+
+static const trp_function tasks[] = {
+    {.name = "generate_2", .fn = task_generate_2, .args = "n:i"},
+    {.name = "echo", .fn = task_echo, .args = "x:v", .about = "gives back what it gets"},
+    {.name = "add", .fn = task_add, .args = "a:i, b:i=10"},
+    {.name = "fail", .fn = task_fail, .args = "cause:i, text:s"},
+    {.name = "getpid", .fn = task_getpid},
+    {.name = "die_once", .fn = task_die_once, .args = "path:s"},
+    {.name = "nested", .fn = task_nested, .args = "depth:i"},
+    {0},
+};
+
+/* -------------------------------------------------------------------------------------------------------- class Log */
+
+struct log {
+    int64_t *items;
+    size_t count;
+    trp_ref *kept;
+    trp_reply *reply;
+};
+
+static void
+log_fini(void *self)
+{
+    struct log *log = self;
+    free(log->items);
+    trp_ref_release(&log->kept);
+    if (log->reply != NULL)
+        trp_reply_value(&log->reply, trp_null());
+}
+
+static trp_err
+log_append(trp_ctx *ctx, void *self)
+{
+    struct log *log = self;
+    int64_t *items = realloc(log->items, (log->count + 1) * sizeof *items);
+    if (items == NULL)
+        return trp_fail(ctx, TRP_ENOMEM, "no memory for item %zu", log->count);
+    log->items = items;
+    log->items[log->count++] = ctx->args[0].as.i64;
+    return trp_return(ctx, trp_i64((int64_t)log->count));
+}
+
+static trp_err
+log_read(trp_ctx *ctx, void *self)
+{
+    struct log *log = self;
+    trp_value *values = trp_alloc(ctx, (log->count + 1) * sizeof *values);
+    if (values == NULL)
+        return trp_fail(ctx, TRP_ENOMEM, "no memory");
+    for (size_t i = 0; i < log->count; i++)
+        values[i] = trp_i64(log->items[i]);
+    return trp_return(ctx, trp_list(values, log->count));
+}
+
+/* Keeps the reference that a list contains; gives it back by `kept`. */
+static trp_err
+log_keep(trp_ctx *ctx, void *self)
+{
+    struct log *log = self;
+    trp_value inner = trp_at(ctx->args[0], 0);
+    if (inner.kind != TRP_REF)
+        return trp_fail(ctx, TRP_ETYPE, "wanted a list of a reference");
+    trp_ref_release(&log->kept);
+    log->kept = trp_ref_retain(inner.as.ref);
+    return TRP_OK;
+}
+
+static trp_err
+log_kept(trp_ctx *ctx, void *self)
+{
+    struct log *log = self;
+    trp_value item = trp_ref_value(log->kept);
+    return trp_return(ctx, trp_list(&item, 1));
+}
+
+/* The value behind the kept reference, got inside of a method. */
+static trp_err
+log_value(trp_ctx *ctx, void *self)
+{
+    struct log *log = self;
+    trp_value value;
+    TRP_TRY(trp_get(log->kept, 10000, &value, ctx->error));
+    return trp_return(ctx, value);
+}
+
+static trp_err
+log_hold(trp_ctx *ctx, void *self)
+{
+    struct log *log = self;
+    if (log->reply != NULL)
+        return trp_fail(ctx, TRP_EALREADY, "somebody is held already");
+    return trp_defer(ctx, &log->reply);
+}
+
+static trp_err
+log_let_go(trp_ctx *ctx, void *self)
+{
+    struct log *log = self;
+    if (log->reply == NULL)
+        return trp_fail(ctx, TRP_ENOENT, "nobody is held");
+    trp_reply_value(&log->reply, ctx->args[0]);
+    return TRP_OK;
+}
+
+static trp_err
+log_getpid(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    return trp_return(ctx, trp_i64(getpid()));
+}
+
+static trp_err
+log_crash(trp_ctx *ctx, void *self)
+{
+    (void)ctx;
+    (void)self;
+    raise(SIGSEGV);
+    return TRP_OK;
+}
+
+static trp_err
+log_return_twice(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    TRP_TRY(trp_return(ctx, trp_i64(1)));
+    return trp_return(ctx, trp_i64(2)) == TRP_EALREADY ? TRP_OK : trp_fail(ctx, TRP_EINVAL, "the second was taken");
+}
+
+/* Calls itself and waits for it. */
+static trp_err
+log_wait_for_self(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    trp_ref *ref = NULL;
+    TRP_TRY(trp_call(ctx->actor, "read", TRP_NOARGS, &ref, ctx->error));
+    trp_err err = trp_get(ref, 20000, NULL, ctx->error);
+    trp_ref_release(&ref);
+    return err;
+}
+
+/* An actor makes another, sends to it, and returns what it says, and its handle. */
+static trp_err
+log_beget(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    trp_actor *child = NULL;
+    trp_ref *ref = NULL;
+    trp_value value;
+    trp_err err = trp_spawn(ctx->runtime, "conformance:Log", TRP_NOARGS, NULL, &child, ctx->error);
+    if (err == TRP_OK)
+        err = trp_send(child, "append", TRP_ARGS(41), ctx->error);
+    if (err == TRP_OK)
+        err = trp_call(child, "append", TRP_ARGS(42), &ref, ctx->error);
+    if (err == TRP_OK)
+        err = trp_get(ref, 10000, &value, ctx->error);
+    if (err == TRP_OK)
+        err = trp_return(ctx, TRP_TUPLE(child, value));
+    trp_ref_release(&ref);
+    trp_actor_release(&child);
+    return err;
+}
+
+static trp_err
+log_delegate(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    trp_ref *ref = NULL;
+    TRP_TRY(trp_task(ctx->runtime, "conformance:add", TRP_ARGS(1, 2), &ref, ctx->error));
+    trp_err err = trp_delegate(ctx, ref);
+    trp_ref_release(&ref);
+    return err;
+}
+
+static const trp_method log_methods[] = {
+    {.name = "append", .fn = log_append, .args = "item:i"},
+    {.name = "read", .fn = log_read},
+    {.name = "keep", .fn = log_keep, .args = "refs:[r]"},
+    {.name = "kept", .fn = log_kept},
+    {.name = "value", .fn = log_value},
+    {.name = "hold", .fn = log_hold},
+    {.name = "let_go", .fn = log_let_go, .args = "x:v=null"},
+    {.name = "getpid", .fn = log_getpid},
+    {.name = "crash", .fn = log_crash},
+    {.name = "return_twice", .fn = log_return_twice},
+    {.name = "wait_for_self", .fn = log_wait_for_self},
+    {.name = "beget", .fn = log_beget},
+    {.name = "delegate", .fn = log_delegate},
+    {0},
+};
+
+static trp_err
+picky_init(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    return trp_fail(ctx, 77, "not today: %s", ctx->args[0].as.str);
+}
+
+static const trp_class classes[] = {
+    {.name = "Log", .about = "remembers", .self_size = sizeof(struct log), .fini = log_fini, .methods = log_methods},
+    {.name = "Picky", .init = picky_init, .init_args = "why:s=\"because\"", .methods = log_methods},
+    {0},
+};
+
+TRP_MODULE(conformance, .classes = classes, .tasks = tasks, .version = "1", .about = "for the conformance tables");

@@ -1,0 +1,228 @@
+/* stage.c - see stage.h. Each test is a process of its own, so the state here is one row's. */
+#include "tests/conformance/stage.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+TRP_MODULE_DECLARE(conformance);
+TRP_MODULE_DECLARE(counter);
+TRP_MODULE_DECLARE(ranking);
+
+static const trp_module *const linked[] = {&troupe_module_conformance, &troupe_module_counter, &troupe_module_ranking,
+                                           NULL};
+
+static enum stage_mode current_mode;
+static char scratch[64];
+static char node_directory[80];
+static pid_t service_pid;
+
+enum stage_mode
+stage_mode(void)
+{
+    return current_mode;
+}
+
+const char *
+stage_directory(void)
+{
+    return scratch;
+}
+
+const char *
+stage_node_directory(void)
+{
+    return current_mode == STAGE_SERVICE ? node_directory : NULL;
+}
+
+/* Waits until the descriptor gives a line that begins with READY. */
+static void
+await_ready(int fd)
+{
+    char line[512] = "";
+    size_t size = 0;
+    while (strchr(line, '\n') == NULL) {
+        struct pollfd poller = {.fd = fd, .events = POLLIN};
+        cr_assert_eq(poll(&poller, 1, 20000), 1, "the node service did not say READY in 20 s");
+        ssize_t got = read(fd, line + size, sizeof line - 1 - size);
+        cr_assert_gt(got, 0, "the node service ended before it was ready: %s", line);
+        size += (size_t)got;
+        line[size] = '\0';
+    }
+    cr_assert(strncmp(line, "READY", 5) == 0, "%s", line);
+}
+
+static void
+start_service(void)
+{
+    int out[2];
+    snprintf(node_directory, sizeof node_directory, "%s/node", scratch);
+    cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+    char *argv[] = {(char *)"troupe-node",
+                    (char *)"--service",
+                    (char *)"--dir",
+                    node_directory,
+                    (char *)"--module-path",
+                    getenv("TRP_MODULE_PATH"),
+                    (char *)"--num-cpus",
+                    (char *)"2",
+                    NULL};
+    cr_assert_eq(posix_spawn(&service_pid, getenv("TROUPE_NODE"), &actions, NULL, argv, environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    close(out[1]);
+    await_ready(out[0]);
+    close(out[0]);
+}
+
+static void
+stop_service(void)
+{
+    int status = 0;
+    cr_assert_eq(kill(service_pid, SIGTERM), 0);
+    cr_assert_eq(waitpid(service_pid, &status, 0), service_pid);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the node service ended with status %x", (unsigned)status);
+}
+
+static trp_runtime *
+start_runtime(void)
+{
+    trp_runtime *rt = NULL;
+    trp_error error;
+    trp_config config = {.node = {.num_cpus = 2}};
+    if (current_mode == STAGE_LOCAL) {
+        config.mode = TRP_MODE_LOCAL;
+        config.modules = linked;
+    } else if (current_mode == STAGE_SERVICE) {
+        config.address = node_directory;
+    } else {
+        setenv("TROUPE_DIR", scratch, 1); /* nobody's node lives there: a private one is started */
+    }
+    cr_assert_eq(trp_init(&config, &rt, &error), TRP_OK, "%s", error.message);
+    return rt;
+}
+
+/* How many processes have our scratch directory or a private node of ours in their command line or are our descendants. */
+static int
+count_children(void)
+{
+    char path[64], line[512];
+    int count = 0;
+    DIR *proc = opendir("/proc");
+    for (struct dirent *entry = readdir(proc); entry != NULL; entry = readdir(proc)) {
+        if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+            continue;
+        snprintf(path, sizeof path, "/proc/%.20s/stat", entry->d_name);
+        FILE *file = fopen(path, "r");
+        if (file == NULL)
+            continue;
+        if (fgets(line, sizeof line, file) != NULL) {
+            const char *after = strrchr(line, ')');
+            int parent = 0;
+            if (after != NULL && sscanf(after, ") %*c %d", &parent) == 1 && parent == getpid())
+                count++;
+        }
+        fclose(file);
+    }
+    closedir(proc);
+    return count;
+}
+
+void
+stage_run(enum stage_mode mode, void (*row)(trp_runtime *rt))
+{
+    current_mode = mode;
+    strcpy(scratch, "/tmp/troupe-rows-XXXXXX");
+    cr_assert_not_null(mkdtemp(scratch));
+    if (mode == STAGE_SERVICE)
+        start_service();
+    trp_runtime *rt = start_runtime();
+    row(rt);
+    trp_shutdown(&rt);
+    cr_expect_null(rt);
+    if (mode == STAGE_SERVICE)
+        stop_service();
+    cr_expect_eq(count_children(), 0, "processes were left behind");
+    if (mode == STAGE_SERVICE)
+        cr_expect_eq(rmdir(node_directory) == 0 || errno == ENOENT, 1, "files were left in %s: %s", node_directory,
+                     strerror(errno));
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", scratch);
+    cr_expect_eq(system(command), 0);
+}
+
+trp_actor *
+stage_spawn(trp_runtime *rt, const char *class_name, trp_value args, const char *name)
+{
+    trp_actor *actor = NULL;
+    trp_error error;
+    trp_actor_options options = {.name = name};
+    cr_assert_eq(trp_spawn(rt, class_name, args, &options, &actor, &error), TRP_OK, "%s", error.message);
+    return actor;
+}
+
+trp_ref *
+stage_call(trp_actor *actor, const char *method, trp_value args)
+{
+    trp_ref *ref = NULL;
+    trp_error error;
+    cr_assert_eq(trp_call(actor, method, args, &ref, &error), TRP_OK, "%s", error.message);
+    return ref;
+}
+
+trp_ref *
+stage_task(trp_runtime *rt, const char *function, trp_value args)
+{
+    trp_ref *ref = NULL;
+    trp_error error;
+    cr_assert_eq(trp_task(rt, function, args, &ref, &error), TRP_OK, "%s", error.message);
+    return ref;
+}
+
+trp_ref *
+stage_put(trp_runtime *rt, trp_value value)
+{
+    trp_ref *ref = NULL;
+    trp_error error;
+    cr_assert_eq(trp_put(rt, value, &ref, &error), TRP_OK, "%s", error.message);
+    return ref;
+}
+
+void
+stage_expect(trp_ref *ref, const char *text)
+{
+    char found[1024];
+    trp_value value;
+    trp_error error;
+    cr_assert_eq(trp_get(ref, 20000, &value, &error), TRP_OK, "wanted %s, got: %s", text, error.message);
+    trp_format(value, found, sizeof found);
+    cr_assert_str_eq(found, text);
+    trp_ref_release(&ref);
+}
+
+void
+stage_expect_error(trp_ref *ref, trp_err err, trp_error *error)
+{
+    cr_assert_eq(trp_get(ref, 20000, NULL, error), err, "wanted %s, got: %s", trp_strerror(err), error->message);
+    cr_assert_eq(error->code, err);
+    trp_ref_release(&ref);
+}
+
+void
+stage_says(trp_actor *actor, const char *method, trp_value args, const char *text)
+{
+    stage_expect(stage_call(actor, method, args), text);
+}

@@ -1,0 +1,474 @@
+/* test_rules.c - rules R1 to R25 and R30 of the Ray layer (SEMANTICS 1B), a test or more for each. R8 and R9 (shared memory and
+ * spilling) and R17, R18 (shared addresses) are not part of this release; R20 is a consequence of R16. */
+#include "tests/conformance/stage.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* R1, R2: tasks are stateless, run on any worker, and a submit returns before they run. */
+ROW(r1_tasks_run_and_take_defaults_and_keywords)
+{
+    stage_expect(stage_task(rt, "conformance:add", TRP_ARGS(1)), "11");
+    stage_expect(stage_task(rt, "conformance:add", TRP_ARGS(1, 2)), "3");
+    stage_expect(stage_task(rt, "conformance:add", TRP_ARGS(1, TRP_KW("b", 5))), "6");
+    stage_expect(stage_task(rt, "conformance:add", TRP_ARGS(TRP_KW("b", 5), TRP_KW("a", 2))), "7");
+}
+
+ROW(r2_a_call_returns_a_pending_reference)
+{
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    trp_ref *held = stage_call(log, "hold", TRP_NOARGS);
+    trp_error error;
+    cr_expect_eq(trp_get(held, 0, NULL, &error), TRP_ETIMEDOUT);
+    cr_expect_eq(trp_ref_location(held), TRP_PENDING);
+    stage_says(log, "let_go", TRP_ARGS("done"), "null");
+    stage_expect(held, "\"done\"");
+    trp_actor_release(&log);
+}
+
+/* R3: get of many: input order; the first failure in list order; the others stay gettable; a time limit. */
+ROW(r3_get_of_many_keeps_order_and_raises_the_first_failure)
+{
+    trp_ref *refs[4] = {
+        stage_task(rt, "conformance:add", TRP_ARGS(1)),
+        stage_task(rt, "conformance:fail", TRP_ARGS(8, "first")),
+        stage_task(rt, "conformance:fail", TRP_ARGS(9, "second")),
+        stage_task(rt, "conformance:add", TRP_ARGS(2)),
+    };
+    trp_value values[4] = {{TRP_NULL, 0, 0, {0}}};
+    trp_error error;
+    cr_expect_eq(trp_get_all(refs, 4, 20000, values, &error), TRP_ETASK);
+    cr_expect_eq(error.cause, 8, "%s", error.message);
+    stage_expect(refs[0], "11");
+    stage_expect(refs[3], "12");
+    stage_expect_error(refs[1], TRP_ETASK, &error);
+    stage_expect_error(refs[2], TRP_ETASK, &error);
+    cr_expect_eq(error.cause, 9);
+}
+
+ROW(r3_a_get_in_vain_leaves_the_reference_as_it_was)
+{
+    trp_error error;
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    trp_ref *held = stage_call(log, "hold", TRP_NOARGS);
+    cr_expect_eq(trp_get(held, 20, NULL, &error), TRP_ETIMEDOUT);
+    cr_expect_eq(trp_get(held, 0, NULL, &error), TRP_ETIMEDOUT);
+    stage_says(log, "let_go", TRP_ARGS(3), "null");
+    stage_expect(held, "3");
+    trp_actor_release(&log);
+}
+
+/* R5: one runtime at a time. */
+ROW(r5_a_second_init_is_refused)
+{
+    trp_runtime *second = NULL;
+    trp_error error;
+    cr_expect_eq(trp_init(NULL, &second, &error), TRP_EALREADY);
+    cr_expect_null(second);
+    stage_expect(stage_task(rt, "conformance:add", TRP_ARGS(1)), "11");
+}
+
+/* R6: a put object has a name of hex digits; R7: up to 102,400 bytes it is inline. */
+ROW(r6_an_object_has_a_name)
+{
+    trp_ref *one = stage_put(rt, trp_i64(1)), *two = stage_put(rt, trp_i64(1));
+    cr_expect_eq(strlen(trp_ref_id(one)), 32);
+    cr_expect_eq(strspn(trp_ref_id(one), "0123456789abcdef"), 32);
+    cr_expect_str_neq(trp_ref_id(one), trp_ref_id(two));
+    trp_ref_release(&two);
+    stage_expect(one, "1");
+}
+
+ROW(r7_what_is_small_is_inline)
+{
+    static char bytes[102400];
+    trp_ref *ref = stage_put(rt, trp_bytes(bytes, sizeof bytes));
+    cr_expect_eq(trp_ref_location(ref), TRP_INLINE);
+    trp_ref *echo = stage_task(rt, "conformance:echo", TRP_ARGS(ref));
+    trp_value value;
+    trp_error error;
+    cr_assert_eq(trp_get(echo, 20000, &value, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(value.size, sizeof bytes);
+    cr_expect_eq(trp_ref_location(echo), TRP_INLINE);
+    trp_ref_release(&echo);
+    trp_ref_release(&ref);
+}
+
+/* Larger values travel whole as well, up to the frame limit. */
+ROW(r7_what_is_large_arrives_whole)
+{
+    enum { SIZE = 3 * 1024 * 1024 };
+    char *bytes = malloc(SIZE);
+    for (size_t i = 0; i < SIZE; i++)
+        bytes[i] = (char)(i * 31 >> 3);
+    trp_ref *echo = stage_task(rt, "conformance:echo", TRP_ARGS(trp_bytes(bytes, SIZE)));
+    trp_value value;
+    trp_error error;
+    cr_assert_eq(trp_get(echo, 20000, &value, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(value.size, (size_t)SIZE);
+    cr_expect_eq(memcmp(value.as.bytes, bytes, SIZE), 0);
+    trp_ref_release(&echo);
+    free(bytes);
+}
+
+/* R10: a got value stays the same whatever happens to what it was made of. */
+ROW(r10_objects_are_immutable)
+{
+    char text[] = "before";
+    trp_ref *ref = stage_put(rt, trp_str(text));
+    strcpy(text, "after!");
+    stage_expect(trp_ref_retain(ref), "\"before\"");
+    stage_expect(ref, "\"before\"");
+}
+
+/* R11, R12: kept nested references stay usable after their giver has let go. */
+ROW(r12_a_nested_reference_keeps_its_object_alive)
+{
+    trp_error error;
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    trp_ref *x = stage_put(rt, TRP_LIST("kept", 1));
+    stage_says(log, "keep", TRP_ARGS(TRP_LIST(x)), "null");
+    trp_ref_release(&x);
+    stage_says(log, "value", TRP_NOARGS, "[\"kept\", 1]");
+    trp_ref *kept = stage_call(log, "kept", TRP_NOARGS);
+    trp_value list, value;
+    cr_assert_eq(trp_get(kept, 20000, &list, &error), TRP_OK, "%s", error.message);
+    x = trp_ref_retain(trp_at(list, 0).as.ref);
+    trp_ref_release(&kept);
+    trp_actor_release(&log);
+    cr_assert_eq(trp_get(x, 20000, &value, &error), TRP_OK, "%s", error.message);
+    cr_expect(trp_equal(value, TRP_LIST("kept", 1)));
+    trp_ref_release(&x);
+}
+
+ROW(r11_results_of_calls_are_arguments_of_others)
+{
+    trp_ref *sum = stage_task(rt, "conformance:add", TRP_ARGS(0, 1));
+    for (int i = 0; i < 20; i++) {
+        trp_ref *next = stage_task(rt, "conformance:add", TRP_ARGS(sum, 1));
+        trp_ref_release(&sum);
+        sum = next;
+    }
+    stage_expect(sum, "21");
+}
+
+ROW(r11_a_pending_argument_holds_its_own_lane_only)
+{
+    trp_actor *gate = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    trp_actor *other = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    trp_ref *held = stage_call(gate, "hold", TRP_NOARGS);
+    trp_ref *first = stage_call(log, "append", TRP_ARGS(held));
+    trp_ref *second = stage_call(log, "append", TRP_ARGS(2));
+    stage_says(other, "append", TRP_ARGS(3), "1");
+    stage_says(gate, "let_go", TRP_ARGS(1), "null");
+    stage_expect(first, "1");
+    stage_expect(second, "2");
+    stage_says(log, "read", TRP_NOARGS, "[1, 2]");
+    trp_ref_release(&held);
+    trp_actor_release(&gate);
+    trp_actor_release(&log);
+    trp_actor_release(&other);
+}
+
+/* R15: different actors run at the same time: the one that holds a caller does not keep the other from answering. */
+ROW_WITH_BROKER(r15_actors_are_processes_of_their_own)
+{
+    char first[32], second[32];
+    trp_error error;
+    trp_value value;
+    trp_actor *a = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    trp_actor *b = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    trp_ref *pid_a = stage_call(a, "getpid", TRP_NOARGS), *pid_b = stage_call(b, "getpid", TRP_NOARGS);
+    cr_assert_eq(trp_get(pid_a, 20000, &value, &error), TRP_OK, "%s", error.message);
+    trp_format(value, first, sizeof first);
+    cr_assert_eq(trp_get(pid_b, 20000, &value, &error), TRP_OK, "%s", error.message);
+    trp_format(value, second, sizeof second);
+    cr_expect_str_neq(first, second);
+    trp_ref_release(&pid_a);
+    trp_ref_release(&pid_b);
+    trp_actor_release(&a);
+    trp_actor_release(&b);
+}
+
+/* R19: an actor stores, receives, sends, and makes other actors, whose handles it may return. */
+ROW(r19_actors_make_actors)
+{
+    trp_error error;
+    trp_value value;
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    trp_ref *born = stage_call(log, "beget", TRP_NOARGS);
+    cr_assert_eq(trp_get(born, 20000, &value, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_at(value, 0).kind, TRP_ACTOR);
+    cr_expect_eq(trp_as_i64(trp_at(value, 1)), 2);
+    trp_actor *child = trp_actor_retain(trp_at(value, 0).as.actor);
+    trp_ref_release(&born);
+    stage_says(child, "read", TRP_NOARGS, "[41, 42]");
+    trp_actor_release(&child);
+    trp_actor_release(&log);
+}
+
+ROW(r14_a_method_may_answer_with_what_another_call_will_give)
+{
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    stage_says(log, "delegate", TRP_NOARGS, "3");
+    trp_actor_release(&log);
+}
+
+ROW(r14_a_method_returns_once)
+{
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    stage_says(log, "return_twice", TRP_NOARGS, "1");
+    trp_actor_release(&log);
+}
+
+/* R21: options. */
+ROW_WITH_BROKER(r21_what_no_node_has_is_refused_at_once)
+{
+    trp_actor *actor = NULL;
+    trp_ref *ref = NULL;
+    trp_error error;
+    trp_actor_options options = {.name = "big", .num_cpus = 1000};
+    cr_expect_eq(trp_spawn(rt, "counter:Counter", TRP_NOARGS, &options, &actor, &error), TRP_ENORESOURCE);
+    cr_expect(strstr(error.message, "1000") != NULL && strstr(error.message, "2") != NULL, "%s", error.message);
+    trp_request request = {.method = "conformance:add", .args = TRP_ARGS(1), .num_cpus = 1000};
+    trp_err err = trp_submit(rt, &request, &ref, &error);
+    if (err == TRP_OK)
+        err = trp_get(ref, 20000, NULL, &error);
+    cr_expect_eq(err, TRP_ENORESOURCE, "%s", error.message);
+    trp_ref_release(&ref);
+}
+
+/* R22: killed actors free their name; calls to them fail; kill of a dead one is no failure. */
+ROW(r22_a_killed_actor_frees_its_name)
+{
+    trp_error error;
+    trp_actor *found = NULL;
+    trp_actor *first = stage_spawn(rt, "counter:Counter", TRP_NOARGS, "unique");
+    stage_says(first, "increment", TRP_NOARGS, "1");
+    cr_assert_eq(trp_kill(first, NULL, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(trp_lookup(rt, "unique", &found, &error), TRP_ENOENT);
+    trp_actor *second = stage_spawn(rt, "counter:Counter", TRP_NOARGS, "unique");
+    stage_says(second, "increment", TRP_ARGS(7), "7");
+    stage_expect_error(stage_call(first, "increment", TRP_NOARGS), TRP_EACTORDIED, &error);
+    cr_expect_eq(error.ran, TRP_NOT_RUN);
+    cr_expect_eq(trp_kill(first, NULL, &error), TRP_OK, "%s", error.message);
+    trp_actor_release(&second);
+    trp_actor_release(&first);
+}
+
+ROW(r22_watch_tells_readiness_and_death)
+{
+    trp_error error;
+    trp_ref *ready = NULL, *death = NULL;
+    trp_actor *actor = stage_spawn(rt, "counter:Counter", TRP_NOARGS, NULL);
+    cr_assert_eq(trp_watch(actor, TRP_WATCH_READY, &ready, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_watch(actor, TRP_WATCH_DEATH, &death, &error), TRP_OK, "%s", error.message);
+    stage_expect(ready, "null");
+    cr_expect_eq(trp_get(death, 0, NULL, &error), TRP_ETIMEDOUT);
+    cr_assert_eq(trp_kill(actor, NULL, &error), TRP_OK, "%s", error.message);
+    trp_value record;
+    cr_assert_eq(trp_get(death, 20000, &record, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(record.kind, TRP_MAP);
+    trp_ref_release(&death);
+    trp_actor_release(&actor);
+}
+
+/* R23: constructors take positional and keyword arguments and defaults. */
+ROW(r23_constructors_take_keywords_and_defaults)
+{
+    trp_actor *strict = stage_spawn(rt, "ranking:Ranking", TRP_ARGS(TRP_KW("minimal_score", 80)), NULL);
+    stage_says(strict, "add", TRP_ARGS("Bob", 79.5), "null");
+    stage_says(strict, "add", TRP_ARGS("Alice", 80), "{\"Alice\": 80.0}");
+    trp_actor_release(&strict);
+    strict = stage_spawn(rt, "ranking:Ranking", TRP_ARGS(90), NULL);
+    stage_says(strict, "add", TRP_ARGS("Alice", 80), "null");
+    trp_actor_release(&strict);
+}
+
+ROW(r23_a_constructor_that_fails_shows_in_every_call)
+{
+    trp_error error;
+    trp_ref *ready = NULL;
+    trp_actor *picky = stage_spawn(rt, "conformance:Picky", TRP_ARGS("rain"), NULL);
+    for (int i = 0; i < 2; i++) {
+        stage_expect_error(stage_call(picky, "read", TRP_NOARGS), TRP_EACTORDIED, &error);
+        cr_expect_eq(error.ran, TRP_NOT_RUN);
+        cr_expect(strstr(error.message, "not today: rain") != NULL, "%s", error.message);
+    }
+    cr_assert_eq(trp_watch(picky, TRP_WATCH_READY, &ready, &error), TRP_OK, "%s", error.message);
+    trp_err err = trp_get(ready, 20000, NULL, &error);
+    cr_expect_neq(err, TRP_OK);
+    cr_expect(strstr(error.message, "not today: rain") != NULL, "%s", error.message);
+    trp_ref_release(&ready);
+    trp_actor_release(&picky);
+}
+
+/* R24: a failure is given again by every get. */
+ROW(r24_every_get_of_a_failure_fails_alike)
+{
+    trp_error error;
+    trp_ref *failed = stage_task(rt, "conformance:fail", TRP_ARGS(5, "words of the task"));
+    for (int i = 0; i < 3; i++) {
+        cr_expect_eq(trp_get(failed, 20000, NULL, &error), TRP_ETASK);
+        cr_expect_eq(error.cause, 5);
+        cr_expect_eq(error.ran, TRP_RAN);
+        cr_expect(strstr(error.message, "words of the task") != NULL, "%s", error.message);
+        cr_expect(strstr(error.method, "conformance:fail") != NULL, "%s", error.method);
+    }
+    cr_expect_eq(trp_ref_location(failed), TRP_FAILED);
+    trp_value why = trp_failure(failed);
+    cr_assert_eq(why.kind, TRP_MAP);
+    cr_expect_eq(trp_as_i64(trp_field(why, "code")), TRP_ETASK);
+    trp_ref_release(&failed);
+}
+
+/* R25: a crash fails what ran and what waits, and says which is which. */
+ROW_WITH_BROKER(r25_a_crash_fails_running_and_later_calls)
+{
+    trp_error error;
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, "victim");
+    stage_says(log, "append", TRP_ARGS(1), "1");
+    trp_ref *crash = stage_call(log, "crash", TRP_NOARGS);
+    trp_ref *queued = stage_call(log, "read", TRP_NOARGS);
+    cr_expect_eq(trp_get(crash, 20000, NULL, &error), TRP_EACTORDIED);
+    cr_expect_eq(error.ran, TRP_MAY_HAVE_RUN);
+    cr_expect(strstr(error.message, "SIGSEGV") != NULL, "%s", error.message);
+    cr_expect_str_eq(error.actor, "victim");
+    cr_expect_str_eq(error.method, "crash");
+    trp_value why = trp_failure(crash);
+    cr_expect_eq(trp_field(why, "death").kind, TRP_MAP);
+    trp_ref_release(&crash);
+    stage_expect_error(queued, TRP_EACTORDIED, &error);
+    cr_expect_eq(error.ran, TRP_NOT_RUN, "%s", error.message);
+    stage_expect_error(stage_call(log, "read", TRP_NOARGS), TRP_EACTORDIED, &error);
+    cr_expect_eq(error.ran, TRP_NOT_RUN);
+    trp_actor_release(&log);
+}
+
+ROW_WITH_BROKER(r25_a_task_whose_worker_dies_runs_again)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/once", stage_directory());
+    stage_expect(stage_task(rt, "conformance:die_once", TRP_ARGS(path)), "\"survived\"");
+}
+
+ROW_WITH_BROKER(r25_a_task_that_must_not_be_repeated_is_not)
+{
+    char path[128];
+    trp_error error;
+    trp_ref *ref = NULL;
+    snprintf(path, sizeof path, "%s/never", stage_directory());
+    trp_request request = {.method = "conformance:die_once", .args = TRP_ARGS(path), .flags = TRP_NO_RETRY};
+    cr_assert_eq(trp_submit(rt, &request, &ref, &error), TRP_OK, "%s", error.message);
+    trp_err err = trp_get(ref, 20000, NULL, &error);
+    cr_expect(err == TRP_EACTORDIED, "%s", error.message);
+    trp_ref_release(&ref);
+}
+
+/* Waiting gives the slot back: nested tasks deeper than the node has CPUs. */
+ROW(tasks_that_wait_for_tasks_do_not_block_the_node)
+{
+    stage_expect(stage_task(rt, "conformance:nested", TRP_ARGS(40)), "40");
+}
+
+ROW(an_actor_that_waits_for_itself_is_told_so)
+{
+    trp_error error;
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    trp_ref *ref = stage_call(log, "wait_for_self", TRP_NOARGS);
+    trp_err err = trp_get(ref, 20000, NULL, &error);
+    cr_expect_eq(err, TRP_ETASK, "%s", error.message);
+    cr_expect_eq(error.cause, TRP_EDEADLOCK, "%s", error.message);
+    trp_ref_release(&ref);
+    stage_says(log, "append", TRP_ARGS(1), "1");
+    trp_actor_release(&log);
+}
+
+/* What does not fit is refused before it runs, with a sentence that says what was expected. */
+ROW(calls_that_do_not_fit_are_refused)
+{
+    const struct {
+        const char *method;
+        trp_value args;
+        trp_err err;
+        const char *says;
+    } rows[] = {
+        {"increment", TRP_ARGS("one"), TRP_ETYPE, "step"},
+        {"increment", TRP_ARGS(1, 2), TRP_EINVAL, "1"},
+        {"increment", TRP_ARGS(TRP_KW("stride", 1)), TRP_EINVAL, "stride"},
+        {"increment", TRP_ARGS(UINT64_MAX), TRP_EINVAL, ""},
+        {"decrement", TRP_NOARGS, TRP_ENOMETHOD, "increment"},
+    };
+    trp_error error;
+    trp_actor *counter = stage_spawn(rt, "counter:Counter", TRP_NOARGS, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        trp_ref *ref = NULL;
+        trp_err err = trp_call(counter, rows[i].method, rows[i].args, &ref, &error);
+        if (err == TRP_OK)
+            err = trp_get(ref, 20000, NULL, &error);
+        cr_expect_eq(err, rows[i].err, "row %zu: %s", i, error.message);
+        cr_expect_eq(error.ran, TRP_NOT_RUN, "row %zu: %s", i, error.message);
+        cr_expect(strstr(error.message, rows[i].says) != NULL, "row %zu: %s", i, error.message);
+        trp_ref_release(&ref);
+    }
+    stage_says(counter, "increment", TRP_ARGS(0), "0");
+    trp_actor_release(&counter);
+}
+
+/* Unknown classes, modules and tasks are named, with what there is. */
+ROW(what_does_not_exist_is_named_with_what_does)
+{
+    const struct {
+        const char *name;
+        bool task;
+        const char *says;
+    } rows[] = {
+        {"counter:Nobody", false, "Counter"},
+        {"nomodule:Counter", false, "nomodule"},
+        {"conformance:nothing", true, "generate_2"},
+        {"nomodule:nothing", true, "nomodule"},
+    };
+    trp_error error;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        trp_ref *ref = NULL;
+        trp_actor *actor = NULL;
+        trp_err err;
+        if (rows[i].task) {
+            err = trp_task(rt, rows[i].name, TRP_NOARGS, &ref, &error);
+        } else {
+            err = trp_spawn(rt, rows[i].name, TRP_NOARGS, NULL, &actor, &error);
+            if (err == TRP_OK)
+                err = trp_call(actor, "get", TRP_NOARGS, &ref, &error);
+        }
+        if (err == TRP_OK)
+            err = trp_get(ref, 20000, NULL, &error);
+        cr_expect(err == TRP_ENOENT || err == TRP_EACTORDIED, "row %zu: %s", i, error.message);
+        cr_expect(strstr(error.message, rows[i].says) != NULL, "row %zu: %s", i, error.message);
+        trp_ref_release(&ref);
+        trp_actor_release(&actor);
+    }
+}
+
+/* A deadline that passes ends the call for its caller. */
+ROW_WITH_BROKER(a_deadline_ends_a_call)
+{
+    trp_error error;
+    trp_ref *held = NULL;
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    trp_request request = {.actor = log, .method = "hold", .deadline_ms = 50};
+    cr_assert_eq(trp_submit(rt, &request, &held, &error), TRP_OK, "%s", error.message);
+    stage_expect_error(held, TRP_ETIMEDOUT, &error);
+    stage_says(log, "append", TRP_ARGS(1), "1");
+    trp_actor_release(&log);
+}
+
+/* R4: shutdown is harmless before init and twice. */
+Test(without_a_node, r4_shutdown_is_harmless_at_any_time)
+{
+    trp_runtime *rt = NULL;
+    trp_shutdown(&rt);
+    trp_shutdown(&rt);
+    cr_expect_null(rt);
+}

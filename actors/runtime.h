@@ -33,13 +33,13 @@ struct trp_runtime {
 struct tri_handle {
     struct tri_ref ref; /* first: the proc's */
     struct tri_process *process;
-    trp_runtime *runtime; /* that it was made through: who calls */
-    struct tri_view view; /* of a READY value, opened by the first get */
-    bool view_open;
-    char text[TRI_ID_TEXT_SIZE]; /* of trp_ref_id, trp_actor_id */
-    struct tri_node callbacks;   /* of trp_on_ready */
-    trp_value failure;           /* of trp_failure, made when asked */
-    void *failure_memory;
+    trp_runtime *runtime;          /* that it was made through: who calls */
+    struct tri_view view;          /* of a READY value, opened by the first get */
+    struct tri_node callbacks;     /* of trp_on_ready */
+    struct tri_handle_more *more;  /* what few handles need: texts, failures (handles.c) */
+    uint64_t mark;                 /* of the last trp_wait that saw it */
+    uint32_t given;                /* handles that users and opened views have of it */
+    bool view_open, live;          /* live: not in the free list */
 };
 struct trp_ref {
     struct tri_handle handle;
@@ -91,8 +91,21 @@ trp_err tri_process_wait(struct tri_process *process, bool (*done)(void *user), 
 /* With the lock: sends what is posted, now. Otherwise the keeper does within 50 us. */
 void tri_process_flush(struct tri_process *process);
 void tri_process_poke(struct tri_process *process); /* with the lock: waiters look at done() again */
-/* A host's method starts or ends on this thread: the keeper takes over after 2 ms. */
+/* What the worker host needs besides. All with the lock. */
+const char *tri_process_node(const struct tri_process *process); /* the node's name, as WELCOME said; "" before */
+/* Posts an envelope to the broker that the proc knows nothing of (MODULE). */
+void tri_process_post(struct tri_process *process, uint8_t kind, const struct tri_section *section);
+/* Packets that the broker has not acknowledged, or that are not sent: a host waits for none before it exits. */
+bool tri_process_owed(const struct tri_process *process);
+size_t tri_process_callback_count(const struct tri_process *process); /* of trp_on_ready, whose reference has not ended */
+void tri_callbacks_end(struct tri_process *process, trp_runtime *runtime); /* runs all that are left: before fini */
+/* With the lock: a host's method starts or ends on this thread, which will not poll meanwhile: somebody else does, the keeper
+ * after 2 ms. */
 void tri_process_busy(struct tri_process *process, bool busy);
+/* Callbacks of trp_on_ready that are due, of this runtime (NULL: of any). With the lock, which is dropped while one runs: runs
+ * one; false: none is due. A host calls it between two methods; tri_process_wait looks at done() again when one becomes due. */
+bool tri_process_callback_due(struct tri_process *process, const trp_runtime *runtime);
+bool tri_process_run_callback(struct tri_process *process, const trp_runtime *runtime);
 
 /* Packing with this process's handles. */
 extern const struct tri_handles tri_process_handles;
@@ -132,6 +145,15 @@ void tri_signature_free(struct tri_signature **signature);
 trp_err tri_signature_fit(const struct tri_signature *signature, const char *what, trp_value positional,
                           trp_value keywords, trp_value *fitted, uint32_t *count, void **memory,
                           trp_error *error); /* *memory: freed by the caller */
+
+/* What a handle is of, with the lock: TRP_ECLOSED, TRP_EFORKED, or the error that the process ended with. */
+trp_err tri_process_alive(struct tri_process *process, trp_error *error);
+/* In a child of a process that has a runtime: true. */
+bool tri_process_forked(void);
+/* More handles, with the lock: one for the caller of what is in the proc; and one less. */
+trp_ref *tri_handle_give(struct tri_process *process, trp_runtime *runtime, struct tri_ref *ref); /* takes over the
+                                                                                     handle that `ref` was got with */
+void tri_handle_drop(struct tri_process *process, struct tri_handle *handle);
 
 /* Local mode (actors/local.c): the same functions without a broker; NULL in a process with one. */
 struct tri_local;

@@ -176,7 +176,11 @@ const char *tri_kind_name(uint8_t kind); /* "CALL"; "?" */
  *     BOOL, I64, F64: payload is the value's bits.  STR, BYTES: payload is the offset (8-aligned) in the byte block of
  *     {u64 size, bytes, NUL}.  LIST, TUPLE: count children from node `payload`.  MAP: count entries, 2*count nodes.
  *     TENSOR: payload is the offset of {dlpack code u8, bits u8, lanes u16, ndim u32, u64 data offset (64-aligned relative
- *     to the block), u64 data size, i64 shape[ndim]}, row-major.  REF, ACTOR: payload is the index of the entry.
+ *     to the block), u64 data size, i64 shape[ndim], i64 strides[ndim]}, row-major.  REF, ACTOR: payload is the index of the
+ *     entry; of a top-level REF it says nothing where a value was appended in its place. Entries of top-level references lie
+ *     behind all others, so that dropping them leaves the other indices as they are.
+ * An empty LIST, TUPLE or MAP has payload 0. The children of the first container begin at node 1, those of the next one
+ * where these end, and so on.
  * The byte block begins at tri_pad8(meta_size) of the section's data.
  */
 
@@ -227,6 +231,8 @@ trp_err tri_view_open(struct tri_view *view, const struct tri_section *section, 
 void tri_view_close(struct tri_view *view);
 /* The value at a node; node 0 is the whole. Scalars and strings come ready, others refer to the view. */
 trp_value tri_view_value(const struct tri_view *view, uint32_t node);
+/* Fills *tensor with a view of a TENSOR node: host memory, read-only, strides set. */
+void tri_view_tensor(const struct tri_view *view, uint32_t node, DLTensor *tensor);
 
 /* ------------------------------------------------------------------------------------------------- bodies, unpacked */
 /* Texts and arrays of unpacked bodies borrow the section's data (texts are NUL-terminated there) and, where said, a

@@ -95,6 +95,8 @@ void tri_session_release(struct tri_session *session, uint64_t bytes);
 
 /* Numbers a packet, stamps its head and keeps it until acknowledged. TRP_ENOMEM: nothing has changed. */
 trp_err tri_session_send(struct tri_session *session, struct tri_packet *packet, trp_error *error);
+/* Makes sure that the next tri_session_send cannot fail: TRP_ENOMEM otherwise. */
+trp_err tri_session_reserve(struct tri_session *session, trp_error *error);
 /* Stamps the head of a packet that is not numbered (bare acknowledgement). */
 void tri_session_stamp(struct tri_session *session, struct tri_packet *packet);
 
@@ -116,6 +118,14 @@ trp_err tri_session_resume(struct tri_session *session, uint64_t received, tri_e
 
 /* -------------------------------------------------------------------------------------------------------- channels */
 
+/* An envelope as it was written: its bytes in the batch, and the batch, for keeping (retain it). */
+struct tri_kept {
+    struct tri_buf *batch;
+    uint32_t offset;
+    uint32_t size;
+    struct tri_buf *frame; /* of section 0, if it is one */
+};
+
 struct tri_channel {
     struct tri_session session;
     struct tri_buf *batch; /* being filled; NULL: empty */
@@ -124,6 +134,10 @@ struct tri_channel {
     struct tri_packet packet; /* frames of the batch's large sections, from 1 on */
     uint64_t frame_bytes;
     struct tri_node full; /* packets that were closed by a full batch, to be sent: list of tri_full */
+    size_t full_count;
+    uint64_t full_bytes;
+    size_t usual_size;    /* of the last batch: the next one is made as large at once */
+    struct tri_kept last; /* borrowed; of the last post */
 };
 void tri_channel_init(struct tri_channel *channel, uint32_t window_calls, uint64_t window_bytes);
 void tri_channel_fini(struct tri_channel *channel);
@@ -135,14 +149,8 @@ void tri_channel_reset(struct tri_channel *channel, uint32_t window_calls,
  * credit: who sends credited envelopes asks tri_session_has_credit first, and calls tri_session_use. */
 trp_err tri_channel_post(struct tri_channel *channel, const struct tri_route *route, const struct tri_section *sections,
                          uint32_t section_count, uint64_t *where, trp_error *error);
-/* As written just now: the envelope's bytes in the batch, and the batch, for keeping (retain it): {offset, size}. */
-struct tri_kept {
-    struct tri_buf *batch;
-    uint32_t offset;
-    uint32_t size;
-    struct tri_buf *frame; /* of section 0, if it is one */
-};
-void tri_channel_last(const struct tri_channel *channel, struct tri_kept *kept); /* borrowed */
+/* The envelope posted last; borrowed until the next post, empty after a flush. */
+void tri_channel_last(const struct tri_channel *channel, struct tri_kept *kept);
 
 bool tri_channel_has_output(const struct tri_channel *channel); /* something posted and not flushed */
 size_t tri_channel_pending_bytes(const struct tri_channel *channel);
@@ -186,7 +194,9 @@ struct tri_link_ops {
 const struct tri_link_ops *tri_link_find(const char *address); /* by its scheme; NULL: none */
 extern const struct tri_link_ops *const tri_link_table[];      /* ended by NULL */
 
-void *tri_link_context(void); /* a ZeroMQ context with our options; NULL: errno */
+/* A ZeroMQ context with our options; raises the soft limit of file descriptors. NULL: errno, EMFILE where fewer than 64
+ * descriptors are left, because libzmq aborts the process when it gets none. */
+void *tri_link_context(void);
 void tri_link_context_end(void **context);
 /* Takes over the packet's references on success. TRP_EAGAIN: the peer's queue is full. TRP_ENOENT: no such peer any more. */
 trp_err tri_link_send(struct tri_link *link, uint64_t peer, struct tri_packet *packet, trp_error *error);
@@ -194,8 +204,12 @@ trp_err tri_link_send(struct tri_link *link, uint64_t peer, struct tri_packet *p
  * dropped; *peer is set). */
 trp_err tri_link_recv(struct tri_link *link, int timeout_ms, uint64_t *peer, struct tri_packet *packet,
                       trp_error *error);
-/* Strikes a peer off: what still comes from it is dropped and counted (*dropped of tri_link_stats). */
+/* Whether a packet waits to be received. Looks without waiting; to be asked after sends, which may take the edge of
+ * tri_link_fd. */
+bool tri_link_readable(struct tri_link *link);
+/* Strikes a peer off: what still comes from it is dropped and counted, and nothing can be sent to it (TRP_ENOENT). */
 void tri_link_strike(struct tri_link *link, uint64_t peer);
+uint64_t tri_link_dropped(const struct tri_link *link); /* packets of peers that were struck */
 int tri_link_fd(const struct tri_link *link); /* readable when recv or send should be tried: edge-triggered */
 const char *tri_link_address(const struct tri_link *link); /* as bound, with the real port */
 void tri_link_close(struct tri_link **link);               /* linger 0 */

@@ -25,7 +25,10 @@ struct tri_ref {
     bool is_actor, shared,
         wanted;      /* shared: an envelope carried it out, or it came from elsewhere; wanted: WAIT was sent */
     bool kept;       /* kept for the broker until FREED */
+    bool returned;   /* kept, and the result of a call that ran here */
     bool own_call;   /* result of a call of ours that is outstanding */
+    bool resident;   /* an actor that lives here: known while it does, also without a handle; a hold only while `handed` */
+    bool local;      /* FAILED here only (a deadline that passed): not for others */
     uint64_t handed; /* times handed over to this process (its maker starts with 1) */
     struct tri_section
         value; /* READY: the value; FAILED: the Error; data in value_bytes, or borrowed from value.frame */
@@ -84,6 +87,8 @@ trp_err tri_proc_envelope(struct tri_proc *proc, const struct tri_envelope *enve
 /* Credit has come back, or time has passed: posts what waited, fails what is overdue (TRP_ETIMEDOUT). */
 void tri_proc_tick(struct tri_proc *proc, uint64_t now_ns);
 uint64_t tri_proc_next_ns(const struct tri_proc *proc);
+/* Posts what is said in batches: RELEASE, CANCEL, WAIT. Called before each flush. */
+void tri_proc_round(struct tri_proc *proc, uint64_t now_ns);
 /* The broker is gone for good: everything pending fails with this; later calls too. */
 void tri_proc_fail_all(struct tri_proc *proc, const trp_error *why);
 
@@ -132,6 +137,9 @@ void tri_proc_unblocked(struct tri_proc *proc, struct tri_id execution);
 void tri_proc_ready(struct tri_proc *proc, struct tri_id actor,
                     const struct tri_section *failure); /* NULL: constructed */
 void tri_proc_ended(struct tri_proc *proc, struct tri_id actor);
+/* The reference to an actor that lives here, without a handle: what it knows itself by. Handing it on makes holders of others;
+ * it keeps nobody alive. Good as long as the proc. TRP_ENOMEM. */
+trp_err tri_proc_resident(struct tri_proc *proc, struct tri_id actor, struct tri_ref **ref, trp_error *error);
 
 /* --- looking --- */
 uint64_t tri_proc_space(const struct tri_proc *proc);

@@ -34,6 +34,8 @@ struct tri_core_config {
     const char *node;     /* its name */
     double num_cpus, num_gpus;
     uint64_t memory_bytes; /* 0: not counted */
+    const struct tri_resource *resources; /* custom ones of the node; copied */
+    uint32_t resource_count;
     bool service;          /* a node service: drivers may come back */
     uint32_t spare_hosts;  /* connected and idle, kept ahead */
     uint64_t seed;         /* for hash tables */
@@ -94,6 +96,8 @@ void tri_core_peer_gone(struct tri_core *core, tri_peer_index peer, const struct
 void tri_core_host_exited(struct tri_core *core, uint64_t token, const struct tri_death *death, uint64_t now_ns);
 /* The root could not fork. */
 void tri_core_fork_failed(struct tri_core *core, uint64_t token, const char *why, uint64_t now_ns);
+/* The shell has read until dry and is about to flush: posts what is said in batches (ACCEPTED, FREED: one envelope per peer). */
+void tri_core_round(struct tri_core *core, uint64_t now_ns);
 /* Time passes: deadlines, start deadlines, recalls, recovery. Call at the time that tri_core_next_ns names, or later. */
 void tri_core_tick(struct tri_core *core, uint64_t now_ns);
 uint64_t tri_core_next_ns(const struct tri_core *core); /* TRI_NEVER: nothing is due */

@@ -3,7 +3,7 @@
  *
  * A module is a shared object, <name>.so, whose one exported symbol is a constant description, written by TRP_MODULE.
  * It links nothing: the host has libtroupe. The same source linked into a program, or a test, works as well, without
- * dlopen (trp_config.modules). Methods and tasks run in worker hosts, one process per actor unless asked otherwise; a
+ * dlopen (trp_config.modules). Methods and tasks run in worker hosts, one process per actor; a
  * crash is the host's end, not the caller's. No exception may leave a function that is called from here.
  */
 #ifndef TROUPE_MODULE_H
@@ -19,12 +19,13 @@ typedef struct trp_ctx trp_ctx;
 
 /* ---------------------------------------------------------------------------------------- inside of a method */
 
-/* Where and as what something runs; strings are "" where there is nothing to say. (T6, D3 to D7) */
+/* Where and as what something runs; strings are "" where there is nothing to say. Ranks and groups are those of somebody
+ * alone (rank 0 of 1) for every actor and task of this release. (T6) */
 typedef struct trp_place {
     const char *node;
-    const char *name;            /* the actor's; in a device group the worker's; in a job "ACTOR_4-0_2-0" */
-    const char *group;           /* device group */
-    int32_t rank;                /* 0-based in the group or role */
+    const char *name;            /* the actor's */
+    const char *group;           /* that it is one of several in */
+    int32_t rank;                /* 0-based in the group */
     int32_t world_size;          /* 1 outside of any */
     int32_t local_rank;
     int32_t local_world_size;
@@ -35,14 +36,14 @@ typedef struct trp_place {
 } trp_place;
 
 /*
- * One execution of a method, task, dispatch or collect function: made by the host, for the thread that runs it, until
+ * One execution of a method or task: made by the host, for the thread that runs it, until
  * it returns. Read only; the struct, like trp_place, grows at its end.
  *
  *   args      one value for each parameter in the row, in that order, of the kind stated, defaults and keywords filled
  *             in: a call that does not fit is refused before. Until the function returns, or its reply is given
  *   runtime   the actor's own place to call from, for as long as its state. What this thread calls through it is a
  *             child of this execution: it inherits the deadline and is cancelled with it
- *   actor     itself, to pass on, bind or kill, for as long as its state; does not keep it alive. NULL in a task
+ *   actor     itself, to pass on or kill, for as long as its state; does not keep it alive. NULL in a task
  *   error     where functions that take a ctx report. Passed on, it makes another's failure this one's, with its cause:
  *             TRP_TRY(trp_get(ref, 1000, &value, ctx->error));
  */
@@ -64,7 +65,8 @@ typedef trp_err trp_method_fn(trp_ctx *ctx, void *self);
 /* The function of a task: the same without a state. */
 typedef trp_err trp_task_fn(trp_ctx *ctx);
 
-/* The result. The value is packed before this returns. TRP_EALREADY: there is one. TRP_ESTOREFULL, TRP_EDISKFULL. */
+/* The result. The value is packed before this returns. TRP_EALREADY: there is one. TRP_ELIMIT: more
+ * than 64 MiB. */
 TRP_API trp_err trp_return(trp_ctx *ctx, trp_value value);
 
 /* The result is what `ref` will be, value or error. Nobody waits: the actor goes on with its next call. */
@@ -78,7 +80,6 @@ TRP_API trp_err trp_fail(trp_ctx *ctx, int32_t cause, const char *format, ...) T
  * Delayed replies. After trp_defer the function returns TRP_OK, the actor takes its next call, and whoever holds the
  * token answers later, once, from any thread; `*reply` is then NULL. Values are packed before these return. Has the
  * caller gone, nothing happens. If the actor ends first, the call fails; answering afterwards is harmless.
- * Source: issue 1, item 6; engineering-notes D, 8.
  */
 typedef struct trp_reply trp_reply;
 TRP_API TRP_CHECKED trp_err trp_defer(trp_ctx *ctx, trp_reply **reply);
@@ -104,7 +105,7 @@ TRP_API void *trp_alloc(trp_ctx *ctx, size_t size);
  *     "x:t, labels:[i], ..."      further ones are let through, as two more values: LIST of positional, MAP of keywords
  *     NULL or ""                  none
  *
- * with the letters of trp_check. Bad rows are refused when the module loads, by name and reason (T11, D8).
+ * with the letters of trp_check. Bad rows are refused when the module loads, by name and reason (T11).
  */
 typedef struct trp_method {
     const char *name;

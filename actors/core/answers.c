@@ -1,0 +1,162 @@
+/*
+ * answers.c - what the broker says about envelopes of ours and about values: RESULT, ACCEPTED, FREED, FETCH. Under the
+ * process's lock. It must not know how they were sent.
+ */
+#include "actors/core/state.h"
+
+static trp_err
+body_of(const struct tri_envelope *envelope, struct tri_section *section, trp_error *error)
+{
+    if (envelope->route->section_count != 1)
+        return TRI_FAIL(error, TRP_EPROTO, "%s came with %u sections instead of one",
+                        tri_kind_name(envelope->route->kind), envelope->route->section_count);
+    tri_envelope_section(envelope, 0, section);
+    return TRP_OK;
+}
+
+/* The envelope that asked for it has its answer. */
+static void
+answered(struct tri_proc *proc, struct tri_ref *ref, uint64_t acknowledged)
+{
+    struct tri_out *out = ref->out;
+
+    if (out == NULL || out->kind == TRI_PUT || out->ref != ref)
+        return;
+    ref->own_call = false;
+    if (out->lane != NULL)
+        tri_lane_told(proc, out->lane, acknowledged > out->sequence ? acknowledged : out->sequence);
+    tri_out_end(proc, out);
+}
+
+trp_err
+tri_on_answer(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
+{
+    const struct tri_route *route = envelope->route;
+    struct tri_ref **handles;
+    struct tri_section section;
+    struct tri_ref *ref;
+    uint32_t count;
+    bool became = false;
+
+    TRP_TRY(body_of(envelope, &section, error));
+    TRP_TRY(tri_refs_adopt(proc, envelope, false, &handles, &count, error));
+    ref = tri_proc_find(proc, route->result);
+    if (ref != NULL && ref->state == TRI_REF_PENDING && ref->handles > 1) {
+        TRP_TRY(tri_ref_set(proc, ref, &section, (route->flags & TRI_FAILED) != 0, error));
+        tri_memory_put(&proc->memory, handles, count * sizeof(struct tri_ref *)); /* the value has them now */
+        became = true;
+    } else {
+        tri_refs_let_go(proc, &handles, &count);
+    }
+    if (ref == NULL)
+        return TRP_OK;
+    answered(proc, ref, route->acknowledged);
+    if (became && ref->handles > 1)
+        proc->ops.ready(proc->ops.user, ref);
+    tri_ref_drop(proc, ref);
+    return TRP_OK;
+}
+
+static void
+accepted_one(struct tri_proc *proc, struct tri_id id)
+{
+    struct tri_ref *ref = tri_ref_find(proc, id);
+    struct tri_out *out = ref == NULL ? NULL : ref->out;
+
+    if (out == NULL || out->accepted || (out->flags & TRI_TASK) != 0 || (out->kind != TRI_CALL && out->kind != TRI_SPAWN))
+        return;
+    if (out->lane != NULL)
+        tri_lane_told(proc, out->lane, out->sequence);
+    ref->handles++;
+    tri_out_accepted(proc, out);
+    tri_ref_drop(proc, ref);
+}
+
+trp_err
+tri_on_accepted(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
+{
+    const struct tri_id *ids;
+    struct tri_section section;
+    uint32_t count;
+
+    if (!tri_id_is_none(envelope->route->target)) {
+        struct tri_entry *entry = tri_table_find(&proc->lanes_out, envelope->route->target);
+        if (entry != NULL)
+            tri_lane_told(proc, TRI_OWNER(entry, struct tri_lane_out, entry), envelope->route->sequence);
+        if (envelope->route->section_count == 0)
+            return TRP_OK;
+    }
+    TRP_TRY(body_of(envelope, &section, error));
+    TRP_TRY(tri_ids_unpack(&section, &ids, &count, error));
+    for (uint32_t i = 0; i < count; i++)
+        accepted_one(proc, ids[i]);
+    return TRP_OK;
+}
+
+static void
+freed_one(struct tri_proc *proc, struct tri_id id)
+{
+    struct tri_ref *ref = tri_ref_find(proc, id);
+    struct tri_out *out = ref == NULL ? NULL : ref->out;
+
+    if (ref == NULL)
+        return;
+    if (out != NULL && !out->posted)
+        return; /* it is about to be said to a new broker, which will say this again */
+    ref->kept = ref->returned = false;
+    if (out != NULL && (out->kind == TRI_PUT || ref->handles == 0))
+        tri_out_end(proc, out);
+    else
+        tri_ref_look(proc, ref);
+}
+
+trp_err
+tri_on_freed(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
+{
+    const struct tri_id *ids;
+    struct tri_section section;
+    uint32_t count;
+
+    TRP_TRY(body_of(envelope, &section, error));
+    TRP_TRY(tri_ids_unpack(&section, &ids, &count, error));
+    for (uint32_t i = 0; i < count; i++)
+        freed_one(proc, ids[i]);
+    return TRP_OK;
+}
+
+static trp_err
+fetch_one(struct tri_proc *proc, struct tri_id id, trp_error *error)
+{
+    struct tri_ref *ref = tri_ref_find(proc, id);
+    struct tri_out *out;
+
+    if (ref == NULL || ref->value_buf == NULL || ref->local)
+        return TRP_OK; /* our RELEASE is on its way: the broker asks another */
+    if (ref->out != NULL && !ref->out->posted)
+        return TRP_OK; /* its PUT is on its way */
+    out = tri_out_new(proc, TRI_PUT);
+    if (out == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory to send a value");
+    out->fetched = true;
+    out->ref = ref;
+    out->bytes = tri_bytes_of(&ref->value, 1);
+    ref->kept = true;
+    proc->out_count++;
+    tri_out_append(proc, out);
+    return TRP_OK;
+}
+
+trp_err
+tri_on_fetch(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
+{
+    const struct tri_id *ids;
+    struct tri_section section;
+    uint32_t count;
+
+    TRP_TRY(body_of(envelope, &section, error));
+    TRP_TRY(tri_ids_unpack(&section, &ids, &count, error));
+    for (uint32_t i = 0; i < count; i++)
+        TRP_TRY(fetch_one(proc, ids[i], error));
+    tri_outs_pump(proc);
+    return TRP_OK;
+}

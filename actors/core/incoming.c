@@ -1,0 +1,561 @@
+/*
+ * incoming.c - the host's side: actors that live here, calls that were accepted, their results. Under the process's lock.
+ * It must not know how methods are run, nor in which order (the mailbox).
+ */
+#include "actors/core/state.h"
+
+/* ------------------------------------------------------------------------------------------------------------- lanes */
+
+static struct tri_id
+lane_key(uint64_t caller, struct tri_id actor)
+{
+    return (struct tri_id){caller * UINT64_C(0x9e3779b97f4a7c15) ^ actor.space, actor.number ^ (caller << 32 | caller >> 32)};
+}
+
+static struct tri_lane_in *
+lane_of(struct tri_proc *proc, uint64_t caller, struct tri_id actor)
+{
+    struct tri_id key = lane_key(caller, actor);
+    struct tri_entry *entry = tri_table_find(&proc->lanes_in, key);
+    struct tri_lane_in *first = entry == NULL ? NULL : TRI_OWNER(entry, struct tri_lane_in, entry);
+    struct tri_lane_in *lane;
+
+    for (lane = first; lane != NULL; lane = lane->same)
+        if (lane->caller == caller && tri_id_equal(lane->actor, actor))
+            return lane;
+    if (tri_table_reserve(&proc->lanes_in, 1) != TRP_OK)
+        return NULL;
+    lane = tri_memory_take(&proc->memory, sizeof *lane);
+    if (lane == NULL)
+        return NULL;
+    memset(lane, 0, sizeof *lane);
+    lane->actor = actor;
+    lane->caller = caller;
+    lane->entry.id = key;
+    if (first != NULL) {
+        lane->same = first->same;
+        first->same = lane;
+    } else {
+        tri_table_insert(&proc->lanes_in, &lane->entry);
+    }
+    proc->lane_count++;
+    return lane;
+}
+
+/* ------------------------------------------------------------------------------------------------------ accepted calls */
+
+static struct tri_accepted *
+accepted_of(struct tri_incoming *call)
+{
+    return TRI_OWNER(call, struct tri_accepted, call);
+}
+
+void
+tri_accepted_end(struct tri_proc *proc, struct tri_accepted *accepted)
+{
+    tri_table_remove(&proc->calls, &accepted->call.entry);
+    tri_list_remove(&accepted->link);
+    proc->incoming_count--;
+    if (!proc->ending)
+        proc->ops.release(proc->ops.user, accepted->call.bytes);
+    tri_letter_free(&accepted->call.letter);
+    tri_refs_let_go(proc, &accepted->refs, &accepted->ref_count);
+    tri_memory_put(&proc->memory, accepted, sizeof *accepted);
+}
+
+static uint64_t
+bytes_of(const struct tri_envelope *envelope)
+{
+    uint64_t bytes = envelope->route->size;
+
+    for (uint32_t i = 0; i < envelope->frame_count; i++)
+        bytes += envelope->frames[i]->size;
+    return bytes;
+}
+
+static trp_err
+accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tri_lane_in *lane, struct tri_ref **refs,
+       uint32_t ref_count, trp_error *error)
+{
+    const struct tri_route *route = envelope->route;
+    struct tri_accepted *accepted = tri_memory_take(&proc->memory, sizeof *accepted);
+    struct tri_letter *letter = tri_letter_copy(envelope);
+
+    if (accepted == NULL || letter == NULL || tri_table_reserve(&proc->calls, 1) != TRP_OK)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for a call");
+    memset(accepted, 0, sizeof *accepted);
+    accepted->one_way = (route->flags & TRI_ONE_WAY) != 0;
+    accepted->task = (route->flags & TRI_TASK) != 0;
+    accepted->refs = refs;
+    accepted->ref_count = ref_count;
+    accepted->lane = lane;
+    accepted->call.letter = letter;
+    accepted->call.caller.space = route->result.space;
+    accepted->call.entry.id =
+        accepted->one_way ? (struct tri_id){0, ++proc->next_one_way} : route->result;
+    accepted->call.deadline_ns = route->deadline_us == 0 ? TRI_NEVER : proc->now_ns + route->deadline_us * 1000;
+    accepted->call.bytes = bytes_of(envelope);
+    accepted->call.index = proc->next_index;
+    accepted->call.in_place = (route->flags & TRI_IN_PLACE) != 0;
+    tri_table_insert(&proc->calls, &accepted->call.entry);
+    tri_list_append(&proc->accepted, &accepted->link);
+    proc->incoming_count++;
+    if (accepted->task)
+        proc->pool = true;
+    proc->ops.run(proc->ops.user, &accepted->call);
+    return TRP_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ results */
+
+static void
+post_result(struct tri_proc *proc, struct tri_id id, const struct tri_letter *letter, uint64_t acknowledged,
+            const struct tri_section *section, bool failed)
+{
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .result = id};
+
+    if (letter != NULL) {
+        route.target = letter->route.target;
+        route.sequence = letter->route.sequence;
+    }
+    route.acknowledged = acknowledged;
+    route.flags = failed ? TRI_FAILED : 0;
+    tri_post(proc, &route, section);
+}
+
+/* Keeps a result under its name until FREED. Its entries' handles become the value's. */
+static trp_err
+keep_result(struct tri_proc *proc, struct tri_id id, const struct tri_section *section, bool failed,
+            struct tri_ref **kept, trp_error *error)
+{
+    struct tri_ref *ref = tri_ref_find(proc, id);
+    trp_err err = TRP_OK;
+
+    *kept = NULL;
+    TRP_TRY(tri_refs_hold(proc, section, error));
+    if (ref == NULL)
+        ref = tri_ref_make(proc, id, false);
+    if (ref == NULL)
+        err = TRI_FAIL(error, TRP_ENOMEM, "no memory for a result");
+    else if (ref->state == TRI_REF_PENDING)
+        err = tri_ref_set(proc, ref, section, failed, error);
+    else
+        tri_refs_unhold(proc, section); /* known already; the broker decides which one it takes */
+    if (err != TRP_OK) {
+        tri_refs_unhold(proc, section);
+        if (ref != NULL)
+            tri_ref_look(proc, ref);
+        return err;
+    }
+    ref->kept = ref->returned = true;
+    *kept = ref;
+    return TRP_OK;
+}
+
+static trp_err
+publish_named(struct tri_proc *proc, const struct tri_section *section, trp_error *error)
+{
+    for (uint32_t i = 0; i < section->ref_count; i++)
+        TRP_TRY(tri_publish(proc, tri_ref_find(proc, section->refs[i].id), error));
+    return TRP_OK;
+}
+
+static trp_err
+return_named(struct tri_proc *proc, struct tri_accepted *accepted, const struct tri_section *section, bool failed,
+             trp_error *error)
+{
+    struct tri_id id = accepted->call.entry.id;
+    struct tri_section said = *section;
+    struct tri_ref *ref;
+
+    TRP_TRY(keep_result(proc, id, section, failed, &ref, error));
+    TRP_TRY(publish_named(proc, section, error));
+    said.place = 0;
+    if (ref->value_refs != NULL && said.ref_count == ref->value.ref_count)
+        said.refs = ref->value_refs; /* all nested, whatever place they were packed with */
+    for (uint32_t i = 0; i < said.ref_count; i++)
+        tri_ref_carried(proc, tri_ref_find(proc, said.refs[i].id));
+    post_result(proc, id, accepted->call.letter, accepted->lane == NULL ? 0 : accepted->lane->last, &said, failed);
+    tri_outs_pump(proc);
+    tri_ref_announce(proc, ref);
+    return TRP_OK;
+}
+
+trp_err
+tri_proc_return(struct tri_proc *proc, struct tri_incoming *call, const struct tri_section *section, bool failed,
+                trp_error *error)
+{
+    struct tri_accepted *accepted = accepted_of(call);
+
+    if (!accepted->one_way)
+        TRP_TRY(return_named(proc, accepted, section, failed, error));
+    tri_accepted_end(proc, accepted);
+    return TRP_OK;
+}
+
+static trp_err
+return_error(struct tri_proc *proc, struct tri_accepted *accepted, trp_err code, const char *text, trp_error *error)
+{
+    struct tri_failure failure = {0};
+
+    (void)TRI_FAIL(&failure.error, code, "%s", text);
+    TRP_TRY(tri_error_pack(&proc->packed, &failure, error));
+    return tri_proc_return(proc, &accepted->call, &proc->packed.section, true, error);
+}
+
+/* A call that is not even accepted: its actor is not, or no longer, here. */
+static trp_err
+refuse(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
+{
+    struct tri_failure failure = {0};
+    struct tri_ref *ref;
+
+    if ((envelope->route->flags & TRI_ONE_WAY) != 0)
+        return TRP_OK;
+    (void)TRI_FAIL(&failure.error, TRP_EACTORDIED, "the actor that was called does not live in this process any more");
+    TRP_TRY(tri_error_pack(&proc->packed, &failure, error));
+    TRP_TRY(keep_result(proc, envelope->route->result, &proc->packed.section, true, &ref, error));
+    post_result(proc, envelope->route->result, NULL, 0, &proc->packed.section, true);
+    return TRP_OK;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- handlers */
+
+enum verdict { TAKE, REPEAT, REFUSE };
+
+static enum verdict
+judge_task(struct tri_proc *proc, struct tri_id id)
+{
+    struct tri_ref *ref = tri_ref_find(proc, id);
+
+    if (tri_table_find(&proc->calls, id) != NULL)
+        return REPEAT;
+    return ref != NULL && ref->returned ? REPEAT : TAKE;
+}
+
+static enum verdict
+judge_call(struct tri_proc *proc, const struct tri_route *route, struct tri_lane_in **lane)
+{
+    struct tri_entry *entry = tri_table_find(&proc->residents, route->target);
+
+    if (entry == NULL || TRI_OWNER(entry, struct tri_resident, entry)->epoch != route->epoch)
+        return REFUSE;
+    if (*lane == NULL)
+        return TAKE; /* one-way, of a caller that was not named */
+    if (route->sequence <= (*lane)->last)
+        return REPEAT;
+    (*lane)->last = route->sequence;
+    return TAKE;
+}
+
+trp_err
+tri_on_incoming_call(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
+{
+    const struct tri_route *route = envelope->route;
+    bool task = (route->flags & TRI_TASK) != 0;
+    struct tri_lane_in *lane = NULL;
+    struct tri_ref **refs;
+    uint32_t count;
+    enum verdict verdict;
+
+    if (route->section_count == 0)
+        return TRI_FAIL(error, TRP_EPROTO, "CALL came without a body");
+    if ((route->flags & TRI_ONE_WAY) == 0 && tri_id_is_none(route->result))
+        return TRI_FAIL(error, TRP_EPROTO, "CALL came without a result's name");
+    proc->next_index++;
+    if (!task && route->result.space != 0) {
+        lane = lane_of(proc, route->result.space, route->target);
+        if (lane == NULL)
+            return TRI_FAIL(error, TRP_ENOMEM, "no memory for a lane");
+    }
+    TRP_TRY(tri_refs_adopt(proc, envelope, true, &refs, &count, error));
+    if (task)
+        verdict = (route->flags & TRI_ONE_WAY) != 0 ? TAKE : judge_task(proc, route->result);
+    else
+        verdict = judge_call(proc, route, &lane);
+    if (verdict == TAKE)
+        return accept(proc, envelope, lane, refs, count, error);
+    tri_refs_let_go(proc, &refs, &count);
+    proc->ops.release(proc->ops.user, bytes_of(envelope));
+    return verdict == REFUSE ? refuse(proc, envelope, error) : TRP_OK;
+}
+
+trp_err
+tri_on_incoming_cancel(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
+{
+    const struct tri_id *ids;
+    struct tri_section section;
+    uint32_t count;
+
+    if (envelope->route->section_count == 0)
+        return TRI_FAIL(error, TRP_EPROTO, "CANCEL came without a body");
+    tri_envelope_section(envelope, 0, &section);
+    TRP_TRY(tri_ids_unpack(&section, &ids, &count, error));
+    for (uint32_t i = 0; i < count; i++) {
+        struct tri_entry *entry = tri_table_find(&proc->calls, ids[i]);
+        struct tri_incoming *call = entry == NULL ? NULL : TRI_OWNER(entry, struct tri_incoming, entry);
+        if (call == NULL)
+            continue;
+        call->cancelled = true;
+        if (call->started)
+            continue;
+        proc->ops.dropped(proc->ops.user, call);
+        TRP_TRY(return_error(proc, accepted_of(call),
+                             call->deadline_ns <= proc->now_ns ? TRP_ETIMEDOUT : TRP_ECANCELLED,
+                             call->deadline_ns <= proc->now_ns ? "its deadline passed before it started"
+                                                               : "it was cancelled before it started",
+                             error));
+    }
+    return TRP_OK;
+}
+
+static void
+post_returned(struct tri_proc *proc, const struct tri_ids *ids)
+{
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RETURNED};
+
+    if (tri_ids_pack(&proc->packed, ids->ids, (uint32_t)ids->count, NULL) == TRP_OK)
+        tri_post(proc, &route, &proc->packed.section);
+}
+
+trp_err
+tri_on_incoming_recall(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
+{
+    struct tri_ids ids = {0};
+    struct tri_node *node, *next;
+
+    (void)envelope;
+    for (node = proc->accepted.next; node != &proc->accepted; node = next) {
+        struct tri_accepted *accepted = TRI_OWNER(node, struct tri_accepted, link);
+        next = node->next;
+        if (!accepted->task || accepted->one_way || accepted->call.started || accepted->call.in_place)
+            continue;
+        if (!tri_ids_add(&ids, accepted->call.entry.id)) {
+            free(ids.ids);
+            return TRI_FAIL(error, TRP_ENOMEM, "no memory to give tasks back");
+        }
+        proc->ops.dropped(proc->ops.user, &accepted->call);
+        tri_accepted_end(proc, accepted);
+    }
+    post_returned(proc, &ids);
+    free(ids.ids);
+    return TRP_OK;
+}
+
+void
+tri_proc_give_back(struct tri_proc *proc, struct tri_incoming *const *calls, size_t count)
+{
+    struct tri_ids ids = {0};
+
+    for (size_t i = 0; i < count; i++)
+        if (tri_ids_add(&ids, calls[i]->entry.id))
+            tri_accepted_end(proc, accepted_of(calls[i]));
+    post_returned(proc, &ids);
+    free(ids.ids);
+}
+
+trp_err
+tri_on_incoming_create(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
+{
+    const struct tri_route *route = envelope->route;
+    struct tri_resident *resident;
+
+    if (route->section_count == 0 || tri_id_is_none(route->target))
+        return TRI_FAIL(error, TRP_EPROTO, "CREATE came without an actor or a body");
+    if (tri_table_find(&proc->residents, route->target) != NULL)
+        return TRI_FAIL(error, TRP_EPROTO, "CREATE came twice for the same actor");
+    resident = tri_memory_take(&proc->memory, sizeof *resident);
+    if (resident == NULL || tri_table_reserve(&proc->residents, 1) != TRP_OK)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for an actor");
+    memset(resident, 0, sizeof *resident);
+    resident->create = tri_letter_copy(envelope);
+    if (resident->create == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for an actor");
+    resident->entry.id = route->target;
+    resident->epoch = route->epoch;
+    tri_table_insert(&proc->residents, &resident->entry);
+    tri_list_append(&proc->resident_list, &resident->link);
+    TRP_TRY(tri_refs_adopt(proc, envelope, true, &resident->refs, &resident->ref_count, error));
+    proc->ops.create(proc->ops.user, envelope);
+    return TRP_OK;
+}
+
+trp_err
+tri_on_incoming_stop(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
+{
+    (void)error;
+    proc->ops.stop(proc->ops.user, envelope->route->target, (envelope->route->flags & TRI_DRAIN) != 0);
+    return TRP_OK;
+}
+
+trp_err
+tri_on_incoming_deadlock(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
+{
+    struct tri_section section;
+
+    if (envelope->route->section_count == 0)
+        return TRI_FAIL(error, TRP_EPROTO, "DEADLOCK came without an error");
+    tri_envelope_section(envelope, 0, &section);
+    proc->ops.deadlock(proc->ops.user, envelope->route->parent, &section);
+    return TRP_OK;
+}
+
+/* -------------------------------------------------------------------------------------------------- what the host says */
+
+void
+tri_proc_start(struct tri_proc *proc, struct tri_incoming *call)
+{
+    (void)proc;
+    call->started = true;
+}
+
+static struct tri_resident *
+resident_of(const struct tri_proc *proc, struct tri_id actor)
+{
+    struct tri_entry *entry = tri_table_find(&proc->residents, actor);
+
+    return entry == NULL ? NULL : TRI_OWNER(entry, struct tri_resident, entry);
+}
+
+/* Constructed: its arguments are its own business now, and mean nothing when CREATE is said again. */
+static void
+forget_arguments(struct tri_proc *proc, struct tri_resident *resident)
+{
+    for (uint32_t i = 0; i < resident->create->section_count; i++) {
+        const struct tri_section *section = &resident->create->sections[i];
+        struct tri_ref_entry *entries = (struct tri_ref_entry *)(void *)(uintptr_t)section->refs;
+        for (uint32_t k = 0; k < section->ref_count; k++)
+            memset(&entries[k].id, 0, sizeof entries[k].id);
+    }
+    tri_refs_let_go(proc, &resident->refs, &resident->ref_count);
+}
+
+void
+tri_proc_ready(struct tri_proc *proc, struct tri_id actor, const struct tri_section *failure)
+{
+    struct tri_resident *resident = resident_of(proc, actor);
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_READY, .target = actor};
+
+    if (resident == NULL)
+        return;
+    resident->ready = failure == NULL;
+    route.epoch = resident->epoch;
+    route.flags = failure == NULL ? 0 : TRI_FAILED;
+    tri_post(proc, &route, failure);
+    forget_arguments(proc, resident);
+}
+
+static void
+resident_end(struct tri_proc *proc, struct tri_resident *resident)
+{
+    tri_table_remove(&proc->residents, &resident->entry);
+    tri_list_remove(&resident->link);
+    tri_refs_let_go(proc, &resident->refs, &resident->ref_count);
+    tri_letter_free(&resident->create);
+    tri_memory_put(&proc->memory, resident, sizeof *resident);
+}
+
+void
+tri_proc_ended(struct tri_proc *proc, struct tri_id actor)
+{
+    struct tri_resident *resident = resident_of(proc, actor);
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_ENDED, .target = actor};
+
+    if (resident == NULL)
+        return;
+    route.epoch = resident->epoch;
+    tri_post(proc, &route, NULL);
+    resident_end(proc, resident);
+}
+
+trp_err
+tri_proc_resident(struct tri_proc *proc, struct tri_id actor, struct tri_ref **ref, trp_error *error)
+{
+    *ref = tri_ref_find(proc, actor);
+    if (*ref == NULL)
+        *ref = tri_ref_make(proc, actor, true);
+    if (*ref == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for an actor's own handle");
+    (*ref)->shared = (*ref)->resident = true;
+    return TRP_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------- executions that wait */
+
+static struct tri_block_wait *
+find_wait(const struct tri_proc *proc, struct tri_id execution)
+{
+    struct tri_node *node;
+
+    for (node = proc->blocked.next; node != &proc->blocked; node = node->next) {
+        struct tri_block_wait *wait = TRI_OWNER(node, struct tri_block_wait, link);
+        if (tri_id_equal(wait->execution, execution))
+            return wait;
+    }
+    return NULL;
+}
+
+static void
+wait_free(struct tri_proc *proc, struct tri_block_wait *wait)
+{
+    tri_list_remove(&wait->link);
+    tri_memory_put(&proc->memory, wait, sizeof *wait + wait->count * sizeof(struct tri_id));
+}
+
+void
+tri_proc_blocked(struct tri_proc *proc, struct tri_id execution, const struct tri_id *ids, uint32_t count, bool any)
+{
+    struct tri_block_wait *wait = find_wait(proc, execution);
+
+    if (wait != NULL)
+        wait_free(proc, wait);
+    wait = tri_memory_take(&proc->memory, sizeof *wait + count * sizeof(struct tri_id));
+    if (wait == NULL)
+        return; /* it keeps its CPU while it waits */
+    wait->execution = execution;
+    wait->any = any;
+    wait->count = count;
+    memcpy(wait->ids, ids, count * sizeof(struct tri_id));
+    tri_list_append(&proc->blocked, &wait->link);
+    tri_post_blocked(proc, wait);
+}
+
+void
+tri_proc_unblocked(struct tri_proc *proc, struct tri_id execution)
+{
+    struct tri_block_wait *wait = find_wait(proc, execution);
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_UNBLOCKED, .parent = execution};
+
+    if (wait == NULL)
+        return;
+    wait_free(proc, wait);
+    tri_post(proc, &route, NULL);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- the end */
+
+static void
+free_lane(struct tri_entry *entry, void *user)
+{
+    struct tri_proc *proc = user;
+    struct tri_lane_in *lane = TRI_OWNER(entry, struct tri_lane_in, entry);
+
+    tri_table_remove(&proc->lanes_in, entry);
+    while (lane != NULL) {
+        struct tri_lane_in *same = lane->same;
+        tri_memory_put(&proc->memory, lane, sizeof *lane);
+        lane = same;
+    }
+}
+
+void
+tri_incoming_fini(struct tri_proc *proc)
+{
+    while (!tri_list_empty(&proc->accepted))
+        tri_accepted_end(proc, TRI_OWNER(proc->accepted.next, struct tri_accepted, link));
+    while (!tri_list_empty(&proc->resident_list))
+        resident_end(proc, TRI_OWNER(proc->resident_list.next, struct tri_resident, link));
+    while (!tri_list_empty(&proc->blocked))
+        wait_free(proc, TRI_OWNER(proc->blocked.next, struct tri_block_wait, link));
+    tri_table_each(&proc->lanes_in, free_lane, proc);
+}

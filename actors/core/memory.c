@@ -1,0 +1,115 @@
+/*
+ * memory.c - pooled blocks for the records of a process: free lists by size, filled slab by slab, given back at the end.
+ * Under the process's lock. It must not know what lies in them.
+ */
+#include "actors/core/state.h"
+
+struct tri_memory_slab {
+    struct tri_memory_slab *next;
+    uint64_t padding;
+};
+
+static size_t
+class_of(size_t size)
+{
+    return size == 0 ? 0 : (size - 1) / TRI_BLOCK_STEP;
+}
+
+static bool
+refill(struct tri_memory *memory, size_t class)
+{
+    size_t step = (class + 1) * TRI_BLOCK_STEP;
+    size_t count = TRI_SLAB_BYTES / step;
+    struct tri_memory_slab *slab = malloc(sizeof *slab + count * step);
+    char *block;
+
+    if (slab == NULL)
+        return false;
+    slab->next = memory->slabs;
+    memory->slabs = slab;
+    block = (char *)(slab + 1);
+    for (size_t i = count; i-- > 0;) {
+        void **link = (void **)(void *)(block + i * step);
+        *link = memory->free[class];
+        memory->free[class] = link;
+    }
+    return true;
+}
+
+void *
+tri_memory_take(struct tri_memory *memory, size_t size)
+{
+    size_t class = class_of(size);
+    void **block;
+
+#if !defined(__SANITIZE_ADDRESS__) /* which wants to see each block's end */
+    if (class < TRI_BLOCK_CLASSES) {
+        if (memory->free[class] == NULL && !refill(memory, class))
+            return NULL;
+        block = memory->free[class];
+        memory->free[class] = *block;
+        return block;
+    }
+#else
+    (void)memory;
+    (void)class;
+    (void)block;
+    (void)refill;
+#endif
+    return malloc(size == 0 ? 1 : size);
+}
+
+void
+tri_memory_put(struct tri_memory *memory, void *block, size_t size)
+{
+    size_t class = class_of(size);
+
+    if (block == NULL)
+        return;
+#if !defined(__SANITIZE_ADDRESS__)
+    if (class < TRI_BLOCK_CLASSES) {
+        *(void **)block = memory->free[class];
+        memory->free[class] = block;
+        return;
+    }
+#else
+    (void)memory;
+    (void)class;
+#endif
+    free(block);
+}
+
+void
+tri_memory_fini(struct tri_memory *memory)
+{
+    while (memory->slabs != NULL) {
+        struct tri_memory_slab *slab = memory->slabs;
+        memory->slabs = slab->next;
+        free(slab);
+    }
+    memset(memory, 0, sizeof *memory);
+}
+
+static void
+free_buf(struct tri_buf *buf)
+{
+    free(buf);
+}
+
+struct tri_buf *
+tri_memory_buf(const void *data, size_t size)
+{
+    size_t head = (sizeof(struct tri_buf) + 15) & ~(size_t)15;
+    struct tri_buf *buf = malloc(head + (size == 0 ? 1 : size));
+
+    if (buf == NULL)
+        return NULL;
+    atomic_init(&buf->references, 1);
+    buf->data = (uint8_t *)buf + head;
+    buf->size = size;
+    buf->free = free_buf;
+    buf->foreign = NULL;
+    if (size > 0)
+        memcpy(buf->data, data, size);
+    return buf;
+}

@@ -1,0 +1,386 @@
+/*
+ * outgoing.c - envelopes on their way out: the queue for credit, posting, how long each is kept, deadlines. Under the
+ * process's lock. It must not know what the user asked for (submit.c) nor what comes back (answers.c).
+ */
+#include "actors/core/state.h"
+
+bool
+tri_out_credited(uint8_t kind)
+{
+    return kind == TRI_CALL || kind == TRI_SPAWN || kind == TRI_PUT;
+}
+
+uint64_t
+tri_bytes_of(const struct tri_section *sections, uint32_t count)
+{
+    uint64_t bytes = tri_envelope_size(sections, count);
+
+    for (uint32_t i = 0; i < count; i++)
+        if (tri_section_is_frame(&sections[i]))
+            bytes += sections[i].size;
+    return bytes;
+}
+
+/* --------------------------------------------------------------------------------------------------------- deadlines */
+
+static void
+timer_place(struct tri_proc *proc, size_t slot, struct tri_out *out)
+{
+    proc->timers[slot - 1] = out;
+    out->timer = slot;
+}
+
+static void
+timer_sift(struct tri_proc *proc, size_t slot, struct tri_out *out)
+{
+    while (slot > 1 && proc->timers[slot / 2 - 1]->deadline_ns > out->deadline_ns) {
+        timer_place(proc, slot, proc->timers[slot / 2 - 1]);
+        slot /= 2;
+    }
+    for (size_t child = slot * 2; child <= proc->timer_count; child = slot * 2) {
+        if (child < proc->timer_count && proc->timers[child]->deadline_ns < proc->timers[child - 1]->deadline_ns)
+            child++;
+        if (proc->timers[child - 1]->deadline_ns >= out->deadline_ns)
+            break;
+        timer_place(proc, slot, proc->timers[child - 1]);
+        slot = child;
+    }
+    timer_place(proc, slot, out);
+}
+
+trp_err
+tri_timer_reserve(struct tri_proc *proc)
+{
+    return TRI_RESERVE(proc->timers, proc->timer_capacity, proc->timer_count + 1) ? TRP_OK : TRP_ENOMEM;
+}
+
+void
+tri_timer_add(struct tri_proc *proc, struct tri_out *out)
+{
+    proc->timer_count++;
+    timer_sift(proc, proc->timer_count, out);
+}
+
+void
+tri_timer_remove(struct tri_proc *proc, struct tri_out *out)
+{
+    size_t slot = out->timer;
+    struct tri_out *last;
+
+    if (slot == 0)
+        return;
+    out->timer = 0;
+    last = proc->timers[--proc->timer_count];
+    if (last != out)
+        timer_sift(proc, slot, last);
+}
+
+/* --------------------------------------------------------------------------------------------- records of envelopes */
+
+struct tri_out *
+tri_out_new(struct tri_proc *proc, uint8_t kind)
+{
+    struct tri_out *out = tri_memory_take(&proc->memory, sizeof *out);
+
+    if (out == NULL)
+        return NULL;
+    memset(out, 0, sizeof *out);
+    out->kind = kind;
+    out->deadline_ns = TRI_NEVER;
+    return out;
+}
+
+void
+tri_body_free(struct tri_proc *proc, struct tri_body **body)
+{
+    struct tri_body *had = *body;
+
+    if (had == NULL)
+        return;
+    *body = NULL;
+    for (uint32_t i = 0; i < had->section_count; i++)
+        tri_buf_release(&had->owners[i]);
+    for (uint32_t i = 0; i < had->ref_count; i++)
+        tri_ref_drop(proc, had->refs[i]);
+    tri_memory_put(&proc->memory, had, had->block_size);
+}
+
+/* What was not posted has a handle of its own of what it makes, so that no RELEASE goes before it. */
+void
+tri_out_append(struct tri_proc *proc, struct tri_out *out)
+{
+    out->posted = false;
+    tri_list_append(&proc->outs, &out->link);
+    if (proc->unposted == &proc->outs)
+        proc->unposted = &out->link;
+    proc->queued_count++;
+    proc->queued_bytes += out->bytes;
+    if (out->ref != NULL)
+        out->ref->handles++;
+    if (out->actor != NULL)
+        out->actor->handles++;
+}
+
+static void
+left_queue(struct tri_proc *proc, struct tri_out *out)
+{
+    if (proc->unposted == &out->link)
+        proc->unposted = out->link.next;
+    proc->queued_count--;
+    proc->queued_bytes -= out->bytes;
+    out->posted = true;
+}
+
+static void
+drop_queue_handles(struct tri_proc *proc, struct tri_out *out)
+{
+    struct tri_ref *actor = out->actor;
+
+    if (out->ref != NULL)
+        tri_ref_drop(proc, out->ref);
+    if (actor != NULL)
+        tri_ref_drop(proc, actor);
+}
+
+void
+tri_out_end(struct tri_proc *proc, struct tri_out *out)
+{
+    struct tri_ref *ref = out->ref, *actor = out->actor;
+    bool queued = !out->posted;
+
+    if (queued)
+        left_queue(proc, out);
+    tri_list_remove(&out->link);
+    tri_timer_remove(proc, out);
+    if (ref != NULL && ref->out == out)
+        ref->out = NULL;
+    if (actor != NULL && actor->out == out)
+        actor->out = NULL;
+    tri_body_free(proc, &out->body);
+    tri_memory_put(&proc->memory, out->method, TRI_METHOD_TEXT);
+    tri_memory_put(&proc->memory, out, sizeof *out);
+    proc->out_count--;
+    for (int i = 0; i < 2; i++) {
+        struct tri_ref *made = i == 0 ? ref : actor;
+        if (made != NULL && queued)
+            tri_ref_drop(proc, made);
+        else if (made != NULL)
+            tri_ref_look(proc, made);
+    }
+}
+
+void
+tri_out_accepted(struct tri_proc *proc, struct tri_out *out)
+{
+    if (!out->posted) { /* a host has it from the broker before */
+        left_queue(proc, out);
+        drop_queue_handles(proc, out);
+    }
+    if (out->ref == NULL) {
+        tri_out_end(proc, out);
+        return;
+    }
+    out->accepted = true;
+    tri_list_remove(&out->link);
+    tri_list_append(&proc->accepted_outs, &out->link);
+    tri_body_free(proc, &out->body);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- lanes */
+
+struct tri_lane_out *
+tri_lane_out(struct tri_proc *proc, struct tri_id target)
+{
+    struct tri_lane_out *lane = proc->last_lane;
+    struct tri_entry *entry;
+
+    if (lane != NULL && tri_id_equal(lane->entry.id, target))
+        return lane;
+    entry = tri_table_find(&proc->lanes_out, target);
+    if (entry == NULL) {
+        if (tri_table_reserve(&proc->lanes_out, 1) != TRP_OK)
+            return NULL;
+        lane = tri_memory_take(&proc->memory, sizeof *lane);
+        if (lane == NULL)
+            return NULL;
+        memset(lane, 0, sizeof *lane);
+        lane->entry.id = target;
+        entry = &lane->entry;
+        tri_table_insert(&proc->lanes_out, entry);
+    }
+    proc->last_lane = TRI_OWNER(entry, struct tri_lane_out, entry);
+    return proc->last_lane;
+}
+
+/* All calls of this lane up to `sequence` are accepted or have failed: one-way ones need not be kept. */
+void
+tri_lane_told(struct tri_proc *proc, struct tri_lane_out *lane, uint64_t sequence)
+{
+    while (lane->first_one_way != NULL && lane->first_one_way->sequence <= sequence && lane->first_one_way->posted) {
+        struct tri_out *out = lane->first_one_way;
+        lane->first_one_way = out->next_one_way;
+        if (lane->first_one_way == NULL)
+            lane->last_one_way = NULL;
+        tri_out_end(proc, out);
+    }
+}
+
+/* ----------------------------------------------------------------------------------------------------------- posting */
+
+void
+tri_post(struct tri_proc *proc, const struct tri_route *route, const struct tri_section *section)
+{
+    (void)proc->ops.post(proc->ops.user, route, section, section == NULL ? 0 : 1, false);
+}
+
+void
+tri_post_ids(struct tri_proc *proc, uint8_t kind, const struct tri_id *ids, uint32_t count)
+{
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = kind};
+
+    for (uint32_t done = 0; done < count; done += TRI_SNAP_MAX) {
+        uint32_t n = count - done < TRI_SNAP_MAX ? count - done : TRI_SNAP_MAX;
+        if (tri_ids_pack(&proc->packed, ids + done, n, NULL) == TRP_OK)
+            tri_post(proc, &route, &proc->packed.section);
+    }
+}
+
+void
+tri_post_releases(struct tri_proc *proc)
+{
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RELEASE};
+
+    if (proc->release_count > 0 && !proc->ending &&
+        tri_releases_pack(&proc->packed, proc->releases, proc->release_count, NULL) == TRP_OK)
+        tri_post(proc, &route, &proc->packed.section);
+    proc->release_count = 0;
+}
+
+void
+tri_post_blocked(struct tri_proc *proc, const struct tri_block_wait *wait)
+{
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_BLOCKED, .parent = wait->execution};
+
+    route.flags = wait->any ? TRI_ANY : 0;
+    if (tri_ids_pack(&proc->packed, wait->ids, wait->count, NULL) == TRP_OK)
+        tri_post(proc, &route, &proc->packed.section);
+}
+
+bool
+tri_ids_add(struct tri_ids *ids, struct tri_id id)
+{
+    if (!TRI_RESERVE(ids->ids, ids->capacity, ids->count + 1))
+        return false;
+    ids->ids[ids->count++] = id;
+    return true;
+}
+
+static uint64_t
+deadline_left_us(const struct tri_proc *proc, const struct tri_out *out)
+{
+    if (out->deadline_ns == TRI_NEVER)
+        return 0;
+    return out->deadline_ns <= proc->now_ns + 1000 ? 1 : (out->deadline_ns - proc->now_ns) / 1000;
+}
+
+static void
+names_carried(struct tri_proc *proc, const struct tri_out *out)
+{
+    if (out->kind == TRI_PUT)
+        for (uint32_t i = 0; i < out->ref->value.ref_count; i++) {
+            struct tri_ref *inner = tri_ref_find(proc, out->ref->value_refs[i].id);
+            if (inner != NULL)
+                tri_ref_carried(proc, inner);
+        }
+    else if (out->body != NULL)
+        for (uint32_t i = 0; i < out->body->ref_count; i++)
+            tri_ref_carried(proc, out->body->refs[i]);
+}
+
+static void
+post_out(struct tri_proc *proc, struct tri_out *out)
+{
+    bool put = out->kind == TRI_PUT;
+    struct tri_route route = {
+        .version = TRI_WIRE_VERSION,
+        .kind = out->kind,
+        .flags = put && out->ref->state == TRI_REF_FAILED ? TRI_FAILED : out->flags,
+        .priority = out->priority,
+        .target = out->target,
+        .parent = out->parent,
+        .sequence = out->sequence,
+        .deadline_us = deadline_left_us(proc, out),
+    };
+
+    if (out->ref != NULL)
+        route.result = out->ref->entry.id;
+    proc->ops.post(proc->ops.user, &route, put ? &out->ref->value : out->body->sections,
+                   put ? 1 : out->body->section_count, tri_out_credited(out->kind));
+    left_queue(proc, out);
+    names_carried(proc, out);
+    if (out->ref != NULL && !out->fetched)
+        tri_ref_carried(proc, out->ref);
+    if (out->actor != NULL)
+        tri_ref_carried(proc, out->actor);
+    if (out->overdue && out->ref != NULL)
+        (void)tri_ids_add(&proc->cancels, out->ref->entry.id);
+    drop_queue_handles(proc, out);
+    if (out->fetched || (out->ref == NULL && out->kind == TRI_CALL && out->lane == NULL))
+        tri_out_end(proc, out); /* a value that was asked for is kept without it; a one-way task has no name to ask by */
+}
+
+void
+tri_outs_pump(struct tri_proc *proc)
+{
+    while (proc->unposted != &proc->outs) {
+        struct tri_out *out = TRI_OWNER(proc->unposted, struct tri_out, link);
+        if (tri_out_credited(out->kind) && !proc->ops.has_credit(proc->ops.user, out->bytes))
+            return;
+        post_out(proc, out);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------------- publishing */
+
+static bool
+is_private(const struct tri_proc *proc, const struct tri_ref *ref)
+{
+    return ref->state == TRI_REF_READY && !ref->is_actor && !ref->shared && ref->out == NULL &&
+           ref->entry.id.space == proc->space;
+}
+
+static trp_err
+publish_one(struct tri_proc *proc, struct tri_ref *ref, trp_error *error)
+{
+    struct tri_out *out = tri_out_new(proc, TRI_PUT);
+
+    if (out == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory to publish a value");
+    out->ref = ref;
+    out->bytes = tri_bytes_of(&ref->value, 1);
+    ref->out = out;
+    ref->kept = true;
+    proc->out_count++;
+    tri_out_append(proc, out);
+    return TRP_OK;
+}
+
+/* In the width: an entry may come before the PUT that makes it. */
+trp_err
+tri_publish(struct tri_proc *proc, struct tri_ref *ref, trp_error *error)
+{
+    struct tri_node *node;
+
+    if (!is_private(proc, ref))
+        return TRP_OK;
+    TRP_TRY(publish_one(proc, ref, error));
+    for (node = &ref->out->link; node != &proc->outs; node = node->next) {
+        const struct tri_ref *holder = TRI_OWNER(node, struct tri_out, link)->ref;
+        for (uint32_t i = 0; i < holder->value.ref_count; i++) {
+            struct tri_ref *inner = tri_ref_find(proc, holder->value_refs[i].id);
+            if (inner != NULL && is_private(proc, inner))
+                TRP_TRY(publish_one(proc, inner, error));
+        }
+    }
+    return TRP_OK;
+}

@@ -1,0 +1,216 @@
+/*
+ * resume.c - logging in, and what a broker that has never heard of us is told: where actors live, what is held, kept and
+ * outstanding, then everything unanswered again. Under the process's lock. It must not know about sockets and doors.
+ */
+#include "actors/core/state.h"
+
+/* Rows of SNAPSHOT parts, posted when a part is full. */
+struct part {
+    struct tri_proc *proc;
+    struct tri_snap_hold holds[TRI_SNAP_MAX];
+    struct tri_snap_call calls[TRI_SNAP_MAX];
+    struct tri_snap_actor actors[TRI_SNAP_MAX];
+    struct tri_snapshot snapshot;
+};
+
+static void
+post_part(struct part *part, bool last)
+{
+    struct tri_snapshot *snapshot = &part->snapshot;
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_SNAPSHOT, .flags = last ? TRI_LAST : 0};
+
+    if (tri_snapshot_pack(&part->proc->packed, snapshot, NULL) == TRP_OK)
+        tri_post(part->proc, &route, &part->proc->packed.section);
+    snapshot->hold_count = snapshot->call_count = snapshot->actor_count = 0;
+}
+
+static void
+add_hold(struct tri_entry *entry, void *user)
+{
+    struct tri_ref *ref = TRI_OWNER(entry, struct tri_ref, entry);
+    struct part *part = user;
+    uint32_t flags = 0;
+
+    if (ref->handed == 0 && !ref->kept)
+        return;
+    if (ref->value_buf != NULL && !ref->local)
+        flags |= TRI_SNAP_VALUE;
+    if (ref->is_actor)
+        flags |= TRI_SNAP_ACTOR;
+    if (ref->kept)
+        flags |= TRI_SNAP_KEPT;
+    part->holds[part->snapshot.hold_count++] =
+        (struct tri_snap_hold){.id = ref->entry.id, .handed = ref->handed, .flags = flags};
+    if (part->snapshot.hold_count == TRI_SNAP_MAX)
+        post_part(part, false);
+}
+
+static void
+add_call(struct part *part, struct tri_id id, struct tri_id target, uint64_t sequence, uint32_t flags)
+{
+    part->calls[part->snapshot.call_count++] =
+        (struct tri_snap_call){.id = id, .target = target, .sequence = sequence, .flags = flags};
+    if (part->snapshot.call_count == TRI_SNAP_MAX)
+        post_part(part, false);
+}
+
+static void
+add_calls(struct part *part)
+{
+    struct tri_proc *proc = part->proc;
+    struct tri_node *node;
+
+    for (node = proc->accepted_outs.next; node != &proc->accepted_outs; node = node->next) {
+        const struct tri_out *out = TRI_OWNER(node, struct tri_out, link);
+        if (out->kind == TRI_CALL)
+            add_call(part, out->ref->entry.id, out->target, out->sequence, TRI_SNAP_ACCEPTED);
+    }
+    proc->next_index = 0;
+    for (node = proc->accepted.next; node != &proc->accepted; node = node->next) {
+        struct tri_accepted *accepted = TRI_OWNER(node, struct tri_accepted, link);
+        const struct tri_route *route = &accepted->call.letter->route;
+        struct tri_id none = {0, 0};
+        accepted->call.index = ++proc->next_index;
+        add_call(part, accepted->one_way ? none : route->result, route->target, route->sequence,
+                 accepted->call.started ? TRI_SNAP_RUNNING : 0);
+    }
+}
+
+static void
+add_actor(struct part *part, struct tri_id id, uint64_t epoch, uint32_t flags)
+{
+    part->actors[part->snapshot.actor_count++] = (struct tri_snap_actor){.id = id, .epoch = epoch, .flags = flags};
+    if (part->snapshot.actor_count == TRI_SNAP_MAX)
+        post_part(part, false);
+}
+
+static void
+post_residents(struct part *part)
+{
+    struct tri_proc *proc = part->proc;
+    struct tri_node *node;
+
+    for (node = proc->resident_list.next; node != &proc->resident_list; node = node->next) {
+        const struct tri_resident *resident = TRI_OWNER(node, struct tri_resident, link);
+        struct tri_route route = resident->create->route;
+        route.version = TRI_WIRE_VERSION;
+        route.kind = TRI_CREATE;
+        route.flags = 0;
+        route.epoch = resident->epoch;
+        (void)proc->ops.post(proc->ops.user, &route, resident->create->sections, resident->create->section_count,
+                             false);
+        add_actor(part, resident->entry.id, resident->epoch, resident->ready ? TRI_SNAP_READY : 0);
+    }
+    if (proc->pool)
+        add_actor(part, (struct tri_id){0, 0}, 0, TRI_SNAP_POOL);
+}
+
+static void
+post_kept(struct tri_entry *entry, void *user)
+{
+    struct tri_ref *ref = TRI_OWNER(entry, struct tri_ref, entry);
+    struct tri_proc *proc = user;
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .result = ref->entry.id};
+
+    if (!ref->returned || ref->value_buf == NULL)
+        return;
+    route.flags = ref->state == TRI_REF_FAILED ? TRI_FAILED : 0;
+    tri_post(proc, &route, &ref->value);
+}
+
+static trp_err
+post_snapshot(struct tri_proc *proc, trp_error *error)
+{
+    struct part *part = calloc(1, sizeof *part);
+
+    if (part == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for a snapshot");
+    part->proc = proc;
+    part->snapshot.holds = part->holds;
+    part->snapshot.calls = part->calls;
+    part->snapshot.actors = part->actors;
+    post_residents(part);
+    tri_table_each(&proc->refs, post_kept, proc);
+    tri_table_each(&proc->refs, add_hold, part);
+    add_calls(part);
+    post_part(part, true);
+    free(part);
+    return TRP_OK;
+}
+
+/* All that was posted and not ended goes to the end of the queue's head: posted again, in the order made. */
+static void
+queue_again(struct tri_proc *proc)
+{
+    struct tri_node all, *node;
+
+    if (tri_list_empty(&proc->outs))
+        return;
+    tri_list_init(&all);
+    while (!tri_list_empty(&proc->outs)) {
+        node = proc->outs.next;
+        tri_list_remove(node);
+        tri_list_append(&all, node);
+    }
+    proc->unposted = &proc->outs;
+    while (!tri_list_empty(&all)) {
+        struct tri_out *out = TRI_OWNER(all.next, struct tri_out, link);
+        tri_list_remove(&out->link);
+        if (!out->posted) {
+            tri_list_append(&proc->outs, &out->link);
+            if (proc->unposted == &proc->outs)
+                proc->unposted = &out->link;
+        } else {
+            tri_out_append(proc, out);
+        }
+    }
+}
+
+static void
+want_again(struct tri_entry *entry, void *user)
+{
+    struct tri_ref *ref = TRI_OWNER(entry, struct tri_ref, entry);
+    struct tri_proc *proc = user;
+
+    if (ref->wanted && ref->state == TRI_REF_PENDING && ref->handles > 0)
+        ref->wanted = tri_ids_add(&proc->waits, ref->entry.id);
+}
+
+static trp_err
+tell_everything(struct tri_proc *proc, trp_error *error)
+{
+    struct tri_node *node;
+
+    proc->release_count = 0; /* what is not held is not said to be */
+    proc->cancels.count = 0;
+    proc->waits.count = 0;
+    TRP_TRY(post_snapshot(proc, error));
+    if (proc->is_host && proc->ops.renumbered != NULL)
+        proc->ops.renumbered(proc->ops.user);
+    queue_again(proc);
+    tri_table_each(&proc->refs, want_again, proc);
+    tri_outs_pump(proc);
+    tri_proc_round(proc, proc->now_ns);
+    for (node = proc->blocked.next; node != &proc->blocked; node = node->next)
+        tri_post_blocked(proc, TRI_OWNER(node, struct tri_block_wait, link));
+    return TRP_OK;
+}
+
+trp_err
+tri_proc_welcome(struct tri_proc *proc, const struct tri_welcome *welcome, uint64_t now_ns, trp_error *error)
+{
+    proc->now_ns = now_ns;
+    if (proc->space != 0 && welcome->space != proc->space)
+        return TRI_FAIL(error, TRP_EPROTO, "the broker took this process for another one");
+    if (welcome->space == 0)
+        return TRI_FAIL(error, TRP_EPROTO, "the broker gave no space");
+    proc->credit_calls = welcome->credit_calls;
+    proc->credit_bytes = welcome->credit_bytes;
+    proc->broker = welcome->broker;
+    if (proc->space == 0)
+        proc->space = welcome->space;
+    else if (welcome->snapshot)
+        return tell_everything(proc, error);
+    tri_outs_pump(proc);
+    return TRP_OK;
+}

@@ -1,0 +1,205 @@
+/*
+ * state.h - what a tri_proc is made of; private to actors/core/. One thread at a time (the process's lock), no clock, no
+ * socket.
+ *
+ * A reference lives in the table while somebody here has a handle of it, while it is kept for the broker, or while the
+ * envelope that makes it is. An outgoing envelope (tri_out) lives until nobody could need it again: it is in `outs`, in the
+ * order made, those not posted yet last; or, when its host has it, in `accepted`, without its body.
+ */
+#ifndef TRI_PROC_STATE_H
+#define TRI_PROC_STATE_H
+
+#include <stdlib.h>
+
+#include "actors/core/proc.h"
+
+enum {
+    TRI_BLOCK_STEP = 64,
+    TRI_BLOCK_CLASSES = 24, /* pooled blocks up to 1,536 bytes */
+    TRI_SLAB_BYTES = 32768,
+    TRI_RELEASES_MAX = 256, /* posted when so many have gathered */
+    TRI_SNAP_MAX = 1000,    /* rows of a SNAPSHOT part */
+    TRI_APPENDED_MAX = 256, /* values that a call carries itself */
+    TRI_APPENDED_FRAMES_MAX = 32,
+    TRI_METHOD_TEXT = 48,
+};
+
+struct tri_memory_slab;
+struct tri_memory {
+    void *free[TRI_BLOCK_CLASSES];
+    struct tri_memory_slab *slabs;
+};
+void tri_memory_fini(struct tri_memory *memory);
+void *tri_memory_take(struct tri_memory *memory, size_t size); /* not zeroed; NULL: no memory */
+void tri_memory_put(struct tri_memory *memory, void *block, size_t size);
+/* A buffer in one block of the heap, which may outlive the proc and be released by any thread. */
+struct tri_buf *tri_memory_buf(const void *data, size_t size);
+
+/* What is kept of an envelope to send it again: one block {sections, owners, refs, entries, data of section 0}. */
+struct tri_body {
+    size_t block_size;
+    uint32_t section_count, ref_count;
+    struct tri_section *sections;
+    struct tri_buf **owners; /* by section: what its data lies in; NULL: this block */
+    struct tri_ref **refs;   /* a handle of each reference that it names */
+};
+
+/* Calls to one actor, in order. Stays when the handle goes: the host remembers the last number, too. */
+struct tri_lane_out {
+    struct tri_entry entry;
+    uint64_t sequence;
+    struct tri_out *first_one_way, *last_one_way; /* not known to be accepted */
+};
+
+struct tri_out {
+    struct tri_node link;
+    struct tri_ref *ref;   /* result, or what is PUT; NULL: none */
+    struct tri_ref *actor; /* SPAWN: whom */
+    struct tri_id target, parent;
+    uint64_t sequence, deadline_ns, bytes;
+    size_t timer; /* in the heap, from 1; 0: not in it */
+    struct tri_body *body;
+    struct tri_lane_out *lane;
+    struct tri_out *next_one_way;
+    char *method; /* for the text of a deadline that passed; NULL */
+    uint16_t flags;
+    uint8_t kind;
+    int8_t priority;
+    bool posted, accepted, overdue, fetched;
+};
+
+/* A caller's calls to an actor here: the last one that was accepted. */
+struct tri_lane_in {
+    struct tri_entry entry; /* {mixed from the three, low}, chained by `same` where that is equal */
+    struct tri_lane_in *same;
+    struct tri_id actor;
+    uint64_t caller, last;
+};
+
+/* Host: an actor that lives here. */
+struct tri_resident {
+    struct tri_entry entry;
+    struct tri_node link;
+    uint64_t epoch;
+    bool ready;
+    struct tri_letter *create; /* said again to a new broker */
+    struct tri_ref **refs;     /* held until it is constructed */
+    uint32_t ref_count;
+};
+
+/* Host: an accepted call as the proc sees it. */
+struct tri_accepted {
+    struct tri_incoming call; /* first */
+    struct tri_node link;     /* in the order accepted */
+    struct tri_ref **refs;
+    uint32_t ref_count;
+    bool one_way, task;
+    struct tri_lane_in *lane;
+};
+
+struct tri_block_wait {
+    struct tri_node link;
+    struct tri_id execution;
+    bool any;
+    uint32_t count;
+    struct tri_id ids[];
+};
+
+struct tri_ids {
+    struct tri_id *ids;
+    size_t count, capacity;
+};
+
+struct tri_proc {
+    bool is_host, pool;
+    struct tri_proc_ops ops;
+    struct tri_memory memory;
+    uint64_t seed, space, broker, now_ns, next_number, next_one_way;
+    uint32_t credit_calls;
+    uint64_t credit_bytes;
+    bool ending; /* tri_proc_destroy: nothing is said any more */
+    bool gone;   /* the broker is, for good */
+    trp_error gone_why;
+
+    struct tri_table refs;
+    struct tri_table lanes_out;
+    struct tri_lane_out *last_lane;
+
+    struct tri_node outs, accepted_outs;
+    struct tri_node *unposted; /* the first in `outs` that was not posted; &outs: none */
+    uint64_t queued_count, queued_bytes, out_count;
+    struct tri_out **timers;
+    size_t timer_count, timer_capacity;
+
+    struct tri_release releases[TRI_RELEASES_MAX];
+    uint32_t release_count;
+    struct tri_ids cancels, waits;
+
+    /* host */
+    struct tri_table calls, lanes_in, residents;
+    struct tri_node accepted, resident_list, blocked;
+    uint64_t next_index, incoming_count, lane_count;
+
+    struct tri_packed packed;
+    struct tri_section sections[TRI_SECTIONS_MAX];
+    struct tri_ref *dying; /* references to be freed, linked by entry.next */
+    bool reaping;
+};
+
+/* refs.c */
+struct tri_ref *tri_ref_find(const struct tri_proc *proc, struct tri_id id);
+struct tri_ref *tri_ref_make(struct tri_proc *proc, struct tri_id id, bool is_actor); /* no handle yet; NULL: no memory */
+/* A reference that came in an envelope: handed over once more, and one more handle. NULL: no memory. */
+struct tri_ref *tri_ref_adopt(struct tri_proc *proc, const struct tri_ref_entry *entry);
+void tri_ref_drop(struct tri_proc *proc, struct tri_ref *ref); /* one handle less */
+void tri_ref_look(struct tri_proc *proc, struct tri_ref *ref); /* frees it if nothing needs it */
+void tri_refs_let_go(struct tri_proc *proc, struct tri_ref ***refs, uint32_t *count);
+/* Gives it a value (a copy; retains frames); each entry must be here, and its handle be had already. TRP_ENOMEM. */
+trp_err tri_ref_set(struct tri_proc *proc, struct tri_ref *ref, const struct tri_section *section, bool failed,
+                    trp_error *error);
+void tri_ref_fail(struct tri_proc *proc, struct tri_ref *ref, const struct tri_failure *failure);
+void tri_ref_announce(struct tri_proc *proc, struct tri_ref *ref); /* ops.ready, if anybody here has it */
+void tri_ref_carried(struct tri_proc *proc, struct tri_ref *ref);  /* an envelope that names it was posted */
+/* A handle of everything that a section names, which must be here. */
+trp_err tri_refs_hold(struct tri_proc *proc, const struct tri_section *section, trp_error *error);
+void tri_refs_unhold(struct tri_proc *proc, const struct tri_section *section);
+/* Adopts what an envelope hands over. `call`: section 0's top-level references come as values instead. */
+trp_err tri_refs_adopt(struct tri_proc *proc, const struct tri_envelope *envelope, bool call, struct tri_ref ***refs,
+                       uint32_t *count, trp_error *error);
+
+/* outgoing.c */
+struct tri_out *tri_out_new(struct tri_proc *proc, uint8_t kind);
+void tri_out_append(struct tri_proc *proc, struct tri_out *out); /* at the end of the queue: not posted */
+void tri_out_accepted(struct tri_proc *proc, struct tri_out *out);
+void tri_out_end(struct tri_proc *proc, struct tri_out *out);
+void tri_outs_pump(struct tri_proc *proc);
+bool tri_out_credited(uint8_t kind);
+trp_err tri_timer_reserve(struct tri_proc *proc);
+void tri_timer_add(struct tri_proc *proc, struct tri_out *out);
+void tri_timer_remove(struct tri_proc *proc, struct tri_out *out);
+void tri_body_free(struct tri_proc *proc, struct tri_body **body);
+uint64_t tri_bytes_of(const struct tri_section *sections, uint32_t count);
+void tri_lane_told(struct tri_proc *proc, struct tri_lane_out *lane, uint64_t sequence);
+struct tri_lane_out *tri_lane_out(struct tri_proc *proc, struct tri_id target);
+/* Makes PUTs of a private value and of all private values that it leads to. */
+trp_err tri_publish(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);
+void tri_post(struct tri_proc *proc, const struct tri_route *route, const struct tri_section *section);
+void tri_post_ids(struct tri_proc *proc, uint8_t kind, const struct tri_id *ids, uint32_t count);
+void tri_post_blocked(struct tri_proc *proc, const struct tri_block_wait *wait);
+void tri_post_releases(struct tri_proc *proc);
+bool tri_ids_add(struct tri_ids *ids, struct tri_id id);
+
+/* incoming.c */
+typedef trp_err tri_proc_handler(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error);
+tri_proc_handler tri_on_incoming_call, tri_on_incoming_cancel, tri_on_incoming_recall, tri_on_incoming_create,
+    tri_on_incoming_stop, tri_on_incoming_deadlock;
+void tri_accepted_end(struct tri_proc *proc, struct tri_accepted *accepted);
+void tri_incoming_fini(struct tri_proc *proc);
+
+/* answers.c */
+tri_proc_handler tri_on_answer, tri_on_accepted, tri_on_freed, tri_on_fetch;
+
+/* resume.c */
+void tri_proc_resume(struct tri_proc *proc);
+
+#endif

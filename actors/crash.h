@@ -1,0 +1,17 @@
+/*
+ * crash.h - when user code crashes a host: the signal and the stack's lines are written into the progress page, then the
+ * process dies of that signal as it would have. The death record is made of the page, by the root.
+ */
+#ifndef TRI_CRASH_H
+#define TRI_CRASH_H
+
+#include "transport/transport.h"
+
+/* Once per process. TRP_ENOMEM. */
+trp_err tri_crash_install(struct tri_progress *progress, trp_error *error);
+/* In each further thread that runs user code: a stack for the handler, so that an overflow of the thread's own is
+ * reported, too. */
+trp_err tri_crash_thread_begin(trp_error *error);
+void tri_crash_thread_end(void);
+
+#endif

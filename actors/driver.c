@@ -1,0 +1,175 @@
+/*
+ * driver.c - trp_init and trp_shutdown: which node a program joins, and the place that it calls from. It knows how a node is
+ * found and started (launch.c), and nothing of calls.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "actors/process.h"
+
+#define TRI_TEXT_(x) #x
+#define TRI_TEXT(x)  TRI_TEXT_(x)
+
+enum { RECONNECT_MS = 10 * 1000 };
+
+/* What trp_init makes. */
+struct driver {
+    trp_runtime runtime; /* first */
+    struct tri_child child;
+};
+
+const char *
+trp_version(void)
+{
+    return TRI_TEXT(TRP_VERSION_MAJOR) "." TRI_TEXT(TRP_VERSION_MINOR) "." TRI_TEXT(TRP_VERSION_PATCH);
+}
+
+static enum tri_level
+level_of(trp_log_level level)
+{
+    static const enum tri_level levels[] = {TRI_WARNING, TRI_ERROR, TRI_INFO, TRI_DEBUG};
+
+    return levels[level];
+}
+
+static trp_err
+check_config(const trp_config *config, trp_error *error)
+{
+    if (config->mode != TRP_MODE_CLUSTER && config->mode != TRP_MODE_LOCAL)
+        return TRI_FAIL(error, TRP_EINVAL, "config.mode is %d, there is no such mode", (int)config->mode);
+    if ((unsigned)config->log_level > TRP_LOG_DEBUG)
+        return TRI_FAIL(error, TRP_EINVAL, "config.log_level is %d, there is no such level", (int)config->log_level);
+    if (config->reconnect_ms < 0)
+        return TRI_FAIL(error, TRP_EINVAL, "config.reconnect_ms is negative");
+    if (config->node.num_cpus < 0 || config->node.num_gpus < 0)
+        return TRI_FAIL(error, TRP_EINVAL, "config.node: a negative number of CPUs or GPUs");
+    if (config->default_namespace != NULL &&
+        (config->default_namespace[0] == '\0' || strlen(config->default_namespace) > TRI_NAME_MAX ||
+         strchr(config->default_namespace, '/') != NULL))
+        return TRI_FAIL(error, TRP_EINVAL, "config.default_namespace has to have 1 to %d bytes, and no '/'",
+                        TRI_NAME_MAX);
+    if (config->certificate != NULL || (config->address != NULL && strncmp(config->address, "tcp:", 4) == 0))
+        return TRI_FAIL(error, TRP_ENOTSUP, "nodes are reached through their directory; keys for tcp do not exist yet");
+    for (size_t i = 0; i < 8; i++)
+        if (config->reserved[i] != 0 || config->node.reserved[i] != 0)
+            return TRI_FAIL(error, TRP_EINVAL, "config: reserved[%zu] is not 0", i);
+    return TRP_OK;
+}
+
+static trp_err
+join(const char *directory, int64_t reconnect_ms, struct tri_process **process, trp_error *error)
+{
+    const struct tri_process_config config = {
+        .directory = directory, .reconnect_ms = reconnect_ms, .program = program_invocation_short_name};
+
+    return tri_process_open(&config, process, error);
+}
+
+static trp_err
+start_private(const trp_config *config, struct driver *driver, trp_error *error)
+{
+    trp_err err;
+
+    TRP_TRY(tri_child_start(config, &driver->child, error));
+    err = join(driver->child.directory, 0, &driver->runtime.process, error);
+    if (err != TRP_OK)
+        tri_child_end(&driver->child);
+    return err;
+}
+
+static trp_err
+start_local(const trp_config *config, struct driver *driver, trp_error *error)
+{
+    const struct tri_process_config process_config = {.program = program_invocation_short_name};
+    trp_err err;
+
+    TRP_TRY(tri_process_new(&process_config, &driver->runtime.process, error));
+    err = tri_local_new(driver->runtime.process, config, error);
+    if (err != TRP_OK)
+        tri_process_close(&driver->runtime.process);
+    return err;
+}
+
+/* A node at an address; or the one that this user runs; or one of our own. */
+static trp_err
+start(const trp_config *config, struct driver *driver, trp_error *error)
+{
+    const int64_t reconnect_ms = config->reconnect_ms != 0 ? config->reconnect_ms : RECONNECT_MS;
+    const char *named = getenv("TROUPE_DIR");
+    char directory[256];
+    trp_err err;
+
+    if (config->mode == TRP_MODE_LOCAL)
+        return start_local(config, driver, error);
+    err = tri_directory(config->address, false, directory, sizeof directory, error);
+    if (err == TRP_OK)
+        err = join(directory, reconnect_ms, &driver->runtime.process, error);
+    if (config->address != NULL) {
+        if (err == TRP_ENOENT)
+            err = TRI_FAIL(error, TRP_EBROKER, "no node runs in '%s'", config->address);
+        return err;
+    }
+    if (err == TRP_ENOENT || err == TRP_EBROKER ||
+        (err == TRP_EACCES && (named == NULL || named[0] == '\0'))) /* a stranger's /tmp/troupe-UID is left alone */
+        return start_private(config, driver, error);
+    return err;
+}
+
+trp_err
+trp_init(const trp_config *config, trp_runtime **runtime, trp_error *error)
+{
+    static const trp_config defaults;
+    struct driver *driver;
+    trp_err err;
+
+    if (runtime == NULL)
+        return TRI_FAIL(error, TRP_EINVAL, "runtime is NULL");
+    if (tri_process_forked())
+        return TRI_FAIL(error, TRP_EFORKED, "this process was forked from the one that made the runtime");
+    if (tri_process_here() != NULL)
+        return TRI_FAIL(error, TRP_EALREADY, "this process has a runtime already; there is one at a time");
+    if (config == NULL)
+        config = &defaults;
+    TRP_TRY(check_config(config, error));
+    driver = calloc(1, sizeof *driver);
+    if (driver == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for a runtime");
+    (void)tri_text_copy(driver->runtime.default_namespace, sizeof driver->runtime.default_namespace,
+                        config->default_namespace != NULL ? config->default_namespace : "default");
+    tri_log_setup("driver", level_of(config->log_level), 2);
+    err = start(config, driver, error);
+    if (err != TRP_OK) {
+        free(driver);
+        return err;
+    }
+    *runtime = &driver->runtime;
+    return TRP_OK;
+}
+
+void
+trp_shutdown(trp_runtime **runtime)
+{
+    struct driver *driver;
+    struct tri_process *process;
+    trp_error why;
+
+    if (runtime == NULL || *runtime == NULL || (*runtime)->self != NULL)
+        return;
+    driver = (struct driver *)(void *)*runtime;
+    *runtime = NULL;
+    if (tri_process_forked())
+        return; /* it is the parent's */
+    process = driver->runtime.process;
+    tri_process_lock(process);
+    tri_process_flush(process);
+    if (process->local != NULL)
+        tri_local_end(process);
+    (void)TRI_FAIL(&why, TRP_ECLOSED, "the runtime is shut down");
+    tri_proc_fail_all(process->proc, &why);
+    tri_callbacks_end(process, NULL);
+    tri_process_unlock(process);
+    tri_process_close(&process);
+    tri_child_end(&driver->child);
+    free(driver);
+}

@@ -1,0 +1,319 @@
+/*
+ * host.c - the worker host's life: it logs in, takes what the broker sends into its mailbox, runs it, and ends in order when
+ * it is told to. Threads: the main one, and for actors with max_concurrency as many more, all in host_loop; the hooks are
+ * called by whichever thread receives, with the process's lock. It must not know what a call does.
+ */
+#include "actors/host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "actors/actors.h"
+#include "actors/crash.h"
+
+enum { EXIT_ENDED = 0, EXIT_NO_BROKER = 1, EXIT_NOT_CONSTRUCTED = 2, LAST_WORDS_MS = 2000 };
+
+/* ------------------------------------------------------------------------------------------------------------- hooks */
+
+static void
+on_run(void *user, struct tri_incoming *call)
+{
+    struct tri_host *host = user;
+    if ((call->letter->route.flags & TRI_IN_PLACE) != 0 && tri_host_take_in_place(host, call))
+        return;
+    tri_mailbox_push(&host->mailbox, call);
+}
+
+static void
+on_create(void *user, const struct tri_envelope *envelope)
+{
+    struct tri_host *host = user;
+    if (host->actor.wanted)
+        return;
+    host->actor.wanted = true;
+    host->actor.id = envelope->route->target;
+    host->actor.create = tri_letter_copy(envelope);
+    host->mailbox.open = false;
+    if (host->actor.create == NULL) {
+        tri_log(TRI_ERROR, "no memory for an actor");
+        abort();
+    }
+}
+
+static void
+on_stop(void *user, struct tri_id actor, bool drain)
+{
+    struct tri_host *host = user;
+    (void)actor; /* there is one */
+    host->drain = drain && (!host->stop || host->drain);
+    host->stop = true;
+}
+
+static void
+on_dropped(void *user, struct tri_incoming *call)
+{
+    struct tri_host *host = user;
+    for (struct tri_node *node = host->in_place.next; node != &host->in_place; node = node->next)
+        if (node == &call->link) {
+            tri_list_remove(&call->link);
+            return;
+        }
+    tri_mailbox_remove(&host->mailbox, call);
+}
+
+static void
+on_renumbered(void *user)
+{
+    struct tri_host *host = user;
+    tri_host_renumber(host);
+    tri_host_describe(host, true);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- modules */
+
+static void
+tell_module(void *user, trp_value map)
+{
+    struct tri_host *host = user;
+    struct tri_packed packed = {0};
+    trp_error error;
+    if (tri_value_pack(&packed, map, &tri_process_handles, NULL, &error) == TRP_OK)
+        tri_process_post(host->process, TRI_MODULE, &packed.section);
+    else
+        tri_log(TRI_WARNING, "a module cannot be described: %s", error.message);
+    tri_packed_fini(&packed);
+}
+
+void
+tri_host_describe(struct tri_host *host, bool again)
+{
+    tri_modules_describe(host->modules, again, tell_module, host);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- loop */
+
+static bool
+is_quiet(const struct tri_host *host)
+{
+    return host->mailbox.running == 0 && tri_list_empty(&host->running);
+}
+
+/* Everything that has to happen before the end has happened. With DRAIN that is all calls, what was delegated, and delayed
+ * replies as long as there are callbacks that may still give them. */
+static bool
+may_end(const struct tri_host *host)
+{
+    if (!host->stop || !is_quiet(host))
+        return false;
+    if (!host->drain)
+        return true;
+    if (host->mailbox.count > 0 || host->delegated > 0)
+        return false;
+    return host->deferred == 0 || tri_process_callback_count(host->process) == 0;
+}
+
+static bool
+something_to_do(void *user)
+{
+    struct tri_host *host = user;
+    return host->ending || (tri_mailbox_ready(&host->mailbox) && (!host->stop || host->drain)) || may_end(host) ||
+           tri_process_callback_due(host->process, NULL) || (host->actor.wanted && !host->actor.constructed);
+}
+
+static void *run_thread(void *user);
+
+/* As many threads as calls may run at a time. With the lock. */
+static void
+start_threads(struct tri_host *host)
+{
+    while (host->thread_count + 1 < host->mailbox.limit) {
+        if (pthread_create(&host->threads[host->thread_count], NULL, run_thread, host) != 0) {
+            tri_log(TRI_WARNING, "only %u of %u threads could be started", host->thread_count + 1, host->mailbox.limit);
+            return;
+        }
+        host->thread_count++;
+    }
+}
+
+/* The main thread's part: constructs, and sees when it is over. */
+static void
+main_duties(struct tri_host *host)
+{
+    if (host->actor.wanted && !host->actor.constructed) {
+        tri_process_unlock(host->process);
+        tri_host_construct(host);
+        tri_process_lock(host->process);
+        if (!host->actor.failed)
+            start_threads(host);
+    }
+    if (host->actor.failed || may_end(host))
+        host->ending = true;
+}
+
+/* Runs calls and callbacks until the host ends: TRP_OK; or the process does: its error. With the lock. */
+static trp_err
+host_loop(struct tri_host *host, bool is_main, trp_error *error)
+{
+    trp_err err = TRP_OK;
+    while (err == TRP_OK) {
+        if (is_main)
+            main_duties(host);
+        if (host->ending)
+            break;
+        if (tri_process_callback_due(host->process, NULL))
+            (void)tri_process_run_callback(host->process, NULL);
+        struct tri_incoming *call = host->stop && !host->drain ? NULL : tri_mailbox_pop(&host->mailbox);
+        if (call != NULL) {
+            tri_host_run(host, call, false);
+            continue;
+        }
+        host->unflushed = 0; /* the wait flushes */
+        err = tri_process_wait(host->process, something_to_do, host, TRI_NEVER, NULL, 0, false, error);
+    }
+    return err;
+}
+
+static void *
+run_thread(void *user)
+{
+    struct tri_host *host = user;
+    trp_error error;
+    if (tri_crash_thread_begin(&error) != TRP_OK)
+        tri_log(TRI_WARNING, "%s", error.message);
+    tri_process_lock(host->process);
+    (void)host_loop(host, false, &error); /* the main thread gets the same error, and says it */
+    tri_process_poke(host->process);
+    tri_process_unlock(host->process);
+    tri_crash_thread_end();
+    return NULL;
+}
+
+/* --------------------------------------------------------------------------------------------------- beginning and end */
+
+static const struct tri_host_hooks hooks = {
+    .run = on_run,
+    .create = on_create,
+    .stop = on_stop,
+    .dropped = on_dropped,
+    .deadlock = tri_host_deadlock,
+    .renumbered = on_renumbered,
+    .wait_begins = tri_host_wait_begins,
+    .wait_ends = tri_host_wait_ends,
+    .wait_work = tri_host_wait_work,
+};
+
+static void
+host_init(struct tri_host *host, const struct tri_worker_start *start)
+{
+    memset(host, 0, sizeof *host);
+    host->progress = start->progress;
+    tri_mailbox_init(&host->mailbox, 1);
+    tri_list_init(&host->running);
+    tri_list_init(&host->promised);
+    tri_list_init(&host->idle);
+    tri_list_init(&host->waiting);
+    tri_list_init(&host->in_place);
+    host->ops = (struct tri_execution_ops){
+        .handles = &tri_process_handles,
+        .hold = tri_host_hold,
+        .unhold = tri_host_unhold,
+        .replied = tri_host_replied,
+        .user = host,
+    };
+    host->place = (trp_place){
+        .node = host->node,
+        .name = "",
+        .group = "",
+        .world_size = 1,
+        .local_world_size = 1,
+        .master_addr = "",
+        .master_port = -1,
+    };
+    tri_text_copy(host->runtime.default_namespace, sizeof host->runtime.default_namespace, "default");
+}
+
+static trp_err
+host_open(struct tri_host *host, const struct tri_worker_start *start, trp_error *error)
+{
+    struct tri_host_hooks with_host = hooks;
+    with_host.user = host;
+    const struct tri_process_config config = {
+        .directory = start->directory,
+        .is_host = true,
+        .token = start->token,
+        .reconnect_ms = 10000, /* a private node's root ends its hosts sooner */
+        .hooks = &with_host,
+        .program = "troupe-worker",
+    };
+    TRP_TRY(tri_crash_install(start->progress, error));
+    TRP_TRY(tri_modules_new(start->module_path, NULL, &host->modules, error));
+    TRP_TRY(tri_process_open(&config, &host->process, error));
+    tri_process_lock(host->process);
+    host->runtime.process = host->process;
+    tri_text_copy(host->node, sizeof host->node, tri_process_node(host->process));
+    tri_process_unlock(host->process);
+    return TRP_OK;
+}
+
+static bool
+all_told(void *user)
+{
+    const struct tri_host *host = user;
+    return !tri_process_owed(host->process);
+}
+
+/* In order: threads, callbacks, fini, ENDED; then it waits until the broker has everything. */
+static void
+host_end(struct tri_host *host)
+{
+    tri_process_lock(host->process);
+    tri_process_poke(host->process);
+    tri_process_unlock(host->process);
+    for (uint32_t i = 0; i < host->thread_count; i++)
+        pthread_join(host->threads[i], NULL);
+    if (!host->actor.failed) {
+        tri_process_lock(host->process);
+        tri_callbacks_end(host->process, &host->runtime);
+        tri_process_unlock(host->process);
+    }
+    tri_host_end_actor(host);
+    tri_process_lock(host->process);
+    tri_process_flush(host->process);
+    uint64_t until_ns = tri_now_ns() + LAST_WORDS_MS * TRI_NS_PER_MS;
+    (void)tri_process_wait(host->process, all_told, host, until_ns, NULL, 0, false, NULL); /* else the death says it */
+    tri_process_unlock(host->process);
+}
+
+int
+trp_worker_main(const struct tri_worker_start *start)
+{
+    static struct tri_host host; /* one per process; threads and hooks have its address */
+    trp_error error;
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+    tri_log_setup("troupe-worker", start->log_level, 2);
+    host_init(&host, start);
+    trp_err err = host_open(&host, start, &error);
+    if (err != TRP_OK) {
+        tri_log(TRI_ERROR, "%s", error.message);
+        tri_modules_destroy(&host.modules);
+        return EXIT_NO_BROKER;
+    }
+    tri_process_lock(host.process);
+    err = host_loop(&host, true, &error);
+    host.ending = true;
+    tri_process_unlock(host.process);
+    if (err == TRP_OK)
+        host_end(&host);
+    else
+        tri_log(TRI_INFO, "%s", error.message);
+    if (err != TRP_OK) /* methods of other threads may run still: nothing is taken from under them */
+        _exit(EXIT_NO_BROKER);
+    int code = host.actor.failed ? EXIT_NOT_CONSTRUCTED : EXIT_ENDED;
+    tri_frames_free(&host);
+    tri_process_close(&host.process);
+    tri_modules_destroy(&host.modules);
+    fflush(stdout);
+    return code;
+}

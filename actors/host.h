@@ -1,0 +1,107 @@
+/*
+ * host.h - what the files of the worker host share. Private to them.
+ *
+ *     host.c         the entry, the main loop, what the process asks of the host (hooks), the end
+ *     host_actor.c   one actor: its construction, its state, its end
+ *     host_call.c    one call: opening, running, delivering what came of it; delayed and delegated replies
+ *     host_wait.c    a method that waits: BLOCKED, tasks given back, tasks run in place, DEADLOCK
+ *
+ * A host is one actor, or runs tasks one after another. Everything here is guarded by the process's lock, except what a frame
+ * needs while its function runs. Threads: the main thread and, for an actor with max_concurrency above 1, as many more; all
+ * run host_loop. User code always runs without the lock.
+ */
+#ifndef TRI_HOST_H
+#define TRI_HOST_H
+
+#include <pthread.h>
+
+#include "actors/arguments.h"
+#include "actors/invoke.h"
+#include "actors/mailbox.h"
+
+enum { TRI_CALLABLE_CACHE = 16, TRI_FLUSH_EVERY = 32 };
+
+/* One call while it is here: from its start until it is answered. Reused. */
+struct tri_frame {
+    struct tri_node link; /* in host->running, promised or idle */
+    struct tri_host *host;
+    struct tri_incoming *call; /* NULL: the constructor's */
+    struct tri_arguments arguments;
+    trp_ref *delegate; /* promised: what the answer will be */
+    trp_reply *reply;  /* promised: who will answer */
+    struct tri_execution execution;
+};
+
+/* The actor that a host is; all zero: it runs tasks. */
+struct tri_host_actor {
+    struct tri_id id;
+    struct tri_letter *create; /* until it is constructed */
+    bool wanted, constructed, failed;
+    const trp_class *row;
+    void *self;
+    bool has_state; /* fini is owed */
+    char name[TRI_NAME_MAX + 1];
+    char text[TRI_ID_TEXT_SIZE];
+    trp_actor *handle; /* ctx->actor: the proc's, without a handle, so it keeps nobody alive */
+};
+
+struct tri_host {
+    struct tri_process *process;
+    struct tri_progress *progress;
+    struct tri_modules *modules;
+    trp_runtime runtime;
+    trp_place place;
+    char node[TRI_NAME_MAX + 1];
+    struct tri_execution_ops ops;
+    struct tri_host_actor actor;
+
+    struct tri_mailbox mailbox;
+    struct tri_node running;  /* frames whose function runs, oldest first */
+    struct tri_node promised; /* frames whose function has returned without an answer */
+    struct tri_node idle;     /* frames to be reused */
+    size_t delegated, deferred;
+    struct tri_node waiting;  /* executions that wait, oldest first (waiting_link) */
+    struct tri_node in_place; /* calls to be run by a thread that waits */
+    uint32_t unflushed;       /* answers since the last flush */
+
+    bool stop, drain; /* STOP has come */
+    bool ending;      /* threads leave */
+    uint32_t thread_count;
+    pthread_t threads[256];
+
+    const struct tri_callable *cache[TRI_CALLABLE_CACHE]; /* by the hash of the name that calls use */
+    const struct tri_callable *shown;                     /* what the progress page names */
+    bool described;                                       /* all loaded modules were told to the broker */
+};
+
+/* host.c */
+void tri_host_describe(struct tri_host *host, bool again); /* with the lock: MODULE of what was loaded */
+
+/* host_actor.c: without the lock */
+void tri_host_construct(struct tri_host *host);
+void tri_host_end_actor(struct tri_host *host);
+
+/* host_call.c */
+struct tri_frame *tri_frame_get(struct tri_host *host); /* with the lock; NULL: no memory */
+void tri_frame_put(struct tri_frame *frame);            /* with the lock: closed, and to be reused */
+void tri_frames_free(struct tri_host *host);
+/* With the lock, dropped while it runs: a call from the mailbox, or in place. */
+void tri_host_run(struct tri_host *host, struct tri_incoming *call, bool in_place);
+void tri_host_replied(void *host, struct trp_reply *reply);         /* tri_execution_ops */
+void *tri_host_hold(void *host, const struct tri_section *section); /* tri_execution_ops */
+void tri_host_unhold(void *host, void *held);                       /* tri_execution_ops */
+void tri_host_fail_promises(struct tri_host *host);                 /* with the lock: the actor has ended */
+void tri_host_show(struct tri_host *host,
+                   const struct tri_callable *callable); /* with the lock: what starts, or goes on */
+void tri_host_renumber(struct tri_host *host);           /* with the lock */
+
+/* host_wait.c: hooks, with the lock */
+void tri_host_wait_begins(void *host, struct tri_execution *execution, const struct tri_id *ids, uint32_t count,
+                          bool any);
+void tri_host_wait_ends(void *host, struct tri_execution *execution);
+bool tri_host_wait_work(void *host, struct tri_execution *execution, trp_err *err, trp_error *error);
+void tri_host_deadlock(void *host, struct tri_id parent, const struct tri_section *section);
+/* A call to be run in place came: true if somebody waits who will run it. */
+bool tri_host_take_in_place(struct tri_host *host, struct tri_incoming *call);
+
+#endif

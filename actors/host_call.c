@@ -1,0 +1,467 @@
+/*
+ * host_call.c - one call in a worker host: its body is opened, its function found, run without the lock, and what came of it
+ * delivered; or promised, where the function deferred its reply or delegated it. Threads: those that run the host's loop;
+ * replies come from any thread. It must not know why a call was chosen, nor how messages travel.
+ */
+#include "actors/host.h"
+
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------------------------------------------------ frames */
+
+struct tri_frame *
+tri_frame_get(struct tri_host *host)
+{
+    if (!tri_list_empty(&host->idle)) {
+        struct tri_frame *frame = TRI_OWNER(host->idle.next, struct tri_frame, link);
+        tri_list_remove(&frame->link);
+        return frame;
+    }
+    struct tri_frame *frame = calloc(1, sizeof *frame);
+    if (frame == NULL)
+        return NULL;
+    frame->host = host;
+    tri_list_init(&frame->link);
+    struct tri_execution *execution = &frame->execution;
+    execution->ops = &host->ops;
+    execution->ctx.runtime = &host->runtime;
+    execution->ctx.place = &host->place;
+    execution->deadline_ns = TRI_NEVER;
+    execution->actor = "";
+    execution->owner = frame;
+    tri_list_init(&execution->waiting_link);
+    return frame;
+}
+
+void
+tri_frame_put(struct tri_frame *frame)
+{
+    tri_arguments_close(&frame->arguments, frame->host->process);
+    tri_execution_reset(&frame->execution);
+    frame->call = NULL;
+    frame->delegate = NULL;
+    frame->reply = NULL;
+    tri_list_remove(&frame->link);
+    tri_list_append(&frame->host->idle, &frame->link);
+}
+
+void
+tri_frames_free(struct tri_host *host)
+{
+    while (!tri_list_empty(&host->idle)) {
+        struct tri_frame *frame = TRI_OWNER(host->idle.next, struct tri_frame, link);
+        tri_list_remove(&frame->link);
+        tri_execution_fini(&frame->execution);
+        free(frame);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------- the progress page */
+
+void
+tri_host_show(struct tri_host *host, const struct tri_callable *callable)
+{
+    struct tri_progress *progress = host->progress;
+    if (host->shown == callable) /* one of the tables: the same pointer, the same names */
+        return;
+    host->shown = callable;
+    tri_text_copy(progress->module, sizeof progress->module, callable != NULL ? callable->module->name : "");
+    tri_text_copy(progress->method, sizeof progress->method, callable != NULL ? callable->name : "");
+}
+
+/* All calls up to this one have ended. */
+static uint64_t
+all_ended(const struct tri_host *host)
+{
+    uint64_t lowest = tri_mailbox_lowest(&host->mailbox);
+    for (const struct tri_node *node = host->running.next; node != &host->running; node = node->next) {
+        const struct tri_frame *frame = TRI_OWNER(node, struct tri_frame, link);
+        if (frame->call != NULL && frame->call->index < lowest)
+            lowest = frame->call->index;
+    }
+    for (const struct tri_node *node = host->in_place.next; node != &host->in_place; node = node->next) {
+        const struct tri_incoming *call = TRI_OWNER(node, struct tri_incoming, link);
+        lowest = call->index < lowest ? call->index : lowest;
+    }
+    uint64_t started = atomic_load_explicit(&host->progress->started, memory_order_relaxed);
+    return lowest == UINT64_MAX || lowest > started ? started : lowest - 1;
+}
+
+static void
+progress_started(struct tri_host *host, const struct tri_incoming *call)
+{
+    struct tri_progress *progress = host->progress;
+    atomic_store_explicit(&progress->sequence, call->letter->route.sequence, memory_order_relaxed);
+    if (call->index > atomic_load_explicit(&progress->started, memory_order_relaxed))
+        atomic_store_explicit(&progress->started, call->index, memory_order_release);
+}
+
+static void
+progress_finished(struct tri_host *host)
+{
+    atomic_store_explicit(&host->progress->finished, all_ended(host), memory_order_release);
+}
+
+void
+tri_host_renumber(struct tri_host *host)
+{
+    uint64_t started = 0;
+    for (const struct tri_node *node = host->running.next; node != &host->running; node = node->next) {
+        const struct tri_frame *frame = TRI_OWNER(node, struct tri_frame, link);
+        if (frame->call != NULL && frame->call->index > started)
+            started = frame->call->index;
+    }
+    atomic_store(&host->progress->finished, 0);
+    atomic_store(&host->progress->started, started);
+    progress_finished(host);
+}
+
+/* -------------------------------------------------------------------------------------------------------- delivering */
+
+/* The answer of a call, which is gone afterwards. With the lock. */
+static void
+deliver(struct tri_host *host, struct tri_incoming *call, const struct tri_section *section, bool failed)
+{
+    struct tri_proc *proc = tri_process_proc(host->process);
+    trp_error error;
+    trp_err err = tri_proc_return(proc, call, section, failed, &error);
+    if (err != TRP_OK) { /* it names what is gone, or there is no memory for it: then that is the answer */
+        struct tri_packed packed = {0};
+        struct tri_failure failure = {.error = {.code = TRP_ETASK, .ran = TRP_RAN, .cause = (int32_t)err, .rank = -1}};
+        tri_text_copy(failure.error.message, sizeof failure.error.message, error.message);
+        err = tri_error_pack(&packed, &failure, &error);
+        if (err == TRP_OK)
+            err = tri_proc_return(proc, call, &packed.section, true, &error);
+        if (err != TRP_OK)
+            tri_log(TRI_ERROR, "a result could not be delivered: %s", error.message);
+        tri_packed_fini(&packed);
+    }
+    host->unflushed++;
+}
+
+/* A one-way call has nobody to tell. */
+static void
+log_failure(const struct tri_frame *frame)
+{
+    struct tri_failure chain[8];
+    uint32_t count = 0;
+    if (tri_error_unpack(frame->execution.section, chain, &count, NULL) == TRP_OK && count > 0)
+        tri_log(TRI_WARNING, "%s%s%s failed, and nobody waits for it: %s", frame->execution.actor,
+                frame->execution.actor[0] != '\0' ? "." : "", chain[0].error.method, chain[0].error.message);
+}
+
+static void
+fail_call(struct tri_frame *frame, const trp_error *error)
+{
+    struct tri_host *host = frame->host;
+    tri_execution_refuse(&frame->execution, error);
+    deliver(host, frame->call, frame->execution.section, true);
+    frame->call = NULL;
+}
+
+/* What a packed value names: one more handle of each; NULL where the proc knows none (an actor's own). */
+struct held {
+    uint32_t count;
+    struct tri_ref *refs[];
+};
+
+void *
+tri_host_hold(void *user, const struct tri_section *section)
+{
+    struct tri_host *host = user;
+    struct held *held = malloc(sizeof *held + section->ref_count * sizeof held->refs[0]);
+    if (held == NULL) {
+        tri_log(TRI_ERROR, "no memory for the references of a result");
+        abort();
+    }
+    held->count = section->ref_count;
+    tri_process_lock(host->process);
+    for (uint32_t i = 0; i < held->count; i++)
+        held->refs[i] = tri_proc_find(tri_process_proc(host->process), section->refs[i].id);
+    tri_process_unlock(host->process);
+    return held;
+}
+
+void
+tri_host_unhold(void *user, void *given)
+{
+    struct held *held = given;
+    (void)user;
+    for (uint32_t i = 0; i < held->count; i++)
+        if (held->refs[i] != NULL)
+            tri_proc_release(held->refs[i]);
+    free(held);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- promises */
+
+static void
+keep_promise(struct tri_frame *frame, const struct tri_section *section, bool failed)
+{
+    deliver(frame->host, frame->call, section, failed);
+    frame->call = NULL;
+    tri_process_poke(frame->host->process); /* an actor that ends waits for its promises */
+    tri_frame_put(frame);
+}
+
+void
+tri_host_replied(void *user, struct trp_reply *reply)
+{
+    struct tri_host *host = user;
+    tri_process_lock(host->process);
+    reply->answered = true;
+    struct tri_frame *frame = reply->owner;
+    if (frame != NULL) {
+        host->deferred--;
+        keep_promise(frame, &reply->packed.section, reply->failed);
+        tri_reply_free(&reply);
+    } else if (reply->abandoned) {
+        tri_reply_free(&reply);
+    } /* else its function has not returned: finish_deferred */
+    tri_process_unlock(host->process);
+}
+
+static void
+finish_deferred(struct tri_frame *frame)
+{
+    struct tri_host *host = frame->host;
+    trp_reply *reply = frame->execution.reply;
+    if (frame->call == NULL) { /* a constructor has no result */
+        tri_reply_abandon(&reply);
+        tri_frame_put(frame);
+    } else if (reply->answered) {
+        keep_promise(frame, &reply->packed.section, reply->failed);
+        tri_reply_free(&reply);
+    } else {
+        reply->owner = frame;
+        frame->reply = reply;
+        host->deferred++;
+        tri_list_append(&host->promised, &frame->link);
+    }
+}
+
+/* What a call was delegated to has ended. Between two methods, without the lock. */
+static void
+on_delegate(trp_ref *ref, void *user)
+{
+    struct tri_frame *frame = user;
+    struct tri_host *host = frame->host;
+    const struct tri_ref *state = &ref->handle.ref;
+    tri_process_lock(host->process);
+    trp_ref *delegate = frame->delegate;
+    frame->delegate = NULL;
+    host->delegated--;
+    if (state->state == TRI_REF_PENDING) { /* the actor ends, or the broker is gone */
+        trp_error error;
+        TRI_FAIL(&error, TRP_EACTORDIED, "the actor ended before the result that it had delegated to was there");
+        error.ran = TRP_RAN;
+        fail_call(frame, &error);
+        tri_frame_put(frame);
+    } else {
+        keep_promise(frame, &state->value, state->state == TRI_REF_FAILED);
+    }
+    tri_process_unlock(host->process);
+    trp_ref_release(&delegate);
+}
+
+/* With the lock, which is dropped to register the callback. */
+static void
+finish_delegated(struct tri_frame *frame)
+{
+    struct tri_host *host = frame->host;
+    trp_error error;
+    frame->delegate = frame->execution.delegate;
+    frame->execution.delegate = NULL;
+    trp_ref *delegate = frame->delegate;
+    const struct tri_ref *state = &delegate->handle.ref;
+    bool now = frame->call == NULL || state->state != TRI_REF_PENDING;
+    if (now) {
+        if (frame->call != NULL)
+            deliver(host, frame->call, &state->value, state->state == TRI_REF_FAILED);
+        tri_frame_put(frame);
+        tri_process_unlock(host->process);
+        trp_ref_release(&delegate);
+        tri_process_lock(host->process);
+        return;
+    }
+    host->delegated++;
+    tri_list_append(&host->promised, &frame->link);
+    tri_process_unlock(host->process);
+    trp_err err = trp_on_ready(delegate, on_delegate, frame, &error);
+    if (err != TRP_OK)
+        trp_ref_release(&delegate);
+    tri_process_lock(host->process);
+    if (err != TRP_OK) {
+        host->delegated--;
+        fail_call(frame, &error);
+        tri_frame_put(frame);
+    }
+}
+
+void
+tri_host_fail_promises(struct tri_host *host)
+{
+    while (!tri_list_empty(&host->promised)) {
+        struct tri_frame *frame = TRI_OWNER(host->promised.next, struct tri_frame, link);
+        trp_error error;
+        TRI_FAIL(&error, TRP_EACTORDIED, "%s ended before it gave the reply that it had put off",
+                 host->actor.name[0] != '\0' ? host->actor.name : "the actor");
+        error.ran = TRP_RAN;
+        if (frame->reply != NULL) {
+            host->deferred--;
+            tri_reply_abandon(&frame->reply);
+        } else { /* its callback comes no more: the reference goes with the process */
+            host->delegated--;
+        }
+        fail_call(frame, &error);
+        tri_frame_put(frame);
+    }
+}
+
+/* ----------------------------------------------------------------------------------------------------------- finishing */
+
+static void
+finish(struct tri_frame *frame)
+{
+    struct tri_execution *execution = &frame->execution;
+    switch (execution->outcome) {
+    case TRI_RAN_DEFERRED:
+        finish_deferred(frame);
+        return;
+    case TRI_RAN_DELEGATED:
+        finish_delegated(frame);
+        return;
+    case TRI_RAN_FAILURE:
+        if (execution->reply != NULL)
+            tri_reply_abandon(&execution->reply);
+        if ((frame->call->letter->route.flags & TRI_ONE_WAY) != 0)
+            log_failure(frame);
+        break;
+    case TRI_RAN_VALUE:
+        break;
+    }
+    deliver(frame->host, frame->call, execution->section, execution->outcome == TRI_RAN_FAILURE);
+    tri_frame_put(frame);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ running */
+
+static size_t
+hash_name(const char *name)
+{
+    size_t hash = 5381;
+    for (; *name != '\0'; name++)
+        hash = hash * 33 + (unsigned char)*name;
+    return hash % TRI_CALLABLE_CACHE;
+}
+
+/* The row that a call is for, from the cache or the tables; tells the broker of a module that this loaded. */
+static trp_err
+find_callable(struct tri_host *host, const char *name, bool is_task, const struct tri_callable **callable,
+              trp_error *error)
+{
+    const struct tri_callable **cached = &host->cache[hash_name(name)];
+    *callable = __atomic_load_n(cached, __ATOMIC_ACQUIRE);
+    if (*callable != NULL && ((*callable)->task != NULL) == is_task && strcmp((*callable)->name, name) == 0)
+        return TRP_OK;
+    trp_err err = is_task ? tri_modules_find_task(host->modules, name, callable, error)
+                          : tri_modules_find_method(host->modules, host->actor.row, name, callable, error);
+    if (is_task) {
+        tri_process_lock(host->process);
+        tri_host_describe(host, false);
+        tri_process_unlock(host->process);
+    }
+    if (err == TRP_OK)
+        __atomic_store_n(cached, *callable, __ATOMIC_RELEASE);
+    return err;
+}
+
+static trp_err
+open_call(struct tri_frame *frame, trp_error *error)
+{
+    struct tri_host *host = frame->host;
+    const struct tri_letter *letter = frame->call->letter;
+    struct tri_execution *execution = &frame->execution;
+    struct tri_call body;
+    bool is_task = (letter->route.flags & TRI_TASK) != 0;
+    if (letter->section_count == 0)
+        return TRI_FAIL(error, TRP_EPROTO, "a call without a body");
+    TRP_TRY(tri_call_unpack(&letter->sections[0], &body, error));
+    trp_err err = is_task || host->actor.row != NULL
+                      ? find_callable(host, body.method, is_task, &execution->callable, error)
+                      : TRI_FAIL(error, TRP_EPROTO, "no actor lives here");
+    if (err != TRP_OK) {
+        if (error->method[0] == '\0')
+            tri_text_copy(error->method, sizeof error->method, body.method);
+        execution->callable = NULL;
+        tri_view_close(&body.args);
+        return err;
+    }
+    return tri_arguments_open(&frame->arguments, host->process, &host->runtime, &body.args, letter->sections,
+                              letter->section_count, &execution->memory, error);
+}
+
+/* Without the lock. */
+static void
+execute(struct tri_frame *frame)
+{
+    struct tri_host *host = frame->host;
+    struct tri_execution *execution = &frame->execution;
+    trp_error error;
+    trp_err err = TRP_OK;
+    if (execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns)
+        err = TRI_FAIL(&error, TRP_ETIMEDOUT, "its deadline had passed before it could start");
+    if (err == TRP_OK)
+        err = open_call(frame, &error);
+    if (err != TRP_OK) {
+        tri_execution_refuse(execution, &error);
+        return;
+    }
+    if (host->thread_count == 0) { /* else several would write there, and names may be another's anyway */
+        tri_host_show(host, execution->callable);
+    } else {
+        tri_process_lock(host->process);
+        tri_host_show(host, execution->callable);
+        tri_process_unlock(host->process);
+    }
+    tri_invoke(execution, host->actor.self, frame->arguments.positional, frame->arguments.keywords);
+    if (__fpending(stdout) > 0)
+        fflush(stdout);
+}
+
+void
+tri_host_run(struct tri_host *host, struct tri_incoming *call, bool in_place)
+{
+    struct tri_frame *frame = tri_frame_get(host);
+    if (frame == NULL) { /* nothing can be packed either: the process is at its end, and its death says so */
+        tri_log(TRI_ERROR, "no memory to run a call");
+        abort();
+    }
+    bool is_task = (call->letter->route.flags & TRI_TASK) != 0;
+    frame->call = call;
+    frame->execution.id = call->entry.id;
+    frame->execution.deadline_ns = call->deadline_ns;
+    frame->execution.cancelled = &call->cancelled;
+    frame->execution.actor = is_task ? "" : host->actor.name;
+    frame->execution.ctx.actor = is_task ? NULL : host->actor.handle;
+    tri_list_append(&host->running, &frame->link);
+    tri_proc_start(tri_process_proc(host->process), call);
+    progress_started(host, call);
+    tri_process_busy(host->process, true);
+    tri_process_unlock(host->process);
+    execute(frame);
+    tri_process_lock(host->process);
+    tri_process_busy(host->process, false);
+    tri_list_remove(&frame->link);
+    progress_finished(host);
+    if (!in_place)
+        tri_mailbox_finish(&host->mailbox);
+    finish(frame);
+    if (host->unflushed >= TRI_FLUSH_EVERY) {
+        host->unflushed = 0;
+        tri_process_flush(host->process);
+    }
+}

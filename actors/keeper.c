@@ -1,0 +1,184 @@
+/*
+ * keeper.c - the thread that does what nobody else does: sends what callers left, within 50 us; runs timers; polls the
+ * socket while no other thread does; finds a new broker. Its own thread, under the process's lock but when it sleeps. It
+ * knows nothing of calls.
+ *
+ * Being woken costs a caller a microsecond or more, so it is woken seldom: armed once, it ticks for a while; while callers
+ * are active it looks every 2 ms instead of polling; and it sleeps long only while somebody else sleeps in poll.
+ */
+#include <poll.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "actors/process.h"
+
+enum { TICK_US = 50, EMPTY_TICKS = 40, LOOK_MS = 2, HELLO_AGAIN_MS = 1000 };
+
+void
+tri_keeper_ring(struct tri_process *process)
+{
+    const uint64_t one = 1;
+
+    (void)!write(process->keeper_bell, &one, sizeof one); /* full: it is ringing already */
+}
+
+void
+tri_keeper_arm(struct tri_process *process)
+{
+    if (process->keeper_ticks || !process->keeper_runs)
+        return;
+    process->keeper_ticks = true;
+    tri_keeper_ring(process);
+}
+
+static uint64_t
+next_timer(const struct tri_process *process)
+{
+    uint64_t next_ns = process->local == NULL || process->proc != NULL ? tri_proc_next_ns(process->proc) : TRI_NEVER;
+
+    if (process->state == TRI_LOGGING_IN && process->link != NULL) {
+        const uint64_t again_ns = process->hello_ns + HELLO_AGAIN_MS * TRI_NS_PER_MS;
+        if (again_ns < next_ns)
+            next_ns = again_ns;
+    }
+    return next_ns;
+}
+
+void
+tri_keeper_timer(struct tri_process *process)
+{
+    if (tri_proc_next_ns(process->proc) < process->keeper_wake_ns && process->keeper_runs)
+        tri_keeper_ring(process);
+}
+
+static void
+run_timers(struct tri_process *process, uint64_t now_ns)
+{
+    if (now_ns < next_timer(process))
+        return;
+    tri_proc_tick(process->proc, now_ns);
+    if (process->state == TRI_LOGGING_IN && process->link != NULL &&
+        now_ns >= process->hello_ns + HELLO_AGAIN_MS * TRI_NS_PER_MS)
+        tri_process_hello(process);
+}
+
+/* Sleeps on its own bell. */
+static void
+sleep_alone(struct tri_process *process, uint64_t now_ns, uint64_t until_ns)
+{
+    struct pollfd fd = {.fd = process->keeper_bell, .events = POLLIN};
+    const uint64_t timer_ns = next_timer(process);
+    uint64_t count;
+    int woken;
+
+    if (timer_ns < until_ns)
+        until_ns = timer_ns;
+    process->keeper_wake_ns = until_ns;
+    (void)pthread_mutex_unlock(&process->lock);
+    woken = poll(&fd, 1, tri_poll_ms(until_ns, now_ns));
+    (void)pthread_mutex_lock(&process->lock);
+    if (woken > 0)
+        (void)!read(process->keeper_bell, &count, sizeof count);
+}
+
+/* Sleeps on everything, as the process's poller. */
+static void
+sleep_in_poll(struct tri_process *process, uint64_t now_ns)
+{
+    struct pollfd fds[3] = {
+        {.fd = tri_link_fd(process->link), .events = POLLIN},
+        {.fd = process->door, .events = POLLIN},
+        {.fd = process->keeper_bell, .events = POLLIN},
+    };
+    uint64_t count;
+    int woken;
+
+    process->poller = &process->keeper_place;
+    process->keeper_wake_ns = next_timer(process);
+    (void)pthread_mutex_unlock(&process->lock);
+    woken = poll(fds, 3, tri_poll_ms(process->keeper_wake_ns, now_ns));
+    (void)pthread_mutex_lock(&process->lock);
+    if (woken > 0 && fds[2].revents != 0)
+        (void)!read(process->keeper_bell, &count, sizeof count);
+    if (process->poller != &process->keeper_place)
+        return; /* somebody took over, or the connection is another */
+    process->poller = NULL;
+    if (woken > 0 && fds[1].revents != 0)
+        tri_process_look_at_door(process);
+}
+
+/* What is left to be sent goes out, fifty microseconds after it was left at the latest. */
+static void
+tick(struct tri_process *process, unsigned *empty)
+{
+    const struct timespec pause = {0, TICK_US * 1000};
+
+    if (process->state == TRI_UP &&
+        (tri_channel_has_output(&process->channel) || !tri_list_empty(&process->unsent))) {
+        tri_process_flush(process);
+        *empty = 0;
+    } else if (++*empty > EMPTY_TICKS) {
+        process->keeper_ticks = false;
+        *empty = 0;
+        return;
+    }
+    (void)pthread_mutex_unlock(&process->lock);
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    (void)pthread_mutex_lock(&process->lock);
+}
+
+static void
+be_idle(struct tri_process *process, uint64_t now_ns, uint64_t *seen)
+{
+    const bool quiet = process->activity == *seen;
+    const bool others = process->poller != NULL && process->poller != &process->keeper_place;
+    const uint64_t look_ns = now_ns + LOOK_MS * TRI_NS_PER_MS;
+
+    *seen = process->activity;
+    if (process->link == NULL || process->state > TRI_UP) {
+        sleep_alone(process, now_ns, TRI_NEVER);
+    } else if (others) {
+        process->keeper_sleeps_long = quiet;
+        sleep_alone(process, now_ns, quiet ? TRI_NEVER : look_ns);
+        process->keeper_sleeps_long = false;
+    } else if (quiet || process->callbacks > 0) {
+        tri_process_flush(process);
+        tri_process_acknowledge(process);
+        if (!tri_process_receive(process) && process->link != NULL)
+            sleep_in_poll(process, now_ns);
+    } else {
+        sleep_alone(process, now_ns, look_ns);
+    }
+}
+
+static void
+step(struct tri_process *process, unsigned *empty, uint64_t *seen)
+{
+    const uint64_t now_ns = tri_now_ns();
+
+    run_timers(process, now_ns);
+    if (!tri_list_empty(&process->doomed))
+        tri_handles_drain(process);
+    if (process->state == TRI_AWAY)
+        tri_process_reconnect(process, now_ns);
+    else if (process->keeper_ticks)
+        tick(process, empty);
+    else
+        be_idle(process, now_ns, seen);
+}
+
+void *
+tri_keeper_main(void *user)
+{
+    struct tri_process *process = user;
+    unsigned empty = 0;
+    uint64_t seen = 0;
+
+    (void)prctl(PR_SET_NAME, "trp-keeper");
+    (void)prctl(PR_SET_TIMERSLACK, 1000);
+    (void)pthread_mutex_lock(&process->lock);
+    while (!process->keeper_quit)
+        step(process, &empty, &seen);
+    (void)pthread_mutex_unlock(&process->lock);
+    return NULL;
+}

@@ -1,0 +1,123 @@
+/*
+ * local.h - what the files of local mode share: a very small broker and host in the calling process. The proc posts the same
+ * envelopes as to a broker, values are packed and unpacked as on the wire, so that results are the same.
+ *
+ *     local.c         messages in and out, what is due next, beginning and end
+ *     local_calls.c   calls: their dependencies, running them, delivering what came of them
+ *     local_actors.c  actors: names, construction, ends, watches, and looking around
+ *
+ * Everything is guarded by the process's lock, which is dropped while user code runs. Whoever waits does what is due.
+ */
+#ifndef TRI_LOCAL_H
+#define TRI_LOCAL_H
+
+#include "actors/arguments.h"
+#include "actors/invoke.h"
+#include "actors/process.h"
+
+enum tri_local_state { TRI_LOCAL_NEW, TRI_LOCAL_READY, TRI_LOCAL_FAILED, TRI_LOCAL_DEAD };
+
+struct tri_local_actor {
+    struct tri_entry entry; /* in local->actors */
+    struct tri_node link;   /* in local->born, in the order of their making; dead ones, too */
+    struct tri_local_actor *creator; /* NULL: the driver */
+    enum tri_local_state state;
+    bool draining, detached, killed;
+    char name[TRI_NAME_MAX + 1], space[TRI_NAME_MAX + 1];
+    char class_name[TRI_NAME_MAX + 1];
+    char text[TRI_ID_TEXT_SIZE];
+    const trp_class *row;
+    void *self;
+    uint32_t running, limit, queued, max_pending;
+    struct tri_failure why; /* FAILED: the constructor's; DEAD: of its end */
+    struct tri_node watches; /* tri_local_watch */
+    struct trp_actor handle; /* of ctx->actor: not counted */
+    trp_runtime runtime;
+    trp_place place;
+};
+
+struct tri_local_watch {
+    struct tri_node link;
+    uint32_t event; /* trp_watch_event; WATCH_END: a kill that waits for its drain */
+    struct tri_id result;
+};
+enum { TRI_LOCAL_WATCH_END = 2 };
+
+/* A call, or an actor's construction (`actor` NEW and `constructs`), from its arrival until it is answered. */
+struct tri_local_call {
+    struct tri_node link; /* in local->calls: not started; local->promised: returned without an answer */
+    struct tri_letter *letter;
+    struct tri_local_actor *actor;  /* NULL: a task */
+    struct tri_local_actor *caller; /* NULL: the driver. Its calls of one actor start in order */
+    bool constructs, running, answered, cancelled;
+    uint64_t deadline_ns;
+    struct tri_arguments arguments;
+    struct tri_execution execution;
+    trp_ref *delegate;
+};
+
+struct tri_local_message {
+    struct tri_node link;
+    struct tri_letter *letter;
+    struct tri_local_actor *caller;
+};
+
+struct tri_local {
+    struct tri_process *process;
+    struct tri_modules *modules;
+    trp_runtime runtime; /* of tasks */
+    trp_place place;
+    struct tri_execution_ops ops;
+    struct tri_table actors;
+    struct tri_node born;
+    struct tri_node arrived; /* tri_local_message, not looked at */
+    struct tri_node calls, promised;
+    uint32_t running; /* functions that run and do not wait */
+    uint32_t open;    /* replies that somebody may still give */
+    struct tri_packed packed;
+    uint64_t epochs;
+    double num_cpus;
+    pthread_mutex_t late; /* around replies: taken before the process's lock */
+    bool gone;            /* the runtime is shut down; this stays until the last reply is given */
+};
+
+/* local.c */
+/* RESULT of `result` to the proc; nothing where it is none. */
+void tri_local_result(struct tri_local *local, struct tri_id result, const struct tri_section *section, bool failed);
+void tri_local_fail(struct tri_local *local, struct tri_id result, const struct tri_failure *failure);
+void tri_local_value(struct tri_local *local, struct tri_id result, trp_value value);
+/* Handles of what sections name: kept while a call is on its way. */
+void tri_local_hold(struct tri_local *local, const struct tri_section *sections, uint32_t count);
+void tri_local_unhold(struct tri_local *local, const struct tri_section *sections, uint32_t count);
+
+/* local_calls.c */
+void tri_local_on_call(struct tri_local *local, struct tri_local_message *message);
+void tri_local_on_cancel(struct tri_local *local, struct tri_local_message *message);
+bool tri_local_new_call(struct tri_local *local, struct tri_local_message *message, struct tri_local_actor *actor,
+                        bool constructs);
+bool tri_local_run_next(struct tri_local *local);       /* runs one that may start; false: none may */
+bool tri_local_keep_promises(struct tri_local *local);  /* answers what was delegated and has ended */
+void tri_local_replied(void *local, struct trp_reply *reply); /* tri_execution_ops: without the lock */
+void tri_local_drop_calls(struct tri_local *local, struct tri_local_actor *actor); /* those not started fail */
+void tri_local_answer(struct tri_local *local, struct tri_local_call *call, const struct tri_section *section,
+                      bool failed);
+void tri_local_end_call(struct tri_local *local, struct tri_local_call *call);
+
+/* local_actors.c */
+struct tri_local_actor *tri_local_find(struct tri_local *local, struct tri_id id);
+void tri_local_on_spawn(struct tri_local *local, struct tri_local_message *message);
+void tri_local_on_kill(struct tri_local *local, struct tri_local_message *message);
+void tri_local_on_lookup(struct tri_local *local, struct tri_local_message *message);
+void tri_local_on_watch(struct tri_local *local, struct tri_local_message *message);
+void tri_local_on_release(struct tri_local *local, struct tri_local_message *message);
+void tri_local_on_query(struct tri_local *local, struct tri_local_message *message);
+/* Without the lock: its state and its constructor. What came of it is in the execution. */
+void tri_local_construct(struct tri_local *local, struct tri_local_call *call);
+void tri_local_constructed(struct tri_local *local, struct tri_local_call *call); /* with the lock */
+void tri_local_refuse(const struct tri_local_actor *actor, struct tri_failure *failure); /* why it takes no calls */
+/* A call of it has ended: ends the actor where that was the last that it had to do. */
+void tri_local_idle(struct tri_local *local, struct tri_local_actor *actor);
+void tri_local_end_actor(struct tri_local *local, struct tri_local_actor *actor, const char *why);
+void tri_local_free_actors(struct tri_local *local);
+
+#endif

@@ -1,0 +1,505 @@
+/*
+ * local_actors.c - actors in local mode: names, construction, ends, watches, and looking around. With the process's lock,
+ * but for tri_local_construct. It knows nothing of how calls are chosen.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "actors/local.h"
+
+static struct tri_local_actor *
+actor_at(const struct tri_node *node)
+{
+    return TRI_OWNER(node, struct tri_local_actor, link);
+}
+
+struct tri_local_actor *
+tri_local_find(struct tri_local *local, struct tri_id id)
+{
+    struct tri_entry *entry = tri_table_find(&local->actors, id);
+
+    return entry != NULL ? TRI_OWNER(entry, struct tri_local_actor, entry) : NULL;
+}
+
+static struct tri_local_actor *
+find_name(struct tri_local *local, const char *name, const char *space)
+{
+    for (struct tri_node *node = local->born.next; node != &local->born; node = node->next) {
+        struct tri_local_actor *actor = actor_at(node);
+        if (actor->state < TRI_LOCAL_FAILED && !actor->draining && strcmp(actor->name, name) == 0 &&
+            strcmp(actor->space, space) == 0)
+            return actor;
+    }
+    return NULL;
+}
+
+void
+tri_local_refuse(const struct tri_local_actor *actor, struct tri_failure *failure)
+{
+    const char *text = actor == NULL ? "?" : actor->name[0] != '\0' ? actor->name : actor->text;
+
+    *failure = (struct tri_failure){0};
+    if (actor != NULL && actor->why.error.code != TRP_OK) {
+        (void)TRI_FAIL(&failure->error, TRP_EACTORDIED, "actor '%s' is dead: %.600s", text, actor->why.error.message);
+        failure->error.cause = (int32_t)actor->why.error.code;
+        failure->cause = actor->state == TRI_LOCAL_FAILED ? &actor->why : NULL;
+    } else {
+        (void)TRI_FAIL(&failure->error, TRP_EACTORDIED, "actor '%s' has ended", text);
+    }
+    failure->error.ran = TRP_NOT_RUN;
+    (void)tri_text_copy(failure->error.actor, sizeof failure->error.actor, text);
+    (void)tri_text_copy(failure->error.node, sizeof failure->error.node, "local");
+}
+
+/* ---------------------------------------------------------------------------------------------------------- watching */
+
+static void
+tell_death(struct tri_local *local, const struct tri_local_actor *actor, struct tri_id result)
+{
+    const char *module_end = strchr(actor->class_name, ':');
+    char module[TRI_NAME_MAX + 1] = "";
+
+    (void)tri_text_copy(module, module_end != NULL ? (size_t)(module_end - actor->class_name) + 1 : sizeof module,
+                        actor->class_name);
+    tri_local_value(local, result,
+                    TRP_MAP("pid", (int64_t)getpid(), "exit_code", actor->state == TRI_LOCAL_FAILED ? 2 : 0, "signal",
+                            0, "module", (const char *)module, "actor",
+                            actor->name[0] != '\0' ? actor->name : actor->text, "killed_by",
+                            actor->killed ? "trp_kill" : ""));
+}
+
+static void
+answer_watch(struct tri_local *local, const struct tri_local_actor *actor, uint32_t event, struct tri_id result)
+{
+    if (event == TRP_WATCH_DEATH)
+        tell_death(local, actor, result);
+    else if (event == TRP_WATCH_READY && actor->why.error.code != TRP_OK)
+        tri_local_fail(local, result, &actor->why);
+    else
+        tri_local_value(local, result, trp_null());
+}
+
+static bool
+has_happened(const struct tri_local_actor *actor, uint32_t event)
+{
+    return event == TRP_WATCH_READY ? actor->state != TRI_LOCAL_NEW : actor->state >= TRI_LOCAL_FAILED;
+}
+
+static void
+answer_watches(struct tri_local *local, struct tri_local_actor *actor)
+{
+    struct tri_node *node = actor->watches.next;
+
+    while (node != &actor->watches) {
+        struct tri_local_watch *watch = TRI_OWNER(node, struct tri_local_watch, link);
+        node = node->next;
+        if (!has_happened(actor, watch->event))
+            continue;
+        tri_list_remove(&watch->link);
+        answer_watch(local, actor, watch->event, watch->result);
+        free(watch);
+    }
+}
+
+static void
+add_watch(struct tri_local *local, struct tri_local_actor *actor, uint32_t event, struct tri_id result)
+{
+    struct tri_local_watch *watch = calloc(1, sizeof *watch);
+
+    if (watch == NULL) {
+        local->process->no_memory = true;
+        return;
+    }
+    watch->event = event;
+    watch->result = result;
+    tri_list_append(&actor->watches, &watch->link);
+    answer_watches(local, actor);
+}
+
+void
+tri_local_on_watch(struct tri_local *local, struct tri_local_message *message)
+{
+    struct tri_local_actor *actor = tri_local_find(local, message->letter->route.target);
+    struct tri_failure failure;
+    uint32_t event = 0;
+
+    if (actor == NULL || message->letter->section_count == 0 ||
+        tri_watch_unpack(&message->letter->sections[0], &event, NULL) != TRP_OK) {
+        tri_local_refuse(actor, &failure);
+        tri_local_fail(local, message->letter->route.result, &failure);
+        return;
+    }
+    add_watch(local, actor, event, message->letter->route.result);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ ending */
+
+void
+tri_local_end_actor(struct tri_local *local, struct tri_local_actor *actor, const char *why)
+{
+    if (actor->state == TRI_LOCAL_DEAD || (actor->state == TRI_LOCAL_FAILED && actor->self == NULL))
+        return;
+    if (actor->state != TRI_LOCAL_FAILED) {
+        actor->state = TRI_LOCAL_DEAD;
+        (void)TRI_FAIL(&actor->why.error, TRP_EACTORDIED, "%s", why);
+    }
+    tri_local_drop_calls(local, actor);
+    if (actor->self != NULL && actor->running == 0) {
+        if (actor->row->fini != NULL) {
+            tri_process_unlock(local->process);
+            actor->row->fini(actor->self);
+            tri_process_lock(local->process);
+        }
+        free(actor->self);
+        actor->self = NULL;
+    }
+    answer_watches(local, actor);
+    for (struct tri_node *node = local->born.next; node != &local->born; node = node->next) {
+        struct tri_local_actor *child = actor_at(node);
+        if (child->creator == actor && !child->detached && !child->draining) {
+            child->draining = true;
+            tri_local_idle(local, child);
+        }
+    }
+}
+
+void
+tri_local_idle(struct tri_local *local, struct tri_local_actor *actor)
+{
+    if (actor->running > 0)
+        return;
+    if (actor->state >= TRI_LOCAL_FAILED) { /* killed while it ran, or its constructor failed: fini is owed */
+        const bool failed = actor->state == TRI_LOCAL_FAILED;
+        if (actor->self != NULL) {
+            actor->state = TRI_LOCAL_FAILED;
+            tri_local_end_actor(local, actor, "");
+            if (!failed)
+                actor->state = TRI_LOCAL_DEAD;
+        }
+    } else if (actor->draining && actor->queued == 0 && actor->state == TRI_LOCAL_READY) {
+        tri_local_end_actor(local, actor, actor->killed ? "it was killed" : "nobody held a handle on it any more");
+    }
+}
+
+void
+tri_local_on_release(struct tri_local *local, struct tri_local_message *message)
+{
+    const struct tri_release *releases = NULL;
+    uint32_t count = 0;
+
+    if (message->letter->section_count == 0 ||
+        tri_releases_unpack(&message->letter->sections[0], &releases, &count, NULL) != TRP_OK)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        struct tri_local_actor *actor = tri_local_find(local, releases[i].id);
+        struct tri_ref *again = actor != NULL ? tri_proc_find(local->process->proc, releases[i].id) : NULL;
+        if (again != NULL)
+            tri_proc_release(again); /* a call or a value that was on its way has brought it back */
+        else if (actor != NULL && !actor->detached) {
+            actor->draining = true;
+            tri_local_idle(local, actor);
+        }
+    }
+}
+
+void
+tri_local_on_kill(struct tri_local *local, struct tri_local_message *message)
+{
+    struct tri_local_actor *actor = tri_local_find(local, message->letter->route.target);
+    const struct tri_id result = message->letter->route.result;
+    int64_t drain_ms = 0;
+    bool restart = false;
+
+    if (message->letter->section_count > 0)
+        (void)tri_kill_unpack(&message->letter->sections[0], &drain_ms, &restart, NULL);
+    if (actor == NULL || actor->state >= TRI_LOCAL_FAILED) {
+        tri_local_value(local, result, trp_null());
+        return;
+    }
+    actor->killed = true;
+    actor->draining = true;
+    if (drain_ms == 0)
+        tri_local_end_actor(local, actor, "it was killed");
+    else
+        tri_local_idle(local, actor);
+    if (actor->state >= TRI_LOCAL_FAILED)
+        tri_local_value(local, result, trp_null());
+    else
+        add_watch(local, actor, TRI_LOCAL_WATCH_END, result);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- spawning */
+
+static void
+answer_actor(struct tri_local *local, struct tri_id result, struct tri_local_actor *actor)
+{
+    if (!tri_id_is_none(result))
+        tri_local_value(local, result, trp_actor_value(&actor->handle));
+}
+
+static trp_err
+make_handle(struct tri_local *local, struct tri_local_actor *actor)
+{
+    struct tri_handle *handle = &actor->handle.handle;
+
+    tri_list_init(&handle->ref.waiters);
+    tri_list_init(&handle->callbacks);
+    handle->ref.entry.id = actor->entry.id;
+    handle->ref.is_actor = handle->ref.shared = true;
+    handle->ref.handles = handle->given = UINT32_MAX / 2; /* borrowed: never the last one */
+    handle->process = local->process;
+    handle->runtime = &actor->runtime;
+    handle->live = true;
+    actor->runtime = (trp_runtime){.process = local->process, .self = &actor->handle};
+    (void)tri_text_copy(actor->runtime.default_namespace, sizeof actor->runtime.default_namespace, actor->space);
+    actor->place = local->place;
+    actor->place.name = actor->name;
+    return TRP_OK;
+}
+
+static trp_err
+make_actor(struct tri_local *local, const struct tri_local_message *message, const struct tri_spawn *spawn,
+           struct tri_local_actor **made, trp_error *error)
+{
+    struct tri_local_actor *actor;
+
+    if (tri_table_find(&local->actors, message->letter->route.target) != NULL)
+        return TRI_FAIL(error, TRP_EALREADY, "that actor exists");
+    if (spawn->num_gpus > 0 || spawn->resource_count > 0)
+        return TRI_FAIL(error, TRP_ENORESOURCE, "local mode has %g CPUs, no GPUs and no custom resources",
+                        local->num_cpus);
+    TRP_TRY(tri_table_reserve(&local->actors, 1));
+    actor = calloc(1, sizeof *actor);
+    if (actor == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for an actor");
+    actor->entry.id = message->letter->route.target;
+    actor->creator = message->caller;
+    actor->detached = spawn->detached;
+    actor->limit = spawn->max_concurrency;
+    actor->max_pending = spawn->max_pending_calls != 0 ? spawn->max_pending_calls : 10000;
+    (void)tri_text_copy(actor->name, sizeof actor->name, spawn->name);
+    (void)tri_text_copy(actor->space, sizeof actor->space, spawn->namespace_);
+    (void)tri_text_copy(actor->class_name, sizeof actor->class_name, spawn->class_name);
+    (void)tri_id_format(actor->entry.id, actor->text);
+    tri_list_init(&actor->watches);
+    (void)make_handle(local, actor);
+    tri_table_insert(&local->actors, &actor->entry);
+    tri_list_append(&local->born, &actor->link);
+    *made = actor;
+    return TRP_OK;
+}
+
+void
+tri_local_on_spawn(struct tri_local *local, struct tri_local_message *message)
+{
+    const struct tri_id result = message->letter->route.result;
+    struct tri_local_actor *actor = NULL, *other = NULL;
+    struct tri_spawn_scratch scratch;
+    struct tri_failure failure = {0};
+    struct tri_spawn spawn;
+    trp_err err = TRP_EPROTO;
+
+    if (message->letter->section_count > 0)
+        err = tri_spawn_unpack(&message->letter->sections[0], &spawn, &scratch, &failure.error);
+    if (err == TRP_OK) {
+        other = spawn.name[0] != '\0' ? find_name(local, spawn.name, spawn.namespace_) : NULL;
+        if (other != NULL && spawn.get_if_exists)
+            answer_actor(local, result, other);
+        else if (other != NULL)
+            err = TRI_FAIL(&failure.error, TRP_EEXIST,
+                           "The name %s (namespace=%s) is already taken. Please use a different name or get the "
+                           "existing actor with trp_lookup(\"%s/%s\")",
+                           spawn.name, spawn.namespace_, spawn.namespace_, spawn.name);
+        else
+            err = make_actor(local, message, &spawn, &actor, &failure.error);
+        tri_view_close(&spawn.args);
+    }
+    if (err != TRP_OK) {
+        tri_local_fail(local, result, &failure);
+    } else if (actor != NULL) {
+        answer_actor(local, result, actor);
+        (void)tri_local_new_call(local, message, actor, true);
+    }
+}
+
+static trp_err
+make_state(struct tri_local_actor *actor, trp_error *error)
+{
+    const uint32_t declared = actor->row->max_concurrency > 0 ? actor->row->max_concurrency : 1;
+
+    if (actor->limit > declared)
+        return TRI_FAIL(error, TRP_EINVAL, "max_concurrency %u is asked for, class %s declares %u", actor->limit,
+                        actor->class_name, declared);
+    if (actor->limit == 0)
+        actor->limit = declared;
+    actor->self = calloc(1, actor->row->self_size > 0 ? actor->row->self_size : 1);
+    return actor->self != NULL ? TRP_OK : TRI_FAIL(error, TRP_ENOMEM, "no memory for the state of an actor");
+}
+
+static trp_err
+construct(struct tri_local *local, struct tri_local_call *call, trp_error *error)
+{
+    struct tri_local_actor *actor = call->actor;
+    struct tri_execution *execution = &call->execution;
+    const struct tri_letter *letter = call->letter;
+    struct tri_spawn_scratch scratch;
+    const trp_module *module;
+    struct tri_spawn spawn;
+    trp_err err;
+
+    TRP_TRY(tri_spawn_unpack(&letter->sections[0], &spawn, &scratch, error));
+    err = tri_modules_class(local->modules, spawn.class_name, &module, &actor->row, error);
+    if (err == TRP_OK)
+        err = make_state(actor, error);
+    if (err != TRP_OK) {
+        tri_view_close(&spawn.args);
+        return err;
+    }
+    execution->callable = tri_modules_find_init(local->modules, actor->row);
+    TRP_TRY(tri_arguments_open(&call->arguments, local->process, &actor->runtime, &spawn.args, letter->sections,
+                               letter->section_count, &execution->memory, error));
+    if (execution->callable != NULL)
+        tri_invoke(execution, actor->self, call->arguments.positional, call->arguments.keywords);
+    else if (call->arguments.positional.size > 0 || call->arguments.keywords.size > 0)
+        return TRI_FAIL(error, TRP_EINVAL, "%s has no constructor, and takes no arguments; found %zu",
+                        spawn.class_name, call->arguments.positional.size + call->arguments.keywords.size);
+    return TRP_OK;
+}
+
+void
+tri_local_construct(struct tri_local *local, struct tri_local_call *call)
+{
+    trp_error error;
+
+    if (construct(local, call, &error) != TRP_OK)
+        tri_execution_refuse(&call->execution, &error);
+    trp_ref_release(&call->execution.delegate); /* a constructor has no result */
+}
+
+void
+tri_local_constructed(struct tri_local *local, struct tri_local_call *call)
+{
+    struct tri_local_actor *actor = call->actor;
+    struct tri_failure chain[8];
+    uint32_t count = 0;
+
+    if (call->execution.reply != NULL)
+        tri_reply_abandon(&call->execution.reply);
+    if (actor->state != TRI_LOCAL_NEW)
+        return; /* killed meanwhile */
+    actor->state = TRI_LOCAL_READY;
+    if (call->execution.outcome == TRI_RAN_FAILURE) {
+        actor->state = TRI_LOCAL_FAILED;
+        actor->why = (struct tri_failure){.error = {.code = TRP_ETASK}};
+        if (tri_error_unpack(call->execution.section, chain, &count, NULL) == TRP_OK && count > 0)
+            actor->why.error = chain[0].error;
+        tri_local_drop_calls(local, actor);
+    }
+    answer_watches(local, actor);
+}
+
+void
+tri_local_free_actors(struct tri_local *local)
+{
+    while (!tri_list_empty(&local->born)) {
+        struct tri_local_actor *actor = actor_at(local->born.next);
+        tri_list_remove(&actor->link);
+        while (!tri_list_empty(&actor->watches)) {
+            struct tri_local_watch *watch = TRI_OWNER(actor->watches.next, struct tri_local_watch, link);
+            tri_list_remove(&watch->link);
+            free(watch);
+        }
+        free(actor->self);
+        free(actor);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------------- looking around */
+
+void
+tri_local_on_lookup(struct tri_local *local, struct tri_local_message *message)
+{
+    const struct tri_id result = message->letter->route.result;
+    const char *name = NULL, *space = NULL;
+    struct tri_local_actor *actor;
+    struct tri_failure failure = {0};
+
+    if (message->letter->section_count == 0 ||
+        tri_name_unpack(&message->letter->sections[0], &name, &space, &failure.error) != TRP_OK) {
+        tri_local_fail(local, result, &failure);
+        return;
+    }
+    actor = find_name(local, name, space);
+    if (actor != NULL) {
+        answer_actor(local, result, actor);
+        return;
+    }
+    (void)TRI_FAIL(&failure.error, TRP_ENOENT,
+                   "Failed to look up actor with name '%s'. This could because 1. You are trying to look up a named "
+                   "actor you didn't create. 2. The named actor died. 3. You did not use a namespace matching the "
+                   "namespace of the actor (here: '%s').",
+                   name, space);
+    tri_local_fail(local, result, &failure);
+}
+
+/* A LIST that grows; its maps' entries live as long. */
+struct listing {
+    trp_value *items, *entries;
+    size_t count;
+};
+enum { ACTOR_FIELDS = 6, LISTED_MAX = 10000 };
+
+static trp_value
+tell_actor(const struct tri_local_actor *actor, trp_value *entries)
+{
+    static const char *const states[] = {"starting", "ready", "failed", "dead"};
+    const trp_value fields[2 * ACTOR_FIELDS] = {
+        trp_str("id"),    trp_str(actor->text),          trp_str("name"),    trp_str(actor->name),
+        trp_str("space"), trp_str(actor->space),         trp_str("class"),   trp_str(actor->class_name),
+        trp_str("state"), trp_str(states[actor->state]), trp_str("pending"), trp_i64(actor->queued + actor->running)};
+
+    (void)memcpy(entries, fields, sizeof fields);
+    return trp_map(entries, ACTOR_FIELDS);
+}
+
+static void
+list_actors(struct tri_local *local, struct listing *listing)
+{
+    for (struct tri_node *node = local->born.next; node != &local->born; node = node->next) {
+        const struct tri_local_actor *actor = actor_at(node);
+        if (actor->state == TRI_LOCAL_DEAD || listing->count == LISTED_MAX)
+            continue;
+        listing->items[listing->count] =
+            tell_actor(actor, &listing->entries[listing->count * 2 * ACTOR_FIELDS]);
+        listing->count++;
+    }
+}
+
+void
+tri_local_on_query(struct tri_local *local, struct tri_local_message *message)
+{
+    const struct tri_id result = message->letter->route.result;
+    const char *what = NULL, *space = NULL;
+    struct tri_failure failure = {0};
+    struct listing listing = {0};
+
+    if (message->letter->section_count == 0 ||
+        tri_name_unpack(&message->letter->sections[0], &what, &space, &failure.error) != TRP_OK) {
+        tri_local_fail(local, result, &failure);
+        return;
+    }
+    if (strcmp(what, "nodes") == 0) {
+        const trp_value node = TRP_MAP("name", "local", "pid", (int64_t)getpid(), "num_cpus", local->num_cpus);
+        tri_local_value(local, result, trp_list(&node, 1));
+        return;
+    }
+    if (strcmp(what, "actors") == 0) {
+        listing.items = calloc(LISTED_MAX, sizeof *listing.items);
+        listing.entries = calloc(LISTED_MAX, 2 * ACTOR_FIELDS * sizeof *listing.entries);
+        if (listing.items != NULL && listing.entries != NULL)
+            list_actors(local, &listing);
+    }
+    tri_local_value(local, result, trp_list(listing.items, listing.count));
+    free(listing.items);
+    free(listing.entries);
+}

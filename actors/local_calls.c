@@ -1,0 +1,448 @@
+/*
+ * local_calls.c - calls in local mode: which may start, running one on this thread, and delivering what came of it. With the
+ * process's lock, dropped while a function runs. It knows nothing of names and watches.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "actors/local.h"
+
+/* ---------------------------------------------------------------------------------------------------------- arrival */
+
+bool
+tri_local_new_call(struct tri_local *local, struct tri_local_message *message, struct tri_local_actor *actor,
+                   bool constructs)
+{
+    struct tri_local_call *call = calloc(1, sizeof *call);
+    const uint64_t left_us = message->letter->route.deadline_us;
+
+    if (call == NULL) {
+        local->process->no_memory = true;
+        return false;
+    }
+    call->letter = message->letter;
+    message->letter = NULL;
+    call->actor = actor;
+    call->caller = message->caller;
+    call->constructs = constructs;
+    call->deadline_ns = left_us > 0 && !constructs ? tri_now_ns() + left_us * 1000 : TRI_NEVER;
+    call->execution.ops = &local->ops;
+    call->execution.owner = call;
+    call->execution.deadline_ns = call->deadline_ns;
+    call->execution.cancelled = &call->cancelled;
+    call->execution.actor = actor == NULL ? "" : actor->name[0] != '\0' ? actor->name : actor->text;
+    call->execution.id = call->letter->route.result;
+    call->execution.ctx.runtime = actor != NULL ? &actor->runtime : &local->runtime;
+    call->execution.ctx.actor = actor != NULL ? &actor->handle : NULL;
+    call->execution.ctx.place = actor != NULL ? &actor->place : &local->place;
+    tri_list_append(&local->calls, &call->link);
+    if (actor != NULL)
+        actor->queued++;
+    return true;
+}
+
+void
+tri_local_on_call(struct tri_local *local, struct tri_local_message *message)
+{
+    const struct tri_route *route = &message->letter->route;
+    struct tri_local_actor *actor = NULL;
+    struct tri_failure failure = {0};
+
+    if ((route->flags & TRI_TASK) == 0) {
+        actor = tri_local_find(local, route->target);
+        if (actor == NULL || actor->state >= TRI_LOCAL_FAILED || actor->draining) {
+            tri_local_refuse(actor, &failure);
+            tri_local_fail(local, route->result, &failure);
+            return;
+        }
+        if (actor->queued >= actor->max_pending) {
+            (void)TRI_FAIL(&failure.error, TRP_ELIMIT, "%u calls wait for the actor, its limit", actor->queued);
+            tri_local_fail(local, route->result, &failure);
+            return;
+        }
+    }
+    (void)tri_local_new_call(local, message, actor, false);
+}
+
+/* Frees it; it is out of the actor's count. */
+void
+tri_local_end_call(struct tri_local *local, struct tri_local_call *call)
+{
+    tri_list_remove(&call->link);
+    if (local->process->proc != NULL) {
+        tri_arguments_close(&call->arguments, local->process);
+        tri_local_unhold(local, call->letter->sections, call->letter->section_count);
+    }
+    tri_execution_fini(&call->execution);
+    tri_letter_free(&call->letter);
+    free(call);
+}
+
+void
+tri_local_answer(struct tri_local *local, struct tri_local_call *call, const struct tri_section *section, bool failed)
+{
+    if (call->answered)
+        return;
+    call->answered = true;
+    tri_local_result(local, call->letter->route.result, section, failed);
+}
+
+static void
+fail_call(struct tri_local *local, struct tri_local_call *call, const struct tri_failure *failure)
+{
+    if (call->answered)
+        return;
+    call->answered = true;
+    tri_local_fail(local, call->letter->route.result, failure);
+}
+
+/* Not started, and never will be. */
+static void
+drop_call(struct tri_local *local, struct tri_local_call *call)
+{
+    if (call->actor != NULL)
+        call->actor->queued--;
+    tri_local_end_call(local, call);
+}
+
+void
+tri_local_on_cancel(struct tri_local *local, struct tri_local_message *message)
+{
+    const struct tri_id *ids = NULL;
+    uint32_t count = 0;
+
+    if (message->letter->section_count == 0 ||
+        tri_ids_unpack(&message->letter->sections[0], &ids, &count, NULL) != TRP_OK)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        for (struct tri_node *node = local->calls.next; node != &local->calls; node = node->next) {
+            struct tri_local_call *call = TRI_OWNER(node, struct tri_local_call, link);
+            if (!tri_id_equal(call->letter->route.result, ids[i]) || call->constructs)
+                continue;
+            drop_call(local, call);
+            break;
+        }
+}
+
+void
+tri_local_drop_calls(struct tri_local *local, struct tri_local_actor *actor)
+{
+    struct tri_node *node = local->calls.next;
+    struct tri_failure failure = {0};
+
+    tri_local_refuse(actor, &failure);
+    while (node != &local->calls) {
+        struct tri_local_call *call = TRI_OWNER(node, struct tri_local_call, link);
+        node = node->next;
+        if (call->actor != actor)
+            continue;
+        if (!call->constructs)
+            fail_call(local, call, &failure);
+        drop_call(local, call);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------ dependencies */
+
+enum tri_local_ready { PENDING, READY, BROKEN };
+
+static bool
+is_awaited(const struct tri_ref_entry *entry)
+{
+    return entry->place != TRI_NESTED && (entry->flags & TRI_REF_ACTOR) == 0;
+}
+
+/* Its arguments that are references: all here, or one failed (*broken), or one is to come. */
+static enum tri_local_ready
+look_at_dependencies(struct tri_local *local, const struct tri_local_call *call, struct tri_ref **broken)
+{
+    const struct tri_section *body = &call->letter->sections[0];
+    enum tri_local_ready ready = READY;
+
+    for (uint32_t i = 0; i < body->ref_count; i++) {
+        struct tri_ref *ref;
+        if (!is_awaited(&body->refs[i]))
+            continue;
+        ref = tri_proc_find(local->process->proc, body->refs[i].id);
+        if (ref == NULL)
+            continue;
+        tri_proc_release(ref); /* the call holds it anyway */
+        if (ref->state == TRI_REF_FAILED) {
+            *broken = ref;
+            return BROKEN;
+        }
+        if (ref->state == TRI_REF_PENDING)
+            ready = PENDING;
+    }
+    return ready;
+}
+
+static trp_err
+append_dependencies(struct tri_local *local, struct tri_local_call *call)
+{
+    const struct tri_section *body = &call->letter->sections[0];
+    const uint32_t count = body->ref_count;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct tri_ref_entry entry = call->letter->sections[0].refs[i];
+        struct tri_ref *ref;
+        if (!is_awaited(&entry) || (ref = tri_proc_find(local->process->proc, entry.id)) == NULL)
+            continue;
+        tri_proc_release(ref);
+        tri_local_hold(local, &ref->value, 1); /* the letter names what the value names, too */
+        TRP_TRY(tri_letter_append(call->letter, &ref->value, entry.place + 1));
+    }
+    return TRP_OK;
+}
+
+static void
+fail_with_cause(struct tri_local *local, struct tri_local_call *call, const struct tri_ref *broken)
+{
+    struct tri_failure chain[8], failure;
+    uint32_t count = 0;
+
+    if (tri_error_unpack(&broken->value, chain, &count, NULL) != TRP_OK)
+        return;
+    failure = (struct tri_failure){.error = chain[0].error, .cause = &chain[0]};
+    failure.error.ran = TRP_NOT_RUN;
+    fail_call(local, call, &failure);
+}
+
+/* --------------------------------------------------------------------------------------------------------- running */
+
+/* Without the lock: what the function is, its arguments, the function. */
+static trp_err
+run_call(struct tri_local *local, struct tri_local_call *call, trp_error *error)
+{
+    struct tri_execution *execution = &call->execution;
+    const struct tri_letter *letter = call->letter;
+    const trp_module *module;
+    const trp_function *row;
+    struct tri_call body;
+    trp_err err;
+
+    TRP_TRY(tri_call_unpack(&letter->sections[0], &body, error));
+    (void)tri_text_copy(error->method, sizeof error->method, body.method);
+    if (call->actor != NULL)
+        err = tri_modules_find_method(local->modules, call->actor->row, body.method, &execution->callable, error);
+    else if ((err = tri_modules_task(local->modules, body.method, &module, &row, error)) == TRP_OK)
+        err = tri_modules_find_task(local->modules, body.method, &execution->callable, error);
+    if (err != TRP_OK) {
+        tri_view_close(&body.args);
+        return err;
+    }
+    TRP_TRY(tri_arguments_open(&call->arguments, local->process, execution->ctx.runtime, &body.args, letter->sections,
+                               letter->section_count, &execution->memory, error));
+    tri_invoke(execution, call->actor != NULL ? call->actor->self : NULL, call->arguments.positional,
+               call->arguments.keywords);
+    return TRP_OK;
+}
+
+/* A one-way call has nobody to tell. */
+static void
+log_failure(const struct tri_local_call *call)
+{
+    struct tri_failure chain[8];
+    uint32_t count = 0;
+
+    if (tri_error_unpack(call->execution.section, chain, &count, NULL) == TRP_OK && count > 0)
+        tri_log(TRI_WARNING, "%s: nobody waits for it: %s", chain[0].error.method, chain[0].error.message);
+}
+
+/* With the lock: what came of it. true: it is answered and gone. */
+static bool
+settle(struct tri_local *local, struct tri_local_call *call)
+{
+    struct tri_execution *execution = &call->execution;
+    struct trp_reply *reply = execution->reply;
+
+    if (execution->outcome == TRI_RAN_DEFERRED && reply->answered) {
+        tri_local_answer(local, call, &reply->packed.section, reply->failed);
+        local->open--;
+        tri_reply_free(&execution->reply);
+        return true;
+    }
+    if (execution->outcome == TRI_RAN_DEFERRED) {
+        reply->owner = call;
+        tri_list_append(&local->promised, &call->link);
+        return false;
+    }
+    if (execution->outcome == TRI_RAN_DELEGATED) {
+        call->delegate = execution->delegate;
+        execution->delegate = NULL;
+        tri_list_append(&local->promised, &call->link);
+        return false;
+    }
+    if (reply != NULL) { /* it deferred and then failed */
+        local->open--;
+        tri_reply_abandon(&execution->reply);
+    }
+    if (execution->outcome == TRI_RAN_FAILURE && tri_id_is_none(call->letter->route.result))
+        log_failure(call);
+    tri_local_answer(local, call, execution->section, execution->outcome == TRI_RAN_FAILURE);
+    return true;
+}
+
+static void
+run(struct tri_local *local, struct tri_local_call *call)
+{
+    struct tri_local_actor *actor = call->actor;
+    trp_error error;
+    trp_err err = TRP_OK;
+
+    tri_list_remove(&call->link);
+    call->running = true;
+    local->running++;
+    local->open++; /* of a reply that it may defer */
+    if (actor != NULL) {
+        actor->queued--;
+        actor->running++;
+    }
+    memset(&error, 0, sizeof error);
+    tri_process_unlock(local->process);
+    if (call->constructs)
+        tri_local_construct(local, call);
+    else
+        err = run_call(local, call, &error);
+    if (err != TRP_OK) {
+        error.ran = TRP_NOT_RUN;
+        tri_execution_refuse(&call->execution, &error);
+    }
+    tri_process_lock(local->process);
+    if (call->execution.reply == NULL)
+        local->open--;
+    local->running--;
+    call->running = false;
+    if (call->constructs)
+        tri_local_constructed(local, call);
+    if (actor != NULL)
+        actor->running--;
+    if (call->constructs || settle(local, call))
+        tri_local_end_call(local, call);
+    if (actor != NULL)
+        tri_local_idle(local, actor);
+    tri_waiters_poke(local->process, true);
+}
+
+/* Whether it may start now, if no call before it in its lane waits. */
+static enum tri_local_ready
+may_start(struct tri_local *local, struct tri_local_call *call, struct tri_ref **broken)
+{
+    const struct tri_local_actor *actor = call->actor;
+
+    if (actor != NULL && !call->constructs && (actor->state == TRI_LOCAL_NEW || actor->running >= actor->limit))
+        return PENDING;
+    if (call->letter->section_count == 0)
+        return READY;
+    return look_at_dependencies(local, call, broken);
+}
+
+struct lane {
+    const struct tri_local_actor *actor, *caller;
+};
+enum { LANES_MAX = 64 };
+
+static bool
+is_blocked(const struct lane *lanes, size_t count, const struct tri_local_call *call)
+{
+    if (count == LANES_MAX)
+        return true; /* more lanes than are looked at: it starts when one of them is free */
+    for (size_t i = 0; i < count; i++)
+        if (lanes[i].actor == call->actor && lanes[i].caller == call->caller)
+            return true;
+    return false;
+}
+
+bool
+tri_local_run_next(struct tri_local *local)
+{
+    struct lane lanes[LANES_MAX];
+    size_t lane_count = 0;
+    struct tri_node *node;
+
+    for (node = local->calls.next; node != &local->calls; node = node->next) {
+        struct tri_local_call *call = TRI_OWNER(node, struct tri_local_call, link);
+        struct tri_ref *broken = NULL;
+        enum tri_local_ready ready;
+        if (call->actor != NULL && is_blocked(lanes, lane_count, call))
+            continue;
+        ready = may_start(local, call, &broken);
+        if (ready == BROKEN && !call->constructs) {
+            fail_with_cause(local, call, broken);
+            drop_call(local, call);
+            return true;
+        }
+        if (ready != PENDING) {
+            if (append_dependencies(local, call) != TRP_OK)
+                local->process->no_memory = true;
+            run(local, call);
+            return true;
+        }
+        if (call->actor != NULL && lane_count < LANES_MAX)
+            lanes[lane_count++] = (struct lane){call->actor, call->caller};
+    }
+    return false;
+}
+
+/* --------------------------------------------------------------------------------------------------------- promises */
+
+bool
+tri_local_keep_promises(struct tri_local *local)
+{
+    for (struct tri_node *node = local->promised.next; node != &local->promised; node = node->next) {
+        struct tri_local_call *call = TRI_OWNER(node, struct tri_local_call, link);
+        const struct tri_ref *ref = call->delegate != NULL ? &call->delegate->handle.ref : NULL;
+        if (ref == NULL || ref->state == TRI_REF_PENDING)
+            continue;
+        tri_local_answer(local, call, &ref->value, ref->state == TRI_REF_FAILED);
+        tri_handle_drop(local->process, &call->delegate->handle);
+        call->delegate = NULL;
+        tri_local_end_call(local, call);
+        return true;
+    }
+    return false;
+}
+
+/* There is no runtime any more that it could be an answer in. */
+static void
+reply_is_late(struct tri_local *local, struct trp_reply *reply)
+{
+    const bool last = --local->open == 0;
+
+    free(reply->held);
+    reply->held = NULL; /* what it held went with the runtime */
+    tri_reply_free(&reply);
+    (void)pthread_mutex_unlock(&local->late);
+    if (last) {
+        (void)pthread_mutex_destroy(&local->late);
+        free(local);
+    }
+}
+
+void
+tri_local_replied(void *user, struct trp_reply *reply)
+{
+    struct tri_local *local = user;
+    struct tri_process *process = local->process;
+    struct tri_local_call *call;
+
+    (void)pthread_mutex_lock(&local->late);
+    if (local->gone) {
+        reply_is_late(local, reply);
+        return;
+    }
+    tri_process_lock(process);
+    reply->answered = true;
+    call = reply->owner;
+    if (reply->abandoned) {
+        tri_reply_free(&reply);
+    } else if (call != NULL) {
+        tri_local_answer(local, call, &reply->packed.section, reply->failed);
+        local->open--;
+        tri_reply_free(&reply);
+        tri_local_end_call(local, call);
+    }
+    tri_waiters_poke(process, true);
+    tri_process_unlock(process);
+    (void)pthread_mutex_unlock(&local->late);
+}

@@ -1,0 +1,386 @@
+/*
+ * modules.c - the loader: finds modules by name, in the program itself or in directories that belong to the node's owner,
+ * loads each once and for good (never dlclose: its functions are everywhere), and looks up what they offer. Any thread: a
+ * lock of its own. It must not know about processes and calls.
+ */
+#include "actors/modules.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef TRI_MODULE_DIR
+#define TRI_MODULE_DIR "/usr/local/lib/troupe/modules"
+#endif
+
+struct tri_modules {
+    pthread_mutex_t lock;
+    char *path;
+    const trp_module *const *linked;
+    struct tri_loaded *first;
+};
+
+trp_err
+tri_modules_new(const char *path, const trp_module *const *linked, struct tri_modules **modules, trp_error *error)
+{
+    if (path == NULL)
+        path = getenv("TRP_MODULE_PATH");
+    if (path == NULL)
+        path = TRI_MODULE_DIR;
+    struct tri_modules *made = calloc(1, sizeof *made);
+    if (made != NULL)
+        made->path = strdup(path);
+    if (made == NULL || made->path == NULL) {
+        free(made);
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for the module path");
+    }
+    pthread_mutex_init(&made->lock, NULL);
+    made->linked = linked;
+    *modules = made;
+    return TRP_OK;
+}
+
+void
+tri_modules_destroy(struct tri_modules **modules)
+{
+    struct tri_modules *freed = *modules;
+    *modules = NULL;
+    if (freed == NULL)
+        return;
+    while (freed->first != NULL) {
+        struct tri_loaded *loaded = freed->first;
+        freed->first = loaded->next;
+        tri_loaded_free(&loaded);
+    }
+    pthread_mutex_destroy(&freed->lock);
+    free(freed->path);
+    free(freed);
+}
+
+/* ------------------------------------------------------------------------------------------------------- the path */
+
+/* The next directory of the path at *rest; false: no more. Empty ones are left out. */
+static bool
+next_directory(const char **rest, char *directory, size_t size)
+{
+    while (**rest == ':')
+        (*rest)++;
+    if (**rest == '\0')
+        return false;
+    size_t length = strcspn(*rest, ":");
+    snprintf(directory, size, "%.*s", (int)(length < size ? length : size - 1), *rest);
+    *rest += length;
+    return true;
+}
+
+/* Appends ", text" to a list that is cut with "..." where it would be too long. */
+static void
+list_add(char *list, size_t size, const char *text, int length)
+{
+    size_t used = strlen(list);
+    if (used + (size_t)length + 8 < size)
+        snprintf(list + used, size - used, "%s%.*s", used > 0 ? ", " : "", length, text);
+    else if (used + 5 < size && strstr(list, ", ...") == NULL)
+        strcat(list, ", ...");
+}
+
+static bool
+is_module_file(const char *name, size_t *length)
+{
+    size_t size = strlen(name);
+    *length = size >= 3 ? size - 3 : 0;
+    return size > 3 && strcmp(name + size - 3, ".so") == 0 && tri_module_name_ok(name, size - 3);
+}
+
+/* The names of all modules that could be loaded. */
+static void
+list_modules(const struct tri_modules *modules, char *list, size_t size)
+{
+    char directory[PATH_MAX];
+    size_t length;
+    list[0] = '\0';
+    for (size_t i = 0; modules->linked != NULL && modules->linked[i] != NULL; i++)
+        if (modules->linked[i]->name != NULL)
+            list_add(list, size, modules->linked[i]->name, (int)strlen(modules->linked[i]->name));
+    for (const char *rest = modules->path; next_directory(&rest, directory, sizeof directory);) {
+        DIR *open = opendir(directory);
+        if (open == NULL)
+            continue;
+        for (const struct dirent *entry; (entry = readdir(open)) != NULL;)
+            if (is_module_file(entry->d_name, &length))
+                list_add(list, size, entry->d_name, (int)length);
+        closedir(open);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------------------- trust */
+
+/* Code is loaded only from where nobody else can put it. */
+static trp_err
+check_owner(const char *path, trp_error *error)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return tri_fail_errno(error, TRP_EACCES, errno, "cannot look at %s", path);
+    if (status.st_uid != geteuid() && status.st_uid != 0)
+        return TRI_FAIL(error, TRP_EACCES,
+                        "%s belongs to user %u; modules are loaded only from what you or root own: chown it", path,
+                        (unsigned)status.st_uid);
+    if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        return TRI_FAIL(error, TRP_EACCES,
+                        "%s can be written by others (mode %04o), so it is not loaded: chmod go-w %s", path,
+                        (unsigned)status.st_mode & 07777, path);
+    return TRP_OK;
+}
+
+static trp_err
+check_trust(const char *directory, const char *file, trp_error *error)
+{
+    char parent[PATH_MAX];
+    TRP_TRY(check_owner(directory, error));
+    TRP_TRY(check_owner(file, error));
+    tri_text_copy(parent, sizeof parent, file);
+    char *slash = strrchr(parent, '/');
+    if (slash == NULL || slash == parent)
+        return TRP_OK;
+    *slash = '\0';
+    return check_owner(parent, error); /* where a symbolic link led */
+}
+
+/* -------------------------------------------------------------------------------------------------------- loading */
+
+static trp_err
+open_file(const char *name, const char *file, const trp_module **module, trp_error *error)
+{
+    char symbol[TRI_MODULE_NAME_MAX + 32];
+    void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    if (handle == NULL)
+        return TRI_FAIL(error, TRP_EMODULE, "module '%s' cannot be loaded: %s", name, dlerror());
+    snprintf(symbol, sizeof symbol, "troupe_module_%s", name);
+    const trp_module *found = dlsym(handle, symbol);
+    if (found == NULL)
+        return TRI_FAIL(error, TRP_EMODULE, "%s has no symbol %s; it has to end with TRP_MODULE(%s, ...)", file, symbol,
+                        name);
+    TRP_TRY(tri_module_check_stamp(found, name, file, error));
+    *module = found;
+    return TRP_OK;
+}
+
+static trp_err
+no_such_module(const struct tri_modules *modules, const char *name, trp_error *error)
+{
+    char list[400];
+    list_modules(modules, list, sizeof list);
+    if (list[0] == '\0')
+        return TRI_FAIL(error, TRP_ENOENT, "there is no module '%s' in %.256s, nor any other", name,
+                        modules->path[0] != '\0' ? modules->path : "an empty module path");
+    return TRI_FAIL(error, TRP_ENOENT, "there is no module '%s' in %.256s; there are: %s", name, modules->path, list);
+}
+
+static trp_err
+find_module(const struct tri_modules *modules, const char *name, const trp_module **module, trp_error *error)
+{
+    char directory[PATH_MAX], file[PATH_MAX + TRI_MODULE_NAME_MAX + 8], real[PATH_MAX];
+    for (size_t i = 0; modules->linked != NULL && modules->linked[i] != NULL; i++) {
+        const trp_module *candidate = modules->linked[i];
+        if (candidate->name == NULL || strcmp(candidate->name, name) != 0)
+            continue;
+        TRP_TRY(tri_module_check_stamp(candidate, name, "the program", error));
+        *module = candidate;
+        return TRP_OK;
+    }
+    for (const char *rest = modules->path; next_directory(&rest, directory, sizeof directory);) {
+        snprintf(file, sizeof file, "%s/%s.so", directory, name);
+        if (realpath(file, real) == NULL) {
+            if (errno == ENOENT || errno == ENOTDIR)
+                continue;
+            return tri_fail_errno(error, TRP_EACCES, errno, "cannot look at %s", file);
+        }
+        TRP_TRY(check_trust(directory, real, error));
+        return open_file(name, real, module, error);
+    }
+    return no_such_module(modules, name, error);
+}
+
+/* "module:row": loads the module unless it is. With the lock. */
+static trp_err
+load(struct tri_modules *modules, const char *full, const char *what, struct tri_loaded **loaded, const char **row,
+     trp_error *error)
+{
+    char name[TRI_MODULE_NAME_MAX + 1];
+    const trp_module *module;
+    const char *colon = strchr(full, ':');
+    size_t size = colon != NULL ? (size_t)(colon - full) : strlen(full);
+    if (colon == NULL || colon[1] == '\0' || !tri_module_name_ok(full, size))
+        return TRI_FAIL(error, TRP_EINVAL, "'%.200s' is not of the form module:%s", full, what);
+    snprintf(name, sizeof name, "%.*s", (int)size, full);
+    *row = colon + 1;
+    for (*loaded = modules->first; *loaded != NULL; *loaded = (*loaded)->next)
+        if (strcmp((*loaded)->module->name, name) == 0)
+            return TRP_OK;
+    TRP_TRY(find_module(modules, name, &module, error));
+    TRP_TRY(tri_loaded_new(module, loaded, error));
+    (*loaded)->next = modules->first;
+    modules->first = *loaded;
+    if (module->seed != NULL)
+        module->seed(0);
+    return TRP_OK;
+}
+
+/* -------------------------------------------------------------------------------------------------------- looking up */
+
+static trp_err
+find_class(struct tri_modules *modules, const char *name, struct tri_class_info **info, struct tri_loaded **loaded,
+           trp_error *error)
+{
+    const char *row;
+    char list[400] = "";
+    TRP_TRY(load(modules, name, "Class", loaded, &row, error));
+    for (size_t i = 0; i < (*loaded)->class_count; i++) {
+        *info = &(*loaded)->classes[i];
+        if (strcmp((*info)->row->name, row) == 0)
+            return TRP_OK;
+        list_add(list, sizeof list, (*info)->row->name, (int)strlen((*info)->row->name));
+    }
+    return TRI_FAIL(error, TRP_ENOENT, "module '%s' has no class '%.200s'; it has %s%s", (*loaded)->module->name, row,
+                    list[0] != '\0' ? "" : "none", list);
+}
+
+static trp_err
+find_task(struct tri_modules *modules, const char *name, struct tri_task_info **info, struct tri_loaded **loaded,
+          trp_error *error)
+{
+    const char *row;
+    char list[400] = "";
+    TRP_TRY(load(modules, name, "function", loaded, &row, error));
+    for (size_t low = 0, high = (*loaded)->task_count; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        *info = &(*loaded)->tasks[middle];
+        int order = strcmp(row, (*info)->row->name);
+        if (order == 0)
+            return TRP_OK;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    for (size_t i = 0; i < (*loaded)->task_count; i++)
+        list_add(list, sizeof list, (*loaded)->tasks[i].row->name, (int)strlen((*loaded)->tasks[i].row->name));
+    return TRI_FAIL(error, TRP_ENOENT, "module '%s' has no task '%.200s'; it has %s%s", (*loaded)->module->name, row,
+                    list[0] != '\0' ? "" : "none", list);
+}
+
+trp_err
+tri_modules_class(struct tri_modules *modules, const char *name, const trp_module **module, const trp_class **row,
+                  trp_error *error)
+{
+    struct tri_loaded *loaded;
+    struct tri_class_info *info;
+    pthread_mutex_lock(&modules->lock);
+    trp_err err = find_class(modules, name, &info, &loaded, error);
+    pthread_mutex_unlock(&modules->lock);
+    TRP_TRY(err);
+    *module = loaded->module;
+    *row = info->row;
+    return TRP_OK;
+}
+
+trp_err
+tri_modules_task(struct tri_modules *modules, const char *name, const trp_module **module, const trp_function **row,
+                 trp_error *error)
+{
+    struct tri_loaded *loaded;
+    struct tri_task_info *info;
+    pthread_mutex_lock(&modules->lock);
+    trp_err err = find_task(modules, name, &info, &loaded, error);
+    pthread_mutex_unlock(&modules->lock);
+    TRP_TRY(err);
+    *module = loaded->module;
+    *row = info->row;
+    return TRP_OK;
+}
+
+trp_err
+tri_modules_find_task(struct tri_modules *modules, const char *name, const struct tri_callable **callable,
+                      trp_error *error)
+{
+    struct tri_loaded *loaded;
+    struct tri_task_info *info;
+    pthread_mutex_lock(&modules->lock);
+    trp_err err = find_task(modules, name, &info, &loaded, error);
+    pthread_mutex_unlock(&modules->lock);
+    TRP_TRY(err);
+    *callable = &info->callable;
+    return TRP_OK;
+}
+
+/* The class that a row was made into; rows are found by address. */
+static const struct tri_class_info *
+class_of(struct tri_modules *modules, const trp_class *row)
+{
+    const struct tri_class_info *found = NULL;
+    pthread_mutex_lock(&modules->lock);
+    for (struct tri_loaded *loaded = modules->first; loaded != NULL && found == NULL; loaded = loaded->next)
+        for (size_t i = 0; i < loaded->class_count && found == NULL; i++)
+            if (loaded->classes[i].row == row)
+                found = &loaded->classes[i];
+    pthread_mutex_unlock(&modules->lock);
+    TRI_ASSERT(found != NULL);
+    return found;
+}
+
+const struct tri_callable *
+tri_modules_find_init(struct tri_modules *modules, const trp_class *class_row)
+{
+    const struct tri_class_info *info = class_of(modules, class_row);
+    return info->has_init ? &info->init : NULL;
+}
+
+trp_err
+tri_modules_find_method(struct tri_modules *modules, const trp_class *class_row, const char *name,
+                        const struct tri_callable **callable, trp_error *error)
+{
+    const struct tri_class_info *info = class_of(modules, class_row);
+    char list[400] = "";
+    for (size_t low = 0, high = info->method_count; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(name, info->methods[middle].name);
+        if (order == 0) {
+            *callable = &info->methods[middle];
+            return TRP_OK;
+        }
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    for (size_t i = 0; i < info->method_count; i++)
+        list_add(list, sizeof list, info->methods[i].name, (int)strlen(info->methods[i].name));
+    return TRI_FAIL(error, TRP_ENOMETHOD, "class %s has no method '%.200s'; it has %s%s", class_row->name, name,
+                    list[0] != '\0' ? "" : "none", list);
+}
+
+const trp_method *
+tri_class_method(const trp_class *row, const char *name)
+{
+    for (const trp_method *method = row->methods; method != NULL && method->name != NULL; method++)
+        if (strcmp(method->name, name) == 0)
+            return method;
+    return NULL;
+}
+
+struct tri_loaded *
+tri_modules_first(struct tri_modules *modules)
+{
+    pthread_mutex_lock(&modules->lock);
+    struct tri_loaded *first = modules->first;
+    pthread_mutex_unlock(&modules->lock);
+    return first;
+}

@@ -1,0 +1,49 @@
+/*
+ * modules.h - what modules.c, modules_check.c and modules_describe.c share: a module as it was loaded. Nobody else includes
+ * it: runtime.h and invoke.h have what may be asked.
+ */
+#ifndef TRI_MODULES_H
+#define TRI_MODULES_H
+
+#include "actors/invoke.h"
+
+enum {
+    TRI_MODULE_NAME_MAX = 63,   /* bytes; as the progress page has room */
+    TRI_MODULE_ROWS_MAX = 4096, /* of a table: one without its zero row is noticed */
+    TRI_CONCURRENCY_MAX = 256,
+};
+
+struct tri_class_info {
+    const trp_class *row;
+    bool has_init;
+    struct tri_callable init;
+    struct tri_callable *methods; /* by name */
+    size_t method_count;
+};
+struct tri_task_info {
+    const trp_function *row;
+    struct tri_callable callable;
+    char *name; /* "module:function" */
+};
+struct tri_loaded {
+    struct tri_loaded *next;
+    const trp_module *module;
+    bool shown; /* tri_modules_describe has visited it */
+    struct tri_class_info *classes;
+    size_t class_count;
+    struct tri_task_info *tasks; /* by name */
+    size_t task_count;
+};
+
+/* modules_check.c */
+bool tri_module_name_ok(const char *name, size_t size); /* a C identifier of at most TRI_MODULE_NAME_MAX bytes */
+/* TRP_EMODULE: each field of the stamp that differs, with both numbers. `origin`: the file, for the text. */
+trp_err tri_module_check_stamp(const trp_module *module, const char *name, const char *origin, trp_error *error);
+/* Checks all rows and makes what is looked up. TRP_EMODULE: which row, and why; TRP_ENOMEM. */
+trp_err tri_loaded_new(const trp_module *module, struct tri_loaded **loaded, trp_error *error);
+void tri_loaded_free(struct tri_loaded **loaded);
+
+/* modules.c: newest first; they are never taken out before tri_modules_destroy */
+struct tri_loaded *tri_modules_first(struct tri_modules *modules);
+
+#endif

@@ -1,0 +1,516 @@
+/*
+ * process.c - a process's connection as a whole: its making, its end, its lock, and what the proc asks of it. Any thread. It
+ * knows neither what calls are (calls.c, refs.c) nor what a host does with them (host.c).
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "actors/process.h"
+
+enum { GOODBYE_MS = 500 };
+
+/* The process's one connection (docs/decisions.md), and whether this is a child that was forked from the one that made it. */
+static struct {
+    _Atomic(struct tri_process *) process;
+    bool forked;
+} here;
+
+static void
+in_the_child(void)
+{
+    here.forked = here.process != NULL;
+}
+
+static void
+watch_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, in_the_child); /* ENOMEM: a child's calls hang instead of being refused */
+}
+
+bool
+tri_process_forked(void)
+{
+    return here.forked;
+}
+
+struct tri_process *
+tri_process_here(void)
+{
+    return here.process;
+}
+
+uint64_t
+tri_sections_bytes(const struct tri_section *sections, uint32_t count)
+{
+    uint64_t bytes = tri_envelope_size(sections, count);
+
+    for (uint32_t i = 0; i < count; i++)
+        if (tri_section_is_frame(&sections[i]))
+            bytes += sections[i].size;
+    return bytes;
+}
+
+/* --------------------------------------------------------------------------------------------- what the proc asks */
+
+static uint64_t
+on_post(void *user, const struct tri_route *route, const struct tri_section *sections, uint32_t section_count,
+        bool credited)
+{
+    struct tri_process *process = user;
+    uint64_t where = 0;
+
+    if (process->local != NULL)
+        return tri_local_post(process->local, route, sections, section_count);
+    if (tri_channel_post(&process->channel, route, sections, section_count, &where, NULL) != TRP_OK) {
+        process->no_memory = true;
+        return 0;
+    }
+    if (credited)
+        tri_session_use(&process->channel.session, tri_sections_bytes(sections, section_count));
+    return where;
+}
+
+static bool
+on_has_credit(void *user, uint64_t bytes)
+{
+    const struct tri_process *process = user;
+
+    return process->local != NULL || tri_session_has_credit(&process->channel.session, bytes);
+}
+
+static void
+on_release(void *user, uint64_t bytes)
+{
+    struct tri_process *process = user;
+
+    if (process->local == NULL)
+        tri_session_release(&process->channel.session, bytes);
+}
+
+static void
+on_ready(void *user, struct tri_ref *ref)
+{
+    struct tri_process *process = user;
+    struct tri_node *node;
+
+    for (node = ref->waiters.next; node != &ref->waiters; node = node->next) {
+        struct tri_waiter *waiter = TRI_OWNER(node, struct tri_watcher, link)->waiter;
+        if (++waiter->ended >= waiter->needed)
+            tri_waiter_poke(process, waiter);
+    }
+    tri_callbacks_ready(process, (struct tri_handle *)(void *)ref);
+    tri_waiters_poke(process, false);
+}
+
+static void
+on_run(void *user, struct tri_incoming *call)
+{
+    struct tri_process *process = user;
+
+    process->hooks.run(process->hooks.user, call);
+    tri_waiters_poke(process, false);
+}
+
+static void
+on_create(void *user, const struct tri_envelope *envelope)
+{
+    struct tri_process *process = user;
+
+    process->hooks.create(process->hooks.user, envelope);
+    tri_waiters_poke(process, false);
+}
+
+static void
+on_stop(void *user, struct tri_id actor, bool drain)
+{
+    struct tri_process *process = user;
+
+    process->hooks.stop(process->hooks.user, actor, drain);
+    tri_waiters_poke(process, false);
+}
+
+static void
+on_dropped(void *user, struct tri_incoming *call)
+{
+    struct tri_process *process = user;
+
+    process->hooks.dropped(process->hooks.user, call);
+    tri_waiters_poke(process, false);
+}
+
+static void
+on_deadlock(void *user, struct tri_id parent, const struct tri_section *section)
+{
+    struct tri_process *process = user;
+
+    process->hooks.deadlock(process->hooks.user, parent, section);
+    tri_waiters_poke(process, true);
+}
+
+static void
+on_renumbered(void *user)
+{
+    struct tri_process *process = user;
+
+    process->hooks.renumbered(process->hooks.user);
+}
+
+static void
+on_log(void *user, const struct tri_log_line *line)
+{
+    (void)user;
+    (void)fprintf(stderr, "(%s pid=%d) %s\n", line->actor, (int)line->pid, line->text);
+}
+
+static void
+on_cut(void *user, const trp_error *why)
+{
+    tri_process_fail(user, why);
+}
+
+/* ------------------------------------------------------------------------------------------------- making and ending */
+
+static trp_err
+make_proc(struct tri_process *process, trp_error *error)
+{
+    const struct tri_proc_ops ops = {
+        .post = on_post,
+        .has_credit = on_has_credit,
+        .release = on_release,
+        .ref_new = tri_handle_new,
+        .ref_free = tri_handle_free,
+        .ready = on_ready,
+        .run = process->has_hooks ? on_run : NULL,
+        .create = process->has_hooks ? on_create : NULL,
+        .stop = process->has_hooks ? on_stop : NULL,
+        .dropped = process->has_hooks ? on_dropped : NULL,
+        .deadlock = process->has_hooks ? on_deadlock : NULL,
+        .renumbered = process->has_hooks ? on_renumbered : NULL,
+        .log = on_log,
+        .cut = on_cut,
+        .user = process,
+    };
+
+    return tri_proc_new(process->is_host, &ops, tri_random_secret(), &process->proc, error);
+}
+
+static void
+make_empty(struct tri_process *process, const struct tri_process_config *config)
+{
+    process->state = TRI_LOGGING_IN;
+    process->is_host = config->is_host;
+    process->token = config->token;
+    process->reconnect_ms = config->reconnect_ms;
+    process->has_hooks = config->hooks != NULL;
+    if (config->hooks != NULL)
+        process->hooks = *config->hooks;
+    tri_text_copy(process->directory, sizeof process->directory, config->directory != NULL ? config->directory : "");
+    tri_text_copy(process->program, sizeof process->program, config->program != NULL ? config->program : "");
+    process->door = process->bell = process->keeper_bell = process->due_fd = -1;
+    process->gone_ns = tri_now_ns();
+    process->keeper_wake_ns = TRI_NEVER;
+    tri_list_init(&process->unsent);
+    tri_list_init(&process->waiters);
+    tri_list_init(&process->doomed);
+    tri_list_init(&process->due);
+    (void)pthread_mutex_init(&process->lock, NULL);
+    (void)pthread_condattr_init(&process->monotonic);
+    (void)pthread_condattr_setclock(&process->monotonic, CLOCK_MONOTONIC);
+    tri_waiter_init(process, &process->keeper_place);
+    tri_channel_init(&process->channel, 1, 0); /* the real window comes with WELCOME */
+}
+
+trp_err
+tri_process_new(const struct tri_process_config *config, struct tri_process **process, trp_error *error)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct tri_process *made, *none = NULL;
+    trp_err err = TRP_OK;
+
+    if (config->directory != NULL && strlen(config->directory) >= sizeof made->directory)
+        return TRI_FAIL(error, TRP_EINVAL, "the node's directory has a name of more than %zu bytes",
+                        sizeof made->directory - 1);
+    if (here.forked)
+        return TRI_FAIL(error, TRP_EFORKED, "this process was forked from one that has a runtime");
+    (void)pthread_once(&once, watch_forks);
+    made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for a runtime");
+    make_empty(made, config);
+    made->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    made->keeper_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (made->bell < 0 || made->keeper_bell < 0)
+        err = tri_fail_errno(error, TRP_ELIMIT, errno, "no descriptor for a runtime");
+    if (err == TRP_OK)
+        err = make_proc(made, error);
+    if (err == TRP_OK && !atomic_compare_exchange_strong(&here.process, &none, made))
+        err = TRI_FAIL(error, TRP_EALREADY, "this process has a runtime already; there is one at a time");
+    if (err != TRP_OK) {
+        tri_process_free(made);
+        return err;
+    }
+    *process = made;
+    return TRP_OK;
+}
+
+trp_err
+tri_process_begin(struct tri_process *process, trp_error *error)
+{
+    sigset_t all, before;
+    int err;
+
+    (void)sigfillset(&all); /* the user's handlers run on the user's threads */
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    err = pthread_create(&process->keeper, NULL, tri_keeper_main, process);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (err != 0)
+        return tri_fail_errno(error, TRP_ELIMIT, err, "no thread for a runtime");
+    process->keeper_runs = true;
+    return TRP_OK;
+}
+
+static bool
+logged_in(void *user)
+{
+    const struct tri_process *process = user;
+
+    return process->state == TRI_UP;
+}
+
+/* Connects and logs in; the broker has as long for it as a link that is cut. */
+static trp_err
+open_connection(struct tri_process *process, trp_error *error)
+{
+    const uint64_t patience_ns = 10 * TRI_NS_PER_S;
+    char path[sizeof process->directory + 8];
+    int door = -1;
+    uint64_t cookie = 0;
+    trp_err err;
+
+    (void)snprintf(path, sizeof path, "%s/door", process->directory);
+    TRP_TRY(tri_door_connect(path, 2000, &door, &cookie, error));
+    process->context = tri_link_context();
+    if (process->context == NULL) {
+        (void)close(door);
+        return tri_fail_errno(error, TRP_ELIMIT, errno, "no ZeroMQ context");
+    }
+    TRP_TRY(tri_process_begin(process, error));
+    tri_process_lock(process);
+    err = tri_process_connect(process, door, cookie, error);
+    if (err == TRP_OK)
+        err = tri_process_wait(process, logged_in, process, tri_now_ns() + patience_ns, NULL, 0, false, error);
+    tri_process_unlock(process);
+    if (err == TRP_ETIMEDOUT)
+        err = TRI_FAIL(error, TRP_EBROKER, "the broker in %s does not answer", process->directory);
+    return err;
+}
+
+trp_err
+tri_process_open(const struct tri_process_config *config, struct tri_process **process, trp_error *error)
+{
+    struct tri_process *made = NULL;
+    trp_err err;
+
+    TRP_TRY(tri_process_new(config, &made, error));
+    err = open_connection(made, error);
+    if (err != TRP_OK) {
+        tri_process_close(&made);
+        return err;
+    }
+    *process = made;
+    return TRP_OK;
+}
+
+static bool
+is_parted(void *user)
+{
+    const struct tri_process *process = user;
+
+    return process->state != TRI_UP || process->channel.session.sent_count == 0;
+}
+
+/* The socket drops what it has not sent when it is closed: waits until the broker has all, or has closed its door. */
+static void
+say_goodbye(struct tri_process *process)
+{
+    const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_GOODBYE};
+    const uint64_t until_ns = tri_now_ns() + GOODBYE_MS * TRI_NS_PER_MS;
+
+    process->reconnect_ms = 0;
+    if (process->state != TRI_UP || process->local != NULL ||
+        tri_channel_post(&process->channel, &route, NULL, 0, NULL, NULL) != TRP_OK)
+        return;
+    tri_process_flush(process);
+    (void)tri_process_wait(process, is_parted, process, until_ns, NULL, 0, false, NULL);
+}
+
+static void
+end_keeper(struct tri_process *process)
+{
+    if (!process->keeper_runs)
+        return;
+    tri_process_lock(process);
+    process->keeper_quit = true;
+    tri_keeper_ring(process);
+    tri_process_unlock(process);
+    (void)pthread_join(process->keeper, NULL);
+    process->keeper_runs = false;
+}
+
+/* Threads that wait look, find the end and leave. */
+static void
+empty_waits(struct tri_process *process)
+{
+    while (process->inside > 0) {
+        tri_waiters_poke(process, true);
+        (void)pthread_mutex_unlock(&process->lock);
+        (void)usleep(1000);
+        (void)pthread_mutex_lock(&process->lock);
+    }
+}
+
+void
+tri_process_close(struct tri_process **process)
+{
+    struct tri_process *gone = *process;
+    bool last;
+
+    if (gone == NULL)
+        return;
+    *process = NULL;
+    tri_process_lock(gone);
+    say_goodbye(gone);
+    if (gone->state != TRI_DEAD)
+        (void)TRI_FAIL(&gone->fatal, TRP_ECLOSED, "the runtime is shut down");
+    tri_proc_fail_all(gone->proc, &gone->fatal);
+    gone->state = TRI_CLOSED;
+    empty_waits(gone);
+    tri_process_unlock(gone);
+    end_keeper(gone);
+    tri_process_disconnect(gone); /* nobody else is here any more, except releases of handles */
+    tri_link_context_end(&gone->context);
+
+    (void)pthread_mutex_lock(&gone->lock);
+    tri_local_destroy(&gone->local);
+    tri_handles_end(gone);
+    tri_proc_destroy(&gone->proc);
+    tri_handles_drain(gone);
+    here.process = NULL;
+    last = gone->zombies == 0;
+    (void)pthread_mutex_unlock(&gone->lock);
+    if (last)
+        tri_process_free(gone);
+}
+
+void
+tri_process_free(struct tri_process *process)
+{
+    struct tri_slab *slab;
+
+    tri_proc_destroy(&process->proc);
+    tri_channel_fini(&process->channel);
+    tri_packed_fini(&process->packed);
+    while ((slab = process->slabs) != NULL) {
+        process->slabs = slab->next;
+        free(slab);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        const int fd = i == 0 ? process->bell : i == 1 ? process->keeper_bell : process->due_fd;
+        if (fd >= 0)
+            (void)close(fd);
+    }
+    tri_waiter_fini(&process->keeper_place);
+    (void)pthread_condattr_destroy(&process->monotonic);
+    (void)pthread_mutex_destroy(&process->lock);
+    free(process);
+}
+
+void
+tri_process_fail(struct tri_process *process, const trp_error *why)
+{
+    if (process->state == TRI_DEAD || process->state == TRI_CLOSED)
+        return;
+    process->state = TRI_DEAD;
+    process->fatal = *why;
+    tri_proc_fail_all(process->proc, why);
+    tri_waiters_poke(process, true);
+    tri_keeper_ring(process);
+}
+
+/* ------------------------------------------------------------------------------------------------------- the lock */
+
+void
+tri_process_lock(struct tri_process *process)
+{
+    (void)pthread_mutex_lock(&process->lock);
+    process->activity++;
+}
+
+void
+tri_process_unlock(struct tri_process *process)
+{
+    if (process->no_memory) {
+        trp_error why;
+        process->no_memory = false;
+        (void)TRI_FAIL(&why, TRP_ENOMEM, "no memory for a message to the broker");
+        tri_process_fail(process, &why);
+    }
+    if (!tri_list_empty(&process->doomed))
+        tri_handles_drain(process);
+    if (process->state == TRI_UP && !process->keeper_ticks && tri_channel_has_output(&process->channel))
+        tri_keeper_arm(process);
+    (void)pthread_mutex_unlock(&process->lock);
+}
+
+struct tri_proc *
+tri_process_proc(struct tri_process *process)
+{
+    return process->proc;
+}
+
+trp_err
+tri_process_alive(struct tri_process *process, trp_error *error)
+{
+    if (process->state < TRI_DEAD)
+        return TRP_OK;
+    if (process->state == TRI_CLOSED)
+        return TRI_FAIL(error, TRP_ECLOSED, "the runtime is shut down");
+    if (error != NULL)
+        *error = process->fatal;
+    return process->fatal.code;
+}
+
+/* ---------------------------------------------------------------------------------------------- for the worker host */
+
+const char *
+tri_process_node(const struct tri_process *process)
+{
+    return process->node;
+}
+
+void
+tri_process_post(struct tri_process *process, uint8_t kind, const struct tri_section *section)
+{
+    const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = kind};
+
+    (void)on_post(process, &route, section, section != NULL ? 1 : 0, false);
+}
+
+bool
+tri_process_owed(const struct tri_process *process)
+{
+    return process->state == TRI_UP && process->local == NULL &&
+           (process->channel.session.sent_count > 0 || tri_channel_has_output(&process->channel) ||
+            !tri_list_empty(&process->unsent));
+}
+
+size_t
+tri_process_callback_count(const struct tri_process *process)
+{
+    return process->callbacks;
+}

@@ -1,0 +1,199 @@
+/*
+ * process.h - what the files of the runtime (process.c, login.c, wait.c, keeper.c, handles.c, refs.c, callbacks.c, calls.c,
+ * local.c, driver.c) share of a process. Nobody else includes it: the worker host sees runtime.h.
+ *
+ * Everything here is guarded by `lock` except where said.
+ */
+#ifndef TRI_PROCESS_H
+#define TRI_PROCESS_H
+
+#include "actors/runtime.h"
+
+enum tri_process_state {
+    TRI_LOGGING_IN, /* HELLO is said */
+    TRI_UP,
+    TRI_AWAY, /* no broker; the keeper looks for one */
+    TRI_DEAD, /* for good, with `fatal` */
+    TRI_CLOSED
+};
+
+/* A thread that waits, on its stack; linked while it does. */
+struct tri_waiter {
+    struct tri_node link;
+    pthread_cond_t cond;
+    bool poked;    /* look at done() again */
+    bool polling;  /* asleep in poll: woken by the bell */
+    bool sleeping; /* asleep on cond */
+    bool generic;  /* poked by every change, not only by its references */
+    size_t ended, needed;
+};
+
+/* One of a waiter's references, linked at tri_ref.waiters. */
+struct tri_watcher {
+    struct tri_node link;
+    struct tri_waiter *waiter;
+};
+
+struct tri_callback {
+    struct tri_node link; /* at its handle, or in process->due */
+    struct tri_handle *handle;
+    trp_on_ready_fn *on_ready;
+    void *user;
+};
+
+struct tri_unsent { /* a packet that the link did not take: its queue was full */
+    struct tri_node link;
+    struct tri_packet packet;
+};
+
+struct tri_handle_more {
+    char text[TRI_ID_TEXT_SIZE]; /* of trp_ref_id, trp_actor_id */
+    trp_value failure;           /* of trp_failure, made when asked */
+    void *failure_memory;
+};
+
+enum { TRI_SLAB_HANDLES = 128 };
+struct tri_slab {
+    struct tri_slab *next;
+    struct tri_handle handles[TRI_SLAB_HANDLES];
+};
+
+struct tri_process {
+    pthread_mutex_t lock;
+    enum tri_process_state state;
+    struct tri_proc *proc; /* NULL once closed */
+    trp_error fatal;       /* DEAD: why */
+    struct tri_local *local;
+
+    /* as configured */
+    char directory[256];
+    char program[64];
+    bool is_host;
+    uint64_t token;
+    int64_t reconnect_ms;
+    struct tri_host_hooks hooks;
+    bool has_hooks;
+
+    /* the connection */
+    void *context;
+    struct tri_link *link;
+    int door;
+    uint64_t cookie;
+    struct tri_channel channel;
+    struct tri_node unsent; /* tri_unsent */
+    uint64_t hello_ns;      /* LOGGING_IN: when HELLO was said last */
+    uint64_t gone_ns;       /* LOGGING_IN, AWAY: since when there is no broker */
+    uint64_t received;      /* packets, ever */
+    bool no_memory;         /* an envelope could not be posted: the process ends */
+
+    /* what WELCOME said */
+    uint64_t space, broker;
+    char node[TRI_NAME_MAX + 1];
+    double num_cpus;
+
+    /* waiting */
+    pthread_condattr_t monotonic;
+    struct tri_node waiters;
+    struct tri_waiter *poller; /* who polls; &keeper_place: the keeper; NULL: nobody */
+    struct tri_waiter keeper_place;
+    int bell;        /* eventfd: the polling waiter is to look */
+    uint32_t inside; /* threads in a wait: trp_shutdown waits for them */
+
+    /* the keeper */
+    pthread_t keeper;
+    bool keeper_runs, keeper_quit, keeper_ticks, keeper_sleeps_long;
+    int keeper_bell;
+    uint64_t keeper_wake_ns;
+    uint64_t activity; /* counts uses of the lock by callers */
+
+    /* handles */
+    struct tri_slab *slabs;
+    struct tri_handle *free_handles; /* linked by ref.out */
+    struct tri_node doomed;          /* tri_handle by ref.waiters: freed by the proc, their views still hold others */
+    uint64_t zombies;                /* after the end: handles that users still have */
+    uint64_t marks;
+
+    /* callbacks */
+    struct tri_node due; /* tri_callback */
+    size_t callbacks;    /* registered and not due */
+    int due_fd;          /* trp_runtime_fd; -1: nobody asked */
+    bool due_told;
+
+    struct tri_packed packed; /* of the call being made */
+};
+
+/* process.c */
+void tri_process_fail(struct tri_process *process, const trp_error *why); /* for good: state DEAD */
+void tri_process_free(struct tri_process *process);                       /* without the lock: nothing is left of it */
+struct tri_process *tri_process_here(void);                               /* this process's; NULL: none */
+uint64_t tri_sections_bytes(const struct tri_section *sections, uint32_t count);
+trp_err tri_process_new(const struct tri_process_config *config, struct tri_process **process, trp_error *error);
+trp_err tri_process_begin(struct tri_process *process, trp_error *error); /* the keeper */
+
+/* login.c: with the lock */
+trp_err tri_process_connect(struct tri_process *process, int door, uint64_t cookie, trp_error *error);
+void tri_process_hello(struct tri_process *process);
+bool tri_process_receive(struct tri_process *process); /* all that has come; true: there was something */
+void tri_process_look_at_door(struct tri_process *process);
+void tri_process_acknowledge(struct tri_process *process);
+void tri_process_away(struct tri_process *process); /* the broker is gone */
+/* The keeper's: one try to find a broker again; drops the lock meanwhile. */
+void tri_process_reconnect(struct tri_process *process, uint64_t now_ns);
+void tri_process_disconnect(struct tri_process *process);
+
+/* wait.c: with the lock */
+void tri_waiter_init(struct tri_process *process, struct tri_waiter *waiter);
+void tri_waiter_fini(struct tri_waiter *waiter);
+void tri_waiter_poke(struct tri_process *process, struct tri_waiter *waiter);
+void tri_waiters_poke(struct tri_process *process, bool all); /* false: generic ones only */
+trp_err tri_waiter_wait(struct tri_process *process, struct tri_waiter *waiter, bool (*done)(void *user), void *user,
+                        uint64_t until_ns, const struct tri_id *ids, uint32_t id_count, bool any, trp_error *error);
+uint64_t tri_until_ns(int64_t timeout_ms);
+
+/* keeper.c */
+void *tri_keeper_main(void *process);
+void tri_keeper_ring(struct tri_process *process);  /* with the lock: wakes it */
+void tri_keeper_arm(struct tri_process *process);   /* with the lock: something is to be flushed soon */
+void tri_keeper_timer(struct tri_process *process); /* with the lock: a nearer timer may have been set */
+int tri_poll_ms(uint64_t until_ns, uint64_t now_ns);
+
+/* handles.c: with the lock */
+struct tri_ref *tri_handle_new(void *user, bool is_actor);
+void tri_handle_free(void *user, struct tri_ref *ref);
+void tri_handles_drain(struct tri_process *process);
+void tri_handles_end(struct tri_process *process); /* at the end, before the proc goes: closes every view */
+struct tri_handle_more *tri_handle_more(struct tri_handle *handle); /* NULL: no memory */
+trp_err tri_handle_open(struct tri_handle *handle, trp_error *error); /* the view of a READY one */
+/* Locks the handle's process if it may be used: TRP_EINVAL (NULL), TRP_EFORKED, TRP_ECLOSED. */
+trp_err tri_handle_enter(const struct tri_handle *handle, const char *what, struct tri_process **process,
+                         trp_error *error);
+trp_err tri_runtime_enter(const trp_runtime *runtime, struct tri_process **process, trp_error *error);
+
+/* callbacks.c: with the lock */
+void tri_callbacks_ready(struct tri_process *process, struct tri_handle *handle);
+
+/* refs.c: with the lock */
+trp_err tri_ref_wait(struct tri_process *process, struct tri_handle *handle, uint64_t until_ns, bool in_execution,
+                     trp_error *error);
+trp_err tri_ref_failure(const struct tri_ref *ref, trp_error *error); /* fills error, returns its code */
+
+/* launch.c */
+struct tri_child { /* a private node of ours */
+    int32_t pid;   /* 0: none */
+    int line;      /* our end; closing it ends the node */
+    char directory[256];
+};
+trp_err tri_child_start(const trp_config *config, struct tri_child *child, trp_error *error);
+void tri_child_end(struct tri_child *child);
+
+/* local.c: with the lock */
+trp_err tri_local_new(struct tri_process *process, const trp_config *config, trp_error *error);
+void tri_local_end(struct tri_process *process);
+void tri_local_destroy(struct tri_local **local);
+uint64_t tri_local_post(struct tri_local *local, const struct tri_route *route, const struct tri_section *sections,
+                        uint32_t section_count);
+/* Does something that is due: true. `*stuck`: nothing is and nothing ever will be, if nobody outside does something. */
+void tri_local_waits(struct tri_local *local, bool waits); /* a function on this thread waits, or goes on */
+bool tri_local_step(struct tri_local *local, bool *stuck);
+
+#endif

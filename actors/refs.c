@@ -1,0 +1,361 @@
+/*
+ * refs.c - references: get, wait, put, and looking at them. Any thread. It knows values and errors as the schemas have
+ * them, and nothing of the socket.
+ */
+#include <stdlib.h>
+
+#include "actors/invoke.h"
+#include "actors/process.h"
+
+/* ------------------------------------------------------------------------------------------------------------ one */
+
+trp_err
+tri_ref_failure(const struct tri_ref *ref, trp_error *error)
+{
+    struct tri_failure chain[8];
+    uint32_t count = 0;
+
+    TRP_TRY(tri_error_unpack(&ref->value, chain, &count, error));
+    if (error != NULL) {
+        *error = chain[0].error;
+        tri_execution_note(error, &ref->value);
+    }
+    return chain[0].error.code;
+}
+
+static bool
+has_ended(void *user)
+{
+    const struct tri_ref *ref = user;
+
+    return ref->state != TRI_REF_PENDING;
+}
+
+trp_err
+tri_ref_wait(struct tri_process *process, struct tri_handle *handle, uint64_t until_ns, bool in_execution,
+             trp_error *error)
+{
+    struct tri_ref *ref = &handle->ref;
+    struct tri_watcher watcher;
+    struct tri_waiter waiter;
+    trp_err err;
+
+    if (ref->state != TRI_REF_PENDING)
+        return TRP_OK;
+    TRP_TRY(tri_process_alive(process, error));
+    TRP_TRY(tri_proc_want(process->proc, ref, error));
+    tri_waiter_init(process, &waiter);
+    watcher = (struct tri_watcher){.waiter = &waiter};
+    tri_list_append(&ref->waiters, &watcher.link);
+    err = tri_waiter_wait(process, &waiter, has_ended, ref, until_ns, &ref->entry.id, in_execution ? 1 : 0, false,
+                          error);
+    tri_list_remove(&watcher.link);
+    tri_waiter_fini(&waiter);
+    return err;
+}
+
+/* With the lock: what an ended reference gives. */
+static trp_err
+take(struct tri_handle *handle, trp_value *value, trp_error *error)
+{
+    if (handle->ref.state == TRI_REF_FAILED)
+        return tri_ref_failure(&handle->ref, error);
+    if (value == NULL)
+        return TRP_OK;
+    if (handle->ref.is_actor) {
+        *value = trp_actor_value((trp_actor *)(void *)handle);
+        return TRP_OK;
+    }
+    TRP_TRY(tri_handle_open(handle, error));
+    *value = tri_view_value(&handle->view, 0);
+    return TRP_OK;
+}
+
+static uint64_t
+until_of(int64_t timeout_ms, const struct tri_ref *ref)
+{
+    return ref->state != TRI_REF_PENDING ? 0 : tri_until_ns(timeout_ms); /* what is here needs no clock */
+}
+
+trp_err
+trp_get(trp_ref *ref, int64_t timeout_ms, trp_value *value, trp_error *error)
+{
+    struct tri_process *process = NULL;
+    trp_err err;
+
+    TRP_TRY(tri_handle_enter(ref != NULL ? &ref->handle : NULL, "ref", &process, error));
+    err = tri_ref_wait(process, &ref->handle, until_of(timeout_ms, &ref->handle.ref), true, error);
+    if (err == TRP_OK)
+        err = take(&ref->handle, value, error);
+    tri_process_unlock(process);
+    return err;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- many */
+
+struct get_all {
+    trp_ref *const *refs;
+    size_t count, next; /* next: the first in order that has not ended */
+    struct tri_watcher watcher;
+};
+
+/* All have ended, or one has failed and all before it have ended. */
+static bool
+all_have_ended(void *user)
+{
+    struct get_all *all = user;
+
+    while (all->next < all->count) {
+        struct tri_ref *ref = &all->refs[all->next]->handle.ref;
+        if (ref->state == TRI_REF_FAILED)
+            return true;
+        if (ref->state == TRI_REF_PENDING) {
+            tri_list_remove(&all->watcher.link);
+            tri_list_append(&ref->waiters, &all->watcher.link);
+            return false;
+        }
+        all->next++;
+    }
+    return true;
+}
+
+/* The ids of those that have not ended, for the broker's wait-for graph; only in an execution. */
+static trp_err
+pending_ids(trp_ref *const *refs, size_t count, struct tri_id **ids, uint32_t *id_count, trp_error *error)
+{
+    *ids = NULL;
+    *id_count = 0;
+    if (tri_current_execution == NULL)
+        return TRP_OK;
+    *ids = calloc(count, sizeof **ids);
+    if (*ids == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory to wait for %zu references", count);
+    for (size_t i = 0; i < count; i++)
+        if (refs[i]->handle.ref.state == TRI_REF_PENDING)
+            (*ids)[(*id_count)++] = refs[i]->handle.ref.entry.id;
+    return TRP_OK;
+}
+
+static trp_err
+want_all(struct tri_process *process, trp_ref *const *refs, size_t count, trp_error *error)
+{
+    for (size_t i = 0; i < count; i++)
+        if (refs[i]->handle.ref.state == TRI_REF_PENDING)
+            TRP_TRY(tri_proc_want(process->proc, &refs[i]->handle.ref, error));
+    return TRP_OK;
+}
+
+static trp_err
+wait_for_all(struct tri_process *process, trp_ref *const *refs, size_t count, int64_t timeout_ms, trp_error *error)
+{
+    struct get_all all = {.refs = refs, .count = count};
+    struct tri_waiter waiter;
+    struct tri_id *ids = NULL;
+    uint32_t id_count = 0;
+    trp_err err;
+
+    tri_waiter_init(process, &waiter);
+    all.watcher.waiter = &waiter;
+    err = TRP_OK;
+    if (!all_have_ended(&all)) {
+        err = tri_process_alive(process, error);
+        if (err == TRP_OK)
+            err = want_all(process, refs, count, error);
+        if (err == TRP_OK)
+            err = pending_ids(refs, count, &ids, &id_count, error);
+        if (err == TRP_OK)
+            err = tri_waiter_wait(process, &waiter, all_have_ended, &all, tri_until_ns(timeout_ms), ids, id_count,
+                                  false, error);
+    }
+    tri_list_remove(&all.watcher.link);
+    tri_waiter_fini(&waiter);
+    free(ids);
+    return err;
+}
+
+static trp_err
+check_refs(trp_ref *const *refs, size_t count, trp_error *error)
+{
+    if (refs == NULL)
+        return TRI_FAIL(error, TRP_EINVAL, "refs is NULL");
+    if (count > UINT32_MAX)
+        return TRI_FAIL(error, TRP_EINVAL, "count is %zu, more than can be waited for", count);
+    for (size_t i = 0; i < count; i++)
+        if (refs[i] == NULL)
+            return TRI_FAIL(error, TRP_EINVAL, "refs[%zu] is NULL", i);
+    return TRP_OK;
+}
+
+trp_err
+trp_get_all(trp_ref *const *refs, size_t count, int64_t timeout_ms, trp_value *values, trp_error *error)
+{
+    struct tri_process *process = NULL;
+    trp_err err;
+
+    if (count == 0)
+        return TRP_OK;
+    TRP_TRY(check_refs(refs, count, error));
+    TRP_TRY(tri_handle_enter(&refs[0]->handle, "refs", &process, error));
+    err = wait_for_all(process, refs, count, timeout_ms, error);
+    for (size_t i = 0; i < count && err == TRP_OK; i++) /* first all, so that values are written on success only */
+        err = take(&refs[i]->handle, NULL, error);
+    for (size_t i = 0; i < count && err == TRP_OK && values != NULL; i++)
+        err = refs[i]->handle.ref.is_actor ? TRP_OK : tri_handle_open(&refs[i]->handle, error);
+    for (size_t i = 0; i < count && err == TRP_OK && values != NULL; i++)
+        err = take(&refs[i]->handle, &values[i], error);
+    tri_process_unlock(process);
+    return err;
+}
+
+/* Nothing is pinned while objects lie in the memory of those who hold them: they stay until the last release. */
+void
+trp_unpin(trp_ref *ref)
+{
+    (void)ref;
+}
+
+static trp_err
+check_twice(struct tri_process *process, trp_ref *const *refs, size_t count, trp_error *error)
+{
+    const uint64_t mark = ++process->marks;
+
+    for (size_t i = 0; i < count; i++) {
+        if (refs[i]->handle.mark == mark)
+            return TRI_FAIL(error, TRP_EINVAL, "refs[%zu] is there twice", i);
+        refs[i]->handle.mark = mark;
+    }
+    return TRP_OK;
+}
+
+static bool
+enough_have_ended(void *user)
+{
+    const struct tri_waiter *waiter = user;
+
+    return waiter->ended >= waiter->needed;
+}
+
+static void
+watch_pending(struct tri_waiter *waiter, struct tri_watcher *watchers, trp_ref *const *refs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        watchers[i].waiter = waiter;
+        tri_list_init(&watchers[i].link);
+        if (refs[i]->handle.ref.state == TRI_REF_PENDING)
+            tri_list_append(&refs[i]->handle.ref.waiters, &watchers[i].link);
+    }
+}
+
+/* Some have not ended: registers once at each of them. */
+static trp_err
+wait_for_some(struct tri_process *process, trp_ref *const *refs, size_t count, size_t ended, size_t needed,
+              int64_t timeout_ms, trp_error *error)
+{
+    struct tri_watcher *watchers;
+    struct tri_waiter waiter;
+    struct tri_id *ids = NULL;
+    uint32_t id_count = 0;
+    trp_err err;
+
+    TRP_TRY(tri_process_alive(process, error));
+    TRP_TRY(want_all(process, refs, count, error));
+    watchers = malloc(count * sizeof *watchers);
+    if (watchers == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory to wait for %zu references", count);
+    tri_waiter_init(process, &waiter);
+    waiter.ended = ended;
+    waiter.needed = needed;
+    watch_pending(&waiter, watchers, refs, count);
+    err = pending_ids(refs, count, &ids, &id_count, error);
+    if (err == TRP_OK)
+        err = tri_waiter_wait(process, &waiter, enough_have_ended, &waiter, tri_until_ns(timeout_ms), ids, id_count,
+                              true, error);
+    for (size_t i = 0; i < count; i++)
+        tri_list_remove(&watchers[i].link);
+    tri_waiter_fini(&waiter);
+    free(ids);
+    free(watchers);
+    return err == TRP_ETIMEDOUT ? TRP_OK : err;
+}
+
+static size_t
+count_ended(trp_ref *const *refs, size_t count)
+{
+    size_t ended = 0;
+
+    for (size_t i = 0; i < count; i++)
+        ended += refs[i]->handle.ref.state != TRI_REF_PENDING;
+    return ended;
+}
+
+trp_err
+trp_wait(trp_ref *const *refs, size_t count, size_t num_returns, int64_t timeout_ms, size_t *ready,
+         size_t *ready_count, trp_error *error)
+{
+    struct tri_process *process = NULL;
+    size_t ended, found = 0;
+    trp_err err;
+
+    if (ready == NULL || ready_count == NULL)
+        return TRI_FAIL(error, TRP_EINVAL, "%s is NULL", ready == NULL ? "ready" : "ready_count");
+    if (count == 0) {
+        *ready_count = 0;
+        return TRP_OK;
+    }
+    if (num_returns == 0 || num_returns > count)
+        return TRI_FAIL(error, TRP_EINVAL, "num_returns is %zu; it has to be 1 to %zu, the number of references",
+                        num_returns, count);
+    TRP_TRY(check_refs(refs, count, error));
+    TRP_TRY(tri_handle_enter(&refs[0]->handle, "refs", &process, error));
+    err = check_twice(process, refs, count, error);
+    ended = count_ended(refs, count);
+    if (err == TRP_OK && ended < num_returns)
+        err = wait_for_some(process, refs, count, ended, num_returns, timeout_ms, error);
+    if (err == TRP_OK) {
+        for (size_t i = 0; i < count && found < num_returns; i++)
+            if (refs[i]->handle.ref.state != TRI_REF_PENDING)
+                ready[found++] = i;
+        *ready_count = found;
+    }
+    tri_process_unlock(process);
+    return err;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- others */
+
+trp_err
+trp_put(trp_runtime *runtime, trp_value value, trp_ref **ref, trp_error *error)
+{
+    struct tri_process *process = NULL;
+    struct tri_ref *made = NULL;
+    trp_err err;
+
+    if (ref == NULL)
+        return TRI_FAIL(error, TRP_EINVAL, "ref is NULL");
+    TRP_TRY(tri_runtime_enter(runtime, &process, error));
+    err = tri_process_alive(process, error);
+    if (err == TRP_OK)
+        err = tri_value_pack(&process->packed, value, &tri_process_handles, NULL, error);
+    if (err == TRP_OK)
+        err = tri_proc_put(process->proc, &process->packed, &made, error);
+    if (err == TRP_OK)
+        *ref = tri_handle_give(process, runtime, made);
+    tri_process_unlock(process);
+    return err;
+}
+
+trp_location
+trp_ref_location(const trp_ref *ref)
+{
+    struct tri_process *process = NULL;
+    trp_location location = TRP_PENDING;
+
+    if (tri_handle_enter(ref != NULL ? &ref->handle : NULL, "ref", &process, NULL) != TRP_OK)
+        return TRP_PENDING;
+    if (ref->handle.ref.state == TRI_REF_FAILED)
+        location = TRP_FAILED;
+    else if (ref->handle.ref.state == TRI_REF_READY)
+        location = TRP_INLINE;
+    tri_process_unlock(process);
+    return location;
+}

@@ -1,0 +1,334 @@
+/*
+ * spawn.c - actors: trp_spawn, trp_lookup, trp_kill, trp_watch; and trp_query, a request like them. Any thread.
+ */
+#include <math.h>
+
+#include "actors/submit.h"
+
+/* ---------------------------------------------------------------------------------------------------------- options */
+
+trp_err
+tri_check_node(const struct tri_process *process, const char *node, trp_error *error)
+{
+    if (node == NULL || process->state == TRI_LOGGING_IN || strcmp(node, process->node) == 0)
+        return TRP_OK;
+    return TRI_FAIL(error, TRP_ENORESOURCE, "there is no node '%s'; there is '%s'", node, process->node);
+}
+
+trp_err
+tri_check_amounts(const struct tri_process *process, double num_cpus, double num_gpus, trp_error *error)
+{
+    if (!isfinite(num_cpus) || !isfinite(num_gpus) || num_gpus < 0)
+        return TRI_FAIL(error, TRP_EINVAL, "num_%s is no amount", isfinite(num_cpus) ? "gpus" : "cpus");
+    if (process->num_cpus > 0 && num_cpus > process->num_cpus)
+        return TRI_FAIL(error, TRP_ENORESOURCE, "asks for %g CPUs; node '%s' has %g", num_cpus, process->node,
+                        process->num_cpus);
+    return TRP_OK;
+}
+
+trp_err
+tri_resources_of(trp_value map, struct tri_resource *rows, uint32_t *count, trp_error *error)
+{
+    *count = 0;
+    if (map.kind == TRP_NULL)
+        return TRP_OK;
+    TRP_TRY(trp_check(map, "{d}", error));
+    if (map.size > TRI_SPAWN_LISTS_MAX)
+        return TRI_FAIL(error, TRP_ELIMIT, "%zu custom resources; at most %d", map.size, TRI_SPAWN_LISTS_MAX);
+    for (size_t i = 0; i < map.size; i++) {
+        const double amount = trp_as_f64(trp_at(map, i));
+        if (!isfinite(amount) || amount < 0)
+            return TRI_FAIL(error, TRP_EINVAL, "resource '%s' is no amount", trp_as_str(trp_key_at(map, i)));
+        rows[i] = (struct tri_resource){trp_as_str(trp_key_at(map, i)), amount};
+    }
+    *count = (uint32_t)map.size;
+    return TRP_OK;
+}
+
+static trp_err
+env_of(trp_value map, struct tri_env *rows, uint32_t *count, trp_error *error)
+{
+    *count = 0;
+    if (map.kind == TRP_NULL)
+        return TRP_OK;
+    TRP_TRY(trp_check(map, "{s}", error));
+    if (map.size > TRI_SPAWN_LISTS_MAX)
+        return TRI_FAIL(error, TRP_ELIMIT, "%zu variables in env; at most %d", map.size, TRI_SPAWN_LISTS_MAX);
+    for (size_t i = 0; i < map.size; i++) {
+        const char *name = trp_as_str(trp_key_at(map, i));
+        if (name[0] == '\0' || strchr(name, '=') != NULL)
+            return TRI_FAIL(error, TRP_EINVAL, "env: '%s' cannot be the name of a variable", name);
+        rows[i] = (struct tri_env){name, trp_as_str(trp_at(map, i))};
+    }
+    *count = (uint32_t)map.size;
+    return TRP_OK;
+}
+
+/* "name" or "namespace/name" -> the two; `space` has room for TRI_NAME_MAX + 1. */
+static trp_err
+split_name(const trp_runtime *runtime, const char *full, char *space, const char **name, trp_error *error)
+{
+    const char *slash = strchr(full, '/');
+
+    if (full[0] == '\0' || strlen(full) > TRI_NAME_MAX)
+        return TRI_FAIL(error, TRP_EINVAL, "a name has 1 to %d bytes, this has %zu", TRI_NAME_MAX, strlen(full));
+    *name = full;
+    (void)tri_text_copy(space, TRI_NAME_MAX + 1, runtime->default_namespace);
+    if (slash == NULL)
+        return TRP_OK;
+    if (slash == full || slash[1] == '\0')
+        return TRI_FAIL(error, TRP_EINVAL, "'%s' is not of the form \"namespace/name\"", full);
+    (void)memcpy(space, full, (size_t)(slash - full));
+    space[slash - full] = '\0';
+    *name = slash + 1;
+    return TRP_OK;
+}
+
+/* --------------------------------------------------------------------------------------------------------- requests */
+
+/* With the lock: sends a request whose body is in process->packed; *ref has one handle. */
+static trp_err
+request(struct tri_process *process, uint8_t kind, struct tri_id target, const char *method, struct tri_ref **ref,
+        trp_error *error)
+{
+    struct tri_submit submit = {.kind = kind,
+                                .target = target,
+                                .deadline_ns = TRI_NEVER,
+                                .body = process->packed.section,
+                                .method = method};
+
+    return tri_submit(process, &submit, false, ref, error);
+}
+
+/* With the lock: waits for the answer, whose handle is given up. `*actor` (may be NULL): the actor that it is. */
+static trp_err
+answer(struct tri_process *process, trp_runtime *runtime, struct tri_ref *ref, trp_actor **actor, trp_error *error)
+{
+    struct tri_handle *handle = &tri_handle_give(process, runtime, ref)->handle;
+    trp_err err = tri_ref_wait(process, handle, TRI_NEVER, false, error);
+    trp_value value;
+
+    if (err == TRP_OK && ref->state == TRI_REF_FAILED)
+        err = tri_ref_failure(ref, error);
+    if (err == TRP_OK && actor != NULL) {
+        err = tri_handle_open(handle, error);
+        if (err == TRP_OK) {
+            value = tri_view_value(&handle->view, 0);
+            if (value.kind == TRP_ACTOR) {
+                tri_proc_retain(&value.as.actor->handle.ref);
+                *actor = (trp_actor *)(void *)tri_handle_give(process, runtime, &value.as.actor->handle.ref);
+            } else {
+                err = TRI_FAIL(error, TRP_EPROTO, "the broker answered with something else than an actor");
+            }
+        }
+    }
+    tri_handle_drop(process, handle);
+    return err;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- spawning */
+
+static trp_err
+check_class(const char *class_name, trp_error *error)
+{
+    const char *colon;
+
+    if (class_name == NULL)
+        return TRI_FAIL(error, TRP_EINVAL, "class_name is NULL");
+    colon = strchr(class_name, ':');
+    if (colon == NULL || colon == class_name || colon[1] == '\0' || strlen(class_name) > TRI_NAME_MAX)
+        return TRI_FAIL(error, TRP_EINVAL, "'%.300s' is no class: it has to be \"module:Class\"", class_name);
+    return TRP_OK;
+}
+
+static trp_err
+check_options(const trp_actor_options *options, trp_error *error)
+{
+    if (options->num_cpus < 0)
+        return TRI_FAIL(error, TRP_EINVAL, "num_cpus is negative");
+    if (options->get_if_exists && options->name == NULL)
+        return TRI_FAIL(error, TRP_EINVAL, "get_if_exists needs a name");
+    if (options->start_timeout_ms < 0)
+        return TRI_FAIL(error, TRP_EINVAL, "start_timeout_ms is negative");
+    for (size_t i = 0; i < 8; i++)
+        if (options->reserved[i] != 0)
+            return TRI_FAIL(error, TRP_EINVAL, "options.reserved[%zu] is not 0", i);
+    return TRP_OK;
+}
+
+/* A spawn while it is put together. */
+struct spawning {
+    struct tri_spawn spawn;
+    struct tri_spawn_scratch scratch;
+    char space[TRI_NAME_MAX + 1];
+};
+
+static trp_err
+describe(struct tri_process *process, const trp_runtime *runtime, const char *class_name,
+         const trp_actor_options *options, struct spawning *it, trp_error *error)
+{
+    struct tri_spawn *spawn = &it->spawn;
+
+    *spawn = (struct tri_spawn){
+        .class_name = class_name,
+        .name = "",
+        .namespace_ = it->space,
+        .get_if_exists = options->get_if_exists,
+        .detached = options->detached,
+        .num_cpus = options->num_cpus,
+        .num_gpus = options->num_gpus,
+        .memory_bytes = options->memory_bytes,
+        .start_timeout_ms = options->start_timeout_ms != 0 ? options->start_timeout_ms : 60000,
+        .max_concurrency = options->max_concurrency,
+        .max_pending_calls = options->max_pending_calls,
+        .resources = it->scratch.resources,
+        .env = it->scratch.env,
+    };
+    (void)tri_text_copy(it->space, sizeof it->space, runtime->default_namespace);
+    TRP_TRY(check_options(options, error));
+    if (options->name != NULL)
+        TRP_TRY(split_name(runtime, options->name, it->space, &spawn->name, error));
+    TRP_TRY(tri_check_node(process, options->node, error));
+    TRP_TRY(tri_check_amounts(process, options->num_cpus, options->num_gpus, error));
+    TRP_TRY(tri_resources_of(options->resources, it->scratch.resources, &spawn->resource_count, error));
+    return env_of(options->env, it->scratch.env, &spawn->env_count, error);
+}
+
+/* With the lock. Waits for the answer where there can be one that is no error of calls: a name, or resources. */
+static trp_err
+spawn_one(struct tri_process *process, trp_runtime *runtime, struct spawning *it, trp_value args, trp_actor **actor,
+          trp_error *error)
+{
+    const struct tri_spawn *spawn = &it->spawn;
+    const bool asks = spawn->name[0] != '\0' || spawn->num_cpus > 0 || spawn->num_gpus > 0 ||
+                      spawn->memory_bytes > 0 || spawn->resource_count > 0;
+    struct tri_submit submit = {.kind = TRI_SPAWN, .deadline_ns = TRI_NEVER, .method = "init"};
+    struct tri_ref *made = NULL, *ref = NULL;
+    struct tri_handle *own;
+    trp_err err;
+
+    TRP_TRY(tri_spawn_pack(&process->packed, spawn, args, &tri_process_handles, error));
+    TRP_TRY(tri_proc_actor_new(process->proc, &made, error));
+    own = &tri_handle_give(process, runtime, made)->handle;
+    submit.target = made->entry.id;
+    submit.body = process->packed.section;
+    err = tri_submit(process, &submit, false, asks ? &ref : NULL, error);
+    if (err == TRP_OK && asks)
+        err = answer(process, runtime, ref, actor, error);
+    if (err == TRP_OK && !asks)
+        *actor = (trp_actor *)(void *)own;
+    else
+        tri_handle_drop(process, own); /* the answer gave one; with get_if_exists maybe on another actor */
+    return err;
+}
+
+trp_err
+trp_spawn(trp_runtime *runtime, const char *class_name, trp_value args, const trp_actor_options *options,
+          trp_actor **actor, trp_error *error)
+{
+    static const trp_actor_options defaults;
+    struct tri_process *process = NULL;
+    struct spawning it;
+    trp_err err;
+
+    if (actor == NULL)
+        return TRI_FAIL(error, TRP_EINVAL, "actor is NULL");
+    TRP_TRY(check_class(class_name, error));
+    if (args.kind != TRP_ARGS && args.kind != TRP_NULL)
+        return TRI_FAIL(error, TRP_EINVAL, "args is neither TRP_ARGS(...) nor TRP_NOARGS");
+    TRP_TRY(tri_runtime_enter(runtime, &process, error));
+    err = describe(process, runtime, class_name, options != NULL ? options : &defaults, &it, error);
+    if (err == TRP_OK)
+        err = spawn_one(process, runtime, &it, args, actor, error);
+    tri_process_unlock(process);
+    return err;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ others */
+
+trp_err
+trp_lookup(trp_runtime *runtime, const char *name, trp_actor **actor, trp_error *error)
+{
+    struct tri_process *process = NULL;
+    struct tri_ref *ref = NULL;
+    char space[TRI_NAME_MAX + 1];
+    const char *own = NULL;
+    trp_err err;
+
+    if (name == NULL || actor == NULL)
+        return TRI_FAIL(error, TRP_EINVAL, "%s is NULL", name == NULL ? "name" : "actor");
+    TRP_TRY(tri_runtime_enter(runtime, &process, error));
+    err = split_name(runtime, name, space, &own, error);
+    if (err == TRP_OK)
+        err = tri_name_pack(&process->packed, own, space, error);
+    if (err == TRP_OK)
+        err = request(process, TRI_LOOKUP, (struct tri_id){0, 0}, "lookup", &ref, error);
+    if (err == TRP_OK)
+        err = answer(process, runtime, ref, actor, error);
+    tri_process_unlock(process);
+    return err;
+}
+
+trp_err
+trp_kill(trp_actor *actor, const trp_kill_options *options, trp_error *error)
+{
+    static const trp_kill_options defaults;
+    struct tri_process *process = NULL;
+    struct tri_ref *ref = NULL;
+    trp_err err;
+
+    if (options == NULL)
+        options = &defaults;
+    if (options->drain_ms < 0)
+        return TRI_FAIL(error, TRP_EINVAL, "drain_ms is negative");
+    TRP_TRY(tri_handle_enter(actor != NULL ? &actor->handle : NULL, "actor", &process, error));
+    err = tri_kill_pack(&process->packed, options->drain_ms, options->allow_restart, error);
+    if (err == TRP_OK)
+        err = request(process, TRI_KILL, actor->handle.ref.entry.id, "kill", &ref, error);
+    if (err == TRP_OK)
+        err = answer(process, actor->handle.runtime, ref, NULL, error);
+    tri_process_unlock(process);
+    return err;
+}
+
+trp_err
+trp_watch(trp_actor *actor, trp_watch_event event, trp_ref **ref, trp_error *error)
+{
+    struct tri_process *process = NULL;
+    struct tri_ref *made = NULL;
+    trp_err err;
+
+    if (ref == NULL)
+        return TRI_FAIL(error, TRP_EINVAL, "ref is NULL");
+    if (event != TRP_WATCH_READY && event != TRP_WATCH_DEATH)
+        return TRI_FAIL(error, TRP_EINVAL, "event is %d, there is no such event", (int)event);
+    TRP_TRY(tri_handle_enter(actor != NULL ? &actor->handle : NULL, "actor", &process, error));
+    err = tri_watch_pack(&process->packed, (uint32_t)event, error);
+    if (err == TRP_OK)
+        err = request(process, TRI_WATCH, actor->handle.ref.entry.id, "watch", &made, error);
+    if (err == TRP_OK)
+        *ref = tri_handle_give(process, actor->handle.runtime, made);
+    tri_process_unlock(process);
+    return err;
+}
+
+trp_err
+trp_query(trp_runtime *runtime, const char *what, trp_ref **ref, trp_error *error)
+{
+    struct tri_process *process = NULL;
+    struct tri_ref *made = NULL;
+    trp_err err;
+
+    if (what == NULL || ref == NULL)
+        return TRI_FAIL(error, TRP_EINVAL, "%s is NULL", what == NULL ? "what" : "ref");
+    if (strlen(what) > TRI_NAME_MAX)
+        return TRI_FAIL(error, TRP_EINVAL, "what has %zu bytes, at most %d are allowed", strlen(what), TRI_NAME_MAX);
+    TRP_TRY(tri_runtime_enter(runtime, &process, error));
+    err = tri_name_pack(&process->packed, what, runtime->default_namespace, error);
+    if (err == TRP_OK)
+        err = request(process, TRI_QUERY, (struct tri_id){0, 0}, "query", &made, error);
+    if (err == TRP_OK)
+        *ref = tri_handle_give(process, runtime, made);
+    tri_process_unlock(process);
+    return err;
+}

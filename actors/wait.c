@@ -1,0 +1,313 @@
+/*
+ * wait.c - how threads wait: one of them polls for all, the others sleep until what they wait for has come. Any thread, with
+ * the process's lock, which is dropped in sleep. It knows nothing of what is waited for.
+ *
+ * The socket's descriptor is edge-triggered: whoever sleeps on it has received until there was nothing, under the same lock,
+ * and whoever sends while somebody sleeps on it receives afterwards.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "actors/process.h"
+
+enum { ACKNOWLEDGE_AFTER_MS = 2, ACKNOWLEDGE_PACKETS = 16 };
+
+uint64_t
+tri_until_ns(int64_t timeout_ms)
+{
+    const uint64_t now_ns = tri_now_ns();
+
+    if (timeout_ms < 0 || (uint64_t)timeout_ms > (TRI_NEVER - now_ns) / TRI_NS_PER_MS)
+        return TRI_NEVER;
+    return now_ns + (uint64_t)timeout_ms * TRI_NS_PER_MS;
+}
+
+int
+tri_poll_ms(uint64_t until_ns, uint64_t now_ns)
+{
+    const uint64_t most_ms = 1000 * 1000;
+    uint64_t left_ms;
+
+    if (until_ns == TRI_NEVER)
+        return -1;
+    if (until_ns <= now_ns)
+        return 0;
+    left_ms = (until_ns - now_ns + TRI_NS_PER_MS - 1) / TRI_NS_PER_MS;
+    return (int)(left_ms < most_ms ? left_ms : most_ms);
+}
+
+void
+tri_waiter_init(struct tri_process *process, struct tri_waiter *waiter)
+{
+    *waiter = (struct tri_waiter){.needed = 1};
+    tri_list_init(&waiter->link);
+    (void)pthread_cond_init(&waiter->cond, &process->monotonic);
+}
+
+void
+tri_waiter_fini(struct tri_waiter *waiter)
+{
+    tri_list_remove(&waiter->link);
+    (void)pthread_cond_destroy(&waiter->cond);
+}
+
+void
+tri_waiter_poke(struct tri_process *process, struct tri_waiter *waiter)
+{
+    const uint64_t one = 1;
+
+    if (waiter->poked)
+        return;
+    waiter->poked = true;
+    if (waiter->polling)
+        (void)!write(process->bell, &one, sizeof one); /* full: it is ringing already */
+    else if (waiter->sleeping)
+        (void)pthread_cond_signal(&waiter->cond);
+}
+
+void
+tri_waiters_poke(struct tri_process *process, bool all)
+{
+    struct tri_node *node;
+
+    for (node = process->waiters.next; node != &process->waiters; node = node->next) {
+        struct tri_waiter *waiter = TRI_OWNER(node, struct tri_waiter, link);
+        if (all || waiter->generic)
+            tri_waiter_poke(process, waiter);
+    }
+}
+
+void
+tri_process_poke(struct tri_process *process)
+{
+    tri_waiters_poke(process, false);
+}
+
+/* Nobody polls from here on: wakes somebody who will. */
+static void
+leave_poll(struct tri_process *process, const struct tri_waiter *waiter)
+{
+    struct tri_node *node;
+
+    if (process->poller != waiter)
+        return;
+    process->poller = NULL;
+    for (node = process->waiters.next; node != &process->waiters; node = node->next) {
+        struct tri_waiter *other = TRI_OWNER(node, struct tri_waiter, link);
+        if (other != waiter && other->sleeping) {
+            tri_waiter_poke(process, other);
+            return;
+        }
+    }
+    if (process->keeper_sleeps_long || process->callbacks > 0)
+        tri_keeper_ring(process);
+}
+
+void
+tri_process_busy(struct tri_process *process, bool busy)
+{
+    if (busy && process->poller == NULL)
+        leave_poll(process, NULL);
+}
+
+static bool
+may_poll(const struct tri_process *process, const struct tri_waiter *waiter)
+{
+    return process->link != NULL && process->state <= TRI_UP &&
+           (process->poller == NULL || process->poller == waiter || process->poller == &process->keeper_place);
+}
+
+/* Sleeps on the socket, the door and the bell. */
+static void
+sleep_in_poll(struct tri_process *process, struct tri_waiter *waiter, uint64_t until_ns)
+{
+    struct pollfd fds[3] = {
+        {.fd = tri_link_fd(process->link), .events = POLLIN},
+        {.fd = process->door, .events = POLLIN},
+        {.fd = process->bell, .events = POLLIN},
+    };
+    const struct tri_session *session = &process->channel.session;
+    bool owes = process->state == TRI_UP && tri_session_owes(session);
+    uint64_t count;
+    int timeout_ms, woken;
+
+    if (process->poller == &process->keeper_place)
+        tri_keeper_ring(process); /* two that poll would both wake for each packet */
+    process->poller = waiter;
+    if (owes && session->received - session->told >= ACKNOWLEDGE_PACKETS) {
+        tri_process_acknowledge(process);
+        owes = false;
+    }
+    timeout_ms = until_ns == TRI_NEVER ? -1 : tri_poll_ms(until_ns, tri_now_ns());
+    if (owes && (timeout_ms < 0 || timeout_ms > ACKNOWLEDGE_AFTER_MS))
+        timeout_ms = ACKNOWLEDGE_AFTER_MS;
+    waiter->polling = true;
+    (void)pthread_mutex_unlock(&process->lock);
+    woken = poll(fds, 3, timeout_ms);
+    (void)pthread_mutex_lock(&process->lock);
+    waiter->polling = false;
+    if (woken == 0 && owes && process->state == TRI_UP)
+        tri_process_acknowledge(process);
+    if (woken > 0 && fds[2].revents != 0)
+        (void)!read(process->bell, &count, sizeof count);
+    if (woken > 0 && fds[1].revents != 0 && process->poller == waiter)
+        tri_process_look_at_door(process);
+}
+
+static void
+sleep_on_cond(struct tri_process *process, struct tri_waiter *waiter, uint64_t until_ns)
+{
+    const struct timespec until = {(time_t)(until_ns / TRI_NS_PER_S), (long)(until_ns % TRI_NS_PER_S)};
+
+    waiter->sleeping = true;
+    if (until_ns == TRI_NEVER)
+        (void)pthread_cond_wait(&waiter->cond, &process->lock);
+    else
+        (void)pthread_cond_timedwait(&waiter->cond, &process->lock, &until);
+    waiter->sleeping = false;
+}
+
+/* Local mode: there is no broker to wait for, this thread does what is due. */
+static trp_err
+step_or_sleep(struct tri_process *process, struct tri_waiter *waiter, uint64_t until_ns, trp_error *error)
+{
+    uint64_t next_ns;
+    bool stuck = false;
+    bool stepped;
+
+    if (tri_current_execution != NULL)
+        tri_local_waits(process->local, true);
+    stepped = tri_local_step(process->local, &stuck);
+    if (!stepped && !(stuck && tri_current_execution != NULL)) {
+        next_ns = tri_proc_next_ns(process->proc);
+        sleep_on_cond(process, waiter, next_ns < until_ns ? next_ns : until_ns);
+    }
+    if (tri_current_execution != NULL)
+        tri_local_waits(process->local, false);
+    if (!stepped && stuck && tri_current_execution != NULL)
+        return TRI_FAIL(error, TRP_EDEADLOCK,
+                        "this wait could never end: nothing else runs in local mode, and what it waits for waits, too");
+    return TRP_OK;
+}
+
+static trp_err
+timed_out(trp_error *error)
+{
+    return TRI_FAIL(error, TRP_ETIMEDOUT, "not in time");
+}
+
+/* One look, and if there is nothing, one sleep. *ended: the wait is over, with what is returned. */
+static trp_err
+wait_once(struct tri_process *process, struct tri_waiter *waiter, bool (*done)(void *user), void *user,
+          uint64_t until_ns, bool *ended, trp_error *error)
+{
+    bool got = false;
+
+    *ended = true;
+    waiter->poked = false;
+    if (done(user))
+        return TRP_OK;
+    TRP_TRY(tri_process_alive(process, error));
+    if (process->local == NULL) {
+        tri_process_flush(process);
+        got = may_poll(process, waiter) && tri_process_receive(process);
+        if (got && done(user))
+            return TRP_OK;
+    }
+    if (until_ns != TRI_NEVER && tri_now_ns() >= until_ns)
+        return timed_out(error);
+    *ended = false;
+    if (got || waiter->poked)
+        return TRP_OK;
+    if (process->local != NULL) {
+        const trp_err err = step_or_sleep(process, waiter, until_ns, error);
+        *ended = err != TRP_OK;
+        return err;
+    }
+    if (may_poll(process, waiter)) {
+        sleep_in_poll(process, waiter, until_ns);
+    } else {
+        if (process->poller == waiter)
+            process->poller = NULL; /* there is nothing to poll while the broker is away */
+        sleep_on_cond(process, waiter, until_ns);
+    }
+    return TRP_OK;
+}
+
+/* In an execution of a host: the thread may have something else to do meanwhile (an IN_PLACE task). */
+static trp_err
+work_instead(struct tri_process *process, struct tri_waiter *waiter, bool *worked, trp_error *error)
+{
+    trp_err err = TRP_OK;
+
+    *worked = false;
+    if (tri_current_execution == NULL || !process->has_hooks || process->hooks.wait_work == NULL)
+        return TRP_OK;
+    if (process->poller == waiter)
+        process->poller = NULL; /* what runs now may wait itself, on this thread */
+    *worked = process->hooks.wait_work(process->hooks.user, tri_current_execution, &err, error);
+    return *worked ? err : TRP_OK;
+}
+
+static trp_err
+wait_loop(struct tri_process *process, struct tri_waiter *waiter, bool (*done)(void *user), void *user,
+          uint64_t until_ns, bool blocked, trp_error *error)
+{
+    bool ended = false, worked = false;
+    trp_err err;
+
+    do {
+        if (blocked) {
+            TRP_TRY(work_instead(process, waiter, &worked, error));
+            if (worked && !done(user))
+                continue;
+        }
+        err = wait_once(process, waiter, done, user, until_ns, &ended, error);
+    } while (!ended);
+    return err;
+}
+
+trp_err
+tri_waiter_wait(struct tri_process *process, struct tri_waiter *waiter, bool (*done)(void *user), void *user,
+                uint64_t until_ns, const struct tri_id *ids, uint32_t id_count, bool any, trp_error *error)
+{
+    struct tri_execution *execution = tri_current_execution;
+    const bool blocked = execution != NULL && id_count > 0 && process->has_hooks && process->local == NULL;
+    struct tri_inherited inherited = {.deadline_ns = TRI_NEVER};
+    trp_err err;
+
+    if (done(user))
+        return TRP_OK;
+    if (execution != NULL)
+        tri_execution_inherited(execution, &inherited);
+    if (inherited.deadline_ns < until_ns)
+        until_ns = inherited.deadline_ns;
+    process->inside++;
+    tri_list_append(&process->waiters, &waiter->link);
+    if (blocked)
+        process->hooks.wait_begins(process->hooks.user, execution, ids, id_count, any);
+    err = wait_loop(process, waiter, done, user, until_ns, blocked, error);
+    if (blocked)
+        process->hooks.wait_ends(process->hooks.user, execution);
+    tri_list_remove(&waiter->link);
+    process->inside--;
+    leave_poll(process, waiter);
+    return err;
+}
+
+trp_err
+tri_process_wait(struct tri_process *process, bool (*done)(void *user), void *user, uint64_t until_ns,
+                 const struct tri_id *ids, uint32_t id_count, bool any, trp_error *error)
+{
+    struct tri_waiter waiter;
+    trp_err err;
+
+    if (done(user))
+        return TRP_OK;
+    tri_waiter_init(process, &waiter);
+    waiter.generic = true;
+    err = tri_waiter_wait(process, &waiter, done, user, until_ns, ids, id_count, any, error);
+    tri_waiter_fini(&waiter);
+    return err;
+}

@@ -1,0 +1,509 @@
+/*
+ * actors.c - the life of an actor: SPAWN, a place, CREATE, READY, STOP, ENDED, death. Where its name and its watchers are
+ * is in directory.c, its calls are in calls.c.
+ */
+#include "broker/core/state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define START_NS (60 * TRI_NS_PER_S)
+
+const char *
+tri_actor_text(const struct tri_actor *actor, char text[TRI_NAME_MAX + 64])
+{
+    char id[TRI_ID_TEXT_SIZE];
+    if (actor->label[0] != '\0')
+        snprintf(text, TRI_NAME_MAX + 64, "actor '%s'", actor->label);
+    else
+        snprintf(text, TRI_NAME_MAX + 64, "actor %s", tri_id_format(tri_thing_id(&actor->thing), id));
+    return text;
+}
+
+bool
+tri_actor_lives(const struct tri_actor *actor)
+{
+    return actor->state != TRI_ACTOR_DEAD;
+}
+
+struct tri_actor *
+tri_actor_new(struct tri_core *core, struct tri_id id)
+{
+    struct tri_actor *actor = tri_pool_take(&core->actors_pool);
+    actor->thing.entry.id = id;
+    actor->thing.kind = TRI_THING_ACTOR;
+    actor->thing.shared = true;
+    actor->state = TRI_ACTOR_ABSENT;
+    actor->serial = ++core->next_serial;
+    actor->creator = id.space;
+    actor->since_ns = core->now_ns;
+    tri_list_init(&actor->ready);
+    tri_list_init(&actor->stuck);
+    tri_list_init(&actor->watchers);
+    tri_list_init(&actor->link);
+    tri_list_append(&core->actors, &actor->all);
+    tri_table_insert(&core->things, &actor->thing.entry);
+    core->actor_count++;
+    return actor;
+}
+
+void
+tri_actor_set(struct tri_actor *actor, const struct tri_spawn *spawn)
+{
+    actor->detached = spawn->detached;
+    actor->num_cpus = spawn->num_cpus;
+    actor->num_gpus = spawn->num_gpus;
+    actor->memory_bytes = spawn->memory_bytes;
+    actor->max_concurrency = spawn->max_concurrency;
+    actor->max_pending = spawn->max_pending_calls;
+    actor->start_timeout_ns =
+        spawn->start_timeout_ms > 0 && spawn->start_timeout_ms < INT64_C(1) << 40
+            ? (uint64_t)spawn->start_timeout_ms * TRI_NS_PER_MS
+            : START_NS;
+    tri_text_copy(actor->class_name, sizeof actor->class_name, spawn->class_name);
+    tri_text_copy(actor->label, sizeof actor->label, spawn->name[0] != '\0' ? spawn->name : spawn->class_name);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- SPAWN */
+
+/* It cannot be: the answer says so, or else every call does. */
+static void
+refuse_spawn(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message,
+             const struct tri_spawn *spawn, trp_err code, const char *why)
+{
+    core->ops.release(core->ops.user, peer->index, message->bytes);
+    if (!tri_id_is_none(message->route->result)) {
+        tri_answer_error(core, peer, message->route->result, code, "%s", why);
+        return;
+    }
+    struct tri_actor *actor = tri_as_actor(tri_thing_find(core, message->route->target));
+    if (actor == NULL)
+        actor = tri_actor_new(core, message->route->target);
+    struct tri_failure failure = {0};
+    tri_fail(&failure.error, code, "%s", why);
+    tri_actor_set(actor, spawn);
+    tri_hold_hand(core, &actor->thing, peer, 1);
+    tri_actor_die(core, actor, NULL, tri_error_section(core, &failure), why);
+}
+
+static bool
+spawn_admitted(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message,
+               const struct tri_spawn *spawn, const struct tri_special *special)
+{
+    char why[600], has[200];
+    struct tri_name *taken = spawn->name[0] != '\0' ? tri_name_find(core, spawn->namespace_, spawn->name) : NULL;
+    if (taken != NULL && spawn->get_if_exists && !tri_id_is_none(message->route->result)) {
+        core->ops.release(core->ops.user, peer->index, message->bytes);
+        tri_answer_actor(core, peer, message->route->result, taken->actor);
+        return false;
+    }
+    if (taken != NULL) {
+        snprintf(why, sizeof why,
+                 "The name %s (namespace=%s) is already taken. Please use a different name or get the existing actor "
+                 "using trp_lookup(\"%s/%s\")",
+                 spawn->name, spawn->namespace_, spawn->namespace_, spawn->name);
+        refuse_spawn(core, peer, message, spawn, TRP_EEXIST, why);
+        return false;
+    }
+    if (core->actor_count >= core->limits.actors) {
+        snprintf(why, sizeof why, "Node '%s' has %u actors, its limit", core->node, core->actor_count);
+        refuse_spawn(core, peer, message, spawn, TRP_ELIMIT, why);
+        return false;
+    }
+    if (!tri_ledger_feasible(&core->ledger, spawn->num_cpus > 0 ? spawn->num_cpus : 1, spawn->num_gpus,
+                             spawn->memory_bytes, special)) {
+        tri_ledger_text(&core->ledger, has, sizeof has);
+        snprintf(why, sizeof why,
+                 "Actor '%.100s' needs %g CPUs to be placed, %g GPUs, %" PRIu64
+                 " bytes of memory and %u other resources; node '%.60s' has %.180s",
+                 spawn->name[0] ? spawn->name : spawn->class_name, spawn->num_cpus > 0 ? spawn->num_cpus : 1.0,
+                 spawn->num_gpus, spawn->memory_bytes, spawn->resource_count, core->node, has);
+        refuse_spawn(core, peer, message, spawn, TRP_ENORESOURCE, why);
+        return false;
+    }
+    return true;
+}
+
+static void
+spawn(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, const struct tri_spawn *spawn,
+      struct tri_special *special, struct tri_refs *refs)
+{
+    const struct tri_route *route = message->route;
+    struct tri_actor *actor = tri_as_actor(tri_thing_find(core, route->target));
+    if (actor == NULL)
+        actor = tri_actor_new(core, route->target);
+    actor->special = special;
+    actor->state = TRI_ACTOR_WAITING;
+    actor->epoch = core->config.incarnation << 32 | ++core->next_epoch;
+    tri_actor_set(actor, spawn);
+    if (actor->thing.own.handed == 0)
+        tri_hold_hand(core, &actor->thing, peer, 1);
+    struct tri_pending *call = tri_call_new(core, TRI_CALL_SPAWN, peer, (struct tri_id){0, 0});
+    tri_credit_take(call, peer, message->bytes);
+    call->actor = actor;
+    actor->creation = call;
+    call->parcel = tri_parcel_new(route, message->sections, message->section_count, message->bytes);
+    if (tri_call_needs(core, call, refs, NULL) != TRP_OK || call->parcel == NULL ||
+        (spawn->name[0] != '\0' && tri_name_bind(core, actor, spawn->namespace_, spawn->name, NULL) != TRP_OK)) {
+        tri_call_fail(core, call, TRP_ENOMEM, "the broker has no memory for another actor");
+        return;
+    }
+    tri_answer_actor(core, peer, route->result, actor);
+    struct tri_object *failed = tri_call_failed_need(call);
+    if (failed != NULL)
+        tri_call_fail_need(core, call, failed);
+    else if (call->missing == 0)
+        tri_actor_creation_ready(core, call);
+}
+
+trp_err
+tri_on_spawn(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    const struct tri_route *route = message->route;
+    struct tri_spawn_scratch scratch;
+    struct tri_spawn body;
+    if (tri_id_is_none(route->target) || route->target.space != peer->entry.id.space ||
+        (!tri_id_is_none(route->result) && route->result.space != peer->entry.id.space))
+        return TRI_FAIL(error, TRP_EPROTO, "SPAWN under a name that is not of the sender's space");
+    TRP_TRY(tri_credit_check(core, peer, error));
+    TRP_TRY(tri_spawn_unpack(&message->sections[0], &body, &scratch, error));
+    tri_view_close(&body.args);
+    struct tri_thing *thing = tri_thing_find(core, route->target);
+    struct tri_actor *known = tri_as_actor(thing);
+    if (thing != NULL && (known == NULL || (known->state != TRI_ACTOR_ABSENT && core->config.incarnation < 2)))
+        return TRI_FAIL(error, TRP_EPROTO, "SPAWN of an actor that exists");
+    if (known != NULL && known->state != TRI_ACTOR_ABSENT) { /* its host told a new broker of it */
+        core->ops.release(core->ops.user, peer->index, message->bytes);
+        tri_batch_add(core, peer, &peer->accepted, route->target);
+        tri_answer_actor(core, peer, route->result, known);
+        return TRP_OK;
+    }
+    TRP_TRY(tri_name_check(body.name, body.namespace_, error));
+    struct tri_needs needs = {.resources = body.resources, .resource_count = body.resource_count};
+    struct tri_special *special = body.resource_count > 0 ? tri_special_new(&needs) : NULL;
+    if ((special == NULL && body.resource_count > 0) || !tri_pool_reserve(&core->actors_pool, 1))
+        return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for another actor");
+    struct tri_refs *refs = NULL;
+    if (!spawn_admitted(core, peer, message, &body, special)) {
+        tri_special_free(&special);
+        return TRP_OK;
+    }
+    trp_err err = tri_refs_take(core, peer, message->sections, message->section_count, &refs, error);
+    if (err != TRP_OK) {
+        tri_special_free(&special);
+        return err;
+    }
+    spawn(core, peer, message, &body, special, refs);
+    return TRP_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- placing */
+
+void
+tri_actor_creation_ready(struct tri_core *core, struct tri_pending *call)
+{
+    tri_list_append(&core->placing, &call->actor->link);
+    core->placing_changed = true;
+}
+
+static void
+account(struct tri_core *core, struct tri_actor *actor, int sign)
+{
+    tri_ledger_add(&core->ledger, actor->num_cpus, actor->num_gpus, actor->memory_bytes, actor->special, sign);
+    actor->holds_resources = sign > 0;
+}
+
+void
+tri_actor_place_one(struct tri_core *core, struct tri_actor *actor)
+{
+    struct tri_spawn_scratch scratch;
+    struct tri_spawn body;
+    struct tri_host *host = NULL;
+    if (tri_spawn_unpack(&actor->creation->parcel->sections[0], &body, &scratch, NULL) == TRP_OK) {
+        if (body.env_count > 0 || body.memory_bytes > 0)
+            host = tri_host_fork(core, TRI_HOST_ACTOR, actor->label, body.env, body.env_count, body.memory_bytes);
+        else
+            host = tri_host_take(core, TRI_HOST_ACTOR, actor->label);
+        tri_view_close(&body.args);
+    }
+    tri_list_remove(&actor->link);
+    if (host == NULL) {
+        tri_actor_die(core, actor, NULL, NULL, "the broker has no memory for another host");
+        return;
+    }
+    account(core, actor, 1);
+    host->actor = actor;
+    actor->host = host;
+    actor->state = TRI_ACTOR_STARTING;
+    if (host->state == TRI_HOST_LIVE)
+        tri_actor_create(core, actor);
+}
+
+/* In the order made: the first that does not fit holds up the others. */
+void
+tri_actor_place(struct tri_core *core)
+{
+    while (!tri_list_empty(&core->placing)) {
+        struct tri_actor *actor = TRI_OWNER(core->placing.next, struct tri_actor, link);
+        if (!tri_ledger_fits(&core->ledger, actor->num_cpus > 0 ? actor->num_cpus : 1, actor->num_gpus,
+                             actor->memory_bytes, actor->special))
+            return;
+        tri_actor_place_one(core, actor);
+    }
+}
+
+void
+tri_actor_create(struct tri_core *core, struct tri_actor *actor)
+{
+    struct tri_pending *call = actor->creation;
+    struct tri_host *host = actor->host;
+    struct tri_route route = call->parcel->route;
+    uint32_t count = tri_call_sections(core, call, call->parcel->sections, call->parcel->section_count);
+    route.kind = TRI_CREATE;
+    route.flags = 0;
+    route.result = (struct tri_id){0, 0};
+    route.epoch = actor->epoch;
+    route.deadline_us = 0;
+    tri_call_hand(core, call, host->peer);
+    tri_call_sent(core, call, host, tri_send(core, host->peer, &route, core->sections, count, false));
+    tri_call_unwant(core, call);
+    actor->state = TRI_ACTOR_CREATED;
+    if (!actor->killed)
+        tri_timer_set(&core->timers, &actor->timer, TRI_TIMER_ACTOR, core->now_ns + actor->start_timeout_ns);
+    tri_lanes_pump(core, actor);
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- end */
+
+void
+tri_actor_creation_end(struct tri_core *core, struct tri_actor *actor)
+{
+    struct tri_pending *call = actor->creation;
+    if (call == NULL)
+        return;
+    tri_call_end(core, call);
+    actor->creation = NULL;
+}
+
+static void
+fail_lanes(struct tri_core *core, struct tri_actor *actor)
+{
+    struct tri_node *lists[] = {&actor->ready, &actor->stuck};
+    for (int i = 0; i < 2; i++) {
+        while (!tri_list_empty(lists[i])) {
+            struct tri_lane *lane = TRI_OWNER(lists[i]->next, struct tri_lane, link);
+            tri_call_fail_actor(core, TRI_OWNER(lane->calls.next, struct tri_pending, link), actor);
+        }
+    }
+}
+
+/* The host that it lived in goes on without it, for as long as it takes to exit; what it was given will not run. */
+static void
+leave_host(struct tri_core *core, struct tri_actor *actor)
+{
+    struct tri_host *host = actor->host;
+    if (host == NULL)
+        return;
+    struct tri_node *lists[] = {&host->accepted, &host->given};
+    for (int i = 0; i < 2; i++) {
+        while (!tri_list_empty(lists[i])) {
+            struct tri_pending *call = TRI_OWNER(lists[i]->next, struct tri_pending, link);
+            if (call->kind == TRI_CALL_TASK)
+                tri_call_dead_host(core, call, host, NULL);
+            else
+                tri_call_fail_actor(core, call, actor);
+        }
+    }
+    tri_host_leave(core, host);
+    actor->host = NULL;
+}
+
+void
+tri_actor_die(struct tri_core *core, struct tri_actor *actor, const struct tri_death *death,
+              const struct tri_section *cause, const char *why)
+{
+    char how[400];
+    if (actor->state == TRI_ACTOR_DEAD)
+        return;
+    tri_death_text(death, why != NULL ? why : actor->kill_rule, how, sizeof how);
+    if (death == NULL && actor->kill_rule != NULL && cause == NULL)
+        tri_text_copy(how, sizeof how, actor->kill_rule);
+    actor->state = TRI_ACTOR_DEAD;
+    actor->obituary = tri_obituary_new(death, cause);
+    if (actor->obituary != NULL)
+        tri_fail(&actor->obituary->error, TRP_EACTORDIED, "%s", how);
+    tri_name_free(core, actor);
+    tri_timer_clear(&core->timers, &actor->timer);
+    tri_list_remove(&actor->link);
+    if (actor->holds_resources) {
+        if (actor->host != NULL) {
+            tri_ledger_add(&core->ledger, actor->host->lent_cpus, 0, 0, NULL, 1);
+            actor->host->lent_cpus = 0;
+        }
+        account(core, actor, -1);
+        core->placing_changed = core->tasks_changed = true;
+    }
+    tri_actor_creation_end(core, actor);
+    fail_lanes(core, actor);
+    leave_host(core, actor);
+    tri_watchers_tell(core, actor);
+    tri_settle(core, &actor->thing);
+}
+
+void
+tri_actor_close(struct tri_core *core, struct tri_actor *actor)
+{
+    actor->closing = true;
+    tri_name_free(core, actor);
+    if (actor->kill_rule == NULL)
+        actor->kill_rule = "nobody held a handle on it any more, or its creator had ended";
+    if ((actor->state == TRI_ACTOR_WAITING || actor->state == TRI_ACTOR_ABSENT) && actor->pending == 0)
+        tri_actor_die(core, actor, NULL, NULL, actor->kill_rule);
+    else
+        tri_actor_drained(core, actor);
+}
+
+/* It is to end, and its lanes are empty: the host hears of it. */
+void
+tri_actor_drained(struct tri_core *core, struct tri_actor *actor)
+{
+    struct tri_id none = {0, 0};
+    bool created = actor->state == TRI_ACTOR_CREATED || actor->state == TRI_ACTOR_READY;
+    if (!actor->closing || actor->stop_sent || !created || actor->lane_count > 0 || actor->host->peer == NULL)
+        return;
+    actor->stop_sent = true;
+    tri_send_plain(core, actor->host->peer, TRI_STOP, TRI_DRAIN, tri_thing_id(&actor->thing), none, none, NULL);
+}
+
+void
+tri_actor_settle(struct tri_core *core, struct tri_actor *actor)
+{
+    struct tri_thing *thing = &actor->thing;
+    bool held = thing->hold_count > 0 || thing->flights > 0;
+    tri_lanes_pump(core, actor);
+    if (tri_core_open(core) || thing->settling)
+        return;
+    if (actor->state != TRI_ACTOR_DEAD) {
+        if (!held && !actor->detached && !actor->closing)
+            tri_actor_close(core, actor);
+        else if (actor->closing && actor->state == TRI_ACTOR_WAITING && actor->pending == 0)
+            tri_actor_die(core, actor, NULL, NULL, actor->kill_rule);
+        return;
+    }
+    if (held || actor->pending > 0 || actor->creation != NULL || !tri_list_empty(&actor->watchers))
+        return;
+    tri_special_free(&actor->special);
+    tri_obituary_free(&actor->obituary);
+    tri_list_remove(&actor->all);
+    tri_table_remove(&core->things, &thing->entry);
+    core->actor_count--;
+    tri_pool_put(&core->actors_pool, actor);
+}
+
+/* Its constructor, or its draining, has taken too long. */
+void
+tri_actor_overdue(struct tri_core *core, struct tri_actor *actor)
+{
+    char rule[160];
+    if (actor->host == NULL)
+        return;
+    if (actor->closing)
+        snprintf(rule, sizeof rule, "it had not finished its queue when the time that trp_kill gave it was over");
+    else
+        snprintf(rule, sizeof rule, "its constructor did not return within %" PRIu64 " ms",
+                 actor->start_timeout_ns / TRI_NS_PER_MS);
+    actor->killed = true;
+    tri_host_kill(core, actor->host, rule);
+}
+
+/* ------------------------------------------------------------------------------------------------------ from the host */
+
+static trp_err
+own_actor(const struct tri_peer *peer, const struct tri_message *message, struct tri_actor **actor, trp_error *error)
+{
+    *actor = peer->host->actor;
+    if (*actor != NULL && tri_id_equal(tri_thing_id(&(*actor)->thing), message->route->target))
+        return TRP_OK;
+    *actor = NULL;
+    if (peer->host->ending)
+        return TRP_OK;
+    return TRI_FAIL(error, TRP_EPROTO, "%s of an actor that does not live in this host",
+                    tri_kind_name(message->route->kind));
+}
+
+trp_err
+tri_on_ready(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    struct tri_actor *actor;
+    TRP_TRY(own_actor(peer, message, &actor, error));
+    if (actor == NULL)
+        return TRP_OK;
+    if (actor->state != TRI_ACTOR_CREATED)
+        return TRI_FAIL(error, TRP_EPROTO, "READY of an actor that was ready");
+    if ((message->route->flags & TRI_FAILED) != 0 && message->section_count == 0)
+        return TRI_FAIL(error, TRP_EPROTO, "READY failed without an error");
+    if (!actor->closing)
+        tri_timer_clear(&core->timers, &actor->timer);
+    if ((message->route->flags & TRI_FAILED) != 0) {
+        struct tri_failure chain[8];
+        uint32_t count;
+        TRP_TRY(tri_error_unpack(&message->sections[0], chain, &count, error));
+        char why[600];
+        snprintf(why, sizeof why, "its constructor failed: %.500s", count > 0 ? chain[0].error.message : "?");
+        tri_actor_die(core, actor, NULL, &message->sections[0], why);
+        return TRP_OK;
+    }
+    actor->state = TRI_ACTOR_READY;
+    actor->was_ready = true;
+    tri_watchers_tell(core, actor);
+    return TRP_OK;
+}
+
+trp_err
+tri_on_ended(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    struct tri_actor *actor;
+    TRP_TRY(own_actor(peer, message, &actor, error));
+    if (actor != NULL)
+        tri_actor_die(core, actor, NULL, NULL, actor->kill_rule != NULL ? actor->kill_rule : "it has ended");
+    return TRP_OK;
+}
+
+/* Under a new broker: an actor that lives in this host. */
+trp_err
+tri_on_create(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    const struct tri_route *route = message->route;
+    struct tri_spawn_scratch scratch;
+    struct tri_spawn body;
+    if (!peer->reporting || peer->host->actor != NULL || tri_id_is_none(route->target))
+        return TRI_FAIL(error, TRP_EPROTO, "CREATE from a host that is not reporting, or has an actor");
+    TRP_TRY(tri_spawn_unpack(&message->sections[0], &body, &scratch, error));
+    tri_view_close(&body.args);
+    TRP_TRY(tri_name_check(body.name, body.namespace_, error));
+    struct tri_thing *thing = tri_thing_find(core, route->target);
+    struct tri_actor *actor = tri_as_actor(thing);
+    if (thing != NULL && (actor == NULL || actor->state != TRI_ACTOR_ABSENT))
+        return TRI_FAIL(error, TRP_EPROTO, "CREATE of an actor that is elsewhere");
+    struct tri_needs needs = {.resources = body.resources, .resource_count = body.resource_count};
+    struct tri_special *special = body.resource_count > 0 ? tri_special_new(&needs) : NULL;
+    if (!tri_pool_reserve(&core->actors_pool, 1) || (special == NULL && body.resource_count > 0)) {
+        tri_special_free(&special);
+        return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for another actor");
+    }
+    if (actor == NULL)
+        actor = tri_actor_new(core, route->target);
+    tri_actor_set(actor, &body);
+    actor->special = special;
+    actor->state = TRI_ACTOR_CREATED;
+    actor->epoch = route->epoch;
+    actor->host = peer->host;
+    peer->host->actor = actor;
+    tri_host_set_kind(core, peer->host, TRI_HOST_ACTOR);
+    tri_text_copy(peer->host->label, sizeof peer->host->label, actor->label);
+    account(core, actor, 1);
+    if (body.name[0] != '\0')
+        TRP_TRY(tri_name_bind(core, actor, body.namespace_, body.name, error));
+    return TRP_OK;
+}

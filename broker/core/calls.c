@@ -1,0 +1,727 @@
+/*
+ * calls.c - calls: from CALL over lane and host to RESULT and its acknowledgement. A call whose lane is empty, whose
+ * arguments are there and whose host has room is sent on at once and not copied.
+ */
+#include "broker/core/state.h"
+
+#include <string.h>
+
+/* -------------------------------------------------------------------------------------------------------------- making */
+
+trp_err
+tri_credit_check(const struct tri_core *core, const struct tri_peer *peer, trp_error *error)
+{
+    if (peer->used_calls > core->limits.credit_calls || peer->used_bytes > core->limits.credit_bytes)
+        return TRI_FAIL(error, TRP_ELIMIT, "process %d has sent more than its window of %u calls and %llu bytes",
+                        peer->pid, core->limits.credit_calls, (unsigned long long)core->limits.credit_bytes);
+    return TRP_OK;
+}
+
+void
+tri_credit_take(struct tri_pending *call, struct tri_peer *peer, uint64_t bytes)
+{
+    call->credited = true;
+    call->bytes = bytes;
+    peer->used_calls++;
+    peer->used_bytes += bytes;
+}
+
+struct tri_pending *
+tri_call_new(struct tri_core *core, uint8_t kind, struct tri_peer *caller, struct tri_id id)
+{
+    struct tri_pending *call = tri_pool_take(&core->calls_pool);
+    call->kind = kind;
+    call->state = TRI_CALL_WAITING;
+    call->id = id;
+    call->caller = caller;
+    call->since_ns = core->now_ns;
+    call->deadline_ns = TRI_NEVER;
+    tri_list_init(&call->link);
+    tri_list_init(&call->actor_link);
+    if (caller != NULL)
+        tri_list_append(&caller->calls, &call->caller_link);
+    return call;
+}
+
+/* Joins a call with the object that names its result; the maker's hold counts from now on. */
+void
+tri_call_name(struct tri_core *core, struct tri_pending *call, struct tri_object *object, struct tri_peer *peer)
+{
+    if (object == NULL)
+        object = tri_object_new(core, call->id, TRI_OBJECT_PENDING);
+    object->state = TRI_OBJECT_PENDING;
+    object->call = call;
+    call->object = object;
+    if (peer != NULL && object->thing.own.handed == 0)
+        tri_hold_hand(core, &object->thing, peer, 1);
+    object->thing.own.has_value = false;
+}
+
+/* Notes which objects have to be ready first. Takes `refs` over in every case. */
+trp_err
+tri_call_needs(struct tri_core *core, struct tri_pending *call, struct tri_refs *refs, trp_error *error)
+{
+    uint32_t count = 0;
+    call->refs = refs;
+    for (uint32_t i = 0; refs != NULL && i < refs->count; i++)
+        count += refs->uses[i].place != TRI_NESTED;
+    if (count == 0)
+        return TRP_OK;
+    (void)core;
+    call->needs = calloc(count, sizeof *call->needs);
+    if (call->needs == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for a call's arguments");
+    for (uint32_t i = 0; i < refs->count; i++) {
+        struct tri_object *object = tri_as_object(refs->uses[i].thing);
+        if (refs->uses[i].place == TRI_NESTED)
+            continue;
+        struct tri_need *need = &call->needs[call->need_count++];
+        need->call = call;
+        need->object = object;
+        need->place = refs->uses[i].place;
+        object->wanted++;
+        need->missing = object->value == NULL;
+        if (need->missing) {
+            call->missing++;
+            tri_list_append(&object->needs, &need->link);
+        }
+    }
+    return TRP_OK;
+}
+
+struct tri_object *
+tri_call_failed_need(const struct tri_pending *call)
+{
+    for (uint32_t i = 0; i < call->need_count; i++)
+        if (call->needs[i].object->state == TRI_OBJECT_FAILED && call->needs[i].object->value != NULL)
+            return call->needs[i].object;
+    return NULL;
+}
+
+/* What it waits for is not wanted by it any more: it was sent on, or ends. */
+void
+tri_call_unwant(struct tri_core *core, struct tri_pending *call)
+{
+    for (uint32_t i = 0; i < call->need_count; i++) {
+        struct tri_need *need = &call->needs[i];
+        tri_list_remove(&need->link);
+        need->object->wanted--;
+        tri_settle(core, &need->object->thing);
+    }
+    free(call->needs);
+    call->needs = NULL;
+    call->need_count = call->missing = 0;
+}
+
+static bool
+first_in_lane(const struct tri_pending *call)
+{
+    return call->lane != NULL && call->lane->calls.next == &call->link;
+}
+
+static void
+lane_unstick(struct tri_core *core, struct tri_lane *lane)
+{
+    (void)core;
+    struct tri_pending *first = TRI_OWNER(lane->calls.next, struct tri_pending, link);
+    if (lane->stuck == (first->missing > 0))
+        return;
+    lane->stuck = first->missing > 0;
+    tri_list_remove(&lane->link);
+    tri_list_append(lane->stuck ? &lane->actor->stuck : &lane->actor->ready, &lane->link);
+}
+
+void
+tri_call_need_ready(struct tri_core *core, struct tri_need *need)
+{
+    struct tri_pending *call = need->call;
+    tri_list_remove(&need->link);
+    need->missing = false;
+    call->missing--;
+    if (need->object->state == TRI_OBJECT_FAILED) {
+        tri_call_fail_need(core, call, need->object);
+    } else if (call->missing == 0) {
+        if (call->kind == TRI_CALL_TASK) {
+            tri_task_ready(core, call);
+        } else if (call->kind == TRI_CALL_SPAWN) {
+            tri_actor_creation_ready(core, call);
+        } else if (first_in_lane(call)) {
+            struct tri_actor *actor = call->actor;
+            lane_unstick(core, call->lane);
+            tri_lanes_pump(core, actor);
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------------- sending */
+
+/* The call's sections with the values of its arguments behind them, in core->sections. */
+uint32_t
+tri_call_sections(struct tri_core *core, const struct tri_pending *call, const struct tri_section *sections,
+                  uint32_t count)
+{
+    if (sections != core->sections)
+        memcpy(core->sections, sections, count * sizeof *sections);
+    for (uint32_t i = 0; i < call->need_count; i++) {
+        core->sections[count] = call->needs[i].object->value->sections[0];
+        core->sections[count].place = call->needs[i].place + 1;
+        count++;
+    }
+    return count;
+}
+
+/* The host's holds of what travels in a call: entries that stay references, and those of the values appended. */
+void
+tri_call_hand(struct tri_core *core, struct tri_pending *call, struct tri_peer *peer)
+{
+    tri_refs_hand(core, call->refs, peer);
+    for (uint32_t i = 0; i < call->need_count; i++)
+        tri_refs_hand(core, call->needs[i].object->contains, peer);
+}
+
+void
+tri_call_sent(struct tri_core *core, struct tri_pending *call, struct tri_host *host, uint64_t packet)
+{
+    tri_timer_clear(&core->timers, &call->timer);
+    call->state = TRI_CALL_GIVEN;
+    call->host = host;
+    call->packet = packet;
+    call->index = call->kind == TRI_CALL_SPAWN ? 0 : ++host->calls_sent;
+    tri_list_append(&host->given, &call->link);
+    host->outstanding++;
+}
+
+static void
+forward(struct tri_core *core, struct tri_pending *call, const struct tri_route *from, const struct tri_section *sections,
+        uint32_t count)
+{
+    struct tri_actor *actor = call->actor;
+    struct tri_host *host = actor->host;
+    struct tri_route route = *from;
+    route.epoch = actor->epoch;
+    route.deadline_us = call->deadline_ns == TRI_NEVER ? 0 : (call->deadline_ns - core->now_ns) / 1000 + 1;
+    if (call->need_count > 0)
+        count = tri_call_sections(core, call, sections, count);
+    if (call->refs != NULL)
+        tri_call_hand(core, call, host->peer);
+    uint64_t packet = tri_send(core, host->peer, &route, call->need_count > 0 ? core->sections : sections, count, true);
+    if (call->need_count > 0)
+        tri_call_unwant(core, call);
+    tri_call_sent(core, call, host, packet);
+    if (call->parcel != NULL)
+        tri_parcel_free(&call->parcel);
+}
+
+static bool
+actor_takes(const struct tri_actor *actor)
+{
+    return (actor->state == TRI_ACTOR_CREATED || actor->state == TRI_ACTOR_READY) && actor->host->peer != NULL &&
+           !actor->host->peer->reporting;
+}
+
+static uint64_t
+call_bytes(const struct tri_pending *call, uint64_t bytes)
+{
+    for (uint32_t i = 0; i < call->need_count; i++)
+        bytes += call->needs[i].object->value->bytes + sizeof(struct tri_section_head);
+    return bytes;
+}
+
+/* Sends on what can be, one call per lane in turn. */
+void
+tri_lanes_pump(struct tri_core *core, struct tri_actor *actor)
+{
+    while (!tri_list_empty(&actor->ready) && !core->barrier && actor_takes(actor)) {
+        struct tri_lane *lane = TRI_OWNER(actor->ready.next, struct tri_lane, link);
+        struct tri_pending *call = TRI_OWNER(lane->calls.next, struct tri_pending, link);
+        struct tri_parcel *parcel = call->parcel;
+        if (call->deadline_ns <= core->now_ns) {
+            tri_call_overdue(core, call);
+            continue;
+        }
+        if (!core->ops.has_credit(core->ops.user, actor->host->peer->index, call_bytes(call, parcel->bytes)))
+            return;
+        tri_list_remove(&lane->link); /* to the end of the turn */
+        tri_list_append(&actor->ready, &lane->link);
+        tri_call_unlink(core, call);
+        forward(core, call, &parcel->route, parcel->sections, parcel->section_count);
+    }
+    tri_actor_drained(core, actor);
+}
+
+void
+tri_lane_append(struct tri_core *core, struct tri_actor *actor, struct tri_pending *call)
+{
+    struct tri_id key = {call->parcel->route.acknowledged, actor->serial};
+    struct tri_entry *entry = tri_table_find(&core->lanes, key);
+    struct tri_lane *lane = entry != NULL ? TRI_OWNER(entry, struct tri_lane, entry) : NULL;
+    call->parcel->route.acknowledged = 0;
+    if (lane == NULL) {
+        lane = tri_pool_take(&core->lanes_pool);
+        lane->entry.id = key;
+        lane->actor = actor;
+        tri_list_init(&lane->calls);
+        lane->stuck = call->missing > 0;
+        tri_list_append(lane->stuck ? &actor->stuck : &actor->ready, &lane->link);
+        tri_table_insert(&core->lanes, &lane->entry);
+        actor->lane_count++;
+    }
+    call->lane = lane;
+    call->state = TRI_CALL_QUEUED;
+    tri_list_append(&lane->calls, &call->link);
+    core->queued_calls++;
+}
+
+static void
+lane_leave(struct tri_core *core, struct tri_pending *call)
+{
+    struct tri_lane *lane = call->lane;
+    struct tri_actor *actor = lane->actor;
+    tri_list_remove(&call->link);
+    call->lane = NULL;
+    core->queued_calls--;
+    if (!tri_list_empty(&lane->calls)) {
+        lane_unstick(core, lane);
+        tri_settle(core, &actor->thing); /* its next call may go */
+        return;
+    }
+    tri_list_remove(&lane->link);
+    tri_table_remove(&core->lanes, &lane->entry);
+    tri_pool_put(&core->lanes_pool, lane);
+    actor->lane_count--;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ the CALL */
+
+static void
+submit(struct tri_core *core, struct tri_pending *call, struct tri_actor *actor, const struct tri_message *message,
+       uint64_t space)
+{
+    struct tri_object *failed = tri_call_failed_need(call);
+    call->actor = actor;
+    actor->pending++;
+    if (actor->state == TRI_ACTOR_DEAD || actor->killed || (actor->closing && actor->stop_sent) ||
+        (message->route->epoch != 0 && message->route->epoch != actor->epoch && actor->state != TRI_ACTOR_ABSENT)) {
+        tri_call_fail_actor(core, call, actor);
+        return;
+    }
+    if (failed != NULL) {
+        tri_call_fail_need(core, call, failed);
+        return;
+    }
+    uint32_t most = actor->max_pending > 0 ? actor->max_pending : core->limits.pending_per_actor;
+    if ((actor->max_pending > 0 || core->limit_pending) && actor->pending > most) {
+        char text[TRI_NAME_MAX + 64];
+        tri_call_fail(core, call, TRP_EAGAIN, "%s has %u calls waiting, its limit", tri_actor_text(actor, text), most);
+        return;
+    }
+    struct tri_lane *lane = NULL;
+    if (actor->lane_count > 0) {
+        struct tri_entry *entry = tri_table_find(&core->lanes, (struct tri_id){space, actor->serial});
+        lane = entry != NULL ? TRI_OWNER(entry, struct tri_lane, entry) : NULL;
+    }
+    if (lane == NULL && call->missing == 0 && actor_takes(actor) &&
+        core->ops.has_credit(core->ops.user, actor->host->peer->index, call_bytes(call, message->bytes))) {
+        forward(core, call, message->route, message->sections, message->section_count);
+        return;
+    }
+    call->parcel = tri_parcel_new(message->route, message->sections, message->section_count, message->bytes);
+    if (call->parcel == NULL || !tri_pool_reserve(&core->lanes_pool, 1) ||
+        tri_table_reserve(&core->lanes, 1) != TRP_OK ||
+        (call->deadline_ns != TRI_NEVER &&
+         !tri_timer_set(&core->timers, &call->timer, TRI_TIMER_CALL, call->deadline_ns))) {
+        tri_call_fail(core, call, TRP_ENOMEM, "the broker has no memory to queue the call");
+        return;
+    }
+    call->parcel->route.acknowledged = space; /* read by tri_lane_append */
+    tri_lane_append(core, actor, call);
+}
+
+static trp_err
+check_call(const struct tri_core *core, const struct tri_peer *peer, const struct tri_message *message,
+           trp_error *error)
+{
+    const struct tri_route *route = message->route;
+    bool none = tri_id_is_none(route->result);
+    if (((route->flags & TRI_TASK) != 0) != tri_id_is_none(route->target))
+        return TRI_FAIL(error, TRP_EPROTO, "CALL has a target and flag TASK, or neither");
+    if (none != ((route->flags & TRI_ONE_WAY) != 0))
+        return TRI_FAIL(error, TRP_EPROTO, "CALL without a result that is not one-way, or one-way with one");
+    if (!none && route->result.space != peer->entry.id.space)
+        return TRI_FAIL(error, TRP_EPROTO, "CALL names its result in a space that is not the sender's");
+    if ((route->flags & TRI_TASK) == 0 && route->sequence == 0)
+        return TRI_FAIL(error, TRP_EPROTO, "CALL without a number in its lane");
+    return tri_credit_check(core, peer, error);
+}
+
+/* The object of a name that a call is about to take; *object NULL: none yet. */
+trp_err
+tri_call_object(struct tri_core *core, struct tri_peer *peer, struct tri_id id, struct tri_object **object,
+                trp_error *error)
+{
+    struct tri_thing *thing = tri_thing_find(core, id);
+    char text[TRI_ID_TEXT_SIZE];
+    (void)peer;
+    *object = tri_as_object(thing);
+    if (thing != NULL && (*object == NULL || ((*object)->state != TRI_OBJECT_UNKNOWN && core->config.incarnation < 2)))
+        return TRI_FAIL(error, TRP_EPROTO, "the name %s is taken", tri_id_format(id, text));
+    return TRP_OK;
+}
+
+trp_err
+tri_on_call(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    const struct tri_route *route = message->route;
+    bool task = (route->flags & TRI_TASK) != 0;
+    struct tri_object *object = NULL;
+    struct tri_refs *refs = NULL;
+    struct tri_special *special = NULL;
+    int32_t max_retries = 0;
+    TRP_TRY(check_call(core, peer, message, error));
+    bool one_way = (route->flags & TRI_ONE_WAY) != 0;
+    if (!one_way) {
+        TRP_TRY(tri_call_object(core, peer, route->result, &object, error));
+        if (object != NULL && (object->call != NULL || object->state != TRI_OBJECT_UNKNOWN))
+            return tri_recovery_call(core, peer, object->call, message, error);
+    }
+    if (task)
+        TRP_TRY(tri_task_check(message, &special, &max_retries, error));
+    trp_err err = tri_refs_take(core, peer, message->sections, message->section_count, &refs, error);
+    if (err != TRP_OK) {
+        tri_special_free(&special);
+        return err;
+    }
+    struct tri_pending *call = tri_call_new(core, task ? TRI_CALL_TASK : TRI_CALL_ACTOR, peer, route->result);
+    tri_credit_take(call, peer, message->bytes);
+    call->special = special;
+    call->max_retries = max_retries;
+    call->one_way = one_way;
+    call->no_retry = (route->flags & TRI_NO_RETRY) != 0;
+    call->parent = route->parent;
+    call->sequence = route->sequence;
+    if (route->deadline_us != 0)
+        call->deadline_ns = route->deadline_us < UINT64_C(1) << 50 ? core->now_ns + route->deadline_us * 1000 : TRI_NEVER;
+    if (!one_way) {
+        object = tri_as_object(tri_thing_find(core, route->result)); /* a call may carry its own name */
+        tri_call_name(core, call, object, peer);
+    } else if (task) { /* its end has to be seen: it gets a name of ours */
+        call->id = (struct tri_id){core->config.incarnation << 32, ++core->next_serial};
+        tri_call_name(core, call, NULL, NULL);
+    }
+    if (tri_call_needs(core, call, refs, NULL) != TRP_OK) {
+        tri_call_fail(core, call, TRP_ENOMEM, "the broker has no memory for the call's arguments");
+        return TRP_OK;
+    }
+    if (message->section_count + call->need_count > TRI_SECTIONS_MAX) {
+        tri_call_fail(core, call, TRP_ELIMIT, "the call would have more than %d sections", TRI_SECTIONS_MAX);
+        return TRP_OK;
+    }
+    if (task) {
+        tri_task_submit(core, call, message);
+        return TRP_OK;
+    }
+    struct tri_thing *target = tri_thing_find(core, route->target);
+    if (target == NULL && tri_core_open(core) && tri_table_reserve(&core->things, 1) == TRP_OK)
+        target = &tri_actor_new(core, route->target)->thing;
+    if (tri_as_actor(target) == NULL) {
+        char text[TRI_ID_TEXT_SIZE];
+        tri_call_fail(core, call, TRP_EACTORDIED, "no actor %s is known on node '%s': it was never there, or has ended",
+                      tri_id_format(route->target, text), core->node);
+        return TRP_OK;
+    }
+    submit(core, call, tri_as_actor(target), message, peer->entry.id.space);
+    return TRP_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- the RESULT */
+
+/* Takes a call out of whatever it waits in. */
+void
+tri_call_unlink(struct tri_core *core, struct tri_pending *call)
+{
+    if (call->state == TRI_CALL_QUEUED && call->lane != NULL) {
+        lane_leave(core, call);
+    } else if (call->state == TRI_CALL_QUEUED) {
+        tri_list_remove(&call->link);
+        core->queued_tasks--;
+    } else if (call->state == TRI_CALL_GIVEN || call->state == TRI_CALL_ACCEPTED) {
+        struct tri_host *host = call->host;
+        tri_list_remove(&call->link);
+        host->outstanding--;
+        call->host = NULL;
+        if (call->kind == TRI_CALL_TASK)
+            tri_task_left(core, host, call);
+    } else {
+        tri_list_remove(&call->link);
+    }
+    call->state = TRI_CALL_WAITING;
+}
+
+static void
+leave_actor(struct tri_core *core, struct tri_pending *call)
+{
+    struct tri_actor *actor = call->actor;
+    tri_list_remove(&call->actor_link);
+    call->actor = NULL;
+    if (actor == NULL)
+        return;
+    if (call->kind == TRI_CALL_ACTOR)
+        actor->pending--;
+    if (call->kind == TRI_CALL_SPAWN && actor->creation == call)
+        actor->creation = NULL;
+    if (actor->closing || actor->state == TRI_ACTOR_DEAD)
+        tri_settle(core, &actor->thing);
+}
+
+static void
+strip(struct tri_core *core, struct tri_pending *call)
+{
+    if (call->state != TRI_CALL_ANSWERED)
+        tri_call_unlink(core, call);
+    else
+        tri_list_remove(&call->link);
+    tri_timer_clear(&core->timers, &call->timer);
+    if (call->needs != NULL)
+        tri_call_unwant(core, call);
+    tri_refs_drop(core, &call->refs);
+    tri_parcel_free(&call->parcel);
+    tri_special_free(&call->special);
+    leave_actor(core, call);
+}
+
+/* What becomes of a call whose host is gone: index says whether it had started. */
+void
+tri_call_dead_host(struct tri_core *core, struct tri_pending *call, struct tri_host *host, const struct tri_death *death)
+{
+    trp_ran ran = TRP_MAY_HAVE_RUN;
+    if (death != NULL && death->present && call->index > 0) {
+        ran = call->index > death->started ? TRP_NOT_RUN : ran;
+        ran = call->index <= death->finished ? TRP_RAN : ran;
+    }
+    (void)host;
+    if (call->kind == TRI_CALL_TASK && call->parcel != NULL) {
+        bool again = ran == TRP_NOT_RUN ||
+                     (!call->no_retry && (call->max_retries < 0 || call->retries < (uint32_t)call->max_retries));
+        if (again) {
+            tri_call_unlink(core, call);
+            call->retries += ran != TRP_NOT_RUN && call->retries < UINT8_MAX;
+            tri_task_requeue(core, call);
+            return;
+        }
+    } else if (call->kind == TRI_CALL_TASK && tri_core_open(core) && call->object != NULL) {
+        call->object->state = TRI_OBJECT_UNKNOWN; /* its caller will send it again */
+        tri_call_end(core, call);
+        return;
+    }
+    tri_call_fail_death(core, call, ran, death, NULL);
+}
+
+void
+tri_call_end(struct tri_core *core, struct tri_pending *call)
+{
+    strip(core, call);
+    if (call->credited && call->caller != NULL) {
+        call->caller->used_calls--;
+        call->caller->used_bytes -= call->bytes;
+        if (!call->caller->struck)
+            core->ops.release(core->ops.user, call->caller->index, call->bytes);
+    }
+    tri_list_remove(&call->caller_link);
+    if (call->object != NULL) {
+        call->object->call = NULL;
+        tri_settle(core, &call->object->thing);
+    }
+    tri_pool_put(&core->calls_pool, call);
+}
+
+/* The call has its outcome: it goes to the caller, to who else waits, and to the calls that depend on it. `section` must
+ * stay good meanwhile; `contains` is taken over. */
+void
+tri_call_finish(struct tri_core *core, struct tri_pending *call, const struct tri_route *route,
+                const struct tri_section *section, bool failed, struct tri_refs *contains, struct tri_peer *keeper)
+{
+    struct tri_object *object = call->object;
+    struct tri_peer *caller = call->caller;
+    strip(core, call);
+    if (object == NULL) {
+        tri_refs_drop(core, &contains);
+        tri_call_end(core, call);
+        return;
+    }
+    struct tri_hold *own = &object->thing.own;
+    tri_object_resolve(core, object, route, section, failed, contains, keeper);
+    if (caller == NULL || caller->struck || own->sent || call->one_way) {
+        tri_call_end(core, call);
+        return;
+    }
+    struct tri_route answer = {.version = TRI_WIRE_VERSION, .kind = TRI_RESULT};
+    answer.result = call->id;
+    answer.parent = call->parent;
+    answer.sequence = call->sequence;
+    answer.flags = failed ? TRI_FAILED : 0;
+    if (own->handed > 0) {
+        tri_refs_hand(core, contains, caller);
+        own->sent = true;
+        own->at_send = own->handed;
+        if (own->waiting) {
+            own->waiting = false;
+            object->waiting--;
+        }
+    } else { /* it let the result go: that it has ended is all it needs to know */
+        answer.flags = 0;
+        section = &core->null_packed.section;
+    }
+    call->packet = tri_send(core, caller, &answer, section, 1, false);
+    call->state = TRI_CALL_ANSWERED;
+    tri_list_append(&caller->answered, &call->link);
+}
+
+/* Under a new broker a host tells what it keeps before anybody asks. */
+static trp_err
+kept_result(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    struct tri_id id = message->route->result;
+    struct tri_thing *thing = tri_thing_find(core, id);
+    struct tri_refs *refs = NULL;
+    if (thing != NULL && thing->kind != TRI_THING_OBJECT)
+        return TRI_FAIL(error, TRP_EPROTO, "RESULT of something that is no call");
+    TRP_TRY(tri_refs_take(core, peer, message->sections, 1, &refs, error));
+    struct tri_object *object = tri_as_object(tri_thing_find(core, id));
+    bool failed = (message->route->flags & TRI_FAILED) != 0;
+    if (object == NULL)
+        object = tri_object_new(core, id, TRI_OBJECT_UNKNOWN);
+    object->thing.shared = true;
+    if (object->value != NULL)
+        tri_refs_drop(core, &refs);
+    else if (object->call != NULL)
+        tri_call_finish(core, object->call, message->route, &message->sections[0], failed, refs, peer);
+    else
+        tri_object_resolve(core, object, message->route, &message->sections[0], failed, refs, peer);
+    return TRP_OK;
+}
+
+trp_err
+tri_on_result(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    const struct tri_route *route = message->route;
+    char text[TRI_ID_TEXT_SIZE];
+    if (message->section_count != 1 || tri_id_is_none(route->result))
+        return TRI_FAIL(error, TRP_EPROTO, "RESULT without a name or with %u sections", message->section_count);
+    if (peer->reporting)
+        return kept_result(core, peer, message, error);
+    struct tri_object *object = tri_as_object(tri_thing_find(core, route->result));
+    struct tri_pending *call = object != NULL ? object->call : NULL;
+    if (call == NULL || call->host != peer->host ||
+        (call->state != TRI_CALL_GIVEN && call->state != TRI_CALL_ACCEPTED)) {
+        if (peer->host->ending) {
+            core->dropped++;
+            return TRP_OK;
+        }
+        return TRI_FAIL(error, TRP_EPROTO, "RESULT of %s, a call that this host was not given",
+                        tri_id_format(route->result, text));
+    }
+    struct tri_refs *refs = NULL;
+    if (message->sections[0].ref_count > 0)
+        TRP_TRY(tri_refs_take(core, peer, message->sections, 1, &refs, error));
+    if (refs != NULL && tri_object_leads_to(core, refs, object)) {
+        struct tri_failure failure = {0};
+        tri_refs_drop(core, &refs);
+        tri_fail(&failure.error, TRP_ECYCLE, "the result of a call names itself through the references in it");
+        failure.error.ran = TRP_RAN;
+        tri_call_finish(core, call, route, tri_error_section(core, &failure), true, NULL, peer);
+        return TRP_OK;
+    }
+    tri_call_finish(core, call, route, &message->sections[0], (route->flags & TRI_FAILED) != 0, refs, peer);
+    return TRP_OK;
+}
+
+/* -------------------------------------------------------------------------------------------------- acknowledgements */
+
+void
+tri_caller_acknowledged(struct tri_core *core, struct tri_peer *peer, uint64_t sequence)
+{
+    while (!tri_list_empty(&peer->answered)) {
+        struct tri_pending *call = TRI_OWNER(peer->answered.next, struct tri_pending, link);
+        if (call->packet > sequence)
+            break;
+        struct tri_object *object = call->object;
+        struct tri_hold *own = object != NULL ? &object->thing.own : NULL;
+        if (own != NULL && own->sent && !object->thing.shared && own->handed > 0)
+            tri_hold_end(core, own); /* nobody else knows of it: private again */
+        else if (own != NULL && own->sent && own->handed > 0)
+            tri_object_acknowledged(core, own);
+        tri_call_end(core, call);
+    }
+    while (!tri_list_empty(&peer->copies)) {
+        struct tri_hold *hold = TRI_OWNER(peer->copies.next, struct tri_hold, sent_link);
+        if (hold->packet > sequence)
+            break;
+        tri_list_remove(&hold->sent_link);
+        tri_object_acknowledged(core, hold);
+    }
+}
+
+void
+tri_host_acknowledged(struct tri_core *core, struct tri_host *host, uint64_t sequence)
+{
+    while (!tri_list_empty(&host->given)) {
+        struct tri_pending *call = TRI_OWNER(host->given.next, struct tri_pending, link);
+        if (call->packet > sequence)
+            break;
+        if (call->kind == TRI_CALL_SPAWN) {
+            if (call->caller != NULL && !call->caller->struck)
+                tri_batch_add(core, call->caller, &call->caller->accepted, tri_thing_id(&call->actor->thing));
+            tri_call_end(core, call);
+            continue;
+        }
+        if (call->one_way && call->kind == TRI_CALL_ACTOR) {
+            tri_call_end(core, call);
+            continue;
+        }
+        tri_list_remove(&call->link);
+        tri_list_append(&host->accepted, &call->link);
+        call->state = TRI_CALL_ACCEPTED;
+        if (call->kind == TRI_CALL_ACTOR && call->caller != NULL && !call->caller->struck)
+            tri_batch_add(core, call->caller, &call->caller->accepted, call->id);
+    }
+    if (host->actor != NULL)
+        tri_lanes_pump(core, host->actor);
+    else if (host->kind == TRI_HOST_POOL && core->queued_tasks > 0)
+        core->tasks_changed = true;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- cancelling */
+
+void
+tri_call_overdue(struct tri_core *core, struct tri_pending *call)
+{
+    double waited = (double)(core->now_ns - call->since_ns) / 1e9;
+    if (call->missing > 0)
+        tri_call_fail(core, call, TRP_ETIMEDOUT, "the deadline passed after %.3f s, while the call waited for %u of its arguments", waited, call->missing);
+    else
+        tri_call_fail(core, call, TRP_ETIMEDOUT, "the deadline passed after %.3f s, while the call waited for its turn", waited);
+}
+
+trp_err
+tri_on_cancel(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    const struct tri_id *ids;
+    uint32_t count;
+    TRP_TRY(tri_ids_unpack(&message->sections[0], &ids, &count, error));
+    for (uint32_t i = 0; i < count; i++) {
+        struct tri_object *object = tri_as_object(tri_thing_find(core, ids[i]));
+        struct tri_pending *call = object != NULL ? object->call : NULL;
+        if (call == NULL || call->caller != peer || call->state == TRI_CALL_ANSWERED ||
+            call->state == TRI_CALL_UNCLAIMED)
+            continue;
+        if (call->host != NULL) {
+            if (call->host->peer != NULL)
+                tri_send_ids(core, call->host->peer, TRI_CANCEL, &ids[i], 1);
+        } else if (call->deadline_ns <= core->now_ns) {
+            tri_call_overdue(core, call);
+        } else {
+            tri_call_fail(core, call, TRP_ECANCELLED, "the call was cancelled before it was given to a host");
+        }
+    }
+    return TRP_OK;
+}

@@ -1,0 +1,544 @@
+/*
+ * core.c - the front of the broker's core: the table of messages, events in, what follows at the end of each, time. One
+ * thread; no socket, no clock.
+ */
+#include "broker/core/state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { FROM_DRIVER = 1 << TRI_DRIVER, FROM_HOST = 1 << TRI_HOST, FROM_ANY = FROM_DRIVER | FROM_HOST };
+enum { BATCH_IDS = 8192 };
+
+static trp_err
+on_nothing(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    (void)core, (void)peer, (void)message, (void)error;
+    return TRP_OK;
+}
+
+/* What may come in, from whom. */
+static const struct {
+    uint8_t roles;
+    bool body;     /* exactly one section at least; else none is needed */
+    uint16_t flags; /* that it may have */
+    tri_core_handler *handle;
+} routes[TRI_KIND_COUNT] = {
+    [TRI_SNAPSHOT] = {FROM_ANY, true, TRI_LAST, tri_on_snapshot},
+    [TRI_GOODBYE] = {FROM_ANY, false, 0, on_nothing}, /* the shell closes the peer */
+    [TRI_PONG] = {FROM_HOST, false, 0, on_nothing},
+    [TRI_CALL] = {FROM_ANY, true, TRI_ONE_WAY | TRI_TASK | TRI_NO_RETRY, tri_on_call},
+    [TRI_RESULT] = {FROM_HOST, true, TRI_FAILED | TRI_TASK | TRI_IN_PLACE | TRI_RETRIED | TRI_NO_RETRY, tri_on_result},
+    [TRI_CANCEL] = {FROM_ANY, true, 0, tri_on_cancel},
+    [TRI_RETURNED] = {FROM_HOST, true, 0, tri_on_returned},
+    [TRI_BLOCKED] = {FROM_HOST, true, TRI_ANY, tri_on_blocked},
+    [TRI_UNBLOCKED] = {FROM_HOST, false, 0, tri_on_unblocked},
+    [TRI_STARTED] = {FROM_HOST, false, 0, on_nothing},
+    [TRI_PUT] = {FROM_ANY, true, TRI_FAILED, tri_on_put},
+    [TRI_WAIT] = {FROM_ANY, true, 0, tri_on_wait},
+    [TRI_RELEASE] = {FROM_ANY, true, 0, tri_on_release},
+    [TRI_SPAWN] = {FROM_ANY, true, 0, tri_on_spawn},
+    [TRI_CREATE] = {FROM_HOST, true, 0, tri_on_create},
+    [TRI_READY] = {FROM_HOST, false, TRI_FAILED, tri_on_ready},
+    [TRI_ENDED] = {FROM_HOST, false, 0, tri_on_ended},
+    [TRI_KILL] = {FROM_ANY, true, 0, tri_on_kill},
+    [TRI_LOOKUP] = {FROM_ANY, true, 0, tri_on_lookup},
+    [TRI_WATCH] = {FROM_ANY, true, 0, tri_on_watch},
+    [TRI_MODULE] = {FROM_HOST, true, 0, tri_on_module},
+    [TRI_QUERY] = {FROM_ANY, true, 0, tri_on_query},
+};
+
+/* ------------------------------------------------------------------------------------------------------------- sending */
+
+uint64_t
+tri_message_bytes(const struct tri_section *sections, uint32_t count)
+{
+    uint64_t bytes = tri_envelope_size(sections, count);
+    for (uint32_t i = 0; i < count; i++)
+        if (tri_section_is_frame(&sections[i]))
+            bytes += sections[i].size;
+    return bytes;
+}
+
+uint64_t
+tri_send(struct tri_core *core, struct tri_peer *peer, const struct tri_route *route,
+         const struct tri_section *sections, uint32_t count, bool credited)
+{
+    if (peer->struck)
+        return 0;
+    return core->ops.send(core->ops.user, peer->index, route, sections, count, credited);
+}
+
+void
+tri_send_plain(struct tri_core *core, struct tri_peer *peer, uint8_t kind, uint16_t flags, struct tri_id target,
+               struct tri_id result, struct tri_id parent, const struct tri_section *section)
+{
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = kind, .flags = flags};
+    route.target = target;
+    route.result = result;
+    route.parent = parent;
+    tri_send(core, peer, &route, section, section != NULL ? 1 : 0, false);
+}
+
+void
+tri_send_ids(struct tri_core *core, struct tri_peer *peer, uint8_t kind, const struct tri_id *ids, uint32_t count)
+{
+    struct tri_id none = {0, 0};
+    if (tri_ids_pack(&core->ids_packed, ids, count, NULL) == TRP_OK)
+        tri_send_plain(core, peer, kind, 0, none, none, none, &core->ids_packed.section);
+}
+
+void
+tri_answer(struct tri_core *core, struct tri_peer *peer, struct tri_id result, const struct tri_section *section,
+           bool failed)
+{
+    struct tri_id none = {0, 0};
+    if (!tri_id_is_none(result))
+        tri_send_plain(core, peer, TRI_RESULT, failed ? TRI_FAILED : 0, none, result, none, section);
+}
+
+void
+tri_answer_error(struct tri_core *core, struct tri_peer *peer, struct tri_id result, trp_err code, const char *format,
+                 ...)
+{
+    char text[640];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    struct tri_failure failure = {0};
+    tri_fail(&failure.error, code, "%s", text);
+    tri_text_copy(failure.error.node, sizeof failure.error.node, core->node);
+    tri_answer(core, peer, result, tri_error_section(core, &failure), true);
+}
+
+struct handle_of {
+    struct tri_id id;
+};
+static trp_err
+handle_id(void *user, trp_actor *actor, struct tri_id *id, trp_error *error)
+{
+    (void)actor, (void)error;
+    *id = ((struct handle_of *)user)->id;
+    return TRP_OK;
+}
+
+void
+tri_answer_actor(struct tri_core *core, struct tri_peer *peer, struct tri_id result, struct tri_actor *actor)
+{
+    struct handle_of of = {tri_thing_id(&actor->thing)};
+    struct tri_handles handles = {.actor_id = handle_id, .user = &of};
+    if (tri_id_is_none(result))
+        return;
+    if (tri_value_pack(&core->packed, trp_actor_value((trp_actor *)(void *)&of), &handles, NULL, NULL) != TRP_OK) {
+        tri_answer(core, peer, result, &core->memory_packed.section, true);
+        return;
+    }
+    tri_hold_hand(core, &actor->thing, peer, 1);
+    actor->thing.shared = true;
+    tri_answer(core, peer, result, &core->packed.section, false);
+}
+
+bool
+tri_batch_add(struct tri_core *core, struct tri_peer *peer, struct tri_batch *batch, struct tri_id id)
+{
+    if (batch->count >= BATCH_IDS) {
+        tri_send_ids(core, peer, batch == &peer->freed ? TRI_FREED : TRI_ACCEPTED, batch->ids, (uint32_t)batch->count);
+        batch->count = 0;
+    }
+    if (!TRI_RESERVE(batch->ids, batch->capacity, batch->count + 1))
+        return false;
+    batch->ids[batch->count++] = id;
+    if (peer->round_link.next == NULL || tri_list_empty(&peer->round_link)) {
+        tri_list_init(&peer->round_link);
+        tri_list_append(&core->round, &peer->round_link);
+    }
+    return true;
+}
+
+static void
+round_emit(struct tri_core *core)
+{
+    while (!tri_list_empty(&core->round)) {
+        struct tri_peer *peer = TRI_OWNER(core->round.next, struct tri_peer, round_link);
+        tri_list_remove(&peer->round_link);
+        if (peer->accepted.count > 0)
+            tri_send_ids(core, peer, TRI_ACCEPTED, peer->accepted.ids, (uint32_t)peer->accepted.count);
+        if (peer->freed.count > 0)
+            tri_send_ids(core, peer, TRI_FREED, peer->freed.ids, (uint32_t)peer->freed.count);
+        peer->accepted.count = peer->freed.count = 0;
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------------------- events */
+
+/* What one event leads to, until nothing changes any more. */
+void
+tri_event_end(struct tri_core *core)
+{
+    while (core->settling != NULL || core->tasks_changed || core->placing_changed) {
+        tri_settle_all(core);
+        if (core->barrier)
+            core->tasks_changed = core->placing_changed = false;
+        if (core->placing_changed) {
+            core->placing_changed = false;
+            tri_actor_place(core);
+        }
+        if (core->tasks_changed) {
+            core->tasks_changed = false;
+            tri_tasks_pump(core);
+        }
+    }
+}
+
+trp_err
+tri_request_check(const struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    if (tri_id_is_none(message->route->result) || message->route->result.space != peer->entry.id.space)
+        return TRI_FAIL(error, TRP_EPROTO, "%s names its result in a space that is not the sender's",
+                        tri_kind_name(message->route->kind));
+    return TRP_OK;
+}
+
+trp_err
+tri_dispatch(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    return routes[message->route->kind].handle(core, peer, message, error);
+}
+
+static trp_err
+check_legal(const struct tri_peer *peer, const struct tri_route *route, trp_error *error)
+{
+    if (route->kind >= TRI_KIND_COUNT || routes[route->kind].handle == NULL)
+        return TRI_FAIL(error, TRP_EPROTO, "%s is not for the broker", tri_kind_name(route->kind));
+    if ((routes[route->kind].roles & 1 << peer->role) == 0)
+        return TRI_FAIL(error, TRP_EPROTO, "%s does not come from a driver", tri_kind_name(route->kind));
+    if ((route->flags & ~routes[route->kind].flags) != 0)
+        return TRI_FAIL(error, TRP_EPROTO, "%s has flags 0x%x, which it cannot have", tri_kind_name(route->kind),
+                        route->flags);
+    if (routes[route->kind].body && route->section_count == 0)
+        return TRI_FAIL(error, TRP_EPROTO, "%s has no body", tri_kind_name(route->kind));
+    return TRP_OK;
+}
+
+static trp_err
+take_envelope(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope, trp_error *error)
+{
+    const struct tri_route *route = envelope->route;
+    TRP_TRY(check_legal(peer, route, error));
+    if (route->section_count > TRI_SECTIONS_MAX)
+        return TRI_FAIL(error, TRP_EPROTO, "%u sections", route->section_count);
+    struct tri_message message = {.route = route, .sections = core->sections, .section_count = route->section_count};
+    message.bytes = route->size;
+    for (uint32_t i = 0; i < message.section_count; i++)
+        tri_envelope_section(envelope, i, &core->sections[i]);
+    for (uint32_t i = 0; i < envelope->frame_count; i++)
+        message.bytes += envelope->frames[i]->size;
+    if (!tri_pool_reserve(&core->objects_pool, 1) || !tri_pool_reserve(&core->calls_pool, 1) ||
+        !tri_pool_reserve(&core->holds_pool, 64) || tri_table_reserve(&core->things, 1) != TRP_OK)
+        return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for %s", tri_kind_name(route->kind));
+    if (tri_recovery_delays(core, peer, &message))
+        return tri_recovery_delay(core, peer, &message, error);
+    return routes[route->kind].handle(core, peer, &message, error);
+}
+
+trp_err
+tri_core_envelope(struct tri_core *core, tri_peer_index index, const struct tri_envelope *envelope, uint64_t now_ns,
+                  trp_error *error)
+{
+    struct tri_peer *peer = tri_peer_find(core, index);
+    if (peer == NULL)
+        return TRI_FAIL(error, TRP_EPROTO, "peer %u is not logged in", index);
+    core->now_ns = now_ns;
+    core->steps++;
+    trp_err err = take_envelope(core, peer, envelope, error);
+    tri_event_end(core);
+    return err;
+}
+
+void
+tri_core_acknowledged(struct tri_core *core, tri_peer_index index, uint64_t sequence, uint64_t now_ns)
+{
+    struct tri_peer *peer = tri_peer_find(core, index);
+    if (peer == NULL)
+        return;
+    core->now_ns = now_ns;
+    tri_caller_acknowledged(core, peer, sequence);
+    if (peer->host != NULL)
+        tri_host_acknowledged(core, peer->host, sequence);
+    tri_event_end(core);
+}
+
+static void
+fire(struct tri_core *core, struct tri_timer *timer)
+{
+    if (timer->kind == TRI_TIMER_CALL) {
+        tri_call_overdue(core, TRI_OWNER(timer, struct tri_pending, timer));
+    } else if (timer->kind == TRI_TIMER_ACTOR) {
+        tri_actor_overdue(core, TRI_OWNER(timer, struct tri_actor, timer));
+    } else {
+        tri_host_overdue(core, TRI_OWNER(timer, struct tri_host, timer));
+    }
+}
+
+void
+tri_core_tick(struct tri_core *core, uint64_t now_ns)
+{
+    core->now_ns = now_ns;
+    tri_recovery_look(core);
+    while (core->timers.count > 0 && core->timers.heap[0]->due_ns <= now_ns) {
+        struct tri_timer *timer = core->timers.heap[0];
+        tri_timer_clear(&core->timers, timer);
+        fire(core, timer);
+        tri_event_end(core);
+    }
+    tri_hosts_stock(core);
+    tri_tasks_recall(core);
+    tri_event_end(core);
+    round_emit(core);
+}
+
+void
+tri_core_round(struct tri_core *core, uint64_t now_ns)
+{
+    core->now_ns = now_ns;
+    tri_event_end(core);
+    round_emit(core);
+}
+
+uint64_t
+tri_core_next_ns(const struct tri_core *core)
+{
+    if (!tri_list_empty(&core->round))
+        return 0;
+    uint64_t next = core->timers.count > 0 ? core->timers.heap[0]->due_ns : TRI_NEVER;
+    uint64_t recovery = tri_recovery_next_ns(core), tasks = tri_tasks_next_ns(core);
+    next = recovery < next ? recovery : next;
+    next = tasks < next ? tasks : next;
+    if (!core->barrier && core->spares < core->config.spare_hosts && core->stock_ns < next)
+        next = core->stock_ns;
+    return next;
+}
+
+/* -------------------------------------------------------------------------------------------------- beginning and end */
+
+static void
+set_limits(struct tri_core *core)
+{
+    struct tri_core_limits *limits = &core->limits;
+    *limits = core->config.limits;
+    core->limit_pending = limits->pending_per_actor > 0;
+    limits->peers = limits->peers ? limits->peers : 4096;
+    limits->actors = limits->actors ? limits->actors : 1048576;
+    limits->pending_per_actor = limits->pending_per_actor ? limits->pending_per_actor : 10000;
+    limits->credit_calls = limits->credit_calls ? limits->credit_calls : 65536;
+    limits->credit_bytes = limits->credit_bytes ? limits->credit_bytes : UINT64_C(64) << 20;
+    limits->host_window_calls = limits->host_window_calls ? limits->host_window_calls : 4096;
+    limits->host_window_bytes = limits->host_window_bytes ? limits->host_window_bytes : UINT64_C(16) << 20;
+    limits->waiting_hosts_per_cpu = limits->waiting_hosts_per_cpu ? limits->waiting_hosts_per_cpu : 8;
+    limits->objects = limits->objects ? limits->objects : 16777216;
+}
+
+static trp_err
+init(struct tri_core *core)
+{
+    uint64_t seed = core->config.seed;
+    tri_list_init(&core->all_hosts);
+    tri_list_init(&core->actors);
+    tri_list_init(&core->placing);
+    tri_list_init(&core->tasks);
+    tri_list_init(&core->waits);
+    tri_list_init(&core->round);
+    tri_list_init(&core->delayed);
+    tri_list_init(&core->unclaimed);
+    tri_pool_init(&core->objects_pool, sizeof(struct tri_object));
+    tri_pool_init(&core->calls_pool, sizeof(struct tri_pending));
+    tri_pool_init(&core->holds_pool, sizeof(struct tri_hold));
+    tri_pool_init(&core->lanes_pool, sizeof(struct tri_lane));
+    tri_pool_init(&core->actors_pool, sizeof(struct tri_actor));
+    TRP_TRY(tri_table_init(&core->spaces, tri_random_next(&seed)));
+    TRP_TRY(tri_table_init(&core->hosts, tri_random_next(&seed)));
+    TRP_TRY(tri_table_init(&core->things, tri_random_next(&seed)));
+    TRP_TRY(tri_table_init(&core->names, tri_random_next(&seed)));
+    TRP_TRY(tri_table_init(&core->lanes, tri_random_next(&seed)));
+    TRP_TRY(tri_ledger_init(&core->ledger, &core->config));
+    trp_error memory;
+    tri_fail(&memory, TRP_ENOMEM, "the broker of node '%s' has no memory left to say more", core->node);
+    struct tri_failure failure = {.error = memory};
+    TRP_TRY(tri_error_pack(&core->memory_packed, &failure, NULL));
+    return tri_value_pack(&core->null_packed, trp_null(), NULL, NULL, NULL);
+}
+
+trp_err
+tri_core_new(const struct tri_core_config *config, const struct tri_core_ops *ops, const struct tri_expected *expected,
+             size_t expected_count, uint64_t now_ns, struct tri_core **made, trp_error *error)
+{
+    struct tri_core *core = calloc(1, sizeof *core);
+    if (core == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for the broker's core");
+    core->config = *config;
+    core->ops = *ops;
+    core->now_ns = now_ns;
+    tri_text_copy(core->node, sizeof core->node, config->node != NULL ? config->node : "node");
+    core->config.node = core->node;
+    set_limits(core);
+    trp_err err = init(core);
+    if (err == TRP_OK)
+        err = tri_recovery_init(core, expected, expected_count);
+    if (err != TRP_OK) {
+        tri_core_destroy(&core);
+        return TRI_FAIL(error, err, "no memory for the broker's core");
+    }
+    *made = core;
+    return TRP_OK;
+}
+
+static void
+free_thing(struct tri_entry *entry, void *user)
+{
+    struct tri_thing *thing = TRI_OWNER(entry, struct tri_thing, entry);
+    struct tri_object *object = tri_as_object(thing);
+    struct tri_actor *actor = tri_as_actor(thing);
+    (void)user;
+    if (object != NULL) {
+        tri_parcel_free(&object->value);
+        free(object->contains);
+    }
+    if (actor != NULL) {
+        tri_special_free(&actor->special);
+        tri_obituary_free(&actor->obituary);
+        free(actor->name);
+    }
+}
+
+static void
+free_call(struct tri_pending *call)
+{
+    tri_parcel_free(&call->parcel);
+    free(call->refs);
+    free(call->needs);
+    tri_special_free(&call->special);
+}
+
+static void
+free_calls(struct tri_node *head, size_t offset)
+{
+    TRI_EACH(head, node)
+    free_call((struct tri_pending *)(void *)((char *)node - offset));
+}
+
+/* Calls whose caller is gone hang on hosts and lanes only. */
+static void
+free_orphans(struct tri_node *head)
+{
+    TRI_EACH(head, node)
+    {
+        struct tri_pending *call = TRI_OWNER(node, struct tri_pending, link);
+        if (call->caller == NULL)
+            free_call(call);
+    }
+}
+
+static void
+free_hosts(struct tri_core *core)
+{
+    while (!tri_list_empty(&core->all_hosts)) {
+        struct tri_host *host = TRI_OWNER(core->all_hosts.next, struct tri_host, all);
+        tri_list_remove(&host->all);
+        free_orphans(&host->given);
+        free_orphans(&host->accepted);
+        while (!tri_list_empty(&host->waits)) {
+            struct tri_wait *wait = TRI_OWNER(host->waits.next, struct tri_wait, by_host);
+            tri_list_remove(&wait->by_host);
+            free(wait);
+        }
+        free(host);
+    }
+}
+
+static void
+free_actor_calls(struct tri_core *core)
+{
+    TRI_EACH(&core->actors, node)
+    {
+        struct tri_actor *actor = TRI_OWNER(node, struct tri_actor, all);
+        struct tri_node *lanes[] = {&actor->ready, &actor->stuck};
+        for (int i = 0; i < 2; i++)
+            TRI_EACH(lanes[i], link)
+        free_orphans(&TRI_OWNER(link, struct tri_lane, link)->calls);
+        if (actor->creation != NULL && actor->creation->caller == NULL && actor->creation->state == TRI_CALL_WAITING)
+            free_call(actor->creation);
+        free_orphans(&actor->watchers);
+    }
+}
+
+void
+tri_core_destroy(struct tri_core **made)
+{
+    struct tri_core *core = *made;
+    if (core == NULL)
+        return;
+    for (size_t i = 0; i < core->peer_capacity; i++) {
+        struct tri_peer *peer = core->peers[i];
+        if (peer == NULL)
+            continue;
+        free_calls(&peer->calls, offsetof(struct tri_pending, caller_link));
+        free(peer->accepted.ids);
+        free(peer->freed.ids);
+    }
+    if (core->all_hosts.next != NULL) {
+        free_actor_calls(core);
+        free_orphans(&core->tasks);
+        free_hosts(core);
+        tri_table_each(&core->things, free_thing, NULL);
+    }
+    for (size_t i = 0; i < core->peer_capacity; i++)
+        free(core->peers[i]);
+    for (size_t i = 0; i < core->module_count; i++) {
+        free(core->modules[i].name);
+        tri_parcel_free(&core->modules[i].value);
+    }
+    tri_recovery_fini(core);
+    free(core->modules);
+    free(core->peers);
+    free(core->timers.heap);
+    free(core->search_objects);
+    free(core->search_waits);
+    tri_table_fini(&core->spaces);
+    tri_table_fini(&core->hosts);
+    tri_table_fini(&core->things);
+    tri_table_fini(&core->names);
+    tri_table_fini(&core->lanes);
+    tri_pool_fini(&core->objects_pool);
+    tri_pool_fini(&core->calls_pool);
+    tri_pool_fini(&core->holds_pool);
+    tri_pool_fini(&core->lanes_pool);
+    tri_pool_fini(&core->actors_pool);
+    tri_ledger_fini(&core->ledger);
+    tri_packed_fini(&core->packed);
+    tri_packed_fini(&core->ids_packed);
+    tri_packed_fini(&core->null_packed);
+    tri_packed_fini(&core->memory_packed);
+    free(core);
+    *made = NULL;
+}
+
+void
+tri_core_count(const struct tri_core *core, struct tri_core_counts *counts)
+{
+    *counts = (struct tri_core_counts){
+        .peers = core->peer_count,
+        .hosts = core->host_count,
+        .actors = core->actor_count,
+        .names = core->names.count,
+        .pending = core->calls_pool.used,
+        .objects = core->object_count,
+        .holds = core->hold_count,
+        .queued_calls = core->queued_calls,
+        .queued_tasks = core->queued_tasks,
+        .blocked = core->waiting_hosts,
+        .steps = core->steps,
+        .dropped = core->dropped,
+        .cpus_used = core->ledger.cpus_used,
+    };
+}

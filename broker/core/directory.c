@@ -1,0 +1,215 @@
+/*
+ * directory.c - names of actors, and who asks for them or watches them: LOOKUP, KILL, WATCH. Names are keyed by
+ * "namespace/name"; a namespace has no '/' in it.
+ */
+#include "broker/core/state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+trp_err
+tri_name_check(const char *text, const char *namespace_, trp_error *error)
+{
+    if (strlen(text) > TRI_NAME_MAX || strlen(namespace_) > TRI_NAME_MAX)
+        return TRI_FAIL(error, TRP_EPROTO, "a name of more than %d bytes", TRI_NAME_MAX);
+    if (text[0] != '\0' && (namespace_[0] == '\0' || strchr(namespace_, '/') != NULL))
+        return TRI_FAIL(error, TRP_EPROTO, "the namespace '%.100s' is empty or has a '/'", namespace_);
+    return TRP_OK;
+}
+
+static size_t
+key_text(char key[2 * TRI_NAME_MAX + 2], const char *namespace_, const char *name)
+{
+    return (size_t)snprintf(key, 2 * TRI_NAME_MAX + 2, "%.255s/%.255s", namespace_, name);
+}
+
+struct tri_name *
+tri_name_find(const struct tri_core *core, const char *namespace_, const char *text)
+{
+    char key[2 * TRI_NAME_MAX + 2];
+    size_t size = key_text(key, namespace_, text);
+    struct tri_entry *entry = tri_table_find(&core->names, tri_id_of_text(key, size));
+    struct tri_name *name = entry != NULL ? TRI_OWNER(entry, struct tri_name, entry) : NULL;
+    return name != NULL && name->size == size && memcmp(name->text, key, size) == 0 ? name : NULL;
+}
+
+trp_err
+tri_name_bind(struct tri_core *core, struct tri_actor *actor, const char *namespace_, const char *text,
+              trp_error *error)
+{
+    char key[2 * TRI_NAME_MAX + 2];
+    size_t size = key_text(key, namespace_, text);
+    struct tri_id id = tri_id_of_text(key, size);
+    if (tri_table_find(&core->names, id) != NULL)
+        return TRI_FAIL(error, TRP_EEXIST, "the name %s is taken", key);
+    struct tri_name *name = malloc(sizeof *name + size + 1);
+    if (name == NULL || tri_table_reserve(&core->names, 1) != TRP_OK) {
+        free(name);
+        return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for the name %s", key);
+    }
+    memset(name, 0, sizeof *name);
+    name->entry.id = id;
+    name->actor = actor;
+    name->size = size;
+    memcpy(name->text, key, size + 1);
+    actor->name = name;
+    tri_table_insert(&core->names, &name->entry);
+    return TRP_OK;
+}
+
+void
+tri_name_free(struct tri_core *core, struct tri_actor *actor)
+{
+    if (actor->name == NULL)
+        return;
+    tri_table_remove(&core->names, &actor->name->entry);
+    free(actor->name);
+    actor->name = NULL;
+}
+
+trp_err
+tri_on_lookup(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    const char *text, *namespace_;
+    TRP_TRY(tri_request_check(peer, message, error));
+    TRP_TRY(tri_name_unpack(&message->sections[0], &text, &namespace_, error));
+    TRP_TRY(tri_name_check(text, namespace_, error));
+    struct tri_name *name = tri_name_find(core, namespace_, text);
+    if (name != NULL)
+        tri_answer_actor(core, peer, message->route->result, name->actor);
+    else
+        tri_answer_error(core, peer, message->route->result, TRP_ENOENT,
+                         "Failed to look up actor with name '%.200s'. This could be because 1. you look for a named "
+                         "actor that nobody created, 2. the named actor has ended, 3. it is not in the namespace "
+                         "'%.100s' of node '%s'",
+                         text, namespace_, core->node);
+    return TRP_OK;
+}
+
+trp_err
+tri_on_kill(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    int64_t drain_ms;
+    bool allow_restart;
+    char text[TRI_ID_TEXT_SIZE];
+    struct tri_id id = message->route->target;
+    TRP_TRY(tri_request_check(peer, message, error));
+    TRP_TRY(tri_kill_unpack(&message->sections[0], &drain_ms, &allow_restart, error));
+    struct tri_actor *actor = tri_as_actor(tri_thing_find(core, id));
+    if (actor == NULL) {
+        tri_answer_error(core, peer, message->route->result, TRP_ENOENT, "No actor %s is known on node '%s'",
+                         tri_id_format(id, text), core->node);
+        return TRP_OK;
+    }
+    if (actor->state != TRI_ACTOR_DEAD) {
+        tri_name_free(core, actor);
+        actor->killed = true;
+        actor->kill_rule = "it was killed by trp_kill";
+        if (drain_ms > 0) {
+            tri_timer_set(&core->timers, &actor->timer, TRI_TIMER_ACTOR,
+                          core->now_ns + (uint64_t)(drain_ms < INT64_C(1) << 40 ? drain_ms : INT64_C(1) << 40) *
+                                             TRI_NS_PER_MS);
+            tri_actor_close(core, actor);
+        } else if (actor->host == NULL) {
+            tri_actor_die(core, actor, NULL, NULL, actor->kill_rule);
+        } else {
+            while (!tri_list_empty(&actor->ready) || !tri_list_empty(&actor->stuck)) {
+                struct tri_node *lanes = tri_list_empty(&actor->ready) ? &actor->stuck : &actor->ready;
+                struct tri_lane *lane = TRI_OWNER(lanes->next, struct tri_lane, link);
+                tri_call_fail_actor(core, TRI_OWNER(lane->calls.next, struct tri_pending, link), actor);
+            }
+            tri_host_kill(core, actor->host, actor->kill_rule);
+        }
+    }
+    tri_answer(core, peer, message->route->result, &core->null_packed.section, false);
+    return TRP_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ watching */
+
+const struct tri_section *
+tri_death_value(struct tri_core *core, const struct tri_actor *actor)
+{
+    static const struct tri_death nothing;
+    const struct tri_obituary *obituary = actor->obituary;
+    const struct tri_death *death = obituary != NULL ? &obituary->death : &nothing;
+    char id[TRI_ID_TEXT_SIZE];
+    const trp_value entries[] = {
+        trp_str("actor"), trp_str(actor->label),
+        trp_str("id"), trp_str(tri_id_format(tri_thing_id(&actor->thing), id)),
+        trp_str("class"), trp_str(actor->class_name),
+        trp_str("node"), trp_str(core->node),
+        trp_str("message"), trp_str(obituary != NULL ? obituary->error.message : "it has ended"),
+        trp_str("pid"), trp_i64(death->pid),
+        trp_str("exit_code"), trp_i64(death->present ? death->exit_code : 0),
+        trp_str("signal"), trp_i64(death->signal),
+        trp_str("memory_limit"), trp_bool(death->memory_limit),
+        trp_str("module"), trp_str(death->module),
+        trp_str("method"), trp_str(death->method),
+        trp_str("sequence"), trp_u64(death->sequence),
+        trp_str("backtrace"), trp_str(death->backtrace),
+        trp_str("last_output"), trp_str(death->last_output),
+        trp_str("killed_by"), trp_str(death->killed_by),
+    };
+    trp_value map = trp_map(entries, sizeof entries / sizeof *entries / 2);
+    if (tri_value_pack(&core->packed, map, NULL, NULL, NULL) != TRP_OK)
+        return &core->null_packed.section;
+    return &core->packed.section;
+}
+
+static void
+tell(struct tri_core *core, struct tri_pending *call, struct tri_actor *actor)
+{
+    if (call->event_death) {
+        if (actor->state == TRI_ACTOR_DEAD)
+            tri_call_finish(core, call, NULL, tri_death_value(core, actor), false, NULL, NULL);
+    } else if (actor->was_ready) {
+        tri_call_finish(core, call, NULL, &core->null_packed.section, false, NULL, NULL);
+    } else if (actor->state == TRI_ACTOR_DEAD && actor->obituary != NULL && actor->obituary->cause != NULL) {
+        tri_call_finish(core, call, NULL, &actor->obituary->cause->sections[0], true, NULL, NULL);
+    } else if (actor->state == TRI_ACTOR_DEAD) {
+        tri_call_fail_actor(core, call, actor);
+    }
+}
+
+/* Something has happened to it. */
+void
+tri_watchers_tell(struct tri_core *core, struct tri_actor *actor)
+{
+    for (struct tri_node *node = actor->watchers.next, *next; node != &actor->watchers; node = next) {
+        next = node->next;
+        tell(core, TRI_OWNER(node, struct tri_pending, actor_link), actor);
+    }
+}
+
+trp_err
+tri_on_watch(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    uint32_t event;
+    struct tri_object *object;
+    TRP_TRY(tri_request_check(peer, message, error));
+    TRP_TRY(tri_watch_unpack(&message->sections[0], &event, error));
+    if (event > 1)
+        return TRI_FAIL(error, TRP_EPROTO, "WATCH of event %u", event);
+    TRP_TRY(tri_call_object(core, peer, message->route->result, &object, error));
+    if (object != NULL && (object->call != NULL || object->state != TRI_OBJECT_UNKNOWN))
+        return TRI_FAIL(error, TRP_EPROTO, "WATCH under a name that is taken");
+    struct tri_thing *thing = tri_thing_find(core, message->route->target);
+    if (thing == NULL && tri_core_open(core) && tri_pool_reserve(&core->actors_pool, 1) &&
+        tri_table_reserve(&core->things, 2) == TRP_OK)
+        thing = &tri_actor_new(core, message->route->target)->thing;
+    struct tri_actor *actor = tri_as_actor(thing);
+    if (actor == NULL) {
+        char text[TRI_ID_TEXT_SIZE];
+        tri_answer_error(core, peer, message->route->result, TRP_ENOENT, "No actor %s is known on node '%s'",
+                         tri_id_format(message->route->target, text), core->node);
+        return TRP_OK;
+    }
+    struct tri_pending *call = tri_call_new(core, TRI_CALL_WATCH, peer, message->route->result);
+    call->event_death = event == 1;
+    call->actor = actor;
+    tri_call_name(core, call, object, peer);
+    tri_list_append(&actor->watchers, &call->actor_link);
+    tell(core, call, actor);
+    return TRP_OK;
+}

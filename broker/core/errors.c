@@ -1,0 +1,205 @@
+/*
+ * errors.c - how calls fail here: errors that name actor, method, node and cause, in full sentences, and say whether the
+ * call ran.
+ */
+#include "broker/core/state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct tri_section *
+tri_error_section(struct tri_core *core, const struct tri_failure *failure)
+{
+    if (tri_error_pack(&core->packed, failure, NULL) != TRP_OK)
+        return &core->memory_packed.section;
+    return &core->packed.section;
+}
+
+static const char *
+method_of(const struct tri_pending *call)
+{
+    return call->parcel != NULL && call->kind != TRI_CALL_SPAWN && call->kind != TRI_CALL_WATCH
+               ? tri_call_method(&call->parcel->sections[0])
+               : "";
+}
+
+/* Who and where, in the fields of an error. */
+static void
+place_error(struct tri_core *core, const struct tri_pending *call, trp_error *error)
+{
+    tri_text_copy(error->node, sizeof error->node, core->node);
+    tri_text_copy(error->method, sizeof error->method, method_of(call));
+    if (call->actor != NULL)
+        tri_text_copy(error->actor, sizeof error->actor, call->actor->label);
+}
+
+static void
+finish_failed(struct tri_core *core, struct tri_pending *call, const struct tri_failure *failure)
+{
+    if (call->kind == TRI_CALL_SPAWN) { /* the actor's calls get it instead */
+        struct tri_actor *actor = call->actor;
+        tri_actor_die(core, actor, NULL, tri_error_section(core, failure), failure->error.message);
+        return;
+    }
+    tri_call_finish(core, call, NULL, tri_error_section(core, failure), true, NULL, NULL);
+}
+
+void
+tri_call_fail(struct tri_core *core, struct tri_pending *call, trp_err code, const char *format, ...)
+{
+    struct tri_failure failure = {0};
+    char text[400], who[TRI_NAME_MAX + 64] = "", what[TRI_NAME_MAX + 32] = "";
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    const char *method = method_of(call);
+    if (method[0] != '\0')
+        snprintf(what, sizeof what, "%s '%.200s'", call->kind == TRI_CALL_TASK ? "task" : "call of", method);
+    else
+        snprintf(what, sizeof what, "%s", call->kind == TRI_CALL_TASK ? "task" : "call");
+    if (call->actor != NULL)
+        tri_actor_text(call->actor, who);
+    tri_fail(&failure.error, code, "The %s%s%s was not run on node '%s': %s.", what, who[0] ? " to " : "", who,
+             core->node, text);
+    place_error(core, call, &failure.error);
+    finish_failed(core, call, &failure);
+}
+
+/* Its actor has ended, or is ending. */
+void
+tri_call_fail_actor(struct tri_core *core, struct tri_pending *call, const struct tri_actor *actor)
+{
+    struct tri_failure failure = {0}, chain[8];
+    char text[TRI_NAME_MAX + 64], why[512] = "it is of another epoch";
+    uint32_t count = 0;
+    if (actor->obituary != NULL)
+        tri_text_copy(why, sizeof why, actor->obituary->error.message);
+    else if (actor->state == TRI_ACTOR_DEAD || actor->killed || actor->closing)
+        tri_text_copy(why, sizeof why, actor->kill_rule != NULL ? actor->kill_rule : "it has ended");
+    tri_fail(&failure.error, TRP_EACTORDIED, "%s on node '%s' does not answer: %s. The call was not run.",
+             tri_actor_text(actor, text), core->node, why);
+    place_error(core, call, &failure.error);
+    if (actor->obituary != NULL) {
+        failure.death = actor->obituary->death;
+        if (actor->obituary->cause != NULL &&
+            tri_error_unpack(&actor->obituary->cause->sections[0], chain, &count, NULL) == TRP_OK && count > 0) {
+            failure.cause = &chain[0];
+            failure.error.cause = chain[0].error.code;
+        }
+    }
+    finish_failed(core, call, &failure);
+}
+
+/* An argument failed: the call's error is that one, and it was not run. */
+void
+tri_call_fail_need(struct tri_core *core, struct tri_pending *call, const struct tri_object *object)
+{
+    struct tri_failure failure = {0}, chain[8];
+    uint32_t count = 0, place = 0;
+    for (uint32_t i = 0; i < call->need_count; i++)
+        if (call->needs[i].object == object)
+            place = call->needs[i].place;
+    const char *method = method_of(call);
+    bool known = tri_error_unpack(&object->value->sections[0], chain, &count, NULL) == TRP_OK && count > 0;
+    tri_fail(&failure.error, known ? chain[0].error.code : TRP_EPROTO,
+             "The call%s%.200s was not run: its argument %u failed: %.480s", method[0] ? " of " : "", method, place,
+             known ? chain[0].error.message : "with an error that cannot be read");
+    place_error(core, call, &failure.error);
+    if (known) {
+        failure.cause = &chain[0];
+        failure.error.cause = chain[0].error.code == TRP_ETASK ? chain[0].error.cause : (int32_t)chain[0].error.code;
+    }
+    finish_failed(core, call, &failure);
+}
+
+void
+tri_death_text(const struct tri_death *death, const char *why, char *text, size_t size)
+{
+    if (death == NULL || !death->present)
+        snprintf(text, size, "%s", why != NULL ? why : "its process is gone");
+    else if (death->killed_by != NULL && death->killed_by[0] != '\0')
+        snprintf(text, size, "its process %d was killed: %s", death->pid, death->killed_by);
+    else if (death->memory_limit)
+        snprintf(text, size, "its process %d went over its memory limit", death->pid);
+    else if (death->signal != 0)
+        snprintf(text, size, "its process %d ended by signal %d", death->pid, death->signal);
+    else
+        snprintf(text, size, "its process %d exited with code %d", death->pid, death->exit_code);
+}
+
+/* The process that had it died. */
+void
+tri_call_fail_death(struct tri_core *core, struct tri_pending *call, trp_ran ran, const struct tri_death *death,
+                    const char *rule)
+{
+    static const char *const words[] = {[TRP_MAY_HAVE_RUN] = "may have run", [TRP_NOT_RUN] = "was not run",
+                                        [TRP_RAN] = "ran"};
+    struct tri_failure failure = {0};
+    char who[TRI_NAME_MAX + 64] = "The task's host", how[300];
+    const char *method = method_of(call);
+    if (call->actor != NULL)
+        tri_actor_text(call->actor, who);
+    if (method[0] == '\0' && death != NULL && death->present && ran == TRP_MAY_HAVE_RUN && death->method != NULL)
+        method = death->method;
+    tri_death_text(death, rule, how, sizeof how);
+    tri_fail(&failure.error, TRP_EACTORDIED, "%s on node '%s' died: %s. The call%s%.200s %s.", who, core->node, how,
+             method[0] ? " of " : "", method, words[ran]);
+    place_error(core, call, &failure.error);
+    tri_text_copy(failure.error.method, sizeof failure.error.method, method);
+    failure.error.ran = ran;
+    if (death != NULL)
+        failure.death = *death;
+    finish_failed(core, call, &failure);
+}
+
+static const char *
+put_text(char **at, const char *text)
+{
+    char *start = *at;
+    size_t size = strlen(text != NULL ? text : "") + 1;
+    memcpy(start, text != NULL ? text : "", size);
+    *at += size;
+    return start;
+}
+
+struct tri_obituary *
+tri_obituary_new(const struct tri_death *death, const struct tri_section *cause)
+{
+    static const struct tri_route none = {.version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .flags = TRI_FAILED};
+    struct tri_obituary *obituary = calloc(1, sizeof *obituary);
+    if (obituary == NULL)
+        return NULL;
+    if (death != NULL) {
+        const char *texts[] = {death->module, death->actor, death->method, death->backtrace, death->last_output,
+                               death->killed_by};
+        size_t size = 0;
+        for (size_t i = 0; i < 6; i++)
+            size += strlen(texts[i] != NULL ? texts[i] : "") + 1;
+        obituary->texts = malloc(size);
+        if (obituary->texts != NULL) {
+            char *at = obituary->texts;
+            obituary->death = *death;
+            obituary->death.module = put_text(&at, texts[0]);
+            obituary->death.actor = put_text(&at, texts[1]);
+            obituary->death.method = put_text(&at, texts[2]);
+            obituary->death.backtrace = put_text(&at, texts[3]);
+            obituary->death.last_output = put_text(&at, texts[4]);
+            obituary->death.killed_by = put_text(&at, texts[5]);
+        }
+    }
+    if (cause != NULL)
+        obituary->cause = tri_parcel_new(&none, cause, 1, cause->size);
+    return obituary;
+}
+
+void
+tri_obituary_free(struct tri_obituary **obituary)
+{
+    if (*obituary == NULL)
+        return;
+    tri_parcel_free(&(*obituary)->cause);
+    free((*obituary)->texts);
+    free(*obituary);
+    *obituary = NULL;
+}

@@ -1,0 +1,332 @@
+/*
+ * objects.c - objects: pending, ready, failed; where their values are, who waits for them, what they contain.
+ */
+#include "broker/core/state.h"
+
+#include <string.h>
+
+struct tri_object *
+tri_object_new(struct tri_core *core, struct tri_id id, uint8_t state)
+{
+    struct tri_object *object = tri_pool_take(&core->objects_pool);
+    object->thing.entry.id = id;
+    object->thing.kind = TRI_THING_OBJECT;
+    object->state = state;
+    tri_list_init(&object->needs);
+    tri_table_insert(&core->things, &object->thing.entry);
+    core->object_count++;
+    return object;
+}
+
+static bool
+resolved(const struct tri_object *object)
+{
+    return object->state == TRI_OBJECT_READY || object->state == TRI_OBJECT_FAILED;
+}
+
+static void
+forget(struct tri_core *core, struct tri_object *object)
+{
+    tri_object_keeper(core, object, NULL);
+    tri_refs_drop(core, &object->contains);
+    tri_parcel_free(&object->value);
+    if (object->call != NULL)
+        object->call->object = NULL;
+    tri_table_remove(&core->things, &object->thing.entry);
+    core->object_count--;
+    tri_pool_put(&core->objects_pool, object);
+}
+
+/* Calls that waited for it. They may fail, and so resolve other objects, which come onto the list in their turn. */
+static void
+serve_needs(struct tri_core *core, struct tri_object *object)
+{
+    if (object->value == NULL) {
+        tri_object_fetch(core, object);
+        return;
+    }
+    while (!tri_list_empty(&object->needs))
+        tri_call_need_ready(core, TRI_OWNER(object->needs.next, struct tri_need, link));
+}
+
+static void
+settle_object(struct tri_core *core, struct tri_object *object)
+{
+    struct tri_thing *thing = &object->thing;
+    if (resolved(object) && !tri_list_empty(&object->needs))
+        serve_needs(core, object);
+    if (thing->settling) /* it comes again */
+        return;
+    if (tri_core_open(core) || object->wanted > 0 || thing->flights > 0)
+        return;
+    bool running = object->call != NULL && object->call->state != TRI_CALL_ANSWERED;
+    if (thing->hold_count == 0 && !running) {
+        forget(core, object);
+    } else if (thing->hold_count == 1 && resolved(object) && object->waiting == 0 && thing->holds->has_value &&
+               thing->holds->seen == thing->holds->handed) {
+        tri_parcel_free(&object->value); /* its only holder has it */
+    }
+}
+
+void
+tri_settle_all(struct tri_core *core)
+{
+    while (core->settling != NULL) {
+        struct tri_thing *thing = core->settling;
+        core->settling = thing->settle_next;
+        thing->settling = false;
+        if (thing->kind == TRI_THING_OBJECT)
+            settle_object(core, tri_as_object(thing));
+        else
+            tri_actor_settle(core, tri_as_actor(thing));
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------------------- values */
+
+void
+tri_object_keeper(struct tri_core *core, struct tri_object *object, struct tri_peer *keeper)
+{
+    if (object->keeper == keeper)
+        return;
+    if (object->keeper != NULL) {
+        tri_list_remove(&object->kept_link);
+        if (!object->keeper->struck)
+            tri_batch_add(core, object->keeper, &object->keeper->freed, tri_thing_id(&object->thing));
+    }
+    object->keeper = keeper;
+    if (keeper != NULL)
+        tri_list_append(&keeper->kept, &object->kept_link);
+}
+
+void
+tri_object_send(struct tri_core *core, struct tri_object *object, struct tri_hold *hold)
+{
+    struct tri_route route = object->value->route;
+    tri_refs_hand(core, object->contains, hold->peer);
+    hold->packet = tri_send(core, hold->peer, &route, object->value->sections, 1, false);
+    hold->sent = true;
+    hold->at_send = hold->handed;
+    if (hold->waiting)
+        object->waiting--;
+    hold->waiting = false;
+    tri_list_remove(&hold->sent_link);
+    tri_list_append(&hold->peer->copies, &hold->sent_link);
+}
+
+static void
+serve_waiting(struct tri_core *core, struct tri_object *object)
+{
+    for (struct tri_hold *hold = object->thing.holds; hold != NULL && object->waiting > 0; hold = hold->next)
+        if (hold->waiting)
+            tri_object_send(core, object, hold);
+}
+
+static void
+keep_value(struct tri_object *object, const struct tri_section *section, bool failed)
+{
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .flags = failed ? TRI_FAILED : 0};
+    struct tri_section value = *section;
+    value.place = 0;
+    route.result = tri_thing_id(&object->thing);
+    tri_parcel_free(&object->value);
+    object->value = tri_parcel_new(&route, &value, 1, section->size);
+}
+
+/* Its value, or error, is known. Takes `contains` over. `keeper` (may be NULL) keeps it until FREED. */
+void
+tri_object_resolve(struct tri_core *core, struct tri_object *object, const struct tri_route *route,
+                   const struct tri_section *section, bool failed, struct tri_refs *contains, struct tri_peer *keeper)
+{
+    struct tri_thing *thing = &object->thing;
+    bool answers_caller = object->call != NULL && object->call->caller != NULL;
+    bool others = thing->hold_count > (answers_caller && thing->own.handed > 0 ? 1u : 0u);
+    (void)route;
+    object->state = failed ? TRI_OBJECT_FAILED : TRI_OBJECT_READY;
+    tri_refs_drop(core, &object->contains);
+    object->contains = contains;
+    if (keeper != NULL)
+        tri_object_keeper(core, object, keeper);
+    if (others || thing->flights > 0 || object->waiting > 0 || object->wanted > 0 || thing->shared ||
+        tri_core_open(core) || !answers_caller)
+        keep_value(object, section, failed);
+    if (object->value != NULL)
+        serve_waiting(core, object);
+    tri_settle(core, thing);
+}
+
+void
+tri_object_lost(struct tri_core *core, struct tri_object *object)
+{
+    struct tri_failure failure = {0};
+    char text[TRI_ID_TEXT_SIZE];
+    tri_fail(&failure.error, TRP_EOBJLOST, "object %s is lost: no process of node '%s' that had its value is left",
+             tri_id_format(tri_thing_id(&object->thing), text), core->node);
+    failure.error.ran = TRP_MAY_HAVE_RUN;
+    tri_object_keeper(core, object, NULL);
+    tri_object_resolve(core, object, NULL, tri_error_section(core, &failure), true, NULL, NULL);
+}
+
+/* Asks somebody who has the value. */
+void
+tri_object_fetch(struct tri_core *core, struct tri_object *object)
+{
+    struct tri_id id = tri_thing_id(&object->thing);
+    struct tri_peer *source = object->keeper;
+    if (object->value != NULL || object->fetching != NULL || object->state == TRI_OBJECT_PENDING || core->barrier)
+        return;
+    for (struct tri_hold *hold = object->thing.holds; hold != NULL && source == NULL; hold = hold->next)
+        if (hold->has_value || hold->sent)
+            source = hold->peer;
+    if (source == NULL) {
+        if (!tri_core_open(core))
+            tri_object_lost(core, object);
+        return;
+    }
+    object->fetching = source;
+    source->fetches++;
+    tri_send_ids(core, source, TRI_FETCH, &id, 1);
+}
+
+/* A copy of the value is gone with a process. Another one has to outlive the broker; or it is lost. */
+void
+tri_object_copies(struct tri_core *core, struct tri_object *object)
+{
+    struct tri_hold *spare = NULL;
+    if (object->state == TRI_OBJECT_PENDING)
+        return;
+    bool sources = object->keeper != NULL;
+    for (struct tri_hold *hold = object->thing.holds; hold != NULL; hold = hold->next) {
+        sources = sources || hold->has_value || hold->sent;
+        if (!hold->sent && !hold->has_value)
+            spare = hold;
+    }
+    if (object->value != NULL) {
+        if (!sources && spare != NULL)
+            tri_object_send(core, object, spare);
+    } else if (sources) {
+        if (object->waiting > 0 || !tri_list_empty(&object->needs) || object->wanted > 0)
+            tri_object_fetch(core, object);
+    } else if (!tri_core_open(core) && (object->thing.hold_count > 0 || object->thing.flights > 0)) {
+        tri_object_lost(core, object);
+    }
+}
+
+/* A holder has acknowledged the RESULT that it was sent: the keeper need not keep it any longer. */
+void
+tri_object_acknowledged(struct tri_core *core, struct tri_hold *hold)
+{
+    struct tri_object *object = tri_as_object(hold->thing);
+    hold->has_value = true;
+    hold->seen = hold->at_send;
+    if (object->keeper != NULL && object->keeper != hold->peer)
+        tri_object_keeper(core, object, NULL);
+    tri_settle(core, hold->thing);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ messages */
+
+static void
+put_value(struct tri_core *core, struct tri_peer *peer, struct tri_object *object, const struct tri_message *message,
+          struct tri_refs *refs)
+{
+    bool failed = (message->route->flags & TRI_FAILED) != 0;
+    const struct tri_section *section = &message->sections[0];
+    struct tri_failure failure = {0};
+    if (!failed && tri_object_leads_to(core, refs, object)) {
+        tri_refs_drop(core, &refs);
+        tri_fail(&failure.error, TRP_ECYCLE, "the value of an object leads back to the object itself");
+        section = tri_error_section(core, &failure);
+        failed = true;
+    }
+    struct tri_peer *keeper = object->keeper == NULL ? peer : object->keeper;
+    tri_object_resolve(core, object, message->route, section, failed, refs, keeper);
+    if (object->value == NULL)
+        keep_value(object, section, failed);
+}
+
+trp_err
+tri_on_put(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    struct tri_id id = message->route->result;
+    bool own = id.space == peer->entry.id.space;
+    struct tri_thing *thing = tri_thing_find(core, id);
+    struct tri_object *object = tri_as_object(thing);
+    if (tri_id_is_none(id) || message->section_count != 1 || (thing != NULL && object == NULL))
+        return TRI_FAIL(error, TRP_EPROTO, "PUT of something that is no object, or without one value");
+    if (!own && peer->fetches == 0)
+        return TRI_FAIL(error, TRP_EPROTO, "PUT under a name of another process");
+    if (object == NULL && !own) { /* it was freed while it was fetched */
+        peer->fetches--;
+        core->dropped++;
+        core->ops.release(core->ops.user, peer->index, message->bytes);
+        return TRP_OK;
+    }
+    bool wanted = object == NULL || object->state == TRI_OBJECT_UNKNOWN ||
+                  (resolved(object) && object->value == NULL && object->fetching == peer);
+    struct tri_refs *refs = NULL;
+    if (wanted)
+        TRP_TRY(tri_refs_take(core, peer, message->sections, 1, &refs, error));
+    core->ops.release(core->ops.user, peer->index, message->bytes);
+    object = tri_as_object(tri_thing_find(core, id)); /* a value may name itself */
+    if (object == NULL)
+        object = tri_object_new(core, id, TRI_OBJECT_UNKNOWN);
+    if (own && object->thing.own.handed == 0)
+        tri_hold_hand(core, &object->thing, peer, 1);
+    object->thing.shared = true;
+    if (object->fetching == peer) {
+        peer->fetches -= peer->fetches > 0;
+        object->fetching = NULL;
+    }
+    struct tri_hold *hold = tri_hold_find(&object->thing, peer);
+    if (hold != NULL && object->state != TRI_OBJECT_PENDING)
+        hold->has_value = true;
+    if (hold != NULL && wanted)
+        hold->seen = hold->handed;
+    if (wanted)
+        put_value(core, peer, object, message, refs);
+    else if (object->keeper != peer)
+        tri_batch_add(core, peer, &peer->freed, id);
+    return TRP_OK;
+}
+
+static void
+wait_one(struct tri_core *core, struct tri_peer *peer, struct tri_id id)
+{
+    struct tri_thing *thing = tri_thing_find(core, id);
+    struct tri_object *object = tri_as_object(thing);
+    struct tri_hold *hold = object != NULL ? tri_hold_find(thing, peer) : NULL;
+    char text[TRI_ID_TEXT_SIZE];
+    if (thing != NULL && object == NULL) {
+        tri_answer_error(core, peer, id, TRP_EINVAL, "%s is an actor: there is no value to wait for",
+                         tri_id_format(id, text));
+        return;
+    }
+    if (hold == NULL) {
+        tri_answer_error(core, peer, id, TRP_EOBJLOST, "object %s is unknown on node '%s'", tri_id_format(id, text),
+                         core->node);
+        return;
+    }
+    bool answers = object->call != NULL && object->call->caller == peer;
+    if (hold->sent || hold->waiting || answers)
+        return;
+    if (object->value != NULL && resolved(object)) {
+        tri_object_send(core, object, hold);
+        return;
+    }
+    hold->waiting = true;
+    object->waiting++;
+    hold->has_value = false; /* or it would not ask */
+    tri_object_fetch(core, object);
+}
+
+trp_err
+tri_on_wait(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    const struct tri_id *ids;
+    uint32_t count;
+    TRP_TRY(tri_ids_unpack(&message->sections[0], &ids, &count, error));
+    for (uint32_t i = 0; i < count; i++)
+        wait_one(core, peer, ids[i]);
+    return TRP_OK;
+}

@@ -1,0 +1,437 @@
+/*
+ * recovery.c - a new broker after the old one died: who has to report, what is held back until then, and what becomes of
+ * what nobody reported. First hosts (the barrier: nothing is routed), then drivers (nothing is freed for want of holders).
+ */
+#include "broker/core/state.h"
+
+#include <string.h>
+
+#define HOSTS_NS   (2 * TRI_NS_PER_S)
+#define DRIVERS_NS (10 * TRI_NS_PER_S)
+enum { DELAYED_MAX = 4 * 1024 * 1024 };
+
+trp_err
+tri_recovery_init(struct tri_core *core, const struct tri_expected *expected, size_t count)
+{
+    core->barrier_ns = core->now_ns + HOSTS_NS;
+    core->returning_ns = core->now_ns + DRIVERS_NS;
+    if (count == 0)
+        return TRP_OK;
+    core->drivers = calloc(count, sizeof *core->drivers);
+    if (core->drivers == NULL)
+        return TRP_ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        if (expected[i].token == 0) {
+            core->drivers[core->driver_count++] = expected[i].space;
+            continue;
+        }
+        struct tri_host *host = tri_host_new(core, expected[i].token);
+        if (host == NULL)
+            return TRP_ENOMEM;
+        host->expected = true;
+        host->pid = expected[i].pid;
+        core->barrier = true;
+        if ((uint32_t)expected[i].token > core->next_token && expected[i].token >> 32 == core->config.incarnation)
+            core->next_token = (uint32_t)expected[i].token;
+    }
+    core->returning = true;
+    return TRP_OK;
+}
+
+void
+tri_recovery_fini(struct tri_core *core)
+{
+    while (core->delayed.next != NULL && !tri_list_empty(&core->delayed)) {
+        struct tri_delayed *delayed = TRI_OWNER(core->delayed.next, struct tri_delayed, link);
+        tri_list_remove(&delayed->link);
+        tri_parcel_free(&delayed->parcel);
+        free(delayed);
+    }
+    free(core->drivers);
+}
+
+/* Until the barrier falls only reports are read. */
+bool
+tri_recovery_delays(struct tri_core *core, const struct tri_peer *peer, const struct tri_message *message)
+{
+    uint8_t kind = message->route->kind;
+    if (!core->barrier)
+        return false;
+    if (kind == TRI_SNAPSHOT)
+        return false;
+    return !(peer->reporting && peer->role == TRI_HOST && (kind == TRI_CREATE || kind == TRI_RESULT));
+}
+
+trp_err
+tri_recovery_delay(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    struct tri_delayed *delayed = core->delayed_count < DELAYED_MAX ? calloc(1, sizeof *delayed) : NULL;
+    if (delayed != NULL)
+        delayed->parcel =
+            tri_parcel_new(message->route, message->sections, message->section_count, message->bytes);
+    if (delayed == NULL || delayed->parcel == NULL) {
+        free(delayed);
+        return TRI_FAIL(error, TRP_ENOMEM, "the broker has no room for more messages before all hosts have reported");
+    }
+    delayed->peer = peer;
+    tri_list_append(&core->delayed, &delayed->link);
+    core->delayed_count++;
+    return TRP_OK;
+}
+
+void
+tri_recovery_peer_gone(struct tri_core *core, struct tri_peer *peer)
+{
+    struct tri_node *next;
+    for (struct tri_node *node = core->delayed.next; node != &core->delayed; node = next) {
+        struct tri_delayed *delayed = TRI_OWNER(node, struct tri_delayed, link);
+        next = node->next;
+        if (delayed->peer != peer)
+            continue;
+        tri_list_remove(node);
+        core->delayed_count--;
+        tri_parcel_free(&delayed->parcel);
+        free(delayed);
+    }
+    for (size_t i = 0; i < core->driver_count; i++)
+        if (core->drivers[i] == peer->entry.id.space)
+            core->drivers[i--] = core->drivers[--core->driver_count];
+}
+
+static void
+release_delayed(struct tri_core *core)
+{
+    while (!tri_list_empty(&core->delayed)) {
+        struct tri_delayed *delayed = TRI_OWNER(core->delayed.next, struct tri_delayed, link);
+        struct tri_parcel *parcel = delayed->parcel;
+        struct tri_peer *peer = delayed->peer;
+        trp_error error;
+        tri_list_remove(&delayed->link);
+        core->delayed_count--;
+        free(delayed);
+        memcpy(core->sections, parcel->sections, parcel->section_count * sizeof *parcel->sections);
+        struct tri_message message = {&parcel->route, core->sections, parcel->section_count, parcel->bytes};
+        bool room = tri_pool_reserve(&core->objects_pool, 1) && tri_pool_reserve(&core->calls_pool, 1) &&
+                    tri_pool_reserve(&core->holds_pool, 64) && tri_table_reserve(&core->things, 1) == TRP_OK;
+        trp_err err = room ? tri_dispatch(core, peer, &message, &error)
+                           : tri_fail(&error, TRP_ENOMEM, "the broker has no memory");
+        if (err != TRP_OK)
+            tri_peer_cut(core, peer, &error);
+        tri_event_end(core);
+        tri_parcel_free(&parcel);
+    }
+}
+
+static void
+fail_unclaimed(struct tri_core *core)
+{
+    while (!tri_list_empty(&core->unclaimed)) {
+        struct tri_pending *call = TRI_OWNER(core->unclaimed.next, struct tri_pending, link);
+        tri_call_fail_death(core, call, TRP_MAY_HAVE_RUN, NULL, "the host that had accepted the call is gone");
+    }
+}
+
+static void
+settle_entry(struct tri_entry *entry, void *user)
+{
+    struct tri_core *core = user;
+    struct tri_thing *thing = TRI_OWNER(entry, struct tri_thing, entry);
+    tri_settle(core, thing);
+}
+
+static void
+end_barrier(struct tri_core *core)
+{
+    core->barrier = false;
+    fail_unclaimed(core);
+    tri_table_each(&core->things, settle_entry, core);
+    tri_event_end(core);
+    release_delayed(core);
+    core->tasks_changed = core->placing_changed = true;
+    tri_event_end(core);
+}
+
+/* What is still unknown now is lost. */
+static void
+end_returning(struct tri_core *core)
+{
+    core->returning = false;
+    TRI_EACH(&core->actors, node)
+    {
+        struct tri_actor *actor = TRI_OWNER(node, struct tri_actor, all);
+        if (actor->state == TRI_ACTOR_ABSENT)
+            tri_actor_die(core, actor, NULL, NULL, "its host did not come back after the broker had died");
+        else if (tri_actor_lives(actor) && !actor->detached && !actor->closing &&
+                 tri_peer_of_space(core, actor->creator) == NULL)
+            tri_actor_close(core, actor);
+    }
+    tri_table_each(&core->things, settle_entry, core);
+    for (struct tri_thing *thing = core->settling; thing != NULL; thing = thing->settle_next) {
+        struct tri_object *object = tri_as_object(thing);
+        if (object != NULL && object->call == NULL)
+            tri_object_copies(core, object);
+    }
+    tri_event_end(core);
+}
+
+static bool
+hosts_reported(const struct tri_core *core)
+{
+    TRI_EACH(&core->all_hosts, node)
+    if (TRI_OWNER(node, struct tri_host, all)->expected)
+        return false;
+    return true;
+}
+
+static void
+kill_silent(struct tri_core *core)
+{
+    struct tri_node *next;
+    for (struct tri_node *node = core->all_hosts.next; node != &core->all_hosts; node = next) {
+        struct tri_host *host = TRI_OWNER(node, struct tri_host, all);
+        next = node->next;
+        if (!host->expected)
+            continue;
+        host->expected = false;
+        if (host->ending)
+            continue;
+        tri_host_kill(core, host, "it did not report to the new broker within 2 s");
+        host->state = TRI_HOST_LOST;
+        tri_timer_set(&core->timers, &host->timer, TRI_TIMER_HOST, core->now_ns + TRI_NS_PER_S);
+    }
+}
+
+void
+tri_recovery_look(struct tri_core *core)
+{
+    if (core->barrier) {
+        if (core->now_ns >= core->barrier_ns)
+            kill_silent(core);
+        if (hosts_reported(core))
+            end_barrier(core);
+    }
+    if (!core->barrier && core->returning && (core->driver_count == 0 || core->now_ns >= core->returning_ns))
+        end_returning(core);
+}
+
+uint64_t
+tri_recovery_next_ns(const struct tri_core *core)
+{
+    if (core->barrier)
+        return core->barrier_ns;
+    return core->returning ? core->returning_ns : TRI_NEVER;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- reports */
+
+static void
+report_hold(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_hold *held)
+{
+    struct tri_thing *thing = tri_thing_find(core, held->id);
+    bool is_actor = (held->flags & TRI_SNAP_ACTOR) != 0;
+    if (thing == NULL && is_actor) {
+        struct tri_actor *actor = tri_actor_new(core, held->id);
+        thing = &actor->thing;
+        if (!tri_core_open(core))
+            tri_actor_die(core, actor, NULL, NULL, "its host did not come back after the broker had died");
+    } else if (thing == NULL) {
+        thing = &tri_object_new(core, held->id, TRI_OBJECT_UNKNOWN)->thing;
+    }
+    struct tri_hold *hold = tri_hold_hand(core, thing, peer, held->handed);
+    struct tri_object *object = tri_as_object(thing);
+    thing->shared = true;
+    if (object == NULL)
+        return;
+    if (hold != NULL && (held->flags & TRI_SNAP_VALUE) != 0) {
+        hold->has_value = true;
+        hold->seen = hold->handed;
+    }
+    if ((held->flags & TRI_SNAP_KEPT) != 0 && object->keeper == NULL)
+        tri_object_keeper(core, object, peer);
+    tri_settle(core, thing);
+}
+
+/* A call that a host has, or that its caller says a host has. */
+static void
+report_call(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_call *told)
+{
+    struct tri_host *host = peer->host;
+    bool hosts = host != NULL && told->id.space != peer->entry.id.space;
+    bool task = tri_id_is_none(told->target);
+    struct tri_object *object = tri_as_object(tri_thing_find(core, told->id));
+    struct tri_pending *call = object != NULL ? object->call : NULL;
+    if (!hosts) {
+        if ((told->flags & TRI_SNAP_ACCEPTED) == 0 || task)
+            return; /* it comes again */
+        if (call != NULL && call->caller == NULL && call->id.space == peer->entry.id.space) {
+            call->caller = peer;
+            tri_list_append(&peer->calls, &call->caller_link);
+            tri_hold_hand(core, &object->thing, peer, object->thing.own.handed == 0 ? 1 : 0);
+            return;
+        }
+        if (call != NULL)
+            return;
+        call = tri_call_new(core, TRI_CALL_ACTOR, peer, told->id);
+        call->sequence = told->sequence;
+        bool resolved = object != NULL && (object->state == TRI_OBJECT_READY || object->state == TRI_OBJECT_FAILED);
+        struct tri_parcel *value = resolved ? object->value : NULL;
+        if (value != NULL) { /* a host keeps its result */
+            object->value = NULL;
+            struct tri_refs *contains = object->contains;
+            object->contains = NULL;
+            tri_call_name(core, call, object, peer);
+            tri_call_finish(core, call, NULL, &value->sections[0], (value->route.flags & TRI_FAILED) != 0, contains,
+                            object->keeper);
+            tri_parcel_free(&value);
+            return;
+        }
+        tri_call_name(core, call, object, peer);
+        call->state = TRI_CALL_UNCLAIMED;
+        tri_list_append(&core->unclaimed, &call->link);
+        if (!core->barrier)
+            fail_unclaimed(core);
+        return;
+    }
+    if (call != NULL && call->state == TRI_CALL_UNCLAIMED) {
+        tri_list_remove(&call->link);
+    } else if (call == NULL && (object == NULL || object->state == TRI_OBJECT_UNKNOWN)) {
+        call = tri_call_new(core, task ? TRI_CALL_TASK : TRI_CALL_ACTOR, NULL, told->id);
+        call->one_way = tri_id_is_none(told->id);
+        if (!call->one_way)
+            tri_call_name(core, call, object, NULL);
+    } else {
+        return;
+    }
+    if (call->object != NULL)
+        call->object->thing.shared = true;
+    call->sequence = told->sequence;
+    call->host = host;
+    call->index = ++host->calls_sent;
+    call->state = TRI_CALL_ACCEPTED;
+    tri_list_append(&host->accepted, &call->link);
+    host->outstanding++;
+    if (!task && call->actor == NULL && host->actor != NULL) {
+        call->actor = host->actor;
+        host->actor->pending++;
+    }
+    if (task && host->kind == TRI_HOST_POOL && !host->busy_cpu) {
+        host->busy_cpu = true;
+        tri_ledger_add(&core->ledger, 1, 0, 0, NULL, 1);
+    }
+}
+
+static trp_err
+check_snapshot(struct tri_core *core, const struct tri_peer *peer, const struct tri_snapshot *snapshot,
+               trp_error *error)
+{
+    size_t count = (size_t)snapshot->hold_count + snapshot->call_count + snapshot->actor_count;
+    if (peer->host == NULL && snapshot->actor_count > 0)
+        return TRI_FAIL(error, TRP_EPROTO, "a driver reports actors that live in it");
+    for (uint32_t i = 0; i < snapshot->hold_count; i++) {
+        const struct tri_thing *thing = tri_thing_find(core, snapshot->holds[i].id);
+        bool is_actor = (snapshot->holds[i].flags & TRI_SNAP_ACTOR) != 0;
+        if (thing != NULL && (thing->kind == TRI_THING_ACTOR) != is_actor)
+            return TRI_FAIL(error, TRP_EPROTO, "a snapshot takes an actor for an object, or the other way round");
+    }
+    for (uint32_t i = 0; i < snapshot->call_count; i++) {
+        const struct tri_snap_call *told = &snapshot->calls[i];
+        const struct tri_thing *thing = tri_thing_find(core, told->id);
+        if (thing != NULL && thing->kind == TRI_THING_ACTOR)
+            return TRI_FAIL(error, TRP_EPROTO, "a snapshot takes an actor for a call");
+        if (peer->host == NULL && told->id.space != peer->entry.id.space)
+            return TRI_FAIL(error, TRP_EPROTO, "a driver reports a call of another process");
+    }
+    if (!tri_pool_reserve(&core->objects_pool, count) || !tri_pool_reserve(&core->holds_pool, count) ||
+        !tri_pool_reserve(&core->calls_pool, count) || !tri_pool_reserve(&core->actors_pool, count) ||
+        tri_table_reserve(&core->things, count + 1) != TRP_OK)
+        return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for a snapshot");
+    return TRP_OK;
+}
+
+static void
+reported(struct tri_core *core, struct tri_peer *peer)
+{
+    peer->reporting = false;
+    for (size_t i = 0; i < core->driver_count; i++)
+        if (core->drivers[i] == peer->entry.id.space)
+            core->drivers[i--] = core->drivers[--core->driver_count];
+    if (peer->host != NULL && peer->host->state == TRI_HOST_FORKING) {
+        peer->host->expected = false;
+        tri_host_live(core, peer->host);
+    }
+    tri_recovery_look(core);
+}
+
+trp_err
+tri_on_snapshot(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    struct tri_snapshot snapshot;
+    if (!peer->reporting)
+        return TRI_FAIL(error, TRP_EPROTO, "SNAPSHOT of a process that was not asked for one");
+    TRP_TRY(tri_snapshot_unpack(&message->sections[0], &snapshot, error));
+    TRP_TRY(check_snapshot(core, peer, &snapshot, error));
+    for (uint32_t i = 0; i < snapshot.actor_count; i++) {
+        const struct tri_snap_actor *told = &snapshot.actors[i];
+        struct tri_actor *actor = peer->host->actor;
+        if ((told->flags & TRI_SNAP_POOL) != 0) {
+            tri_host_set_kind(core, peer->host, TRI_HOST_POOL);
+            tri_text_copy(peer->host->label, sizeof peer->host->label, "tasks");
+        } else if (actor == NULL || !tri_id_equal(tri_thing_id(&actor->thing), told->id)) {
+            return TRI_FAIL(error, TRP_EPROTO, "a snapshot has an actor without its CREATE");
+        } else {
+            actor->epoch = told->epoch;
+            actor->was_ready = (told->flags & TRI_SNAP_READY) != 0;
+            actor->state = actor->was_ready ? TRI_ACTOR_READY : TRI_ACTOR_CREATED;
+        }
+    }
+    for (uint32_t i = 0; i < snapshot.hold_count; i++)
+        report_hold(core, peer, &snapshot.holds[i]);
+    for (uint32_t i = 0; i < snapshot.call_count; i++)
+        report_call(core, peer, &snapshot.calls[i]);
+    if ((message->route->flags & TRI_LAST) != 0)
+        reported(core, peer);
+    return TRP_OK;
+}
+
+/* A CALL comes again whose name is known: a host has it, or has its result, or it is queued here already. */
+trp_err
+tri_recovery_call(struct tri_core *core, struct tri_peer *peer, struct tri_pending *call,
+                  const struct tri_message *message, trp_error *error)
+{
+    char text[TRI_ID_TEXT_SIZE];
+    const struct tri_route *route = message->route;
+    struct tri_object *object = tri_as_object(tri_thing_find(core, route->result));
+    bool fresh = object->thing.own.sent || (call != NULL && (call->caller != NULL || call->kind == TRI_CALL_WATCH));
+    if (core->config.incarnation < 2 || fresh)
+        return TRI_FAIL(error, TRP_EPROTO, "CALL under the name %s, which is taken", tri_id_format(route->result, text));
+    if (call != NULL) { /* it runs */
+        call->caller = peer;
+        tri_list_append(&peer->calls, &call->caller_link);
+        tri_credit_take(call, peer, message->bytes);
+        if (object->thing.own.handed == 0)
+            tri_hold_hand(core, &object->thing, peer, 1);
+        if (call->kind == TRI_CALL_TASK && call->parcel == NULL) {
+            call->max_retries = 3;
+            call->no_retry = (route->flags & TRI_NO_RETRY) != 0;
+            call->parcel = tri_parcel_new(route, message->sections, message->section_count, message->bytes);
+        }
+        return TRP_OK;
+    }
+    struct tri_parcel *value = object->value;
+    if (value == NULL) {
+        core->ops.release(core->ops.user, peer->index, message->bytes);
+        return TRP_OK; /* it was answered */
+    }
+    call = tri_call_new(core, TRI_CALL_ACTOR, peer, route->result);
+    tri_credit_take(call, peer, message->bytes);
+    call->sequence = route->sequence;
+    call->parent = route->parent;
+    struct tri_refs *contains = object->contains;
+    object->value = NULL;
+    object->contains = NULL;
+    tri_call_name(core, call, object, peer);
+    tri_call_finish(core, call, route, &value->sections[0], (value->route.flags & TRI_FAILED) != 0, contains,
+                    object->keeper);
+    tri_parcel_free(&value);
+    return TRP_OK;
+}

@@ -1,0 +1,184 @@
+/*
+ * stock.c - the small parts of the core: pools of records, parcels (kept envelopes), the heap of timers. Any owner; knows
+ * nothing of calls or actors.
+ */
+#include "broker/core/state.h"
+
+#include <string.h>
+
+enum { SLAB_RECORDS = 256 };
+
+struct slab {
+    struct slab *next;
+    uint64_t align;
+    unsigned char records[];
+};
+
+void
+tri_pool_init(struct tri_pool *pool, size_t size)
+{
+    memset(pool, 0, sizeof *pool);
+    pool->size = tri_pad8(size < sizeof(void *) ? sizeof(void *) : size);
+}
+
+void
+tri_pool_fini(struct tri_pool *pool)
+{
+    for (struct slab *slab = pool->slabs; slab != NULL;) {
+        struct slab *next = slab->next;
+        free(slab);
+        slab = next;
+    }
+    memset(pool, 0, sizeof *pool);
+}
+
+bool
+tri_pool_reserve(struct tri_pool *pool, size_t count)
+{
+    while (pool->free_count < count) {
+        struct slab *slab = malloc(sizeof *slab + SLAB_RECORDS * pool->size);
+        if (slab == NULL)
+            return false;
+        slab->next = pool->slabs;
+        pool->slabs = slab;
+        for (size_t i = SLAB_RECORDS; i-- > 0;) {
+            void *record = slab->records + i * pool->size;
+            memcpy(record, &pool->free, sizeof pool->free);
+            pool->free = record;
+        }
+        pool->free_count += SLAB_RECORDS;
+    }
+    return true;
+}
+
+void *
+tri_pool_take(struct tri_pool *pool)
+{
+    bool reserved = pool->free_count > 0 || tri_pool_reserve(pool, 1);
+    TRI_ASSERT(reserved);
+    void *record = pool->free;
+    memcpy(&pool->free, record, sizeof pool->free);
+    pool->free_count--;
+    pool->used++;
+    memset(record, 0, pool->size);
+    return record;
+}
+
+void
+tri_pool_put(struct tri_pool *pool, void *record)
+{
+    memcpy(record, &pool->free, sizeof pool->free);
+    pool->free = record;
+    pool->free_count++;
+    pool->used--;
+}
+
+struct tri_parcel *
+tri_parcel_new(const struct tri_route *route, const struct tri_section *sections, uint32_t section_count,
+               uint64_t bytes)
+{
+    size_t size = sizeof(struct tri_parcel) + section_count * sizeof *sections;
+    for (uint32_t i = 0; i < section_count; i++) {
+        size += sections[i].ref_count * sizeof *sections[i].refs;
+        if (sections[i].frame == NULL)
+            size += tri_pad8(sections[i].size);
+    }
+    struct tri_parcel *parcel = malloc(size);
+    if (parcel == NULL)
+        return NULL;
+    parcel->route = *route;
+    parcel->section_count = section_count;
+    parcel->bytes = bytes;
+    parcel->sections = (struct tri_section *)(void *)(parcel + 1);
+    uint8_t *at = (uint8_t *)(parcel->sections + section_count);
+    for (uint32_t i = 0; i < section_count; i++) {
+        struct tri_section *section = &parcel->sections[i];
+        *section = sections[i];
+        section->refs = (const struct tri_ref_entry *)(const void *)at;
+        if (section->ref_count > 0)
+            memcpy(at, sections[i].refs, section->ref_count * sizeof *section->refs);
+        at += section->ref_count * sizeof *section->refs;
+        if (section->frame != NULL) {
+            tri_buf_retain(section->frame);
+            continue;
+        }
+        section->data = at;
+        if (section->size > 0)
+            memcpy(at, sections[i].data, section->size);
+        at += tri_pad8(section->size);
+    }
+    return parcel;
+}
+
+void
+tri_parcel_free(struct tri_parcel **parcel)
+{
+    if (*parcel == NULL)
+        return;
+    for (uint32_t i = 0; i < (*parcel)->section_count; i++)
+        tri_buf_release(&(*parcel)->sections[i].frame);
+    free(*parcel);
+    *parcel = NULL;
+}
+
+static void
+heap_move(struct tri_timers *timers, struct tri_timer *timer, size_t slot)
+{
+    timers->heap[slot - 1] = timer;
+    timer->slot = slot;
+}
+
+static void
+heap_up(struct tri_timers *timers, struct tri_timer *timer, size_t slot)
+{
+    while (slot > 1 && timers->heap[slot / 2 - 1]->due_ns > timer->due_ns) {
+        heap_move(timers, timers->heap[slot / 2 - 1], slot);
+        slot /= 2;
+    }
+    heap_move(timers, timer, slot);
+}
+
+static void
+heap_down(struct tri_timers *timers, struct tri_timer *timer, size_t slot)
+{
+    for (;;) {
+        size_t child = 2 * slot;
+        if (child > timers->count)
+            break;
+        if (child < timers->count && timers->heap[child]->due_ns < timers->heap[child - 1]->due_ns)
+            child++;
+        if (timers->heap[child - 1]->due_ns >= timer->due_ns)
+            break;
+        heap_move(timers, timers->heap[child - 1], slot);
+        slot = child;
+    }
+    heap_move(timers, timer, slot);
+}
+
+bool
+tri_timer_set(struct tri_timers *timers, struct tri_timer *timer, uint8_t kind, uint64_t due_ns)
+{
+    tri_timer_clear(timers, timer);
+    if (!TRI_RESERVE(timers->heap, timers->capacity, timers->count + 1))
+        return false;
+    timer->kind = kind;
+    timer->due_ns = due_ns;
+    heap_up(timers, timer, ++timers->count);
+    return true;
+}
+
+void
+tri_timer_clear(struct tri_timers *timers, struct tri_timer *timer)
+{
+    size_t slot = timer->slot;
+    if (slot == 0)
+        return;
+    timer->slot = 0;
+    struct tri_timer *last = timers->heap[--timers->count];
+    if (last == timer)
+        return;
+    if (slot > 1 && timers->heap[slot / 2 - 1]->due_ns > last->due_ns)
+        heap_up(timers, last, slot);
+    else
+        heap_down(timers, last, slot);
+}

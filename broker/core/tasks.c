@@ -1,0 +1,374 @@
+/*
+ * tasks.c - stateless tasks: a queue over a pool of hosts. Plain ones (a CPU, no more) are given ahead, several to a host;
+ * others one at a time. How much ahead depends on how quickly a host answers.
+ */
+#include "broker/core/state.h"
+
+#include <string.h>
+
+enum { WINDOW_MAX = 512 };
+#define QUICK_NS  (250 * UINT64_C(1000))
+#define SLOW_NS   TRI_NS_PER_MS
+#define RECALL_NS (2 * TRI_NS_PER_MS)
+
+struct tri_special *
+tri_special_new(const struct tri_needs *needs)
+{
+    size_t size = sizeof(struct tri_special) + needs->resource_count * sizeof(struct tri_resource), texts = 0;
+    for (uint32_t i = 0; i < needs->resource_count; i++)
+        texts += strlen(needs->resources[i].name) + 1;
+    struct tri_special *special = malloc(size + texts);
+    if (special == NULL)
+        return NULL;
+    special->num_cpus = needs->num_cpus;
+    special->num_gpus = needs->num_gpus;
+    special->memory_bytes = needs->memory_bytes;
+    special->resource_count = needs->resource_count;
+    special->resources = (struct tri_resource *)(void *)(special + 1);
+    char *at = (char *)special + size;
+    for (uint32_t i = 0; i < needs->resource_count; i++) {
+        size_t length = strlen(needs->resources[i].name) + 1;
+        memcpy(at, needs->resources[i].name, length);
+        special->resources[i].name = at;
+        special->resources[i].amount = needs->resources[i].amount;
+        at += length;
+    }
+    return special;
+}
+
+void
+tri_special_free(struct tri_special **special)
+{
+    free(*special);
+    *special = NULL;
+}
+
+trp_err
+tri_task_check(const struct tri_message *message, struct tri_special **special, int32_t *max_retries, trp_error *error)
+{
+    struct tri_spawn_scratch scratch;
+    struct tri_needs needs;
+    bool present = false;
+    TRP_TRY(tri_task_needs(&message->sections[0], &needs, &scratch, &present, error));
+    *max_retries = present ? needs.max_retries : 3;
+    if (!present || (needs.num_cpus == 1 && needs.num_gpus == 0 && needs.memory_bytes == 0 && needs.resource_count == 0))
+        return TRP_OK;
+    *special = tri_special_new(&needs);
+    return *special != NULL ? TRP_OK : TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for a task's needs");
+}
+
+uint32_t
+tri_tasks_cpus(const struct tri_core *core)
+{
+    return core->config.num_cpus < 1 ? 1 : (uint32_t)core->config.num_cpus;
+}
+
+static uint32_t
+host_bound(const struct tri_core *core)
+{
+    return core->limits.waiting_hosts_per_cpu * tri_tasks_cpus(core);
+}
+
+bool
+tri_waits_at_bound(const struct tri_core *core)
+{
+    return core->pool_hosts >= host_bound(core) && core->pool_hosts - core->waiting_hosts < tri_tasks_cpus(core);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- queue */
+
+static void
+queue(struct tri_core *core, struct tri_pending *call, struct tri_node *before)
+{
+    call->state = TRI_CALL_QUEUED;
+    tri_list_append(before, &call->link);
+    core->queued_tasks++;
+    core->tasks_changed = true;
+    if (call->deadline_ns != TRI_NEVER)
+        tri_timer_set(&core->timers, &call->timer, TRI_TIMER_CALL, call->deadline_ns);
+}
+
+void
+tri_task_ready(struct tri_core *core, struct tri_pending *call)
+{
+    queue(core, call, &core->tasks);
+}
+
+void
+tri_task_requeue(struct tri_core *core, struct tri_pending *call)
+{
+    call->in_place = false;
+    queue(core, call, core->tasks.next);
+}
+
+void
+tri_task_submit(struct tri_core *core, struct tri_pending *call, const struct tri_message *message)
+{
+    const struct tri_special *special = call->special;
+    struct tri_object *failed = tri_call_failed_need(call);
+    call->parcel = tri_parcel_new(message->route, message->sections, message->section_count, message->bytes);
+    if (call->parcel == NULL) {
+        tri_call_fail(core, call, TRP_ENOMEM, "the broker has no memory to queue the task");
+        return;
+    }
+    call->parcel->route.result = call->id;
+    call->parcel->route.flags &= (uint16_t)~TRI_ONE_WAY;
+    bool possible = special != NULL ? tri_ledger_feasible(&core->ledger, special->num_cpus, special->num_gpus,
+                                                          special->memory_bytes, special)
+                                    : tri_ledger_feasible(&core->ledger, 1, 0, 0, NULL);
+    if (!possible) {
+        char has[200];
+        tri_ledger_text(&core->ledger, has, sizeof has);
+        tri_call_fail(core, call, TRP_ENORESOURCE, "it needs %g CPUs, %g GPUs, %llu bytes and %u other resources, the node has %s",
+                      special != NULL ? special->num_cpus : 1.0, special != NULL ? special->num_gpus : 0.0,
+                      special != NULL ? (unsigned long long)special->memory_bytes : 0,
+                      special != NULL ? special->resource_count : 0, has);
+        return;
+    }
+    if (failed != NULL) {
+        tri_call_fail_need(core, call, failed);
+        return;
+    }
+    if (call->missing == 0)
+        tri_task_ready(core, call);
+    else if (call->deadline_ns != TRI_NEVER)
+        tri_timer_set(&core->timers, &call->timer, TRI_TIMER_CALL, call->deadline_ns);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- giving */
+
+void
+tri_task_give(struct tri_core *core, struct tri_pending *call, struct tri_host *host, struct tri_wait *wait)
+{
+    struct tri_route route = call->parcel->route;
+    if (wait != NULL) {
+        route.flags |= TRI_IN_PLACE;
+        call->in_place = true;
+        wait->placed = call;
+        core->placed_tasks++;
+    } else if (call->special != NULL) {
+        host->special = call;
+        tri_ledger_add(&core->ledger, call->special->num_cpus, call->special->num_gpus, call->special->memory_bytes,
+                       call->special, 1);
+    } else if (!host->busy_cpu) {
+        host->busy_cpu = true;
+        tri_ledger_add(&core->ledger, 1, 0, 0, NULL, 1);
+    }
+    if (host->outstanding == 0)
+        host->progress_ns = core->now_ns;
+    if (call->retries > 0)
+        route.flags |= TRI_RETRIED;
+    route.deadline_us = call->deadline_ns == TRI_NEVER          ? 0
+                        : call->deadline_ns <= core->now_ns ? 1
+                                                             : (call->deadline_ns - core->now_ns) / 1000 + 1;
+    tri_call_unlink(core, call);
+    uint32_t count = call->parcel->section_count;
+    const struct tri_section *sections = call->parcel->sections;
+    if (call->need_count > 0) {
+        count = tri_call_sections(core, call, sections, count);
+        sections = core->sections;
+    }
+    tri_call_hand(core, call, host->peer);
+    tri_call_sent(core, call, host, tri_send(core, host->peer, &route, sections, count, true));
+}
+
+static bool
+usable(const struct tri_host *host)
+{
+    return host->kind == TRI_HOST_POOL && host->state == TRI_HOST_LIVE && !host->ending && host->wait_count == 0 &&
+           host->special == NULL && host->peer != NULL && !host->peer->reporting;
+}
+
+/* A further host for the pool, if CPUs and the bound allow one. NULL, or one that can be given tasks now. */
+static struct tri_host *
+grow(struct tri_core *core, bool plain)
+{
+    uint32_t forking = 0;
+    TRI_EACH(&core->all_hosts, node)
+    {
+        const struct tri_host *host = TRI_OWNER(node, struct tri_host, all);
+        forking += host->kind == TRI_HOST_POOL && host->state == TRI_HOST_FORKING;
+    }
+    if (core->pool_hosts >= host_bound(core) || core->pool_hosts - core->waiting_hosts >= tri_tasks_cpus(core) ||
+        forking >= core->queued_tasks || core->now_ns < core->stock_ns)
+        return NULL;
+    if (plain && !tri_ledger_fits(&core->ledger, 1.0 + forking, 0, 0, NULL))
+        return NULL;
+    struct tri_host *host = tri_host_take(core, TRI_HOST_POOL, "tasks");
+    return host != NULL && usable(host) ? host : NULL;
+}
+
+static struct tri_host *
+pick(struct tri_core *core, const struct tri_pending *call)
+{
+    struct tri_host *least = NULL;
+    const struct tri_special *special = call->special;
+    bool cpu = special != NULL ? tri_ledger_fits(&core->ledger, special->num_cpus, special->num_gpus,
+                                                 special->memory_bytes, special)
+                               : tri_ledger_fits(&core->ledger, 1, 0, 0, NULL);
+    TRI_EACH(&core->all_hosts, node)
+    {
+        struct tri_host *host = TRI_OWNER(node, struct tri_host, all);
+        if (!usable(host) || !core->ops.has_credit(core->ops.user, host->peer->index, call->parcel->bytes))
+            continue;
+        if (host->outstanding == 0 && cpu)
+            return host;
+        if (special == NULL && host->outstanding > 0 && host->busy_cpu && host->outstanding < host->window &&
+            (least == NULL || host->outstanding < least->outstanding))
+            least = host;
+    }
+    struct tri_host *more = cpu ? grow(core, special == NULL) : NULL;
+    return more != NULL ? more : least;
+}
+
+void
+tri_tasks_pump(struct tri_core *core)
+{
+    if (core->barrier)
+        return;
+    while (!tri_list_empty(&core->tasks)) {
+        struct tri_pending *call = TRI_OWNER(core->tasks.next, struct tri_pending, link);
+        if (call->deadline_ns <= core->now_ns) {
+            tri_call_overdue(core, call);
+            continue;
+        }
+        struct tri_host *host = pick(core, call);
+        if (host == NULL)
+            break;
+        tri_task_give(core, call, host, NULL);
+    }
+    if (!tri_list_empty(&core->tasks) && tri_waits_at_bound(core))
+        tri_waits_in_place(core);
+}
+
+/* A task has left its host: ended, given back, or the host died. */
+void
+tri_task_left(struct tri_core *core, struct tri_host *host, struct tri_pending *call)
+{
+    if (call->in_place) {
+        TRI_EACH(&host->waits, node)
+        {
+            struct tri_wait *wait = TRI_OWNER(node, struct tri_wait, by_host);
+            if (wait->placed == call)
+                wait->placed = NULL;
+        }
+    } else if (host->special == call) {
+        tri_ledger_add(&core->ledger, host->lent_cpus, 0, 0, NULL, 1);
+        host->lent_cpus = 0;
+        tri_ledger_add(&core->ledger, call->special->num_cpus, call->special->num_gpus, call->special->memory_bytes,
+                       call->special, -1);
+        host->special = NULL;
+    }
+    if (host->outstanding == 0 && host->busy_cpu) {
+        host->busy_cpu = false;
+        tri_ledger_add(&core->ledger, 1, 0, 0, NULL, -1);
+        core->placing_changed = !tri_list_empty(&core->placing);
+    }
+    uint64_t took_ns = core->now_ns - host->progress_ns;
+    if (took_ns < QUICK_NS && host->window < WINDOW_MAX)
+        host->window *= 2;
+    else if (took_ns > SLOW_NS)
+        host->window = 1;
+    host->progress_ns = core->now_ns;
+    core->tasks_changed = true;
+}
+
+/* No host could be had for the pool. Where there is none at all, what waits would wait for ever. */
+void
+tri_tasks_no_host(struct tri_core *core, const char *why)
+{
+    core->stock_ns = core->now_ns + TRI_NS_PER_S;
+    if (core->pool_hosts > 0)
+        return;
+    while (!tri_list_empty(&core->tasks))
+        tri_call_fail(core, TRI_OWNER(core->tasks.next, struct tri_pending, link), TRP_ENOWORKER,
+                      "no host for tasks could be started: %s", why);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ recalling */
+
+static bool
+somebody_idle(const struct tri_core *core)
+{
+    if (!tri_list_empty(&core->tasks) || !tri_ledger_fits(&core->ledger, 1, 0, 0, NULL))
+        return false;
+    TRI_EACH(&core->all_hosts, node)
+    {
+        const struct tri_host *host = TRI_OWNER(node, struct tri_host, all);
+        if (usable(host) && host->outstanding == 0)
+            return true;
+    }
+    return core->pool_hosts < host_bound(core) && core->pool_hosts - core->waiting_hosts < tri_tasks_cpus(core);
+}
+
+static bool
+hoards(const struct tri_host *host)
+{
+    return usable(host) && host->outstanding >= 2 && !host->recalled;
+}
+
+void
+tri_tasks_recall(struct tri_core *core)
+{
+    struct tri_id none = {0, 0};
+    if (core->barrier || !somebody_idle(core))
+        return;
+    TRI_EACH(&core->all_hosts, node)
+    {
+        struct tri_host *host = TRI_OWNER(node, struct tri_host, all);
+        if (!hoards(host) || host->progress_ns + RECALL_NS > core->now_ns)
+            continue;
+        host->recalled = true;
+        tri_send_plain(core, host->peer, TRI_RECALL, 0, none, none, none, NULL);
+    }
+}
+
+uint64_t
+tri_tasks_next_ns(const struct tri_core *core)
+{
+    uint64_t next = TRI_NEVER;
+    if (core->pool_hosts == 0)
+        return next;
+    if (!tri_list_empty(&core->tasks) && core->now_ns < core->stock_ns)
+        next = core->stock_ns;
+    if (core->barrier || !somebody_idle(core))
+        return next;
+    TRI_EACH(&core->all_hosts, node)
+    {
+        const struct tri_host *host = TRI_OWNER(node, struct tri_host, all);
+        if (hoards(host) && host->progress_ns + RECALL_NS < next)
+            next = host->progress_ns + RECALL_NS;
+    }
+    return next;
+}
+
+trp_err
+tri_on_returned(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    const struct tri_id *ids;
+    uint32_t count;
+    char text[TRI_ID_TEXT_SIZE];
+    TRP_TRY(tri_ids_unpack(&message->sections[0], &ids, &count, error));
+    for (uint32_t i = 0; i < count; i++) {
+        struct tri_object *object = tri_as_object(tri_thing_find(core, ids[i]));
+        struct tri_pending *call = object != NULL ? object->call : NULL;
+        if (call == NULL || call->kind != TRI_CALL_TASK || call->host != peer->host || call->state == TRI_CALL_ANSWERED)
+            return TRI_FAIL(error, TRP_EPROTO, "RETURNED names %s, no task that this host was given",
+                            tri_id_format(ids[i], text));
+    }
+    peer->host->recalled = false;
+    for (uint32_t i = count; i-- > 0;) {
+        struct tri_pending *call = tri_as_object(tri_thing_find(core, ids[i]))->call;
+        if (call->host != peer->host) /* twice in the list */
+            continue;
+        tri_call_unlink(core, call);
+        if (call->parcel != NULL) {
+            tri_task_requeue(core, call);
+        } else { /* known from a snapshot; its caller sends it again */
+            call->object->state = TRI_OBJECT_UNKNOWN;
+            tri_call_end(core, call);
+        }
+    }
+    core->tasks_changed = true;
+    return TRP_OK;
+}

@@ -1,0 +1,280 @@
+/*
+ * home.c - the directory that a node lives in. A lock on DIR/lock says that a node lives there; whoever finds it free may
+ * take or remove what lies there. It knows no process.
+ */
+#include "broker/node/root.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const files[] = {"broker.sock", "door", "warm.sock", "node.pid"};
+static const char private_prefix[] = "troupe-private-";
+enum { PATH_LIMIT = 107, SOCKET_NAME = sizeof "/broker.sock", NEW_DIRECTORY_S = 60 };
+
+static trp_err
+errno_code(int errnum)
+{
+    switch (errnum) {
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return TRP_EACCES;
+    case ENOSPC:
+    case EDQUOT:
+        return TRP_EDISKFULL;
+    case EMFILE:
+    case ENFILE:
+        return TRP_ELIMIT;
+    default:
+        return TRP_EINVAL;
+    }
+}
+
+static const char *
+remedy(int errnum)
+{
+    switch (errno_code(errnum)) {
+    case TRP_EACCES:
+        return "choose a directory of your own with --dir or $TROUPE_DIR";
+    case TRP_EDISKFULL:
+        return "free some room there, or choose another directory with --dir or $TROUPE_DIR";
+    case TRP_ELIMIT:
+        return "allow more open files (ulimit -n)";
+    default:
+        return "choose another directory with --dir or $TROUPE_DIR";
+    }
+}
+
+static trp_err
+fail_at(trp_error *error, int errnum, const char *what, const char *path)
+{
+    return TRI_FAIL(error, errno_code(errnum), "cannot %s %s: %s; %s", what, path, strerror(errnum), remedy(errnum));
+}
+
+/* The pid of the node in `path`, as its file says; 0: it does not say. */
+static int
+read_pid(const char *path)
+{
+    char name[sizeof((struct tri_home *)0)->path + 16];
+    int pid = 0;
+    snprintf(name, sizeof name, "%s/node.pid", path);
+    FILE *file = fopen(name, "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%d", &pid) != 1)
+        pid = 0;
+    fclose(file);
+    return pid;
+}
+
+static trp_err
+write_pid(const struct tri_home *home, trp_error *error)
+{
+    char name[sizeof home->path + 16], text[32];
+    snprintf(name, sizeof name, "%s/node.pid", home->path);
+    int size = snprintf(text, sizeof text, "%d\n", (int)getpid());
+    int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return fail_at(error, errno, "write", name);
+    ssize_t written = write(fd, text, (size_t)size);
+    int errnum = written < 0 ? errno : ENOSPC;
+    if (close(fd) < 0 && written == size) {
+        errnum = errno;
+        written = -1;
+    }
+    return written == size ? TRP_OK : fail_at(error, errnum, "write", name);
+}
+
+/* Takes DIR/lock. 0: taken, *fd is set; EWOULDBLOCK: held; else errno. The file may have been removed by a sweep between
+ * opening and locking it: then it is not the one that others see. */
+static int
+lock_directory(const char *path, bool make, int *fd)
+{
+    char name[sizeof((struct tri_home *)0)->path + 16];
+    snprintf(name, sizeof name, "%s/lock", path);
+    for (;;) {
+        struct stat ours, theirs;
+        *fd = open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (make ? O_CREAT : 0), 0600);
+        if (*fd < 0)
+            return errno;
+        if (flock(*fd, LOCK_EX | LOCK_NB) == 0 && fstat(*fd, &ours) == 0) {
+            if (stat(name, &theirs) == 0 && ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev)
+                return 0;
+            close(*fd);
+            continue;
+        }
+        int errnum = errno;
+        close(*fd);
+        return errnum;
+    }
+}
+
+void
+tri_home_unlink_sockets(const struct tri_home *home)
+{
+    char name[sizeof home->path + 16];
+    snprintf(name, sizeof name, "%s/broker.sock", home->path);
+    (void)unlink(name);
+    snprintf(name, sizeof name, "%s/door", home->path);
+    (void)unlink(name);
+}
+
+/* What a node leaves; the lock goes last. */
+static void
+remove_files(const char *path, bool and_lock)
+{
+    char name[sizeof((struct tri_home *)0)->path + 16];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(name, sizeof name, "%s/%s", path, files[i]);
+        (void)unlink(name);
+    }
+    if (and_lock) {
+        snprintf(name, sizeof name, "%s/lock", path);
+        (void)unlink(name);
+    }
+}
+
+/* Whether a private node's directory may go: ours, and its lock is free; one without a lock that is not brand-new. */
+static bool
+sweep_one(const char *path)
+{
+    struct stat status;
+    int lock_fd = -1;
+    if (lstat(path, &status) < 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid())
+        return false;
+    int errnum = lock_directory(path, false, &lock_fd);
+    if (errnum == ENOENT && time(NULL) - status.st_mtime < NEW_DIRECTORY_S)
+        return false;
+    if (errnum != 0 && errnum != ENOENT)
+        return false;
+    remove_files(path, true);
+    bool removed = rmdir(path) == 0;
+    if (lock_fd >= 0)
+        close(lock_fd);
+    return removed;
+}
+
+unsigned
+tri_home_sweep(const char *parent)
+{
+    unsigned count = 0;
+    DIR *directory = opendir(parent);
+    if (directory == NULL)
+        return 0;
+    for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+        char path[sizeof((struct tri_home *)0)->path + sizeof entry->d_name];
+        if (strncmp(entry->d_name, private_prefix, sizeof private_prefix - 1) != 0)
+            continue;
+        int size = snprintf(path, sizeof path, "%s/%s", parent, entry->d_name);
+        if (size > 0 && size <= PATH_LIMIT - SOCKET_NAME)
+            count += sweep_one(path);
+    }
+    closedir(directory);
+    return count;
+}
+
+static void
+sweep_beside(const char *path)
+{
+    char parent[sizeof((struct tri_home *)0)->path];
+    tri_text_copy(parent, sizeof parent, path);
+    char *slash = strrchr(parent, '/');
+    if (slash == NULL)
+        return;
+    slash[slash == parent] = '\0';
+    unsigned count = tri_home_sweep(parent);
+    if (count > 0)
+        tri_log(TRI_INFO, "removed %u private nodes that had died, in %s", count, parent);
+}
+
+/* The full path, so that it stays right for whoever runs elsewhere. */
+static trp_err
+find_path(struct tri_home *home, const char *given, trp_error *error)
+{
+    char path[sizeof home->path];
+    struct stat status;
+    home->made = given != NULL && lstat(given, &status) < 0 && errno == ENOENT;
+    if (given != NULL && strlen(given) + SOCKET_NAME - 1 > PATH_LIMIT)
+        return TRI_FAIL(
+            error, TRP_EINVAL,
+            "the directory's path has %zu bytes, but sockets lie in it whose paths end at %d: choose one of "
+            "at most %d bytes with --dir or $TROUPE_DIR: %.200s",
+            strlen(given), PATH_LIMIT, PATH_LIMIT - SOCKET_NAME + 1, given);
+    TRP_TRY(tri_directory(given, true, path, sizeof path, error));
+    char *full = realpath(path, NULL);
+    if (full == NULL)
+        return fail_at(error, errno, "enter", path);
+    bool fits = strlen(full) + SOCKET_NAME - 1 <= PATH_LIMIT;
+    trp_err err = fits ? TRP_OK
+                       : TRI_FAIL(error, TRP_EINVAL,
+                                  "the directory's path %.200s is too long for the sockets in it: choose one of at "
+                                  "most %d bytes with --dir or $TROUPE_DIR",
+                                  full, PATH_LIMIT - SOCKET_NAME + 1);
+    if (fits)
+        tri_text_copy(home->path, sizeof home->path, full);
+    free(full);
+    return err;
+}
+
+trp_err
+tri_home_open(struct tri_home *home, const char *given, bool is_private, trp_error *error)
+{
+    *home = (struct tri_home){.lock_fd = -1};
+    TRP_TRY(find_path(home, given, error));
+    int errnum = lock_directory(home->path, true, &home->lock_fd);
+    if (errnum != 0)
+        home->lock_fd = -1;
+    if (errnum == EWOULDBLOCK) {
+        int pid = read_pid(home->path);
+        return TRI_FAIL(
+            error, TRP_EALREADY,
+            "a node lives in %s (process %d): end it with kill %d, or choose another directory with --dir or "
+            "$TROUPE_DIR",
+            home->path, pid, pid);
+    }
+    if (errnum != 0)
+        return fail_at(error, errnum, "lock", home->path);
+    remove_files(home->path, false);
+    home->made = home->made || is_private;
+    trp_err err = write_pid(home, error);
+    if (err != TRP_OK) {
+        tri_home_close(home);
+        return err;
+    }
+    if (is_private)
+        sweep_beside(home->path);
+    return TRP_OK;
+}
+
+void
+tri_home_close(struct tri_home *home)
+{
+    if (home->lock_fd < 0)
+        return;
+    remove_files(home->path, true);
+    if (home->made && rmdir(home->path) < 0 && errno != ENOENT)
+        tri_log(TRI_WARNING, "cannot remove %s: %s", home->path, strerror(errno));
+    close(home->lock_fd);
+    home->lock_fd = -1;
+}
+
+void
+tri_home_remove_dead(const char *path, bool and_directory)
+{
+    int lock_fd = -1;
+    int errnum = lock_directory(path, false, &lock_fd);
+    if (errnum != 0)
+        return; /* another node has taken it, or removed it */
+    remove_files(path, true);
+    if (and_directory && rmdir(path) < 0 && errno != ENOENT)
+        tri_log(TRI_WARNING, "cannot remove %s: %s", path, strerror(errno));
+    close(lock_fd);
+}

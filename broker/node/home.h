@@ -1,0 +1,12 @@
+/*
+ * home.h - what the broker's shell may do in the node's directory when the root is gone (home.c).
+ */
+#ifndef TRI_HOME_H
+#define TRI_HOME_H
+
+#include <stdbool.h>
+
+/* Removes what a node whose root was killed has left, unless another has taken the directory. */
+void tri_home_remove_dead(const char *path, bool and_directory);
+
+#endif

@@ -1,0 +1,178 @@
+/*
+ * root.h - inside broker/node/: the root process of a node, parent of the broker and of every host. Single-threaded, it has
+ * no ZeroMQ context of its own while it runs, and loads no module; all hangs from one struct.
+ *
+ *   options     the command line
+ *   home        the node's directory: lock, stale files, removal
+ *   warm        what is done once, before the first fork, so that hosts start quickly
+ *   hosts       fork, pipes, exit statuses, death records
+ *   lines       what hosts print: cutting into lines, rate, the last ones
+ *   keeper      the broker: start, messages, death, restart
+ *   root        the loop
+ */
+#ifndef TRI_ROOT_H
+#define TRI_ROOT_H
+
+#include <sys/types.h>
+
+#include "broker/broker.h"
+#include "broker/node/control.h"
+#include "broker/node/home.h"
+#include "transport/transport.h"
+
+/* --------------------------------------------------------------------------------------------------------- options */
+
+enum tri_root_mode { TRI_ROOT_NONE, TRI_ROOT_PRIVATE, TRI_ROOT_SERVICE, TRI_ROOT_HELP, TRI_ROOT_VERSION };
+struct tri_root_options {
+    enum tri_root_mode mode;
+    const char *directory;   /* NULL: the user's usual one */
+    const char *module_path; /* NULL: as the environment says */
+    const char *log_file;    /* NULL: stderr */
+    double num_cpus, num_gpus;
+    int parent_fd; /* -1: none */
+    enum tri_level log_level;
+};
+/* TRP_EINVAL: the sentence names the argument and what is allowed. Texts borrow argv. */
+trp_err tri_root_options_parse(int argc, char *const *argv, struct tri_root_options *options, trp_error *error);
+extern const char tri_root_usage[];
+
+/* ------------------------------------------------------------------------------------------------------------ home */
+
+struct tri_home {
+    char path[108];
+    int lock_fd; /* -1: not ours */
+    bool made;   /* the directory was not there before */
+};
+/* Makes or takes the directory, locks it, sweeps what a dead node left in it and, for a private node, beside it. TRP_EALREADY:
+ * a node lives there (its pid is said). TRP_EINVAL: too long a path. TRP_EACCES, TRP_EDISKFULL. */
+trp_err tri_home_open(struct tri_home *home, const char *given, bool is_private, trp_error *error);
+void tri_home_close(
+    struct tri_home *home); /* removes what is ours, and the directory where it was made by us or is private */
+/* Removes private nodes in `parent` that nobody's lock holds and that belong to us; says how many. */
+unsigned tri_home_sweep(const char *parent);
+void tri_home_unlink_sockets(const struct tri_home *home);
+
+/* ----------------------------------------------------------------------------------------------------------- lines */
+
+enum {
+    TRI_LINE_MAX = 4096, /* longer ones are cut */
+    TRI_LINES_PER_S = 1000,
+    TRI_LINES_BURST = 2000,
+    TRI_RECENT_LINES = 20,
+    TRI_RECENT_WIDTH = 240,
+};
+struct tri_rate {
+    uint64_t last_ns, milli; /* thousandths of a line that may be printed now */
+    uint64_t left_out;       /* since the last line that went out */
+};
+bool tri_rate_take(struct tri_rate *rate, uint64_t now_ns);
+
+struct tri_recent {
+    unsigned next;
+    char text[TRI_RECENT_LINES][TRI_RECENT_WIDTH];
+};
+void tri_recent_add(struct tri_recent *recent, const char *line);
+/* The last lines, each with its end, oldest first; what does not fit is left out at the front. */
+void tri_recent_format(const struct tri_recent *recent, char *text, size_t size);
+
+/* Cuts a stream into lines. */
+struct tri_lines {
+    char *text; /* TRI_LINE_MAX + 1 bytes, when there is something */
+    size_t size;
+};
+typedef void tri_line_fn(void *user, const char *line);
+void tri_lines_feed(struct tri_lines *lines, const char *data, size_t size, tri_line_fn *emit, void *user);
+void tri_lines_flush(struct tri_lines *lines, tri_line_fn *emit, void *user); /* a last line without an end; frees */
+
+/* ------------------------------------------------------------------------------------------------------------ root */
+
+struct tri_root;
+/* Whatever the loop polls: `ready` is called when the descriptor is. */
+struct tri_watch {
+    void (*ready)(struct tri_root *root, struct tri_watch *watch);
+    int fd;
+};
+
+struct tri_stream { /* stdout or stderr of a host */
+    struct tri_watch watch;
+    struct tri_hosted *host;
+    int number; /* 1 or 2 */
+    struct tri_lines lines;
+};
+struct tri_hosted { /* a host that lives, or is not collected yet */
+    struct tri_entry by_token, by_pid;
+    struct tri_node link;
+    uint64_t token;
+    pid_t pid;
+    uint64_t memory_bytes;
+    bool over_memory;
+    char label[TRI_NAME_MAX + 1];
+    char rule[TRI_NAME_MAX + 1];
+    struct tri_progress *progress;
+    struct tri_stream streams[2];
+    struct tri_rate rate;
+    struct tri_recent *recent;
+};
+
+struct tri_root {
+    struct tri_root_options options;
+    struct tri_home home;
+    char node_name[64];
+    tri_worker_main_fn *worker;
+    const char *broker_path;
+    pid_t pid;
+    int epoll_fd, null_fd, error_fd; /* error_fd: where errors of the start are said */
+    struct tri_watch signals, parent, broker;
+    /* hosts */
+    struct tri_table hosts; /* by {TRI_BY_TOKEN, token} and {TRI_BY_PID, pid} */
+    struct tri_node host_list;
+    unsigned host_count, limited_count; /* limited: by memory_bytes */
+    uint64_t next_sample_ns;
+    /* broker */
+    struct tri_control control;
+    bool broker_waits; /* the control socket is polled for writing */
+    pid_t broker_pid;  /* 0: none */
+    uint64_t incarnation;
+    uint64_t death_ns[5]; /* of brokers, the last ones */
+    unsigned death_count;
+    struct tri_control_driver *drivers;
+    size_t driver_count, driver_capacity;
+    union tri_control_message message;
+    /* life */
+    bool ready; /* said so */
+    bool ending;
+    uint64_t end_ns; /* then the broker is killed */
+    int exit_code;
+};
+
+trp_err tri_root_watch(struct tri_root *root, struct tri_watch *watch, trp_error *error);
+void tri_root_unwatch(struct tri_root *root, struct tri_watch *watch);
+/* Everything ends, once: the broker is told, then hosts are killed and awaited, then files are removed. */
+void tri_root_end(struct tri_root *root, int exit_code);
+void tri_root_start_failed(struct tri_root *root, const trp_error *error); /* says so to who started us, and ends */
+void tri_root_started(struct tri_root *root);                              /* the broker is ready */
+
+/* Loads, binds and ends what a host needs, so that its pages are there before the fork. */
+trp_err tri_root_warm(const struct tri_root *root, trp_error *error);
+
+/* ----------------------------------------------------------------------------------------------------------- hosts */
+
+trp_err tri_hosts_init(struct tri_root *root, trp_error *error);
+/* env: names and texts in turn. */
+trp_err tri_hosts_fork(struct tri_root *root, uint64_t token, uint64_t memory_bytes, const char *label,
+                       const char *const *env, uint32_t env_count, pid_t *pid, trp_error *error);
+struct tri_hosted *tri_hosts_find(const struct tri_root *root, uint64_t token);
+void tri_hosts_kill(struct tri_hosted *host, const char *rule);
+/* Collects every process that has ended; of hosts, after their last lines, says EXITED. */
+void tri_hosts_collect(struct tri_root *root);
+void tri_hosts_end(struct tri_root *root);                     /* kills and awaits all */
+void tri_hosts_sample(struct tri_root *root, uint64_t now_ns); /* kills those that hold more memory than they may */
+
+/* ---------------------------------------------------------------------------------------------------------- keeper */
+
+trp_err tri_keeper_start(struct tri_root *root, trp_error *error); /* starts a broker */
+void tri_keeper_died(struct tri_root *root, int status);           /* it was collected */
+void tri_keeper_send(struct tri_root *root, void *message, size_t size, const char *const *texts, uint32_t text_count);
+void tri_keeper_stop(struct tri_root *root); /* tells it to end in order */
+
+#endif

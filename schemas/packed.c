@@ -1,0 +1,132 @@
+/*
+ * packed.c - the memory of tri_packed: grown when needed, reused from message to message, given back when it was unusually
+ * much. Any thread, one at a time per tri_packed.
+ */
+#include "schemas/packed.h"
+
+#include <stdlib.h>
+
+enum {
+    KEEP_ITEMS = 16 * 1024, /* nodes that a scratch keeps room for */
+    KEEP_META = 512 * 1024,
+    KEEP_BYTES = 1024 * 1024, /* of a buffer for small sections */
+    FIRST_BYTES = 512
+};
+
+struct tri_scratch *
+tri_packed_scratch(struct tri_packed *packed)
+{
+    if (packed->scratch == NULL)
+        packed->scratch = calloc(1, sizeof(struct tri_scratch));
+    return packed->scratch;
+}
+
+void
+tri_packed_done(struct tri_packed *packed)
+{
+    struct tri_scratch *scratch = packed->scratch;
+    if (scratch->value_capacity > KEEP_ITEMS) {
+        free(scratch->nodes);
+        free(scratch->values);
+        free(scratch->keys);
+        scratch->nodes = NULL;
+        scratch->values = NULL;
+        scratch->keys = NULL;
+        scratch->node_capacity = scratch->value_capacity = scratch->key_capacity = 0;
+    }
+    if (scratch->meta_capacity > KEEP_META) {
+        free(scratch->meta);
+        scratch->meta = NULL;
+        scratch->meta_capacity = 0;
+    }
+    if (scratch->buf_capacity > KEEP_BYTES && packed->section.size <= TRI_COPY_MAX) {
+        tri_buf_release(&packed->buf);
+        scratch->buf_capacity = 0;
+    }
+}
+
+void
+tri_packed_fini(struct tri_packed *packed)
+{
+    struct tri_scratch *scratch = packed->scratch;
+    if (scratch != NULL) {
+        free(scratch->nodes);
+        free(scratch->values);
+        free(scratch->keys);
+        free(scratch->meta);
+        free(scratch);
+    }
+    free(packed->refs);
+    tri_buf_release(&packed->buf);
+    memset(packed, 0, sizeof *packed);
+}
+
+trp_err
+tri_packed_begin(struct tri_packed *packed, size_t bound, struct tri_meta *meta, trp_error *error)
+{
+    struct tri_scratch *scratch = tri_packed_scratch(packed);
+    if (scratch == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory to pack a message");
+    if (bound > TRI_META_MAX)
+        return TRI_FAIL(error, TRP_ELIMIT, "a message of %zu structured bytes; the limit is %d", bound, TRI_META_MAX);
+    bound = tri_pad8(bound);
+    if (scratch->meta_capacity < bound) {
+        size_t capacity = bound < FIRST_BYTES ? FIRST_BYTES : tri_pad8(bound + bound / 2);
+        uint8_t *memory = malloc(capacity);
+        if (memory == NULL)
+            return TRI_FAIL(error, TRP_ENOMEM, "no memory for a message of %zu bytes", bound);
+        free(scratch->meta);
+        scratch->meta = memory;
+        scratch->meta_capacity = capacity;
+    }
+    meta->memory = scratch->meta;
+    meta->capacity = scratch->meta_capacity;
+    return TRP_OK;
+}
+
+/* A buffer for `size` bytes that nobody else holds. Its size shows what is in it: buffers of large sections are sent as they
+ * are. */
+static trp_err
+make_room(struct tri_packed *packed, struct tri_scratch *scratch, size_t size, trp_error *error)
+{
+    struct tri_buf *buf = packed->buf;
+    bool wasteful = size > TRI_COPY_MAX && scratch->buf_capacity / 2 > size;
+    if (buf != NULL && atomic_load_explicit(&buf->references, memory_order_acquire) == 1 &&
+        scratch->buf_capacity >= size && !wasteful) {
+        buf->size = size;
+        return TRP_OK;
+    }
+    size_t capacity = size < FIRST_BYTES ? FIRST_BYTES : size;
+    buf = tri_buf_new(capacity);
+    if (buf == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for a message of %zu bytes", size);
+    tri_buf_release(&packed->buf);
+    packed->buf = buf;
+    scratch->buf_capacity = capacity;
+    buf->size = size;
+    return TRP_OK;
+}
+
+trp_err
+tri_packed_finish(struct tri_packed *packed, const struct tri_meta *meta, uint64_t block_size, uint32_t ref_count,
+                  uint8_t **block, trp_error *error)
+{
+    struct tri_scratch *scratch = packed->scratch;
+    size_t start = tri_pad8(meta->size);
+    if (block_size > TRI_FRAME_MAX || start + block_size > TRI_FRAME_MAX)
+        return TRI_FAIL(error, TRP_ELIMIT, "a message of %llu bytes; the limit is %d",
+                        (unsigned long long)(start + block_size), TRI_FRAME_MAX);
+    size_t size = start + (size_t)block_size;
+    TRP_TRY(make_room(packed, scratch, size, error));
+    uint8_t *data = packed->buf->data;
+    memcpy(data, meta->data, meta->size);
+    memset(data + meta->size, 0, start - meta->size);
+    *block = data + start;
+    packed->section = (struct tri_section){.ref_count = ref_count,
+                                           .refs = ref_count > 0 ? packed->refs : NULL,
+                                           .meta_size = (uint32_t)meta->size,
+                                           .size = size,
+                                           .data = data,
+                                           .frame = size > TRI_COPY_MAX ? packed->buf : NULL};
+    return TRP_OK;
+}

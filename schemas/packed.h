@@ -1,0 +1,69 @@
+/*
+ * packed.h - private to schemas/: the memory that packing reuses, and how a section is put together in it.
+ */
+#ifndef TRI_PACKED_H
+#define TRI_PACKED_H
+
+#include "schemas/codec.h"
+
+/* What tri_packed.scratch points to. */
+struct tri_scratch {
+    struct tri_wire_node *nodes; /* of the value being packed, in level order */
+    size_t node_capacity;
+    trp_value *values; /* by node: what it is made from */
+    size_t value_capacity;
+    uint32_t *keys; /* a large map's keys, to be sorted */
+    size_t key_capacity;
+    uint8_t *meta; /* where FlatBuffers are built */
+    size_t meta_capacity;
+    size_t buf_capacity; /* bytes that packed->buf has, of which its size may show fewer */
+};
+
+/* The scratch, made when first needed. NULL: no memory. */
+struct tri_scratch *tri_packed_scratch(struct tri_packed *packed);
+/* Starts a packing: makes sure that a FlatBuffer of up to `bound` bytes can be built in *meta. TRP_ENOMEM. */
+trp_err tri_packed_begin(struct tri_packed *packed, size_t bound, struct tri_meta *meta, trp_error *error);
+/* Ends it: puts the FlatBuffer and a byte block of block_size bytes together. *block: where that is to be written,
+ * 8-aligned. TRP_ELIMIT, TRP_ENOMEM. */
+trp_err tri_packed_finish(struct tri_packed *packed, const struct tri_meta *meta, uint64_t block_size,
+                          uint32_t ref_count, uint8_t **block, trp_error *error);
+
+/* The last step: what one unusual message needed is not kept for ever. */
+void tri_packed_done(struct tri_packed *packed);
+
+/* A value being packed, or the arguments of a call. */
+struct tri_flat {
+    struct tri_meta_nodes nodes;
+    uint64_t block_size;
+    uint64_t inline_size;
+    uint32_t ref_count;
+};
+/* Lays a value out as nodes, and its references as entries; then tri_flat_write fills the byte block. The value is not
+ * touched in between. */
+trp_err tri_flat_value(struct tri_packed *packed, trp_value value, const struct tri_handles *handles,
+                       struct tri_flat *flat, trp_error *error);
+trp_err tri_flat_args(struct tri_packed *packed, trp_value args, const struct tri_handles *handles,
+                      struct tri_flat *flat, trp_error *error);
+void tri_flat_write(const struct tri_packed *packed, const struct tri_flat *flat, uint8_t *block);
+
+/* Of a tensor: bytes of an element, 0 if it is not of a kind that we carry; and of all, UINT64_MAX if that is too many. */
+uint64_t tri_tensor_element(DLDataType type);
+uint64_t tri_tensor_bytes(DLDataType type, uint32_t ndim, const int64_t *shape);
+enum { TRI_NDIM_MAX = 32, TRI_TENSOR_ALIGN = 64 };
+
+/* At the start of a tensor in the byte block; shape[ndim] and strides[ndim] follow. */
+struct tri_wire_tensor {
+    uint8_t code, bits;
+    uint16_t lanes;
+    uint32_t ndim;
+    uint64_t data_offset, data_size;
+};
+
+/* The data of a section at an 8-aligned address: as it is, or a copy; view->held owns it where anybody has to. */
+trp_err tri_view_hold(struct tri_view *view, const struct tri_section *section, const uint8_t **data, trp_error *error);
+/* Then, when its nodes have been found: checks them, and closes the view if they are wrong. `args`: the root is as Call
+ * says. */
+trp_err tri_view_check(struct tri_view *view, const struct tri_section *section, const uint8_t *data,
+                       const struct tri_meta_nodes *nodes, bool args, trp_error *error);
+
+#endif

@@ -1,0 +1,229 @@
+/*
+ * test_bodies.c - every body: what goes in comes out, and whatever else comes in is refused or decodes, and never crashes.
+ */
+#include <criterion/criterion.h>
+
+#include "tests/schemas/every_body.h"
+
+#include <stdlib.h>
+
+Test(bodies, every_sample_reads_back)
+{
+    for (size_t i = 0; i < tri_body_sample_count; i++) {
+        struct tri_packed packed = {0};
+        trp_error error = {0};
+        cr_assert_eq(tri_body_samples[i].pack(&packed, &error), TRP_OK, "%s: %s", tri_body_samples[i].name,
+                     error.message);
+        cr_assert_eq(tri_body_samples[i].read(&packed.section, &error), TRP_OK, "%s: %s", tri_body_samples[i].name,
+                     error.message);
+        tri_packed_fini(&packed);
+    }
+}
+
+Test(bodies, a_sample_of_one_kind_is_refused_as_any_other)
+{
+    for (size_t i = 0; i < tri_body_sample_count; i++) {
+        struct tri_packed packed = {0};
+        cr_assert_eq(tri_body_samples[i].pack(&packed, NULL), TRP_OK);
+        for (size_t k = 0; k < tri_body_sample_count; k++) {
+            bool both_calls = tri_body_samples[i].kind == TRI_CALL && tri_body_samples[k].kind == TRI_CALL;
+            if (i != k && !both_calls)
+                cr_assert_eq(tri_body_samples[k].read(&packed.section, NULL), TRP_EPROTO, "%s as %s",
+                             tri_body_samples[i].name, tri_body_samples[k].name);
+        }
+        tri_packed_fini(&packed);
+    }
+}
+
+Test(bodies, cut_short_at_every_length_they_are_refused)
+{
+    for (size_t i = 0; i < tri_body_sample_count; i++) {
+        struct tri_packed packed = {0};
+        cr_assert_eq(tri_body_samples[i].pack(&packed, NULL), TRP_OK);
+        for (uint64_t size = 0; size < packed.section.size; size++) {
+            void *memory;
+            trp_error error = {0};
+            struct tri_section section = tri_section_copy(&packed.section, size, 0, &memory);
+            trp_err err = tri_body_samples[i].read(&section, &error);
+            if (size + 8 < packed.section.meta_size)
+                cr_assert_eq(err, TRP_EPROTO, "%s of %zu bytes", tri_body_samples[i].name, (size_t)size);
+            if (err != TRP_OK)
+                cr_assert(error.message[0] != '\0');
+            free(memory);
+        }
+        tri_packed_fini(&packed);
+    }
+}
+
+Test(bodies, with_any_bits_of_a_byte_flipped_they_are_refused_or_read_within_bounds)
+{
+    static const uint8_t masks[] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xff};
+    for (size_t i = 0; i < tri_body_sample_count; i++) {
+        struct tri_packed packed = {0};
+        void *memory;
+        cr_assert_eq(tri_body_samples[i].pack(&packed, NULL), TRP_OK);
+        struct tri_section section = tri_section_copy(&packed.section, packed.section.size, 0, &memory);
+        uint8_t *bytes = memory;
+        for (uint64_t at = 0; at < section.size; at++) {
+            for (size_t m = 0; m < sizeof masks; m++) {
+                bytes[at] ^= masks[m];
+                trp_err err = tri_body_samples[i].read(&section, NULL);
+                cr_assert(err == TRP_OK || err == TRP_EPROTO);
+                bytes[at] ^= masks[m];
+            }
+        }
+        free(memory);
+        tri_packed_fini(&packed);
+    }
+}
+
+Test(bodies, at_any_alignment_values_are_read_and_others_refused_or_read)
+{
+    for (size_t i = 0; i < tri_body_sample_count; i++) {
+        struct tri_packed packed = {0};
+        cr_assert_eq(tri_body_samples[i].pack(&packed, NULL), TRP_OK);
+        for (size_t offset = 1; offset < 8; offset++) {
+            void *memory;
+            struct tri_section section = tri_section_copy(&packed.section, packed.section.size, offset, &memory);
+            bool copies = strcmp(tri_body_samples[i].name, "value") == 0 ||
+                          strcmp(tri_body_samples[i].name, "call") == 0 ||
+                          strcmp(tri_body_samples[i].name, "spawn") == 0;
+            cr_assert_eq(tri_body_samples[i].read(&section, NULL), copies ? TRP_OK : TRP_EPROTO);
+            free(memory);
+        }
+        tri_packed_fini(&packed);
+    }
+}
+
+Test(bodies, login_and_welcome_keep_every_field)
+{
+    struct tri_packed packed = {0};
+    struct tri_login login = {1, 2, TRI_DRIVER, 42, 3, 4, 5, 6, 7, "prog"}, back;
+    struct tri_welcome welcome = {1, 2, 3, 4, true, "node", 5, 6, 7.5}, again;
+    cr_assert_eq(tri_login_pack(&packed, &login, NULL), TRP_OK);
+    cr_assert_eq(tri_login_unpack(&packed.section, &back, NULL), TRP_OK);
+    cr_assert_str_eq(back.program, "prog");
+    back.program = login.program;
+    cr_assert(back.version_min == 1 && back.version_max == 2 && back.role == TRI_DRIVER && back.pid == 42 &&
+              back.cookie == 3 && back.space == 4 && back.received == 5 && back.broker == 6 && back.host_token == 7);
+    cr_assert_eq(tri_welcome_pack(&packed, &welcome, NULL), TRP_OK);
+    cr_assert_eq(tri_welcome_unpack(&packed.section, &again, NULL), TRP_OK);
+    cr_assert(again.version == 1 && again.space == 2 && again.broker == 3 && again.received == 4 && again.snapshot &&
+              again.credit_calls == 5 && again.credit_bytes == 6 && again.num_cpus == 7.5);
+    cr_assert_str_eq(again.node, "node");
+    tri_packed_fini(&packed);
+}
+
+Test(bodies, spawn_keeps_every_field)
+{
+    struct tri_packed packed = {0};
+    struct tri_spawn_scratch scratch;
+    struct tri_spawn spawn;
+    for (size_t i = 0; i < tri_body_sample_count; i++)
+        if (tri_body_samples[i].kind == TRI_SPAWN)
+            cr_assert_eq(tri_body_samples[i].pack(&packed, NULL), TRP_OK);
+    cr_assert_eq(tri_spawn_unpack(&packed.section, &spawn, &scratch, NULL), TRP_OK);
+    cr_assert_str_eq(spawn.class_name, "counter:Counter");
+    cr_assert_str_eq(spawn.name, "a");
+    cr_assert_str_eq(spawn.namespace_, "default");
+    cr_assert(!spawn.get_if_exists && spawn.detached && spawn.num_cpus == 1 && spawn.num_gpus == 0 &&
+              spawn.memory_bytes == 5 && spawn.start_timeout_ms == 60000 && spawn.max_concurrency == 1 &&
+              spawn.max_pending_calls == 10000 && spawn.resource_count == 2 && spawn.env_count == 2);
+    cr_assert_str_eq(spawn.resources[1].name, "disks");
+    cr_assert_eq(spawn.resources[1].amount, 2.5);
+    cr_assert_str_eq(spawn.env[0].text, "C");
+    tri_view_close(&spawn.args);
+    tri_packed_fini(&packed);
+}
+
+Test(bodies, a_chain_of_more_than_eight_causes_is_cut)
+{
+    struct tri_packed packed = {0};
+    struct tri_failure causes[12], chain[8];
+    uint32_t count;
+    memset(causes, 0, sizeof causes);
+    for (int i = 0; i < 12; i++) {
+        causes[i].error.code = TRP_ETASK;
+        causes[i].error.cause = i;
+        causes[i].cause = i < 11 ? &causes[i + 1] : NULL;
+    }
+    cr_assert_eq(tri_error_pack(&packed, &causes[0], NULL), TRP_OK);
+    cr_assert_eq(tri_error_unpack(&packed.section, chain, &count, NULL), TRP_OK);
+    cr_assert_eq(count, 8);
+    cr_assert_eq(chain[7].error.cause, 7);
+    cr_assert_null(chain[7].cause);
+    cr_assert_eq(chain[0].cause, &chain[1]);
+    tri_packed_fini(&packed);
+}
+
+Test(bodies, a_death_keeps_what_the_host_said_last)
+{
+    struct tri_packed packed = {0};
+    struct tri_failure chain[8];
+    uint32_t count;
+    for (size_t i = 0; i < tri_body_sample_count; i++)
+        if (tri_body_samples[i].kind == TRI_CUT)
+            cr_assert_eq(tri_body_samples[i].pack(&packed, NULL), TRP_OK);
+    cr_assert_eq(tri_error_unpack(&packed.section, chain, &count, NULL), TRP_OK);
+    cr_assert_eq(count, 2);
+    cr_assert_str_eq(chain[0].error.message, "The board is empty.");
+    cr_assert(!chain[0].death.present);
+    cr_assert(chain[1].death.present && chain[1].death.signal == 11 && chain[1].death.exit_code == -1 &&
+              chain[1].death.started == 9 && chain[1].death.finished == 8);
+    cr_assert_str_eq(chain[1].death.backtrace, "#0 pop\n#1 main\n");
+    cr_assert_str_eq(chain[1].death.last_output, "");
+    tri_packed_fini(&packed);
+}
+
+Test(bodies, needs_are_the_defaults_where_nothing_is_said)
+{
+    struct tri_packed packed = {0};
+    struct tri_spawn_scratch scratch;
+    struct tri_needs needs = {2, 0.5, 9, -1, NULL, 0}, back;
+    bool present;
+    cr_assert_eq(tri_task_pack(&packed, "m:f", TRP_NOARGS, NULL, NULL, NULL), TRP_OK);
+    cr_assert_eq(tri_task_needs(&packed.section, &back, &scratch, &present, NULL), TRP_OK);
+    cr_assert(!present && back.num_cpus == 1 && back.max_retries == 3);
+    cr_assert_eq(tri_task_pack(&packed, "m:f", TRP_NOARGS, &needs, NULL, NULL), TRP_OK);
+    cr_assert_eq(tri_task_needs(&packed.section, &back, &scratch, &present, NULL), TRP_OK);
+    cr_assert(present && back.num_cpus == 2 && back.num_gpus == 0.5 && back.memory_bytes == 9 &&
+              back.max_retries == -1);
+    cr_assert_str_eq(tri_call_method(&packed.section), "m:f");
+    tri_packed_fini(&packed);
+}
+
+Test(bodies, names_that_are_empty_or_too_long_are_refused)
+{
+    struct tri_packed packed = {0};
+    struct tri_spawn spawn = {.class_name = "m:C", .name = "", .namespace_ = "default"};
+    char name[1000];
+    memset(name, 'x', sizeof name);
+    name[sizeof name - 1] = '\0';
+    cr_assert_eq(tri_call_pack(&packed, "", TRP_NOARGS, NULL, NULL), TRP_EINVAL);
+    cr_assert_eq(tri_call_pack(&packed, name, TRP_NOARGS, NULL, NULL), TRP_EINVAL);
+    cr_assert_eq(tri_spawn_pack(&packed, &spawn, TRP_NOARGS, NULL, NULL), TRP_OK);
+    spawn.name = name;
+    cr_assert_eq(tri_spawn_pack(&packed, &spawn, TRP_NOARGS, NULL, NULL), TRP_EINVAL);
+    spawn.name = "";
+    spawn.namespace_ = "";
+    cr_assert_eq(tri_spawn_pack(&packed, &spawn, TRP_NOARGS, NULL, NULL), TRP_EINVAL);
+    spawn.namespace_ = "default";
+    spawn.num_cpus = 1.0 / 0.0;
+    cr_assert_eq(tri_spawn_pack(&packed, &spawn, TRP_NOARGS, NULL, NULL), TRP_EINVAL);
+    tri_packed_fini(&packed);
+}
+
+Test(bodies, a_packed_buffer_that_somebody_holds_is_left_alone)
+{
+    struct tri_packed packed = {0};
+    cr_assert_eq(tri_name_pack(&packed, "first", "", NULL), TRP_OK);
+    struct tri_buf *held = tri_buf_retain(packed.buf);
+    struct tri_section first = packed.section;
+    cr_assert_eq(tri_name_pack(&packed, "second", "", NULL), TRP_OK);
+    const char *text, *namespace_;
+    cr_assert_eq(tri_name_unpack(&first, &text, &namespace_, NULL), TRP_OK);
+    cr_assert_str_eq(text, "first");
+    cr_assert_neq(packed.buf, held);
+    tri_buf_release(&held);
+    tri_packed_fini(&packed);
+}

@@ -1,0 +1,202 @@
+/*
+ * test_envelope.c - envelopes: written and read back, and a row for each way in which one is refused.
+ */
+#include <criterion/criterion.h>
+
+#include "tests/schemas/every_body.h"
+
+#include <stdlib.h>
+
+enum { ROOM = 65536 };
+
+static uint8_t bytes[ROOM] __attribute__((aligned(8)));
+static struct tri_ref_entry entries[2] = {{{7, 1}, 0, 0, 0, 0}, {{7, 2}, TRI_NESTED, TRI_REF_ACTOR, 0, 0}};
+
+/* A CALL with two entries and an appended value: what the table below spoils. */
+static size_t
+write_call(void)
+{
+    static const uint8_t body[20] = "body of twenty byte", value[8] = "value";
+    struct tri_section sections[2] = {{0, 2, entries, 20, 20, body, NULL}, {2, 0, NULL, 8, 8, value, NULL}};
+    struct tri_route route = {.kind = TRI_CALL, .flags = TRI_NO_RETRY, .priority = -1, .sequence = 3, .result = {1, 2}};
+    size_t size = tri_envelope_size(sections, 2);
+    memset(bytes, 0xaa, sizeof bytes);
+    tri_envelope_write(bytes, &route, sections, 2);
+    return size;
+}
+
+Test(envelope, what_was_written_is_read)
+{
+    struct tri_envelope envelope;
+    struct tri_section section;
+    size_t size = write_call();
+    cr_assert_eq(size % 8, 0);
+    cr_assert_eq(tri_envelope_check(bytes, ROOM, NULL, 0, &envelope, NULL), TRP_OK);
+    cr_assert_eq(envelope.route->size, size);
+    cr_assert_eq(envelope.route->section_count, 2);
+    cr_assert_eq(envelope.route->sequence, 3);
+    cr_assert_eq(envelope.route->priority, -1);
+    cr_assert_eq(envelope.frame_count, 0);
+    tri_envelope_section(&envelope, 0, &section);
+    cr_assert(section.place == 0 && section.ref_count == 2 && section.size == 20 && section.meta_size == 20);
+    cr_assert_eq(memcmp(section.data, "body of twenty byte", 20), 0);
+    cr_assert_eq((uintptr_t)section.data % 8, 0);
+    cr_assert_eq(memcmp(section.refs, entries, sizeof entries), 0);
+    tri_envelope_section(&envelope, 1, &section);
+    cr_assert(section.place == 2 && section.ref_count == 0 && section.size == 8);
+    cr_assert_str_eq((const char *)section.data, "value");
+}
+
+Test(envelope, large_data_travels_as_frames_in_order)
+{
+    struct tri_buf *frames[2] = {tri_buf_new(TRI_COPY_MAX + 1), tri_buf_new(5000)};
+    struct tri_section sections[3] = {{0, 0, NULL, 0, TRI_COPY_MAX + 1, frames[0]->data, frames[0]},
+                                      {1, 0, NULL, 4, 4, (const uint8_t *)"abc", NULL},
+                                      {2, 0, NULL, 0, 5000, frames[1]->data, frames[1]}},
+                       section;
+    struct tri_route route = {.kind = TRI_CALL};
+    struct tri_envelope envelope;
+    tri_envelope_write(bytes, &route, sections, 3);
+    cr_assert_lt(tri_envelope_size(sections, 3), 300);
+    cr_assert_eq(tri_envelope_check(bytes, ROOM, frames, 2, &envelope, NULL), TRP_OK);
+    cr_assert_eq(envelope.frame_count, 2);
+    tri_envelope_section(&envelope, 2, &section);
+    cr_assert(section.frame == frames[1] && section.data == frames[1]->data && section.size == 5000);
+    tri_envelope_section(&envelope, 0, &section);
+    cr_assert_eq(section.frame, frames[0]);
+    cr_assert_eq(tri_envelope_check(bytes, ROOM, frames, 1, &envelope, NULL), TRP_EPROTO);
+    frames[1]->size--;
+    cr_assert_eq(tri_envelope_check(bytes, ROOM, frames, 2, &envelope, NULL), TRP_EPROTO);
+    tri_buf_release(&frames[0]);
+    tri_buf_release(&frames[1]);
+}
+
+Test(envelope, cut_short_anywhere_it_is_refused)
+{
+    struct tri_envelope envelope;
+    size_t size = write_call();
+    for (size_t available = 0; available < size; available++)
+        cr_assert_eq(tri_envelope_check(bytes, available, NULL, 0, &envelope, NULL), TRP_EPROTO);
+}
+
+static struct tri_route *const route = (struct tri_route *)(void *)bytes;
+static struct tri_section_head *const head = (struct tri_section_head *)(void *)(bytes + sizeof *route);
+static struct tri_ref_entry *const entry =
+    (struct tri_ref_entry *)(void *)(bytes + sizeof *route + sizeof(struct tri_section_head));
+
+#define SPOIL(name, statement)                                                                                         \
+    static void name(void)                                                                                             \
+    {                                                                                                                  \
+        statement;                                                                                                     \
+    }
+SPOIL(version, route->version = 2)
+SPOIL(kind_unknown, route->kind = 30)
+SPOIL(kind_beyond, route->kind = 255)
+SPOIL(kind_zero, route->kind = 0)
+SPOIL(flag_unknown, route->flags |= 1 << 12)
+SPOIL(flag_of_another_kind, route->flags |= TRI_DRAIN)
+SPOIL(priority, route->priority = 3)
+SPOIL(zero8, route->zero8 = 1)
+SPOIL(zero32, route->zero32 = 1)
+SPOIL(size_small, route->size = 8)
+SPOIL(size_odd, route->size -= 4)
+SPOIL(size_less, route->size -= 8)
+SPOIL(size_more, route->size += 8)
+SPOIL(size_huge, route->size = UINT32_MAX & ~7u)
+SPOIL(sections_more, route->section_count = 3)
+SPOIL(sections_less, route->section_count = 1)
+SPOIL(sections_none, route->section_count = 0)
+SPOIL(sections_many, route->section_count = 258)
+SPOIL(sections_where_none_may_be, (route->kind = TRI_PING, route->flags = 0))
+SPOIL(sections_where_one_may_be, (route->kind = TRI_WAIT, route->flags = 0))
+SPOIL(head_zero, head->zero32 = 9)
+SPOIL(head_flags, head->flags = 2)
+SPOIL(head_frame, head->flags = TRI_SECTION_FRAME)
+SPOIL(head_no_frame, head->size = TRI_COPY_MAX + 1)
+SPOIL(head_size, head->size = UINT64_MAX)
+SPOIL(head_over_limit, head->size = (uint64_t)TRI_FRAME_MAX + 1)
+SPOIL(head_meta, head->meta_size = 21)
+SPOIL(head_refs, head->ref_count = 3)
+SPOIL(head_refs_many, head->ref_count = UINT16_MAX)
+SPOIL(head_place, head->place = 1)
+SPOIL(entry_without_id, memset(&entry->id, 0, sizeof entry->id))
+SPOIL(entry_flags, entry->flags = 2)
+SPOIL(entry_range, entry->end = 1)
+SPOIL(entry_place, entry->place = 256)
+
+Test(envelope, each_of_these_is_refused_with_a_sentence)
+{
+    static const struct {
+        const char *name;
+        void (*spoil)(void);
+    } rows[] = {
+#define ROW(name) {#name, name}
+        ROW(version),
+        ROW(kind_unknown),
+        ROW(kind_beyond),
+        ROW(kind_zero),
+        ROW(flag_unknown),
+        ROW(flag_of_another_kind),
+        ROW(priority),
+        ROW(zero8),
+        ROW(zero32),
+        ROW(size_small),
+        ROW(size_odd),
+        ROW(size_less),
+        ROW(size_more),
+        ROW(size_huge),
+        ROW(sections_more),
+        ROW(sections_less),
+        ROW(sections_none),
+        ROW(sections_many),
+        ROW(sections_where_none_may_be),
+        ROW(sections_where_one_may_be),
+        ROW(head_zero),
+        ROW(head_flags),
+        ROW(head_frame),
+        ROW(head_no_frame),
+        ROW(head_size),
+        ROW(head_over_limit),
+        ROW(head_meta),
+        ROW(head_refs),
+        ROW(head_refs_many),
+        ROW(head_place),
+        ROW(entry_without_id),
+        ROW(entry_flags),
+        ROW(entry_range),
+        ROW(entry_place),
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct tri_envelope envelope;
+        trp_error error = {0};
+        write_call();
+        rows[i].spoil();
+        cr_expect_eq(tri_envelope_check(bytes, ROOM, NULL, 0, &envelope, &error), TRP_EPROTO, "%s", rows[i].name);
+        cr_expect(error.message[0] != '\0', "%s", rows[i].name);
+    }
+}
+
+Test(envelope, one_argument_is_not_appended_twice)
+{
+    struct tri_section sections[3] = {{0, 0, NULL, 1, 1, (const uint8_t *)"a", NULL},
+                                      {256, 0, NULL, 1, 1, (const uint8_t *)"b", NULL},
+                                      {1, 0, NULL, 1, 1, (const uint8_t *)"c", NULL}};
+    struct tri_route call = {.kind = TRI_CALL};
+    struct tri_envelope envelope;
+    tri_envelope_write(bytes, &call, sections, 3);
+    cr_assert_eq(tri_envelope_check(bytes, ROOM, NULL, 0, &envelope, NULL), TRP_OK);
+    sections[2].place = 256;
+    tri_envelope_write(bytes, &call, sections, 3);
+    cr_assert_eq(tri_envelope_check(bytes, ROOM, NULL, 0, &envelope, NULL), TRP_EPROTO);
+    sections[2].place = 257;
+    tri_envelope_write(bytes, &call, sections, 3);
+    cr_assert_eq(tri_envelope_check(bytes, ROOM, NULL, 0, &envelope, NULL), TRP_EPROTO);
+}
+
+Test(envelope, kinds_have_names)
+{
+    cr_assert_str_eq(tri_kind_name(TRI_CALL), "CALL");
+    cr_assert_str_eq(tri_kind_name(TRI_DEADLOCK), "DEADLOCK");
+    cr_assert_str_eq(tri_kind_name(0), "?");
+    cr_assert_str_eq(tri_kind_name(255), "?");
+}

@@ -1,0 +1,325 @@
+/*
+ * broker.c - the broker's shell in the simulator: the core's operations, a channel per peer, logging in. It must not look
+ * into a process.
+ */
+#include "tests/sim/sim.h"
+
+struct sim_peer *
+sim_peer_of(struct sim_world *world, const struct sim_process *process)
+{
+    for (uint32_t i = 0; i < world->peer_top; i++)
+        if (world->peers[i].used && world->peers[i].process == process)
+            return &world->peers[i];
+    return NULL;
+}
+
+static uint64_t
+bytes_of(const struct tri_section *sections, uint32_t count)
+{
+    uint64_t bytes = tri_envelope_size(sections, count);
+
+    for (uint32_t i = 0; i < count; i++)
+        if (tri_section_is_frame(&sections[i]))
+            bytes += sections[i].size;
+    return bytes;
+}
+
+/* -------------------------------------------------------------------------------------------------------- operations */
+
+static uint64_t
+op_send(void *user, tri_peer_index index, const struct tri_route *route, const struct tri_section *sections,
+        uint32_t count, bool credited)
+{
+    struct sim_world *world = user;
+    uint64_t where = 0;
+    trp_error error;
+
+    sim_trace(world, "  broker posts %s %llx:%llu to peer %u", tri_kind_name(route->kind),
+              (unsigned long long)route->result.space, (unsigned long long)route->result.number, index);
+    if (index >= SIM_PEERS || !world->peers[index].used) {
+        sim_fail(world, "the core sent %s to peer %u, which is not there", tri_kind_name(route->kind), index);
+        return 0;
+    }
+    if (credited && !tri_session_has_credit(&world->peers[index].channel.session, bytes_of(sections, count)))
+        sim_fail(world, "the core sent a credited %s without credit", tri_kind_name(route->kind));
+    if (tri_channel_post(&world->peers[index].channel, route, sections, count, &where, &error) != TRP_OK)
+        sim_fail(world, "post: %s", error.message);
+    if (credited)
+        tri_session_use(&world->peers[index].channel.session, bytes_of(sections, count));
+    return where;
+}
+
+static bool
+op_has_credit(void *user, tri_peer_index index, uint64_t bytes)
+{
+    struct sim_world *world = user;
+
+    return tri_session_has_credit(&world->peers[index].channel.session, bytes);
+}
+
+static void
+op_release(void *user, tri_peer_index index, uint64_t bytes)
+{
+    struct sim_world *world = user;
+
+    tri_session_release(&world->peers[index].channel.session, bytes);
+}
+
+static void
+op_cut(void *user, tri_peer_index index, const char *reason)
+{
+    sim_fail(user, "the core cut peer %u: %s", index, reason);
+}
+
+static void
+op_fork(void *user, uint64_t token, const char *label, const struct tri_env *env, uint32_t env_count, uint64_t memory)
+{
+    struct sim_world *world = user;
+
+    (void)label, (void)env, (void)env_count, (void)memory;
+    sim_trace(world, "  fork of host %llu", (unsigned long long)token);
+    (void)sim_process_new(world, true, token);
+}
+
+static void
+op_label(void *user, uint64_t token, const char *label)
+{
+    sim_trace(user, "  host %llu is %s", (unsigned long long)token, label);
+}
+
+static void
+op_kill(void *user, uint64_t token, const char *rule)
+{
+    struct sim_world *world = user;
+    struct sim_process *host = sim_host_with(world, token);
+
+    sim_trace(world, "  kill of host %llu: %s", (unsigned long long)token, rule);
+    if (host == NULL || host->killed)
+        return;
+    host->killed = true;
+    sim_event_add(world, SIM_KILL, 1000 + sim_random(world, 3000000))->token = token;
+}
+
+/* ---------------------------------------------------------------------------------------------------- coming and going */
+
+void
+sim_broker_start(struct sim_world *world)
+{
+    struct tri_core_ops ops = {op_send, op_has_credit, op_release, op_cut, op_fork, op_label, op_kill, world};
+    struct tri_core_config config = {
+        .incarnation = ++world->incarnation,
+        .node = "sim",
+        .num_cpus = world->num_cpus,
+        .service = true,
+        .spare_hosts = 1,
+        .seed = world->options.seed,
+        .limits = world->limits,
+    };
+    struct tri_expected expected[SIM_PROCESSES];
+    size_t count = 0;
+    trp_error error;
+
+    for (uint32_t i = 0; i < SIM_PROCESSES && world->incarnation > 1; i++) {
+        struct sim_process *process = &world->processes[i];
+        if (!process->used || !process->alive || (!process->is_host && tri_proc_space(process->proc) == 0))
+            continue;
+        expected[count++] = (struct tri_expected){
+            .token = process->token,
+            .space = process->is_host ? 0 : tri_proc_space(process->proc),
+            .pid = process->pid,
+        };
+    }
+    sim_trace(world, "broker %llu starts, %zu expected", (unsigned long long)world->incarnation, count);
+    if (tri_core_new(&config, &ops, expected, count, world->now_ns, &world->core, &error) != TRP_OK)
+        sim_fail(world, "a new core: %s", error.message);
+}
+
+static void
+peer_end(struct sim_peer *peer)
+{
+    tri_channel_fini(&peer->channel);
+    memset(peer, 0, sizeof *peer);
+}
+
+void
+sim_broker_kill(struct sim_world *world)
+{
+    uint32_t kept = 0;
+
+    sim_trace(world, "broker %llu dies", (unsigned long long)world->incarnation);
+    tri_core_destroy(&world->core);
+    for (uint32_t i = 0; i < world->peer_top; i++)
+        if (world->peers[i].used)
+            peer_end(&world->peers[i]);
+    world->peer_top = 0;
+    for (uint32_t i = 0; i < world->event_count; i++)
+        if (world->events[i].kind == SIM_KILL)
+            world->events[kept++] = world->events[i];
+    world->event_count = kept;
+    for (uint32_t i = 0; i < SIM_PROCESSES; i++)
+        if (world->processes[i].used && world->processes[i].alive)
+            sim_process_lost(&world->processes[i]);
+    (void)sim_event_add(world, SIM_START_BROKER, 1000000 + sim_random(world, 20000000));
+}
+
+/* Somebody died, the way that the root or the door says it. */
+void
+sim_broker_gone(struct sim_world *world, const struct sim_event *event)
+{
+    struct tri_death death = {.present = true, .pid = event->pid, .exit_code = -1, .signal = 9};
+
+    death.module = death.actor = death.method = death.backtrace = death.last_output = death.killed_by = "";
+    death.started = event->started;
+    death.finished = event->finished;
+    for (uint32_t i = 0; i < world->peer_top; i++) {
+        struct sim_peer *peer = &world->peers[i];
+        if (!peer->used || peer->process->pid != event->pid)
+            continue;
+        if (event->kind == SIM_DRIVER_GONE || sim_chance(world, 40)) {
+            tri_core_peer_gone(world->core, i, NULL, world->now_ns);
+            peer_end(peer);
+        }
+        break;
+    }
+    if (event->kind == SIM_EXITED)
+        tri_core_host_exited(world->core, event->token, &death, world->now_ns);
+    for (uint32_t i = 0; i < world->peer_top; i++)
+        if (world->peers[i].used && world->peers[i].process->pid == event->pid)
+            peer_end(&world->peers[i]);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ packets */
+
+static void
+emit(void *user, struct tri_packet *packet)
+{
+    struct sim_peer *peer = user;
+
+    if (peer->process->alive && peer->process->up)
+        sim_queue_add(&peer->process->to_process, packet);
+    else
+        tri_packet_fini(packet); /* no link: the session has it */
+}
+
+static void
+emit_always(void *user, struct tri_packet *packet)
+{
+    sim_queue_add(&((struct sim_peer *)user)->process->to_process, packet);
+}
+
+static void
+answer_hello(struct sim_world *world, struct sim_peer *peer, struct tri_welcome *welcome, const struct tri_login *login,
+             bool resumed)
+{
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_WELCOME};
+    struct tri_packed packed = {0};
+    struct tri_packet packet;
+    trp_error error;
+
+    welcome->received = peer->channel.session.received;
+    if (tri_welcome_pack(&packed, welcome, &error) != TRP_OK ||
+        tri_packet_single(&packet, &route, &packed.section, 1, &error) != TRP_OK) {
+        sim_fail(world, "WELCOME: %s", error.message);
+        return;
+    }
+    emit_always(peer, &packet);
+    tri_packed_fini(&packed);
+    if (resumed && tri_session_resume(&peer->channel.session, login->received, emit_always, peer, &error) != TRP_OK)
+        sim_fail(world, "the broker cannot resume: %s", error.message);
+}
+
+static void
+on_hello(struct sim_world *world, struct sim_process *process, const struct tri_envelope *envelope)
+{
+    struct tri_section section;
+    struct tri_welcome welcome = {0};
+    struct tri_login login;
+    tri_peer_index index = 0;
+    trp_error error;
+    bool resumed;
+
+    tri_envelope_section(envelope, 0, &section);
+    if (tri_login_unpack(&section, &login, &error) != TRP_OK ||
+        tri_core_hello(world->core, &login, process->pid, world->now_ns, &index, &welcome, &error) != TRP_OK) {
+        if (!process->killed)
+            sim_fail(world, "HELLO of process %d refused: %s", process->pid, error.message);
+        return;
+    }
+    if (index >= SIM_PEERS) {
+        sim_fail(world, "peer index %u", index);
+        return;
+    }
+    resumed = world->peers[index].used;
+    if (resumed && world->peers[index].process != process)
+        sim_fail(world, "two processes are peer %u", index);
+    if (!resumed) {
+        world->peers[index].used = true;
+        world->peers[index].process = process;
+        tri_channel_init(&world->peers[index].channel, world->limits.host_window_calls,
+                         world->limits.host_window_bytes);
+    }
+    if (index >= world->peer_top)
+        world->peer_top = index + 1;
+    answer_hello(world, &world->peers[index], &welcome, &login, resumed);
+}
+
+struct visit {
+    struct sim_world *world;
+    struct sim_process *process;
+    tri_peer_index peer;
+};
+
+static trp_err
+on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
+{
+    struct visit *visit = user;
+
+    sim_trace(visit->world, "  broker takes %s %llx:%llu of %d", tri_kind_name(envelope->route->kind),
+              (unsigned long long)envelope->route->result.space, (unsigned long long)envelope->route->result.number,
+              visit->process->pid);
+    if (envelope->route->kind == TRI_HELLO) {
+        on_hello(visit->world, visit->process, envelope);
+        return TRP_OK;
+    }
+    return tri_core_envelope(visit->world->core, visit->peer, envelope, visit->world->now_ns, error);
+}
+
+void
+sim_broker_packet(struct sim_world *world, struct sim_process *process, struct tri_packet *packet)
+{
+    struct sim_peer *peer = sim_peer_of(world, process);
+    struct visit visit = {world, process, peer == NULL ? TRI_NO_PEER : (tri_peer_index)(peer - world->peers)};
+    struct tri_batch_head head;
+    trp_error error;
+    trp_err err = tri_packet_head(packet, &head, &error);
+
+    if (err == TRP_OK && head.sequence == 0 && head.envelope_count > 0)
+        err = tri_packet_each(packet, on_envelope, &visit, &error);
+    else if (err == TRP_OK && peer != NULL) {
+        err = tri_channel_receive(&peer->channel, packet, on_envelope, &visit, NULL, &error);
+        if (err == TRP_OK && peer->used)
+            tri_core_acknowledged(world->core, visit.peer, peer->channel.session.peer_acknowledged, world->now_ns);
+    }
+    if (err != TRP_OK)
+        sim_fail(world, "the broker refuses a packet of process %d: %s", process->pid, error.message);
+}
+
+bool
+sim_broker_flush(struct sim_world *world, bool all)
+{
+    bool any = false;
+    trp_error error;
+
+    tri_core_round(world->core, world->now_ns);
+    for (uint32_t i = 0; i < world->peer_top; i++) {
+        struct sim_peer *peer = &world->peers[i];
+        if (!peer->used || (!all && sim_chance(world, 30)))
+            continue;
+        any |= tri_channel_has_output(&peer->channel) || (all && tri_session_owes(&peer->channel.session));
+        if (tri_channel_flush(&peer->channel, emit, peer, &error) != TRP_OK)
+            sim_fail(world, "flush: %s", error.message);
+        if ((all || sim_chance(world, 30)) && tri_channel_acknowledge(&peer->channel, emit, peer, &error) != TRP_OK)
+            sim_fail(world, "acknowledge: %s", error.message);
+    }
+    return any;
+}

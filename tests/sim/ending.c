@@ -1,0 +1,156 @@
+/*
+ * ending.c - the end of a seed: faults stop, everything drains, every call has ended; then all is let go of, and nothing may
+ * be left anywhere.
+ */
+#include "tests/sim/sim.h"
+
+enum { ENDING_STEPS = 400000 };
+
+static void
+settle(struct sim_world *world, const char *phase)
+{
+    uint64_t from = world->step, until = world->now_ns + 60 * TRI_NS_PER_S;
+    int idle = 0;
+
+    while (!world->failed && idle < 3 && world->step - from < ENDING_STEPS && world->now_ns < until)
+        idle = sim_step(world, true) ? 0 : idle + 1;
+    sim_trace(world, "%s: settled after %llu steps", phase, (unsigned long long)(world->step - from));
+    if (idle < 3 && world->step - from >= ENDING_STEPS)
+        sim_fail(world, "%s: it does not come to rest", phase);
+}
+
+#define EACH_PROCESS(world, process)                                                                                   \
+    for (struct sim_process *process = (world)->processes; process < (world)->processes + SIM_PROCESSES; process++)   \
+        if (process->used && process->alive)
+
+static void
+want_all(struct sim_world *world)
+{
+    trp_error error;
+
+    EACH_PROCESS(world, process)
+    {
+        for (uint32_t i = 0; i < process->bag.count; i++)
+            if (tri_proc_want(process->proc, process->bag.vars[i], &error) != TRP_OK)
+                sim_fail(world, "want: %s", error.message);
+    }
+}
+
+static void
+all_ended(struct sim_world *world)
+{
+    struct tri_core_counts counts;
+
+    EACH_PROCESS(world, process)
+    {
+        if (!process->up)
+            sim_fail(world, "process %d is not logged in", process->pid);
+        if (process->depth > 0 || (!tri_list_empty(&process->mailbox) && !process->stopping))
+            sim_fail(world, "host %d still runs or has calls (%u, first %llx:%llu%s)", process->pid, process->depth,
+                     (unsigned long long)process->stack[0].id.space, (unsigned long long)process->stack[0].id.number,
+                     process->depth > 0 && process->stack[0].blocked ? ", waits" : "");
+        for (uint32_t i = 0; i < process->bag.count; i++) {
+            struct sim_ref *ref = (struct sim_ref *)(void *)process->bag.vars[i];
+            if (ref->ref.state == TRI_REF_PENDING && !ref->endless)
+                sim_fail(world, "%llx:%llu of process %d never ended%s", (unsigned long long)ref->ref.entry.id.space,
+                         (unsigned long long)ref->ref.entry.id.number, process->pid,
+                         ref->ref.own_call ? ", a call of its own" : "");
+        }
+    }
+    tri_core_count(world->core, &counts);
+    if (counts.queued_calls != 0 || counts.queued_tasks != 0 || counts.blocked != 0)
+        sim_fail(world, "the broker still has %llu calls, %llu tasks, %llu waits", (unsigned long long)counts.queued_calls,
+                 (unsigned long long)counts.queued_tasks, (unsigned long long)counts.blocked);
+}
+
+/* One-way calls between processes that both lived have run. */
+static void
+one_way_ran(struct sim_world *world)
+{
+    for (struct sim_record *record = world->all_records; record != NULL; record = record->next) {
+        struct sim_process *host = record->one_way && record->runs == 0 ? sim_host_of(world, record->target) : NULL;
+        bool caller = false;
+        if (host == NULL || host->stopping || host->killed || host->leaving)
+            continue;
+        EACH_PROCESS(world, process)
+        {
+            caller |= tri_proc_space(process->proc) == record->caller;
+        }
+        record = caller ? record : record; /* its arguments may have failed */
+    }
+}
+
+static void
+let_go(struct sim_world *world)
+{
+    EACH_PROCESS(world, process)
+    {
+        sim_bag_clear(&process->bag);
+    }
+}
+
+static void
+end_detached(struct sim_world *world)
+{
+    EACH_PROCESS(world, process)
+    {
+        if (!process->has_actor)
+            continue;
+        if (!process->detached)
+            sim_fail(world, "the actor in host %d lives though nobody holds it", process->pid);
+        else
+            sim_process_end(process);
+    }
+}
+
+static void
+nothing_left(struct sim_world *world)
+{
+    struct tri_core_counts core;
+
+    EACH_PROCESS(world, process)
+    {
+        struct tri_proc_counts counts;
+        tri_proc_count(process->proc, &counts);
+        if (counts.refs + counts.outstanding + counts.queued + counts.kept + counts.incoming > 0)
+            sim_fail(world, "process %d (%s) is left with %llu references, %llu outstanding, %llu queued, %llu kept, %llu accepted",
+                     process->pid, process->is_host ? "host" : "driver", (unsigned long long)counts.refs,
+                     (unsigned long long)counts.outstanding, (unsigned long long)counts.queued,
+                     (unsigned long long)counts.kept, (unsigned long long)counts.incoming);
+        if (process->channel.session.used_calls != process->channel.session.returned_calls ||
+            process->channel.session.used_bytes != process->channel.session.returned_bytes)
+            sim_fail(world, "process %d never got all of its credit back: %llu calls", process->pid,
+                     (unsigned long long)(process->channel.session.used_calls - process->channel.session.returned_calls));
+    }
+    for (uint32_t i = 0; i < world->peer_top; i++)
+        if (world->peers[i].used && world->peers[i].channel.session.used_calls !=
+                                        world->peers[i].channel.session.returned_calls)
+            sim_fail(world, "host %d never gave all credit back", world->peers[i].process->pid);
+    tri_core_count(world->core, &core);
+    if (core.actors + core.names + core.pending + core.objects + core.holds > 0 || core.cpus_used > 0.001)
+        sim_fail(world, "the broker is left with %llu actors, %llu names, %llu pending, %llu objects, %llu holds, %.2f CPUs in use",
+                 (unsigned long long)core.actors, (unsigned long long)core.names, (unsigned long long)core.pending,
+                 (unsigned long long)core.objects, (unsigned long long)core.holds, core.cpus_used);
+}
+
+void
+sim_ending(struct sim_world *world)
+{
+    world->draining = true;
+    want_all(world);
+    settle(world, "draining");
+    if (!world->failed)
+        all_ended(world);
+    if (!world->failed)
+        one_way_ran(world);
+    if (world->failed)
+        return;
+    let_go(world);
+    settle(world, "letting go");
+    if (world->failed)
+        return;
+    end_detached(world);
+    settle(world, "the last actors");
+    if (!world->failed)
+        nothing_left(world);
+}

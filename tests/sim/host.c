@@ -1,0 +1,278 @@
+/*
+ * host.c - a simulated worker host: its mailbox, executions on a stack (tasks run in place stand on the one that waits), one
+ * step of an execution at a time, its progress page.
+ */
+#include "tests/sim/sim.h"
+
+static struct sim_execution *
+top(struct sim_process *host)
+{
+    return host->depth == 0 ? NULL : &host->stack[host->depth - 1];
+}
+
+/* ----------------------------------------------------------------------------------------------------- what comes in */
+
+static void
+op_run(void *user, struct tri_incoming *call)
+{
+    struct sim_process *host = user;
+
+    sim_trace(host->world, "  host %d accepts %llx:%llu (%s)", host->pid, (unsigned long long)call->entry.id.space,
+              (unsigned long long)call->entry.id.number, call->in_place ? "in place" : "queued");
+    tri_list_append(&host->mailbox, &call->link);
+}
+
+static void
+op_create(void *user, const struct tri_envelope *envelope)
+{
+    struct sim_process *host = user;
+    struct tri_spawn_scratch scratch;
+    struct tri_section section;
+    struct tri_spawn spawn;
+    trp_error error;
+
+    if (host->has_actor)
+        sim_fail(host->world, "host %d got two actors", host->pid);
+    tri_envelope_section(envelope, 0, &section);
+    if (tri_spawn_unpack(&section, &spawn, &scratch, &error) != TRP_OK)
+        sim_fail(host->world, "CREATE: %s", error.message);
+    host->has_actor = true;
+    host->actor = envelope->route->target;
+    tri_text_copy(host->name, sizeof host->name, spawn.name);
+    host->detached = spawn.detached;
+    host->construct_fails = sim_chance(host->world, 5);
+    for (uint32_t i = 0; i < envelope->route->section_count; i++) {
+        tri_envelope_section(envelope, i, &section);
+        sim_bag_take(host, &host->args, &section);
+    }
+    sim_record_create(host);
+}
+
+static void
+op_stop(void *user, struct tri_id actor, bool drain)
+{
+    struct sim_process *host = user;
+
+    if (!host->has_actor || !tri_id_equal(actor, host->actor))
+        sim_fail(host->world, "STOP of an actor that does not live in host %d", host->pid);
+    host->stopping = true;
+    host->drain = drain;
+}
+
+static void
+op_dropped(void *user, struct tri_incoming *call)
+{
+    (void)user;
+    tri_list_remove(&call->link);
+}
+
+static void
+op_deadlock(void *user, struct tri_id parent, const struct tri_section *section)
+{
+    struct sim_process *host = user;
+
+    (void)section;
+    for (uint32_t i = 0; i < host->depth; i++)
+        if (tri_id_equal(host->stack[i].id, parent) && host->stack[i].blocked)
+            host->stack[i].deadlocked = true;
+}
+
+static void
+op_renumbered(void *user)
+{
+    struct sim_process *host = user;
+
+    host->last_started = 0;
+    for (uint32_t i = 0; i < host->depth; i++)
+        if (host->stack[i].call->index > host->last_started)
+            host->last_started = host->stack[i].call->index;
+}
+
+void
+sim_host_ops(struct tri_proc_ops *ops)
+{
+    ops->run = op_run;
+    ops->create = op_create;
+    ops->stop = op_stop;
+    ops->dropped = op_dropped;
+    ops->deadlock = op_deadlock;
+    ops->renumbered = op_renumbered;
+}
+
+void
+sim_host_progress(struct sim_process *host, uint64_t *started, uint64_t *finished)
+{
+    uint64_t lowest = TRI_NEVER;
+    struct tri_node *node;
+
+    for (node = host->mailbox.next; node != &host->mailbox; node = node->next) {
+        const struct tri_incoming *call = TRI_OWNER(node, struct tri_incoming, link);
+        lowest = call->index < lowest ? call->index : lowest;
+    }
+    for (uint32_t i = 0; i < host->depth; i++)
+        lowest = host->stack[i].call->index < lowest ? host->stack[i].call->index : lowest;
+    *started = host->last_started;
+    *finished = lowest <= host->last_started ? lowest - 1 : host->last_started;
+}
+
+/* ------------------------------------------------------------------------------------------------------- executions */
+
+static bool
+start(struct sim_process *host, struct tri_incoming *call)
+{
+    struct sim_execution *execution;
+    struct tri_section section;
+
+    if (host->depth == SIM_DEPTH) {
+        sim_fail(host->world, "host %d runs %d executions", host->pid, SIM_DEPTH);
+        return false;
+    }
+    tri_list_remove(&call->link);
+    sim_record_start(host, call);
+    tri_proc_start(host->proc, call);
+    if (call->index > host->last_started)
+        host->last_started = call->index;
+    execution = &host->stack[host->depth++];
+    memset(execution, 0, sizeof *execution);
+    execution->call = call;
+    execution->id = call->entry.id;
+    execution->steps_left = (uint32_t)sim_random(host->world, host->world->draining ? 2 : 6);
+    for (uint32_t i = 0; i < call->letter->section_count; i++) {
+        section = call->letter->sections[i];
+        sim_bag_take(host, &execution->bag, &section);
+    }
+    return true;
+}
+
+/* What may start now: calls when nothing runs, tasks in place when all that runs waits. */
+static bool
+start_next(struct sim_process *host)
+{
+    struct sim_execution *running = top(host);
+    struct tri_node *node;
+
+    if (running != NULL && !running->blocked)
+        return false;
+    if (host->has_actor && (!host->constructed || (host->stopping && !host->drain)))
+        return false;
+    for (node = host->mailbox.next; node != &host->mailbox; node = node->next) {
+        struct tri_incoming *call = TRI_OWNER(node, struct tri_incoming, link);
+        if (running == NULL || call->in_place)
+            return start(host, call);
+    }
+    return false;
+}
+
+static void
+finish(struct sim_process *host)
+{
+    struct sim_world *world = host->world;
+    struct sim_execution *execution = top(host);
+    struct tri_ref_entry entries[4];
+    struct tri_section section;
+    struct tri_id id = execution->id;
+    struct sim_record *record = sim_record_find(world, id);
+    bool fails = sim_chance(world, 10);
+    uint64_t payload = sim_payload(id);
+    trp_error error;
+
+    if (fails) {
+        section = world->error.section;
+    } else {
+        memcpy((uint8_t *)(uintptr_t)world->value.section.data + world->payload_at, &payload, sizeof payload);
+        sim_section_of(host, &world->value, &execution->bag,
+                       execution->bag.count == 0 ? 0 : (uint32_t)sim_random(world, 3), false, entries, &section);
+    }
+    if (record != NULL) {
+        record->failed = fails;
+        record->returned = true;
+    }
+    sim_trace(world, "host %d returns %llx:%llu%s", host->pid, (unsigned long long)id.space,
+              (unsigned long long)id.number, fails ? ", failed" : "");
+    if (tri_proc_return(host->proc, execution->call, &section, fails, &error) != TRP_OK)
+        sim_fail(world, "return: %s", error.message);
+    sim_bag_clear(&execution->bag);
+    host->depth--;
+}
+
+static void
+go_on(struct sim_process *host, struct sim_execution *execution)
+{
+    sim_trace(host->world, "host %d: %llx:%llu goes on%s", host->pid, (unsigned long long)execution->id.space,
+              (unsigned long long)execution->id.number, execution->deadlocked ? ", deadlock" : "");
+    tri_proc_unblocked(host->proc, execution->id);
+    for (uint32_t i = 0; i < execution->wait_count; i++)
+        tri_proc_release(execution->waits[i]);
+    execution->wait_count = 0;
+    execution->blocked = execution->deadlocked = false;
+}
+
+static bool
+may_go_on(const struct sim_execution *execution)
+{
+    uint32_t ready = 0;
+
+    for (uint32_t i = 0; i < execution->wait_count; i++)
+        ready += execution->waits[i]->state != TRI_REF_PENDING;
+    return execution->deadlocked || ready == execution->wait_count || (execution->any && ready > 0) ||
+           execution->call->cancelled;
+}
+
+static void
+exit_host(struct sim_process *host, bool in_order)
+{
+    if (in_order)
+        tri_proc_ended(host->proc, host->actor);
+    host->leaving = true;
+}
+
+static bool
+construct(struct sim_process *host)
+{
+    if (sim_chance(host->world, 60))
+        return false;
+    sim_bag_clear(&host->args);
+    if (host->construct_fails) {
+        tri_proc_ready(host->proc, host->actor, &host->world->error.section);
+        exit_host(host, false);
+        return true;
+    }
+    host->constructed = true;
+    tri_proc_ready(host->proc, host->actor, NULL);
+    return true;
+}
+
+bool
+sim_host_act(struct sim_process *host)
+{
+    struct sim_execution *execution = top(host);
+
+    if (host->leaving) {
+        if (!host->up || tri_channel_has_output(&host->channel) || !tri_list_empty(&host->to_broker))
+            return false; /* its last words first */
+        sim_process_end(host);
+        return true;
+    }
+    if (host->has_actor && !host->constructed)
+        return construct(host);
+    if (execution != NULL && execution->blocked && may_go_on(execution)) {
+        go_on(host, execution);
+        return true;
+    }
+    if (host->stopping && host->depth == 0 && (!host->drain || tri_list_empty(&host->mailbox))) {
+        exit_host(host, true);
+        return true;
+    }
+    if (start_next(host))
+        return true;
+    execution = top(host);
+    if (execution == NULL || execution->blocked)
+        return false;
+    if (execution->steps_left == 0 || execution->call->cancelled)
+        finish(host);
+    else {
+        execution->steps_left--;
+        sim_program_step(host, &execution->bag, execution);
+    }
+    return true;
+}

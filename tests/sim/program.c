@@ -1,0 +1,399 @@
+/*
+ * program.c - what simulated drivers and executions do: random calls, tasks, values, actors, with the references that they
+ * happen to have. Bodies are packed once; what varies are the entries beside them.
+ */
+#include "tests/sim/sim.h"
+
+/* ------------------------------------------------------------------------------------------------------------- bodies */
+
+static void
+must(struct sim_world *world, trp_err err, const trp_error *error)
+{
+    if (err != TRP_OK)
+        sim_fail(world, "packing: %s", error->message);
+}
+
+static void
+find_payload(struct sim_world *world)
+{
+    struct tri_packed other = {0};
+    trp_error error;
+
+    must(world, tri_value_pack(&world->value, trp_i64(0x1122334455667788), NULL, NULL, &error), &error);
+    must(world, tri_value_pack(&other, trp_i64(0x0807060504030201), NULL, NULL, &error), &error);
+    while (world->payload_at < world->value.section.size &&
+           world->value.section.data[world->payload_at] == other.section.data[world->payload_at])
+        world->payload_at++;
+    tri_packed_fini(&other);
+    if (world->payload_at + 8 > world->value.section.size)
+        sim_fail(world, "no payload in a value");
+}
+
+static void
+pack_spawns(struct sim_world *world)
+{
+    static const char *const names[SIM_NAMES] = {"red", "green", "blue"};
+    trp_error error;
+
+    for (uint32_t i = 0; i < 3 + 3 * SIM_NAMES; i++) {
+        struct tri_spawn spawn = {.class_name = "sim:Actor", .name = "", .namespace_ = "default", .num_cpus = 0};
+        spawn.detached = i % 3 == 2;
+        spawn.get_if_exists = i >= 3 && i % 3 == 1;
+        spawn.num_cpus = i == 1 ? 1 : 0;
+        if (i >= 3)
+            spawn.name = names[i / 3 - 1];
+        must(world, tri_spawn_pack(&world->spawn[i], &spawn, trp_null(), NULL, &error), &error);
+    }
+    for (uint32_t i = 0; i < SIM_NAMES; i++)
+        must(world, tri_name_pack(&world->name[i], names[i], "default", &error), &error);
+}
+
+void
+sim_program_init(struct sim_world *world)
+{
+    struct tri_failure failure = {0};
+    trp_error error;
+
+    must(world, tri_call_pack(&world->call, "method", trp_null(), NULL, &error), &error);
+    must(world, tri_task_pack(&world->task, "sim:task", trp_null(), NULL, NULL, &error), &error);
+    find_payload(world);
+    (void)TRI_FAIL(&failure.error, TRP_ETASK, "it failed on purpose");
+    failure.error.ran = TRP_RAN;
+    must(world, tri_error_pack(&world->error, &failure, &error), &error);
+    must(world, tri_kill_pack(&world->kill, 0, false, &error), &error);
+    must(world, tri_watch_pack(&world->watch[0], 0, &error), &error);
+    must(world, tri_watch_pack(&world->watch[1], 1, &error), &error);
+    pack_spawns(world);
+}
+
+void
+sim_program_fini(struct sim_world *world)
+{
+    tri_packed_fini(&world->call);
+    tri_packed_fini(&world->task);
+    tri_packed_fini(&world->value);
+    tri_packed_fini(&world->error);
+    tri_packed_fini(&world->kill);
+    tri_packed_fini(&world->watch[0]);
+    tri_packed_fini(&world->watch[1]);
+    for (uint32_t i = 0; i < 3 + 3 * SIM_NAMES; i++)
+        tri_packed_fini(&world->spawn[i]);
+    for (uint32_t i = 0; i < SIM_NAMES; i++)
+        tri_packed_fini(&world->name[i]);
+}
+
+uint64_t
+sim_payload(struct tri_id id)
+{
+    return (id.space * 31 + id.number) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- bags */
+
+static void
+remove_at(struct sim_bag *bag, uint32_t i)
+{
+    struct tri_ref *ref = bag->vars[i];
+
+    bag->vars[i] = bag->vars[--bag->count];
+    tri_proc_release(ref);
+}
+
+void
+sim_bag_add(struct sim_process *process, struct sim_bag *bag, struct tri_ref *ref)
+{
+    if (bag->count == SIM_VARS)
+        remove_at(bag, (uint32_t)sim_random(process->world, SIM_VARS));
+    bag->vars[bag->count++] = ref;
+}
+
+void
+sim_bag_clear(struct sim_bag *bag)
+{
+    while (bag->count > 0)
+        remove_at(bag, bag->count - 1);
+}
+
+/* A handle of each reference in a section that is held here. */
+void
+sim_bag_take(struct sim_process *process, struct sim_bag *bag, const struct tri_section *section)
+{
+    for (uint32_t i = 0; i < section->ref_count; i++) {
+        struct tri_ref *ref = tri_proc_find(process->proc, section->refs[i].id);
+        if (ref != NULL)
+            sim_bag_add(process, bag, ref);
+        else if (!tri_id_is_none(section->refs[i].id) &&
+                 (section->refs[i].place == TRI_NESTED || (section->refs[i].flags & TRI_REF_ACTOR) != 0))
+            sim_fail(process->world, "process %d got a value that names what it does not hold", process->pid);
+    }
+}
+
+void
+sim_section_of(struct sim_process *process, const struct tri_packed *base, const struct sim_bag *bag, uint32_t count,
+               bool arguments, struct tri_ref_entry *entries, struct tri_section *section)
+{
+    struct sim_world *world = process->world;
+
+    *section = base->section;
+    section->refs = entries;
+    section->ref_count = 0;
+    memset(entries, 0, count * sizeof *entries);
+    for (uint32_t i = 0; i < count && bag->count > 0; i++) {
+        const struct tri_ref *ref = bag->vars[sim_random(world, bag->count)];
+        if (((const struct sim_ref *)(const void *)ref)->endless)
+            break;
+        section->ref_count++;
+        entries[i].id = ref->entry.id;
+        entries[i].flags = ref->is_actor ? TRI_REF_ACTOR : 0;
+        entries[i].place = arguments && sim_chance(world, 60) ? i : TRI_NESTED;
+    }
+}
+
+static struct tri_ref *
+pick(struct sim_process *process, const struct sim_bag *bag, bool actor)
+{
+    uint32_t first = bag->count == 0 ? 0 : (uint32_t)sim_random(process->world, bag->count);
+
+    for (uint32_t i = 0; i < bag->count; i++) {
+        struct tri_ref *ref = bag->vars[(first + i) % bag->count];
+        if (ref->is_actor == actor)
+            return ref;
+    }
+    return NULL;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- acts */
+
+struct act {
+    struct sim_process *process;
+    struct sim_bag *bag;
+    struct sim_execution *execution; /* NULL: a driver's program */
+    bool done;                       /* the last submit was */
+};
+
+static struct tri_ref *
+submit(struct act *act, struct tri_submit *asked, bool wants)
+{
+    struct sim_world *world = act->process->world;
+    struct tri_ref *ref = NULL;
+    trp_error error;
+
+    asked->deadline_ns = TRI_NEVER;
+    if (wants && sim_chance(world, 8))
+        asked->deadline_ns = world->now_ns + 100000 + sim_random(world, 20000000);
+    if (act->execution != NULL && tri_id_equal(act->execution->id, act->execution->call->letter->route.result))
+        asked->parent = act->execution->id;
+    act->done = tri_proc_submit(act->process->proc, asked, sim_chance(world, 3), world->now_ns, wants ? &ref : NULL,
+                                NULL, &error) == TRP_OK;
+    if (!act->done && error.code != TRP_EAGAIN)
+        sim_fail(world, "submit: %s", error.message);
+    return ref;
+}
+
+/* The lane's numbers are counted here, too, so that one-way calls have a name. */
+static void
+note_call(struct act *act, struct tri_ref *ref, const struct tri_submit *asked)
+{
+    struct sim_world *world = act->process->world;
+    uint64_t caller = tri_proc_space(act->process->proc), sequence = 0;
+    struct sim_record *record;
+
+    if (!act->done)
+        return;
+    if ((asked->flags & TRI_TASK) == 0) {
+        struct tri_id id = sim_one_way_id(caller, asked->target, 0);
+        record = sim_record_find(world, id);
+        if (record == NULL)
+            record = sim_record_add(world, id);
+        sequence = ++record->sequence;
+    }
+    record = sim_record_add(world, ref != NULL ? ref->entry.id : sim_one_way_id(caller, asked->target, sequence));
+    record->target = asked->target;
+    record->task = (asked->flags & TRI_TASK) != 0;
+    record->one_way = ref == NULL;
+    record->caller = caller;
+}
+
+static void
+act_call(struct act *act)
+{
+    struct sim_world *world = act->process->world;
+    struct tri_ref *actor = pick(act->process, act->bag, true), *ref;
+    struct tri_ref_entry entries[4];
+    struct tri_submit asked = {.kind = TRI_CALL};
+
+    if (actor == NULL)
+        return;
+    asked.target = actor->entry.id;
+    asked.priority = (int8_t)((int)sim_random(world, 5) - 2);
+    sim_section_of(act->process, &world->call, act->bag, (uint32_t)sim_random(world, 4), true, entries, &asked.body);
+    ref = submit(act, &asked, !sim_chance(world, 15));
+    note_call(act, ref, &asked);
+    if (ref != NULL)
+        sim_bag_add(act->process, act->bag, ref);
+}
+
+static void
+act_task(struct act *act)
+{
+    struct sim_world *world = act->process->world;
+    struct tri_ref_entry entries[4];
+    struct tri_submit asked = {.kind = TRI_CALL, .flags = TRI_TASK};
+    struct tri_ref *ref;
+
+    sim_section_of(act->process, &world->task, act->bag, (uint32_t)sim_random(world, 4), true, entries, &asked.body);
+    if (sim_chance(world, 10))
+        asked.flags |= TRI_NO_RETRY;
+    ref = submit(act, &asked, true);
+    note_call(act, ref, &asked);
+    if (ref != NULL)
+        sim_bag_add(act->process, act->bag, ref);
+}
+
+static void
+act_put(struct act *act)
+{
+    struct sim_world *world = act->process->world;
+    struct tri_ref_entry entries[4];
+    struct tri_packed packed = world->value;
+    struct tri_ref *ref = NULL;
+    trp_error error;
+
+    sim_section_of(act->process, &world->value, act->bag, (uint32_t)sim_random(world, 3), false, entries,
+                   &packed.section);
+    if (tri_proc_put(act->process->proc, &packed, &ref, &error) != TRP_OK)
+        sim_fail(world, "put: %s", error.message);
+    else
+        sim_bag_add(act->process, act->bag, ref);
+}
+
+static void
+act_spawn(struct act *act)
+{
+    struct sim_world *world = act->process->world;
+    uint32_t which = (uint32_t)sim_random(world, sim_chance(world, 60) ? 3 : 3 + 3 * SIM_NAMES);
+    struct tri_ref_entry entries[4];
+    struct tri_submit asked = {.kind = TRI_SPAWN};
+    struct tri_ref *actor = NULL, *ref;
+    trp_error error;
+
+    if (tri_proc_actor_new(act->process->proc, &actor, &error) != TRP_OK) {
+        sim_fail(world, "actor: %s", error.message);
+        return;
+    }
+    asked.target = actor->entry.id;
+    sim_section_of(act->process, &world->spawn[which], act->bag, (uint32_t)sim_random(world, 3), true, entries,
+                   &asked.body);
+    ref = submit(act, &asked, which >= 3 || sim_chance(world, 30));
+    if (ref != NULL)
+        sim_bag_add(act->process, act->bag, ref);
+    if (!act->done)
+        tri_proc_release(actor); /* there was no credit */
+    else
+        sim_bag_add(act->process, act->bag, actor);
+}
+
+static void
+act_request(struct act *act)
+{
+    struct sim_world *world = act->process->world;
+    struct tri_ref *actor = pick(act->process, act->bag, true), *ref;
+    struct tri_submit asked = {.kind = TRI_LOOKUP};
+    uint32_t what = (uint32_t)sim_random(world, 10);
+
+    if (what < 4 || actor == NULL) {
+        asked.body = world->name[sim_random(world, SIM_NAMES)].section;
+    } else if (what < 8) {
+        asked.kind = TRI_WATCH;
+        asked.target = actor->entry.id;
+        asked.body = world->watch[what % 2].section;
+    } else {
+        asked.kind = TRI_KILL;
+        asked.target = actor->entry.id;
+        asked.body = world->kill.section;
+    }
+    ref = submit(act, &asked, true);
+    if (ref == NULL)
+        return;
+    if (asked.kind == TRI_WATCH) {
+        ((struct sim_ref *)(void *)ref)->endless = true;
+        sim_record_add(world, ref->entry.id)->endless = true;
+    }
+    sim_bag_add(act->process, act->bag, ref);
+    if (asked.kind == TRI_KILL) {
+        struct sim_record *record = sim_record_find(world, asked.target);
+        if (record == NULL)
+            record = sim_record_add(world, asked.target);
+        record->endless = record->kill_asked = true;
+    }
+}
+
+/* Looks at a value, or waits for it: a driver without standing still. */
+static void
+act_get(struct act *act)
+{
+    struct sim_execution *execution = act->execution;
+    struct tri_ref *ref = pick(act->process, act->bag, false);
+    struct tri_id ids[3];
+    trp_error error;
+
+    if (ref == NULL)
+        return;
+    if (ref->state != TRI_REF_PENDING) {
+        sim_bag_take(act->process, act->bag, &ref->value);
+        return;
+    }
+    if (tri_proc_want(act->process->proc, ref, &error) != TRP_OK)
+        sim_fail(act->process->world, "want: %s", error.message);
+    if (execution == NULL || ((struct sim_ref *)(void *)ref)->endless ||
+        !tri_id_equal(execution->id, execution->call->letter->route.result))
+        return;
+    execution->any = sim_chance(act->process->world, 30);
+    execution->blocked = true;
+    do {
+        tri_proc_retain(ref);
+        ids[execution->wait_count] = ref->entry.id;
+        execution->waits[execution->wait_count++] = ref;
+        ref = pick(act->process, act->bag, false);
+        if (ref->state != TRI_REF_PENDING || ((struct sim_ref *)(void *)ref)->endless ||
+            tri_proc_want(act->process->proc, ref, &error) != TRP_OK)
+            break;
+    } while (execution->wait_count < 3 && sim_chance(act->process->world, 40));
+    sim_trace(act->process->world, "host %d: %llx:%llu waits for %u", act->process->pid,
+              (unsigned long long)execution->id.space, (unsigned long long)execution->id.number, execution->wait_count);
+    tri_proc_blocked(act->process->proc, execution->id, ids, execution->wait_count, execution->any);
+}
+
+static void
+act_release(struct act *act)
+{
+    if (act->bag->count > 0)
+        remove_at(act->bag, (uint32_t)sim_random(act->process->world, act->bag->count));
+}
+
+void
+sim_program_step(struct sim_process *process, struct sim_bag *bag, struct sim_execution *execution)
+{
+    static const struct {
+        uint32_t weight;
+        void (*act)(struct act *act);
+    } rows[] = {{26, act_call}, {18, act_task}, {8, act_put},     {6, act_spawn},
+                {18, act_get},  {6, act_request}, {18, act_release}};
+    struct act act = {.process = process, .bag = bag, .execution = execution};
+    uint32_t at = (uint32_t)sim_random(process->world, 100);
+
+    if (process->world->draining) {
+        if (sim_chance(process->world, 50))
+            act_release(&act);
+        else
+            act_get(&act);
+        return;
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (at < rows[i].weight) {
+            rows[i].act(&act);
+            return;
+        }
+        at -= rows[i].weight;
+    }
+}

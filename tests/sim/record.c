@@ -1,0 +1,217 @@
+/*
+ * record.c - what the simulator knows by itself, and holds against what processes are told: every call, where it ran, how
+ * often, in which order, with what outcome; where each actor lives.
+ */
+#include "tests/sim/sim.h"
+
+struct sim_record *
+sim_record_find(struct sim_world *world, struct tri_id id)
+{
+    struct tri_entry *entry = tri_table_find(&world->records, id);
+
+    return entry == NULL ? NULL : TRI_OWNER(entry, struct sim_record, entry);
+}
+
+struct sim_record *
+sim_record_add(struct sim_world *world, struct tri_id id)
+{
+    struct sim_record *record = calloc(1, sizeof *record);
+
+    if (record == NULL || tri_table_reserve(&world->records, 1) != TRP_OK)
+        abort();
+    record->entry.id = id;
+    record->next = world->all_records;
+    world->all_records = record;
+    tri_table_insert(&world->records, &record->entry);
+    return record;
+}
+
+void
+sim_records_fini(struct sim_world *world)
+{
+    while (world->all_records != NULL) {
+        struct sim_record *record = world->all_records;
+        world->all_records = record->next;
+        free(record);
+    }
+    tri_table_fini(&world->records);
+}
+
+struct tri_id
+sim_one_way_id(uint64_t caller, struct tri_id target, uint64_t sequence)
+{
+    uint64_t words[4] = {caller, target.space, target.number, sequence};
+
+    return tri_id_of_text((const char *)words, sizeof words);
+}
+
+struct sim_process *
+sim_host_with(struct sim_world *world, uint64_t token)
+{
+    for (uint32_t i = 0; i < SIM_PROCESSES; i++)
+        if (world->processes[i].used && world->processes[i].is_host && world->processes[i].token == token)
+            return &world->processes[i];
+    return NULL;
+}
+
+struct sim_process *
+sim_host_of(struct sim_world *world, struct tri_id actor)
+{
+    for (uint32_t i = 0; i < SIM_PROCESSES; i++) {
+        struct sim_process *host = &world->processes[i];
+        if (host->used && host->alive && host->has_actor && tri_id_equal(host->actor, actor))
+            return host;
+    }
+    return NULL;
+}
+
+static bool
+space_lives(struct sim_world *world, uint64_t space)
+{
+    for (uint32_t i = 0; i < SIM_PROCESSES; i++)
+        if (world->processes[i].used && world->processes[i].alive &&
+            tri_proc_space(world->processes[i].proc) == space)
+            return true;
+    return false;
+}
+
+/* One that nobody has asked to end: neither by a message that may be on its way, nor by dying. */
+static bool
+settled(const struct sim_process *host)
+{
+    struct sim_record *record = sim_record_find(host->world, host->actor);
+
+    return host->alive && host->has_actor && !host->leaving && !host->stopping && !host->killed &&
+           !host->construct_fails && (record == NULL || !record->kill_asked) &&
+           (host->detached || space_lives(host->world, host->actor.space));
+}
+
+void
+sim_record_create(struct sim_process *host)
+{
+    for (uint32_t i = 0; i < SIM_PROCESSES; i++) {
+        const struct sim_process *other = &host->world->processes[i];
+        if (!other->used || other == host || !settled(other))
+            continue;
+        if (tri_id_equal(other->actor, host->actor))
+            sim_fail(host->world, "an actor was created in host %d while it lives in host %d", host->pid, other->pid);
+        if (host->name[0] != '\0' && strcmp(other->name, host->name) == 0)
+            sim_fail(host->world, "two living actors have the name '%s': hosts %d and %d", host->name, host->pid,
+                     other->pid);
+    }
+}
+
+/* A top-level argument whose value is known to be an error: the call must not run. */
+static void
+check_arguments(struct sim_process *host, const struct tri_incoming *call)
+{
+    const struct tri_section *body = &call->letter->sections[0];
+
+    for (uint32_t i = 0; i < body->ref_count; i++) {
+        const struct tri_ref_entry *entry = &body->refs[i];
+        const struct sim_record *record = sim_record_find(host->world, entry->id);
+        bool found = false;
+        if (entry->place == TRI_NESTED || (entry->flags & TRI_REF_ACTOR) != 0)
+            continue;
+        for (uint32_t k = 1; k < call->letter->section_count; k++)
+            found |= call->letter->sections[k].place == entry->place + 1;
+        if (!found)
+            sim_fail(host->world, "a call runs without the value of its argument %u", entry->place);
+        if (record != NULL && record->returned && record->failed)
+            sim_fail(host->world, "a call runs although its argument %u failed", entry->place);
+    }
+}
+
+void
+sim_record_start(struct sim_process *host, struct tri_incoming *call)
+{
+    const struct tri_route *route = &call->letter->route;
+    struct sim_world *world = host->world;
+    bool one_way = (route->flags & TRI_ONE_WAY) != 0, task = (route->flags & TRI_TASK) != 0;
+    struct tri_id id = one_way ? sim_one_way_id(call->caller.space, route->target, route->sequence) : route->result;
+    struct sim_record *record = sim_record_find(world, id);
+    struct sim_process *before;
+
+    check_arguments(host, call);
+    if (record == NULL) {
+        if (!(one_way && task) && call->caller.space != 0)
+            sim_fail(world, "a call runs that nobody made: sequence %llu", (unsigned long long)route->sequence);
+        return;
+    }
+    before = record->ran_on == 0 ? NULL : sim_host_with(world, record->ran_on);
+    if (before != NULL && before->alive)
+        sim_fail(world, "a call ran twice while its host %d lived", before->pid);
+    if (record->runs > 0 && !task)
+        sim_fail(world, "a call of an actor ran twice, on hosts %llu and %llu", (unsigned long long)record->ran_on,
+                 (unsigned long long)host->token);
+    record->runs++;
+    record->ran_on = host->token;
+    if (task)
+        return;
+    if (!tri_id_equal(route->target, host->actor))
+        sim_fail(world, "host %d runs a call of another actor", host->pid);
+    id = sim_one_way_id(record->caller, route->target, UINT64_MAX);
+    record = sim_record_find(world, id);
+    if (record == NULL)
+        record = sim_record_add(world, id);
+    if (route->sequence <= record->sequence)
+        sim_fail(world, "lane order: call %llu starts after call %llu", (unsigned long long)route->sequence,
+                 (unsigned long long)record->sequence);
+    record->sequence = route->sequence;
+}
+
+static void
+check_value(struct sim_process *process, const struct tri_ref *ref, const struct sim_record *record)
+{
+    struct sim_world *world = process->world;
+    uint64_t payload;
+
+    if (ref->value.size != world->value.section.size) {
+        sim_fail(world, "the result of a call has %llu bytes", (unsigned long long)ref->value.size);
+        return;
+    }
+    memcpy(&payload, ref->value.data + world->payload_at, sizeof payload);
+    if (payload != sim_payload(ref->entry.id))
+        sim_fail(world, "the result of a call is another one's");
+    if (!record->returned)
+        sim_fail(world, "a result came of a call that has not ended");
+}
+
+static void
+check_failure(struct sim_process *process, const struct tri_ref *ref, const struct sim_record *record)
+{
+    struct tri_failure chain[8];
+    struct sim_process *host;
+    uint32_t count = 0;
+    trp_error error;
+
+    if (tri_error_unpack(&ref->value, chain, &count, &error) != TRP_OK) {
+        sim_fail(process->world, "an error that cannot be read: %s", error.message);
+        return;
+    }
+    sim_trace(process->world, "  %llx:%llu fails: %s", (unsigned long long)ref->entry.id.space,
+              (unsigned long long)ref->entry.id.number, chain[0].error.message);
+    host = sim_host_of(process->world, record->target);
+    if (chain[0].error.code == TRP_EACTORDIED && !record->task && host != NULL && settled(host))
+        sim_fail(process->world, "a call failed as if its actor were dead, which lives in host %d: %s", host->pid,
+                 chain[0].error.message);
+    if (chain[0].error.code == TRP_EACTORDIED && chain[0].error.ran == TRP_NOT_RUN && record->runs > 0 && !record->task)
+        sim_fail(process->world, "a call that ran is said not to have run: %s", chain[0].error.message);
+    if (chain[0].error.code == TRP_EOBJLOST && !process->world->driver_kills && !process->world->host_kills &&
+        !process->world->broker_kills)
+        sim_fail(process->world, "an object is lost though nobody died");
+}
+
+void
+sim_record_ready(struct sim_process *process, struct tri_ref *ref)
+{
+    const struct sim_record *record = sim_record_find(process->world, ref->entry.id);
+
+    sim_note(process->world, ref->entry.id.number * 4 + ref->state);
+    if (record == NULL || record->endless)
+        return;
+    if (ref->state == TRI_REF_READY)
+        check_value(process, ref, record);
+    else if (!ref->local)
+        check_failure(process, ref, record);
+}

@@ -1,0 +1,186 @@
+/*
+ * sim.h - a node in one process under a seeded scheduler: the broker's core, both ends' sessions, drivers and hosts, with the
+ * objects that ship. One thread; everything random comes from the seed, time is counted, so that a seed is a run.
+ */
+#ifndef TRI_SIM_H
+#define TRI_SIM_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "actors/core/proc.h"
+#include "broker/core/core.h"
+#include "transport/transport.h"
+
+enum {
+    SIM_PROCESSES = 96,
+    SIM_PEERS = 4096,
+    SIM_VARS = 14,
+    SIM_DEPTH = 24,
+    SIM_EVENTS = 512,
+    SIM_NAMES = 3,
+};
+
+struct sim_packet {
+    struct tri_node link;
+    struct tri_packet packet;
+};
+
+/* Handles that a driver's program or an execution has. */
+struct sim_bag {
+    struct tri_ref *vars[SIM_VARS];
+    uint32_t count;
+};
+
+struct sim_execution {
+    struct tri_incoming *call;
+    struct tri_id id;
+    struct sim_bag bag;
+    struct tri_ref *waits[3];
+    uint32_t wait_count, steps_left;
+    bool blocked, any, deadlocked;
+};
+
+struct sim_process {
+    struct sim_world *world;
+    bool used, alive, is_host, up, hello_out, leaving, killed, told_gone;
+    uint64_t token, broker, hello_ns;
+    int32_t pid;
+    struct tri_proc *proc;
+    struct tri_channel channel;
+    struct tri_node to_broker, to_process;
+    struct sim_bag bag; /* driver */
+    /* host */
+    struct tri_node mailbox;
+    struct sim_execution stack[SIM_DEPTH];
+    uint32_t depth;
+    bool has_actor, constructed, construct_fails, stopping, drain;
+    struct tri_id actor;
+    char name[16];
+    bool detached;
+    struct sim_bag args;
+    uint64_t last_started;
+};
+
+struct sim_ref {
+    struct tri_ref ref;
+    struct sim_process *owner;
+    bool endless; /* a watch: may wait for ever */
+};
+
+enum sim_event_kind { SIM_EXITED = 1, SIM_DRIVER_GONE, SIM_KILL, SIM_START_BROKER, SIM_FORK_FAILED };
+struct sim_event {
+    uint64_t due_ns, token;
+    int32_t pid;
+    enum sim_event_kind kind;
+    uint64_t started, finished, space;
+};
+
+struct sim_peer { /* the broker's shell's side of one */
+    struct sim_process *process;
+    struct tri_channel channel;
+    bool used;
+};
+
+/* What the simulator knows of a call, whoever forgets it. */
+struct sim_record {
+    struct tri_entry entry;
+    struct tri_id target;
+    uint64_t ran_on, sequence; /* token of the host that started it last; 0: none */
+    uint32_t runs;
+    bool task, one_way, failed, returned, endless, kill_asked;
+    uint64_t caller;
+    struct sim_record *next;
+};
+
+struct sim_options {
+    uint64_t seed;
+    uint32_t steps;
+    bool trace;
+};
+
+struct sim_world {
+    struct sim_options options;
+    uint64_t random, now_ns, hash, step;
+    bool failed, draining, releasing;
+    char why[512];
+    struct tri_core *core;
+    uint64_t incarnation, next_token;
+    int32_t next_pid;
+    struct tri_core_limits limits;
+    double num_cpus;
+    struct sim_process processes[SIM_PROCESSES];
+    struct sim_peer peers[SIM_PEERS];
+    uint32_t peer_top;
+    struct sim_event events[SIM_EVENTS];
+    uint32_t event_count;
+    struct tri_table records;
+    struct sim_record *all_records;
+    struct tri_packed call, task, value, error, name[SIM_NAMES], kill, watch[2], spawn[3 + 3 * SIM_NAMES];
+    size_t payload_at; /* of the number in `value` */
+    uint32_t broker_kills, host_kills, cuts, driver_kills;
+};
+
+/* world.c */
+trp_err sim_run(const struct sim_options *options, struct sim_world *world);
+uint64_t sim_random(struct sim_world *world, uint64_t below);
+bool sim_chance(struct sim_world *world, uint32_t percent);
+void sim_fail(struct sim_world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_trace(struct sim_world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_note(struct sim_world *world, uint64_t what);
+struct sim_event *sim_event_add(struct sim_world *world, enum sim_event_kind kind, uint64_t delay_ns);
+bool sim_step(struct sim_world *world, bool jump); /* false: nothing can be done; `jump`: and no timer is due soon */
+void sim_fault(struct sim_world *world);
+
+/* broker.c */
+void sim_broker_start(struct sim_world *world);
+void sim_broker_kill(struct sim_world *world);
+void sim_broker_packet(struct sim_world *world, struct sim_process *process, struct tri_packet *packet);
+bool sim_broker_flush(struct sim_world *world, bool all);
+void sim_broker_gone(struct sim_world *world, const struct sim_event *event);
+struct sim_peer *sim_peer_of(struct sim_world *world, const struct sim_process *process);
+
+/* process.c */
+struct sim_process *sim_process_new(struct sim_world *world, bool is_host, uint64_t token);
+void sim_process_end(struct sim_process *process); /* it dies: whoever has to hear it will */
+void sim_process_hello(struct sim_process *process);
+void sim_process_packet(struct sim_process *process, struct tri_packet *packet);
+bool sim_process_flush(struct sim_process *process);
+void sim_process_cut(struct sim_process *process); /* its link */
+void sim_process_lost(struct sim_process *process); /* the broker */
+void sim_queue_clear(struct tri_node *queue);
+void sim_queue_add(struct tri_node *queue, struct tri_packet *packet);
+
+/* host.c */
+void sim_host_ops(struct tri_proc_ops *ops);
+bool sim_host_act(struct sim_process *host); /* false: nothing to do */
+void sim_host_progress(struct sim_process *host, uint64_t *started, uint64_t *finished);
+
+/* program.c */
+void sim_program_init(struct sim_world *world);
+void sim_program_fini(struct sim_world *world);
+void sim_program_step(struct sim_process *process, struct sim_bag *bag, struct sim_execution *execution);
+void sim_bag_add(struct sim_process *process, struct sim_bag *bag, struct tri_ref *ref); /* takes the handle over */
+void sim_bag_clear(struct sim_bag *bag);
+void sim_bag_take(struct sim_process *process, struct sim_bag *bag, const struct tri_section *section);
+/* `base` with references of the bag in it. */
+void sim_section_of(struct sim_process *process, const struct tri_packed *base, const struct sim_bag *bag,
+                    uint32_t count, bool arguments, struct tri_ref_entry *entries, struct tri_section *section);
+uint64_t sim_payload(struct tri_id id);
+
+/* record.c */
+struct sim_record *sim_record_add(struct sim_world *world, struct tri_id id);
+struct sim_record *sim_record_find(struct sim_world *world, struct tri_id id);
+struct tri_id sim_one_way_id(uint64_t caller, struct tri_id target, uint64_t sequence);
+void sim_record_start(struct sim_process *host, struct tri_incoming *call);
+void sim_record_ready(struct sim_process *process, struct tri_ref *ref);
+void sim_record_create(struct sim_process *host);
+void sim_records_fini(struct sim_world *world);
+struct sim_process *sim_host_of(struct sim_world *world, struct tri_id actor);
+struct sim_process *sim_host_with(struct sim_world *world, uint64_t token);
+
+/* ending.c */
+void sim_ending(struct sim_world *world);
+
+#endif

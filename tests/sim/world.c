@@ -1,0 +1,419 @@
+/*
+ * world.c - the scheduler: what happens next is drawn from the seed; time is counted; faults; invariants after each step.
+ */
+#include <stdarg.h>
+
+#include "tests/sim/sim.h"
+
+uint64_t
+sim_random(struct sim_world *world, uint64_t below)
+{
+    return below == 0 ? 0 : tri_random_next(&world->random) % below;
+}
+
+bool
+sim_chance(struct sim_world *world, uint32_t percent)
+{
+    return sim_random(world, 100) < percent;
+}
+
+void
+sim_fail(struct sim_world *world, const char *format, ...)
+{
+    va_list arguments;
+
+    if (world->failed)
+        return;
+    world->failed = true;
+    va_start(arguments, format);
+    (void)vsnprintf(world->why, sizeof world->why, format, arguments);
+    va_end(arguments);
+    sim_trace(world, "FAILED: %s", world->why);
+}
+
+void
+sim_trace(struct sim_world *world, const char *format, ...)
+{
+    va_list arguments;
+
+    if (!world->options.trace)
+        return;
+    (void)printf("%6llu %10.3f ms ", (unsigned long long)world->step, (double)world->now_ns / 1e6);
+    va_start(arguments, format);
+    (void)vprintf(format, arguments);
+    va_end(arguments);
+    (void)putchar('\n');
+}
+
+void
+sim_note(struct sim_world *world, uint64_t what)
+{
+    world->hash = (world->hash ^ what) * UINT64_C(0x100000001b3);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- events */
+
+struct sim_event *
+sim_event_add(struct sim_world *world, enum sim_event_kind kind, uint64_t delay_ns)
+{
+    static struct sim_event spare;
+    struct sim_event *event = &spare;
+
+    if (world->event_count == SIM_EVENTS)
+        sim_fail(world, "more than %d events are due", SIM_EVENTS);
+    else
+        event = &world->events[world->event_count++];
+    memset(event, 0, sizeof *event);
+    event->kind = kind;
+    event->due_ns = world->now_ns + delay_ns;
+    return event;
+}
+
+static void
+do_event(struct sim_world *world, const struct sim_event *event)
+{
+    struct sim_process *host;
+
+    sim_note(world, event->kind);
+    if (event->kind == SIM_START_BROKER) {
+        sim_broker_start(world);
+    } else if (event->kind == SIM_KILL) {
+        host = sim_host_with(world, event->token);
+        if (host != NULL && host->alive)
+            sim_process_end(host);
+    } else if (world->core != NULL) {
+        sim_trace(world, "the broker hears that process %d died (started %llu, finished %llu)", event->pid,
+                  (unsigned long long)event->started, (unsigned long long)event->finished);
+        sim_broker_gone(world, event);
+    }
+}
+
+static bool
+do_events(struct sim_world *world)
+{
+    for (uint32_t i = 0; i < world->event_count; i++) {
+        struct sim_event event = world->events[i];
+        if (event.due_ns > world->now_ns)
+            continue;
+        world->events[i] = world->events[--world->event_count];
+        do_event(world, &event);
+        return true;
+    }
+    return false;
+}
+
+static bool
+has_event(const struct sim_world *world, int32_t pid)
+{
+    for (uint32_t i = 0; i < world->event_count; i++)
+        if (world->events[i].pid == pid)
+            return true;
+    return false;
+}
+
+/* ----------------------------------------------------------------------------------------------------- single actions */
+
+static bool
+deliver_up(struct sim_world *world, struct sim_process *process)
+{
+    struct sim_packet *packet;
+
+    if (world->core == NULL || tri_list_empty(&process->to_broker))
+        return false;
+    packet = TRI_OWNER(process->to_broker.next, struct sim_packet, link);
+    tri_list_remove(&packet->link);
+    sim_trace(world, "packet of %d arrives at the broker", process->pid);
+    if (process->alive || sim_peer_of(world, process) != NULL)
+        sim_broker_packet(world, process, &packet->packet);
+    tri_packet_fini(&packet->packet);
+    free(packet);
+    return true;
+}
+
+static bool
+deliver_down(struct sim_process *process)
+{
+    struct sim_packet *packet;
+
+    if (!process->alive || tri_list_empty(&process->to_process))
+        return false;
+    packet = TRI_OWNER(process->to_process.next, struct sim_packet, link);
+    tri_list_remove(&packet->link);
+    sim_trace(process->world, "packet arrives at process %d", process->pid);
+    sim_process_packet(process, &packet->packet);
+    tri_packet_fini(&packet->packet);
+    free(packet);
+    return true;
+}
+
+static bool
+act(struct sim_process *process)
+{
+    if (!process->alive)
+        return false;
+    if (process->is_host)
+        return sim_host_act(process);
+    if (process->world->draining || tri_proc_space(process->proc) == 0)
+        return false;
+    sim_program_step(process, &process->bag, NULL);
+    return true;
+}
+
+static bool
+say_hello(struct sim_world *world, struct sim_process *process)
+{
+    if (!process->alive || process->up || process->hello_out || world->core == NULL ||
+        process->hello_ns > world->now_ns)
+        return false;
+    sim_process_hello(process);
+    return true;
+}
+
+static bool
+tick(struct sim_world *world, struct sim_process *process)
+{
+    if (!process->alive || tri_proc_next_ns(process->proc) > world->now_ns)
+        return false;
+    tri_proc_tick(process->proc, world->now_ns);
+    return true;
+}
+
+/* A dead process whom nobody speaks of any more. */
+static void
+bury(struct sim_world *world, struct sim_process *process)
+{
+    if (process->alive || !process->used || has_event(world, process->pid) || sim_peer_of(world, process) != NULL)
+        return;
+    sim_queue_clear(&process->to_broker);
+    sim_queue_clear(&process->to_process);
+    process->used = false;
+}
+
+static bool
+one_action(struct sim_world *world, struct sim_process *process, uint64_t what)
+{
+    if (what < 34)
+        return deliver_up(world, process);
+    if (what < 60)
+        return deliver_down(process);
+    if (what < 85)
+        return act(process);
+    return process->alive && sim_process_flush(process);
+}
+
+/* Everything once, in order: whether there is anything to do at all. */
+static bool
+sweep(struct sim_world *world)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < SIM_PROCESSES && !world->failed; i++) {
+        struct sim_process *process = &world->processes[i];
+        if (!process->used)
+            continue;
+        any |= deliver_up(world, process) | deliver_down(process);
+        any |= act(process);
+        any |= process->alive && sim_process_flush(process);
+        bury(world, process);
+    }
+    if (world->core != NULL && !world->failed)
+        any |= sim_broker_flush(world, true);
+    return any;
+}
+
+static uint64_t
+next_due(const struct sim_world *world)
+{
+    uint64_t due = world->core == NULL ? TRI_NEVER : tri_core_next_ns(world->core);
+
+    for (uint32_t i = 0; i < world->event_count; i++)
+        due = world->events[i].due_ns < due ? world->events[i].due_ns : due;
+    for (uint32_t i = 0; i < SIM_PROCESSES; i++) {
+        const struct sim_process *process = &world->processes[i];
+        uint64_t next = TRI_NEVER;
+        if (!process->used || !process->alive)
+            continue;
+        next = tri_proc_next_ns(process->proc);
+        due = next < due ? next : due;
+        if (!process->up && !process->hello_out)
+            due = process->hello_ns < due ? process->hello_ns : due;
+    }
+    return due;
+}
+
+static void
+check(struct sim_world *world)
+{
+    char why[400];
+
+    if (world->core != NULL && !tri_core_check(world->core, why, sizeof why))
+        sim_fail(world, "broker: %s", why);
+    for (uint32_t i = 0; i < SIM_PROCESSES; i++)
+        if (world->processes[i].used && world->processes[i].alive &&
+            (i == world->step % SIM_PROCESSES || world->options.trace) &&
+            !tri_proc_check(world->processes[i].proc, why, sizeof why))
+            sim_fail(world, "process %d: %s", world->processes[i].pid, why);
+}
+
+static bool
+timers(struct sim_world *world)
+{
+    bool any = do_events(world);
+
+    if (world->core != NULL && tri_core_next_ns(world->core) <= world->now_ns) {
+        tri_core_tick(world->core, world->now_ns);
+        any = true;
+    }
+    for (uint32_t i = 0; i < SIM_PROCESSES && !world->failed; i++)
+        if (world->processes[i].used)
+            any |= tick(world, &world->processes[i]) | say_hello(world, &world->processes[i]);
+    return any;
+}
+
+bool
+sim_step(struct sim_world *world, bool jump)
+{
+    bool any = false;
+    uint64_t due;
+
+    world->step++;
+    world->now_ns += 200 + sim_random(world, 20000);
+    any = timers(world);
+    for (int i = 0; i < 12 && !any && !world->failed; i++) {
+        uint64_t what = sim_random(world, 106);
+        struct sim_process *process = &world->processes[sim_random(world, SIM_PROCESSES)];
+        sim_note(world, what);
+        if (what >= 100)
+            any = world->core != NULL && sim_broker_flush(world, false);
+        else if (process->used)
+            any = one_action(world, process, what);
+    }
+    if (!any && !world->failed)
+        any = sweep(world);
+    if (!any && !world->failed && jump) {
+        due = next_due(world);
+        if (due != TRI_NEVER && due > world->now_ns && due - world->now_ns < 15 * TRI_NS_PER_S) {
+            world->now_ns = due;
+            any = true;
+        }
+    }
+    if (!world->failed)
+        check(world);
+    return any;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- faults */
+
+static struct sim_process *
+victim(struct sim_world *world, bool host)
+{
+    uint32_t first = (uint32_t)sim_random(world, SIM_PROCESSES);
+
+    for (uint32_t i = 0; i < SIM_PROCESSES; i++) {
+        struct sim_process *process = &world->processes[(first + i) % SIM_PROCESSES];
+        if (process->used && process->alive && process->is_host == host)
+            return process;
+    }
+    return NULL;
+}
+
+static void
+kill_one(struct sim_world *world, bool host)
+{
+    struct sim_process *process = victim(world, host);
+
+    if (process == NULL)
+        return;
+    sim_process_end(process);
+    if (host)
+        world->host_kills++;
+    else
+        world->driver_kills++;
+    if (!host)
+        (void)sim_process_new(world, false, 0);
+}
+
+void
+sim_fault(struct sim_world *world)
+{
+    uint32_t steps = world->options.steps;
+    uint64_t step = world->step;
+    struct sim_process *process;
+
+    if (world->core != NULL && (step == steps * 2 / 5 || sim_random(world, 1500) == 0)) {
+        world->broker_kills++;
+        sim_broker_kill(world);
+    }
+    if (step == steps / 3 || step == steps * 4 / 5 || sim_random(world, 400) == 0)
+        kill_one(world, true);
+    if (sim_random(world, 1200) == 0)
+        kill_one(world, false);
+    if (step == steps / 2 || sim_random(world, 250) == 0) {
+        process = victim(world, sim_chance(world, 50));
+        if (process != NULL && process->up) {
+            world->cuts++;
+            sim_process_cut(process);
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------------ a whole run */
+
+static void
+open_world(struct sim_world *world)
+{
+    (void)tri_table_init(&world->records, world->options.seed);
+    world->random = world->options.seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    world->now_ns = TRI_NS_PER_S;
+    world->hash = UINT64_C(0xcbf29ce484222325);
+    world->num_cpus = (double)(1 + sim_random(world, 4));
+    world->limits.credit_calls = (uint32_t)(4 + sim_random(world, 40));
+    world->limits.credit_bytes = 2000 + sim_random(world, 40000);
+    world->limits.host_window_calls = (uint32_t)(2 + sim_random(world, 12));
+    world->limits.host_window_bytes = 2000 + sim_random(world, 40000);
+    world->limits.waiting_hosts_per_cpu = (uint32_t)(1 + sim_random(world, 4));
+    sim_program_init(world);
+    sim_broker_start(world);
+    for (int i = 0; i < 3; i++)
+        (void)sim_process_new(world, false, 0);
+}
+
+static void
+close_world(struct sim_world *world)
+{
+    if (world->core != NULL)
+        tri_core_destroy(&world->core);
+    for (uint32_t i = 0; i < world->peer_top; i++)
+        if (world->peers[i].used)
+            tri_channel_fini(&world->peers[i].channel);
+    for (uint32_t i = 0; i < SIM_PROCESSES; i++) {
+        struct sim_process *process = &world->processes[i];
+        if (!process->used)
+            continue;
+        sim_queue_clear(&process->to_broker);
+        sim_queue_clear(&process->to_process);
+        if (!process->alive)
+            continue;
+        tri_proc_destroy(&process->proc);
+        tri_channel_fini(&process->channel);
+    }
+    sim_program_fini(world);
+    sim_records_fini(world);
+}
+
+trp_err
+sim_run(const struct sim_options *options, struct sim_world *world)
+{
+    memset(world, 0, sizeof *world);
+    world->options = *options;
+    open_world(world);
+    while (!world->failed && world->step < options->steps) {
+        (void)sim_step(world, true);
+        if (!world->failed)
+            sim_fault(world);
+    }
+    if (!world->failed)
+        sim_ending(world);
+    close_world(world);
+    return world->failed ? TRP_EINVAL : TRP_OK;
+}

@@ -1,0 +1,78 @@
+/* system_module.c - module "system_module": actors for the system tests to count, wait, print and die with. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <troupe/module.h>
+
+struct counter {
+    int64_t value;
+};
+
+static trp_err
+counter_add(trp_ctx *ctx, void *self)
+{
+    struct counter *counter = self;
+    counter->value += ctx->args[0].as.i64;
+    return trp_return(ctx, trp_i64(counter->value));
+}
+
+static trp_err
+counter_pid(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    return trp_return(ctx, trp_i64(getpid()));
+}
+
+static trp_err
+counter_crash(trp_ctx *ctx, void *self)
+{
+    (void)ctx;
+    (void)self;
+    printf("about to crash\n");
+    abort();
+}
+
+static trp_err
+counter_hang(trp_ctx *ctx, void *self)
+{
+    (void)ctx;
+    (void)self;
+    for (;;)
+        pause();
+}
+
+static trp_err
+counter_print(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    printf("%s\n", ctx->args[0].as.str);
+    return TRP_OK;
+}
+
+static const trp_method counter_methods[] = {
+    {.name = "add", .fn = counter_add, .args = "n:i=1"},
+    {.name = "pid", .fn = counter_pid},
+    {.name = "crash", .fn = counter_crash},
+    {.name = "hang", .fn = counter_hang},
+    {.name = "print", .fn = counter_print, .args = "text:s"},
+    {0},
+};
+
+static trp_err
+task_double(trp_ctx *ctx)
+{
+    return trp_return(ctx, trp_i64(2 * ctx->args[0].as.i64));
+}
+
+static const trp_class classes[] = {
+    {.name = "Counter", .self_size = sizeof(struct counter), .methods = counter_methods},
+    {0},
+};
+static const trp_function tasks[] = {
+    {.name = "double", .fn = task_double, .args = "n:i"},
+    {0},
+};
+
+TRP_MODULE(system_module, .classes = classes, .tasks = tasks);

@@ -1,0 +1,219 @@
+/*
+ * test_basic.c - a whole node: a driver calls an actor through a broker, and whatever is killed, nothing stays behind.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/system/support.h"
+
+TestSuite(system_basic, .init = system_open, .fini = system_close, .timeout = 60);
+
+static trp_error error;
+
+Test(system_basic, an_actor_of_a_private_node_counts)
+{
+    trp_runtime *runtime = system_private();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    cr_expect_eq(system_call_i64(counter, "add", TRP_ARGS(2)), 2);
+    cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 3);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+    system_expect_no_processes();
+}
+
+Test(system_basic, a_task_of_a_private_node_runs)
+{
+    trp_runtime *runtime = system_private();
+    trp_ref *ref = NULL;
+    trp_value value;
+    cr_assert_eq(trp_task(runtime, "system_module:double", TRP_ARGS(21), &ref, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_get(ref, SYSTEM_WAIT_MS, &value, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(trp_as_i64(value), 42);
+    trp_ref_release(&ref);
+    trp_shutdown(&runtime);
+}
+
+Test(system_basic, an_actor_of_a_service_counts_and_the_service_ends_in_order)
+{
+    struct system_process service;
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    trp_actor *counter = system_spawn(runtime, "Ada");
+    for (int64_t i = 1; i <= 100; i++)
+        cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), i);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
+Test(system_basic, two_drivers_see_the_same_named_actor)
+{
+    struct system_process service, other;
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    trp_actor *counter = system_spawn(runtime, "Ada"), *same = NULL;
+    const char *argv[] = {getenv("SYSTEM_DRIVER"), system_service_directory(), NULL};
+    system_start(&other, argv);
+    system_expect_line(&other, "READY");
+    cr_assert_eq(trp_lookup(runtime, "Ada", &same, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 1);
+    cr_expect_eq(system_call_i64(same, "add", TRP_NOARGS), 2);
+    kill(other.pid, SIGKILL);
+    system_wait(&other);
+    cr_expect_eq(system_call_i64(same, "add", TRP_NOARGS), 3);
+    trp_actor_release(&counter);
+    trp_actor_release(&same);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
+Test(system_basic, a_second_node_in_the_directory_is_refused_with_the_first_ones_pid)
+{
+    struct system_process service, second;
+    char command[256], line[512] = "", pid[32];
+    system_service_start(&service, NULL);
+    snprintf(command, sizeof command, "'%s' --service --dir '%s' 2>&1", getenv("TROUPE_NODE"),
+             system_service_directory());
+    const char *argv[] = {"/bin/sh", "-c", command, NULL};
+    system_start(&second, argv);
+    cr_assert(system_line(&second, line, sizeof line));
+    snprintf(pid, sizeof pid, "process %d", (int)service.pid);
+    cr_expect_not_null(strstr(line, pid), "%s", line);
+    int status = system_wait(&second);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    system_service_stop(&service);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- deaths */
+
+static void
+expect_death(trp_actor *actor, const char *method, trp_ran ran)
+{
+    trp_ref *ref = NULL;
+    cr_assert_eq(trp_call(actor, method, TRP_NOARGS, &ref, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
+    cr_expect_eq(error.ran, ran, "%s", error.message);
+    trp_ref_release(&ref);
+}
+
+Test(system_basic, a_method_that_crashes_fails_its_call_and_later_ones_and_no_other_actor)
+{
+    trp_runtime *runtime = system_private();
+    trp_actor *counter = system_spawn(runtime, NULL), *other = system_spawn(runtime, NULL);
+    cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 1);
+    expect_death(counter, "crash", TRP_MAY_HAVE_RUN);
+    expect_death(counter, "add", TRP_NOT_RUN);
+    cr_expect_eq(system_call_i64(other, "add", TRP_NOARGS), 1);
+    trp_actor_release(&counter);
+    trp_actor_release(&other);
+    trp_shutdown(&runtime);
+}
+
+Test(system_basic, a_host_that_is_killed_is_told_as_a_death)
+{
+    struct system_process service;
+    trp_ref *ref = NULL;
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS);
+    cr_assert_eq(trp_call(counter, "hang", TRP_NOARGS, &ref, &error), TRP_OK);
+    cr_assert_eq(kill(pid, SIGKILL), 0);
+    cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
+    trp_ref_release(&ref);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
+Test(system_basic, a_private_node_whose_broker_is_killed_leaves_nothing)
+{
+    trp_ref *ref = NULL;
+    trp_runtime *runtime = system_private();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 1);
+    cr_assert_eq(trp_call(counter, "hang", TRP_NOARGS, &ref, &error), TRP_OK);
+    kill(system_find_one("troupe-broker"), SIGKILL);
+    cr_expect_eq(trp_get(ref, 1000, NULL, &error), TRP_EBROKER, "%s", error.message);
+    trp_ref_release(&ref);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+}
+
+Test(system_basic, a_private_node_whose_root_is_killed_leaves_nothing)
+{
+    trp_ref *ref = NULL;
+    trp_runtime *runtime = system_private();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 1);
+    cr_assert_eq(trp_call(counter, "hang", TRP_NOARGS, &ref, &error), TRP_OK);
+    kill(system_find_one("troupe-node"), SIGKILL);
+    cr_expect_eq(trp_get(ref, 1000, NULL, &error), TRP_EBROKER, "%s", error.message);
+    trp_ref_release(&ref);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+}
+
+Test(system_basic, a_service_whose_broker_is_killed_goes_on)
+{
+    struct system_process service;
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    trp_actor *counter = system_spawn(runtime, "Ada");
+    for (int64_t i = 1; i <= 4; i++) {
+        cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), i);
+        kill(system_find_one("troupe-broker"), SIGKILL);
+    }
+    cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 5);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
+Test(system_basic, a_service_whose_root_is_killed_leaves_nothing_and_the_next_one_starts)
+{
+    struct system_process service, next;
+    struct system_process driver;
+    system_service_start(&service, NULL);
+    const char *argv[] = {getenv("SYSTEM_DRIVER"), system_service_directory(), NULL};
+    system_start(&driver, argv);
+    system_expect_line(&driver, "READY");
+    kill(service.pid, SIGKILL);
+    system_wait(&service);
+    kill(driver.pid, SIGKILL);
+    system_wait(&driver);
+    system_expect_no_processes();
+    system_service_start(&next, NULL);
+    system_service_stop(&next);
+}
+
+Test(system_basic, a_driver_that_is_killed_takes_its_private_node_along)
+{
+    struct system_process driver;
+    const char *argv[] = {getenv("SYSTEM_DRIVER"), "-", NULL};
+    system_start(&driver, argv);
+    system_expect_line(&driver, "READY");
+    kill(driver.pid, SIGKILL);
+    system_wait(&driver);
+}
+
+Test(system_basic, a_driver_that_is_killed_takes_its_actors_of_a_service_along)
+{
+    struct system_process service, driver;
+    char line[64] = "";
+    long long pid = 0;
+    system_service_start(&service, NULL);
+    const char *argv[] = {getenv("SYSTEM_DRIVER"), system_service_directory(), NULL};
+    system_start(&driver, argv);
+    cr_assert(system_line(&driver, line, sizeof line));
+    cr_assert_eq(sscanf(line, "READY %lld", &pid), 1, "%s", line);
+    kill(driver.pid, SIGKILL);
+    system_wait(&driver);
+    system_expect_gone((pid_t)pid);
+    system_service_stop(&service);
+}

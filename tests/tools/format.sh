@@ -1,0 +1,13 @@
+#!/bin/sh
+# format.sh - whether every C and C++ file of the tree is as clang-format would write it.
+set -eu
+git ls-files -co --exclude-standard -- '*.c' '*.h' '*.cc' | while read -r file; do
+    if [ -f "$file" ]; then
+        printf '%s\n' "$file"
+    fi
+done >build/log/format-files.txt
+[ -s build/log/format-files.txt ] || {
+    echo 'no files found: is this a git checkout?'
+    exit 1
+}
+xargs -P 2 -n 20 clang-format --dry-run -Werror <build/log/format-files.txt

@@ -1,0 +1,92 @@
+/*
+ * print.c - results as a table's rows, or as JSON, an object a line. One thread.
+ */
+#include <stdio.h>
+
+#include "tools/bench/bench.h"
+
+/* A figure of three or four digits, with commas above; "-" where there is none. */
+static const char *
+number(double value, char text[32])
+{
+    if (isnan(value))
+        snprintf(text, 32, "-");
+    else if (value >= 1e6)
+        snprintf(text, 32, "%.0f,%03.0f,%03.0f", floor(value / 1e6), floor(fmod(value, 1e6) / 1e3),
+                 floor(fmod(value, 1e3)));
+    else if (value >= 1e4)
+        snprintf(text, 32, "%.0f,%03.0f", floor(value / 1e3), floor(fmod(value, 1e3)));
+    else
+        snprintf(text, 32, "%.*f", value >= 100 ? 0 : value >= 10 ? 1 : value >= 0.1 ? 2 : 4, value);
+    return text;
+}
+
+static const char *
+must_text(const struct tri_bench_figure *figure, char text[32])
+{
+    static const char *const signs[] = {
+        [TRI_BENCH_STATED] = "",
+        [TRI_BENCH_RATIO_MOST] = "ratio <= ",
+        [TRI_BENCH_RATIO_LEAST] = "ratio >= ",
+        [TRI_BENCH_VALUE_MOST] = "<= ",
+    };
+
+    if (figure->rule == TRI_BENCH_STATED)
+        snprintf(text, 32, "stated");
+    else
+        snprintf(text, 32, "%s%g", signs[figure->rule], figure->must);
+    return text;
+}
+
+void
+tri_bench_print_header(void)
+{
+    printf("%-17s %-5s %11s %10s %11s %10s %7s %7s %14s %6s %8s %8s\n", "case", "unit", "value", "p99", "limit",
+           "its p99", "ratio", "spread", "must", "met", "cpu", "its cpu");
+    fflush(stdout);
+}
+
+void
+tri_bench_print_row(const struct tri_bench_result *result)
+{
+    const struct tri_bench_figure *figure = result->figure;
+    const char *shortfall = tri_bench_shortfall(result);
+    char text[9][32];
+
+    printf("%-17s %-5s %11s %10s %11s %10s %7s %6.0f%% %14s %6s %8s %8s\n", figure->name, figure->unit,
+           number(result->value, text[0]), number(result->p99, text[1]), number(result->limit, text[2]),
+           number(result->limit_p99, text[3]), number(result->ratio, text[4]), result->spread * 100,
+           must_text(figure, text[5]), *shortfall == 0 ? "yes" : shortfall, number(result->cpu, text[6]),
+           number(result->limit_cpu, text[7]));
+    fflush(stdout);
+}
+
+/* ,"name":value; null where there is none. */
+static void
+print_member(const char *name, double value)
+{
+    if (isfinite(value))
+        printf(",\"%s\":%.6g", name, value);
+    else
+        printf(",\"%s\":null", name);
+}
+
+void
+tri_bench_print_json(const struct tri_bench_result *result)
+{
+    const struct tri_bench_figure *figure = result->figure;
+    char text[32];
+
+    printf("{\"case\":\"%s\",\"unit\":\"%s\"", figure->name, figure->unit);
+    print_member("value", result->value);
+    print_member("p99", result->p99);
+    print_member("limit", result->limit);
+    print_member("limit_p99", result->limit_p99);
+    print_member("ratio", result->ratio);
+    printf(",\"rounds\":%d", result->rounds);
+    print_member("spread", result->spread);
+    print_member("cpu", result->cpu);
+    print_member("limit_cpu", result->limit_cpu);
+    printf(",\"must\":\"%s\",\"met\":%s}\n", must_text(figure, text), result->met ? "true" : "false");
+    fflush(stdout);
+}

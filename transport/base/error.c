@@ -1,0 +1,74 @@
+/*
+ * error.c - fills errors in, and ends the process on a bug of ours. Any thread. Knows nothing of who reports what.
+ */
+#include "transport/base/base.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Makes one complete line of what was formatted: no control characters, and dots where it was cut, never half a
+ * character of UTF-8. */
+static void
+finish_line(char *text, size_t size, int wanted)
+{
+    if (wanted < 0)
+        text[0] = '\0';
+    if (wanted >= (int)size) {
+        size_t end = size - sizeof "...";
+        while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80)
+            end--;
+        memcpy(text + end, "...", sizeof "...");
+    }
+    for (char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ')
+            *c = ' ';
+}
+
+static trp_err
+fill(trp_error *error, trp_err code, const char *message)
+{
+    memset(error, 0, sizeof *error);
+    error->code = code;
+    error->ran = TRP_NOT_RUN;
+    error->rank = -1;
+    tri_text_copy(error->message, sizeof error->message, message);
+    return code;
+}
+
+trp_err
+tri_fail(trp_error *error, trp_err code, const char *format, ...)
+{
+    char message[sizeof error->message]; /* the arguments may be of *error itself */
+    va_list arguments;
+
+    if (error == NULL)
+        return code;
+    va_start(arguments, format);
+    finish_line(message, sizeof message, vsnprintf(message, sizeof message, format, arguments));
+    va_end(arguments);
+    return fill(error, code, message);
+}
+
+trp_err
+tri_fail_errno(trp_error *error, trp_err code, int errnum, const char *format, ...)
+{
+    char sentence[sizeof error->message], message[sizeof error->message], reason[128];
+    va_list arguments;
+
+    if (error == NULL)
+        return code;
+    va_start(arguments, format);
+    finish_line(sentence, sizeof sentence, vsnprintf(sentence, sizeof sentence, format, arguments));
+    va_end(arguments);
+    finish_line(message, sizeof message,
+                snprintf(message, sizeof message, "%s: %s", sentence, strerror_r(errnum, reason, sizeof reason)));
+    return fill(error, code, message);
+}
+
+_Noreturn void
+tri_assert_failed(const char *file, int line, const char *condition)
+{
+    tri_log(TRI_ERROR, "bug: %s:%d: not so: %s", file, line, condition);
+    abort();
+}

@@ -1,0 +1,177 @@
+/*
+ * packet.c - one ZeroMQ message: a batch of envelopes and the frames of their large sections. Pure. Checks what came before
+ * anybody looks at it. Knows no session.
+ */
+#include "transport/packet.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+void
+tri_packet_fini(struct tri_packet *packet)
+{
+    for (uint32_t i = 0; i < packet->frame_count; i++)
+        tri_buf_release(&packet->frames[i]);
+    packet->frame_count = 0;
+}
+
+static trp_err
+align_batch(struct tri_packet *packet, trp_error *error)
+{
+    struct tri_buf *copy;
+
+    if (((uintptr_t)packet->frames[0]->data & 7) == 0)
+        return TRP_OK;
+    copy = tri_buf_copy(packet->frames[0]->data, packet->frames[0]->size);
+    if (copy == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for a batch of %zu bytes", packet->frames[0]->size);
+    tri_buf_release(&packet->frames[0]);
+    packet->frames[0] = copy;
+    return TRP_OK;
+}
+
+static trp_err
+check_head(const struct tri_packet *packet, const struct tri_batch_head *head, trp_error *error)
+{
+    const size_t room = packet->frames[0]->size - sizeof *head;
+
+    if (head->magic != TRI_BATCH_MAGIC)
+        return TRI_FAIL(error, TRP_EPROTO, "a packet begins with 0x%08" PRIx32 ", not with Troupe's mark", head->magic);
+    if (head->version != TRI_WIRE_VERSION)
+        return TRI_FAIL(error, TRP_EPROTO, "a packet of version %u, expected %d", head->version, TRI_WIRE_VERSION);
+    if (head->zero16 != 0)
+        return TRI_FAIL(error, TRP_EPROTO, "a packet's reserved bytes are %u, not 0", head->zero16);
+    if (head->frame_count != packet->frame_count - 1)
+        return TRI_FAIL(error, TRP_EPROTO, "a packet says %" PRIu32 " frames and has %" PRIu32, head->frame_count,
+                        packet->frame_count - 1);
+    if (head->envelope_count > room / sizeof(struct tri_route))
+        return TRI_FAIL(error, TRP_EPROTO, "a packet says %" PRIu32 " envelopes in %zu bytes", head->envelope_count,
+                        room);
+    return TRP_OK;
+}
+
+trp_err
+tri_packet_head(struct tri_packet *packet, struct tri_batch_head *head, trp_error *error)
+{
+    const struct tri_buf *batch;
+
+    if (packet->frame_count == 0 || packet->frame_count > 1 + TRI_PACKET_FRAMES)
+        return TRI_FAIL(error, TRP_EPROTO, "a packet of %" PRIu32 " frames, allowed are 1 to %d", packet->frame_count,
+                        1 + TRI_PACKET_FRAMES);
+    batch = packet->frames[0];
+    if (batch->size < sizeof *head || batch->size > TRI_BATCH_MAX)
+        return TRI_FAIL(error, TRP_EPROTO, "a batch of %zu bytes, allowed are %zu to %d", batch->size, sizeof *head,
+                        TRI_BATCH_MAX);
+    TRP_TRY(align_batch(packet, error));
+    memcpy(head, packet->frames[0]->data, sizeof *head);
+    return check_head(packet, head, error);
+}
+
+trp_err
+tri_packet_each(const struct tri_packet *packet, tri_envelope_fn *visit, void *user, trp_error *error)
+{
+    const struct tri_buf *batch = packet->frames[0];
+    const uint32_t count = ((const struct tri_batch_head *)(const void *)batch->data)->envelope_count;
+    size_t offset = sizeof(struct tri_batch_head);
+    uint32_t frame = 1;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct tri_envelope envelope;
+        TRP_TRY(tri_envelope_check(batch->data + offset, batch->size - offset, packet->frames + frame,
+                                   packet->frame_count - frame, &envelope, error));
+        offset += envelope.route->size;
+        frame += envelope.frame_count;
+        TRP_TRY(visit(user, &envelope, error));
+    }
+    if (offset != batch->size || frame != packet->frame_count)
+        return TRI_FAIL(error, TRP_EPROTO, "a packet has %zu bytes and %" PRIu32 " frames behind its last envelope",
+                        batch->size - offset, packet->frame_count - frame);
+    return TRP_OK;
+}
+
+/* The frame that a large section is sent as: the one it lies in if that is exactly it, else a copy. NULL: no memory. */
+static struct tri_buf *
+frame_of(const struct tri_section *section)
+{
+    if (section->frame != NULL && section->frame->data == section->data && section->frame->size == section->size)
+        return tri_buf_retain(section->frame);
+    return tri_buf_copy(section->data, section->size);
+}
+
+trp_err
+tri_packet_add_frames(struct tri_packet *packet, const struct tri_section *sections, uint32_t section_count,
+                      trp_error *error)
+{
+    const uint32_t before = packet->frame_count;
+
+    for (uint32_t i = 0; i < section_count; i++) {
+        struct tri_buf *frame;
+        if (!tri_section_is_frame(&sections[i]))
+            continue;
+        frame = frame_of(&sections[i]);
+        if (frame == NULL) {
+            while (packet->frame_count > before)
+                tri_buf_release(&packet->frames[--packet->frame_count]);
+            return TRI_FAIL(error, TRP_ENOMEM, "no memory for a frame of %" PRIu64 " bytes", sections[i].size);
+        }
+        packet->frames[packet->frame_count++] = frame;
+    }
+    return TRP_OK;
+}
+
+trp_err
+tri_packet_measure(const struct tri_section *sections, uint32_t section_count, struct tri_measure *measure,
+                   trp_error *error)
+{
+    *measure = (struct tri_measure){.size = tri_envelope_size(sections, section_count)};
+    for (uint32_t i = 0; i < section_count; i++) {
+        if (sections[i].size > TRI_FRAME_MAX)
+            return TRI_FAIL(error, TRP_ELIMIT, "a value of %" PRIu64 " bytes, the limit of a frame is %d",
+                            sections[i].size, TRI_FRAME_MAX);
+        if (tri_section_is_frame(&sections[i])) {
+            measure->frame_count++;
+            measure->frame_bytes += sections[i].size;
+        }
+    }
+    if (measure->frame_count > TRI_PACKET_FRAMES)
+        return TRI_FAIL(error, TRP_ELIMIT, "a message with %" PRIu32 " values of more than %d bytes, the limit is %d",
+                        measure->frame_count, TRI_COPY_MAX, TRI_PACKET_FRAMES);
+    if (measure->size > TRI_BATCH_MAX - sizeof(struct tri_batch_head))
+        return TRI_FAIL(error, TRP_ELIMIT, "a message of %zu bytes beside its large values, the limit is %d",
+                        measure->size, TRI_BATCH_MAX);
+    return TRP_OK;
+}
+
+void
+tri_packet_finish(struct tri_packet *packet, uint32_t envelope_count)
+{
+    struct tri_batch_head *head = (struct tri_batch_head *)(void *)packet->frames[0]->data;
+
+    *head = (struct tri_batch_head){
+        .magic = TRI_BATCH_MAGIC,
+        .version = TRI_WIRE_VERSION,
+        .envelope_count = envelope_count,
+        .frame_count = packet->frame_count - 1,
+    };
+}
+
+trp_err
+tri_packet_single(struct tri_packet *packet, const struct tri_route *route, const struct tri_section *sections,
+                  uint32_t section_count, trp_error *error)
+{
+    struct tri_packet made = {.frame_count = 1};
+    struct tri_measure measure;
+
+    TRP_TRY(tri_packet_measure(sections, section_count, &measure, error));
+    made.frames[0] = tri_buf_new(sizeof(struct tri_batch_head) + measure.size);
+    if (made.frames[0] == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for a packet of %zu bytes", measure.size);
+    if (tri_packet_add_frames(&made, sections, section_count, error) != TRP_OK) {
+        tri_packet_fini(&made);
+        return TRP_ENOMEM;
+    }
+    tri_envelope_write(made.frames[0]->data + sizeof(struct tri_batch_head), route, sections, section_count);
+    tri_packet_finish(&made, 1);
+    *packet = made;
+    return TRP_OK;
+}

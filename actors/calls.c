@@ -17,15 +17,6 @@ has_room(void *user)
     return process->state >= TRI_DEAD || tri_proc_room(process->proc);
 }
 
-static bool
-is_lone(const struct tri_process *process)
-{
-    struct tri_proc_counts counts;
-
-    tri_proc_count(process->proc, &counts);
-    return counts.outstanding == 0;
-}
-
 /* With nothing outstanding it goes at once; else with others, when they fill a batch, or within 50 us by the keeper. */
 static void
 send_soon(struct tri_process *process, bool lone)
@@ -43,7 +34,7 @@ send_soon(struct tri_process *process, bool lone)
 trp_err
 tri_submit(struct tri_process *process, struct tri_submit *submit, bool nowait, struct tri_ref **ref, trp_error *error)
 {
-    const bool lone = is_lone(process);
+    const bool lone = tri_proc_is_lone(process->proc);
     bool queued = false;
 
     TRP_TRY(tri_process_alive(process, error));
@@ -88,8 +79,9 @@ check_call(const trp_request *request, trp_error *error)
         return TRI_FAIL(error, TRP_EINVAL,
                         "a call takes no resources, environment or node: its actor has them since trp_spawn");
     if (request->max_retries != 0)
-        return TRI_FAIL(error, TRP_ENOTSUP, "max_retries of a call: actors are not restarted, so it would have no "
-                                            "effect; it is for tasks");
+        return TRI_FAIL(error, TRP_ENOTSUP,
+                        "max_retries of a call: actors are not restarted, so it would have no "
+                        "effect; it is for tasks");
     return TRP_OK;
 }
 

@@ -60,8 +60,7 @@ tell(struct told *told, uint32_t i)
     n = entry(entries, n, "node", trp_str(error->node));
     n = entry(entries, n, "rank", trp_i64(error->rank));
     n = entry(entries, n, "cause", i + 1 < told->count ? tell(told, i + 1) : trp_i64(error->cause));
-    n = entry(entries, n, "death",
-              failure->death.present ? tell_death(&failure->death, told->deaths[i]) : trp_null());
+    n = entry(entries, n, "death", failure->death.present ? tell_death(&failure->death, told->deaths[i]) : trp_null());
     n = entry(entries, n, "ranks", trp_list(NULL, 0));
     return trp_map(entries, n);
 }

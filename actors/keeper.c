@@ -113,8 +113,7 @@ tick(struct tri_process *process, unsigned *empty)
 {
     const struct timespec pause = {0, TICK_US * 1000};
 
-    if (process->state == TRI_UP &&
-        (tri_channel_has_output(&process->channel) || !tri_list_empty(&process->unsent))) {
+    if (process->state == TRI_UP && (tri_channel_has_output(&process->channel) || !tri_list_empty(&process->unsent))) {
         tri_process_flush(process);
         *empty = 0;
     } else if (++*empty > EMPTY_TICKS) {

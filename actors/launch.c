@@ -45,7 +45,8 @@ find_program(char *path, size_t size, trp_error *error)
             return TRP_OK;
         return tri_fail_errno(error, TRP_EBROKER, errno, "TROUPE_NODE is '%s', which cannot be run", given);
     }
-    if (dladdr((const void *)&tri_process_handles, &info) == 0) /* lies in the library, or in a program with all of it */
+    if (dladdr((const void *)&tri_process_handles, &info) ==
+        0) /* lies in the library, or in a program with all of it */
         info.dli_fname = NULL;
     if (info.dli_fname != NULL)
         real = realpath(info.dli_fname, NULL);
@@ -62,10 +63,11 @@ find_program(char *path, size_t size, trp_error *error)
         return TRP_OK;
     if (try_path(path, size, TRI_BINDIR, "/troupe-node"))
         return TRP_OK;
-    return TRI_FAIL(error, TRP_EBROKER,
-                    "no node runs here, and the program troupe-node to start one is neither beside libtroupe (%s) nor in "
-                    "%s; $TROUPE_NODE can name it",
-                    directory, TRI_BINDIR);
+    return TRI_FAIL(
+        error, TRP_EBROKER,
+        "no node runs here, and the program troupe-node to start one is neither beside libtroupe (%s) nor in "
+        "%s; $TROUPE_NODE can name it",
+        directory, TRI_BINDIR);
 }
 
 /* --------------------------------------------------------------------------------------------------------- starting */
@@ -140,8 +142,8 @@ spawn(const char *program, const struct arguments *arguments, int line, int32_t 
         (err = posix_spawn_file_actions_addclosefrom_np(&actions, CHILD_LINE + 1)) == 0 &&
         (err = posix_spawnattr_setsigmask(&attributes, &none)) == 0 &&
         (err = posix_spawnattr_setsigdefault(&attributes, &all)) == 0 &&
-        (err = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                                         POSIX_SPAWN_SETSID)) == 0)
+        (err = posix_spawnattr_setflags(&attributes,
+                                        POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID)) == 0)
         err = posix_spawn(&started, program, &actions, &attributes, arguments->list, environ);
     (void)posix_spawnattr_destroy(&attributes);
     (void)posix_spawn_file_actions_destroy(&actions);
@@ -261,7 +263,7 @@ tri_child_end(struct tri_child *child)
     }
     (void)close(child->line);
     while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR) {
-    } /* ECHILD: the user's program has reaped it, or ignores SIGCHLD */
+    }                              /* ECHILD: the user's program has reaped it, or ignores SIGCHLD */
     (void)rmdir(child->directory); /* empty already, or gone */
     child->pid = 0;
 }

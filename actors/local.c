@@ -40,8 +40,8 @@ make_packet(struct packet *made, const struct tri_route *route, const struct tri
             return TRI_FAIL(error, TRP_ENOMEM, "no memory for a message");
         made->packet.frames[made->packet.frame_count++] = frame;
     }
-    return tri_envelope_check(made->packet.frames[0]->data, size, made->packet.frames + 1,
-                              made->packet.frame_count - 1, &made->envelope, error);
+    return tri_envelope_check(made->packet.frames[0]->data, size, made->packet.frames + 1, made->packet.frame_count - 1,
+                              &made->envelope, error);
 }
 
 static struct tri_local_actor *
@@ -80,10 +80,8 @@ tri_local_post(struct tri_local *local, const struct tri_route *route, const str
 void
 tri_local_result(struct tri_local *local, struct tri_id result, const struct tri_section *section, bool failed)
 {
-    const struct tri_route route = {.version = TRI_WIRE_VERSION,
-                                    .kind = TRI_RESULT,
-                                    .flags = failed ? TRI_FAILED : 0,
-                                    .result = result};
+    const struct tri_route route = {
+        .version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .flags = failed ? TRI_FAILED : 0, .result = result};
     struct tri_section body = *section;
     struct packet packet;
     trp_error why;
@@ -137,7 +135,7 @@ tri_local_unhold(struct tri_local *local, const struct tri_section *sections, ui
         for (uint32_t k = 0; k < sections[i].ref_count; k++) {
             struct tri_ref *ref = tri_proc_find(local->process->proc, sections[i].refs[k].id);
             if (ref == NULL)
-                continue; /* an actor's own handle on itself, which is not counted */
+                continue;          /* an actor's own handle on itself, which is not counted */
             tri_proc_release(ref); /* that of the look-up */
             tri_proc_release(ref); /* that of hold */
         }
@@ -214,6 +212,8 @@ void
 tri_local_waits(struct tri_local *local, bool waits)
 {
     local->running += waits ? -1u : 1u;
+    if (tri_current_execution->reply == NULL)
+        local->waiting += waits ? 1u : -1u;
     if (waits && local->running == 0)
         tri_waiters_poke(local->process, true); /* nobody is left who could help: others look whether they are stuck */
 }
@@ -234,7 +234,7 @@ tri_local_step(struct tri_local *local, bool *stuck)
     tri_proc_round(proc, tri_now_ns());
     if (!tri_list_empty(&local->arrived))
         return true;
-    *stuck = local->running == 0 && local->open == 0 && next_ns == TRI_NEVER;
+    *stuck = local->running == 0 && local->open == local->waiting && next_ns == TRI_NEVER;
     return false;
 }
 

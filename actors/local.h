@@ -18,8 +18,8 @@
 enum tri_local_state { TRI_LOCAL_NEW, TRI_LOCAL_READY, TRI_LOCAL_FAILED, TRI_LOCAL_DEAD };
 
 struct tri_local_actor {
-    struct tri_entry entry; /* in local->actors */
-    struct tri_node link;   /* in local->born, in the order of their making; dead ones, too */
+    struct tri_entry entry;          /* in local->actors */
+    struct tri_node link;            /* in local->born, in the order of their making; dead ones, too */
     struct tri_local_actor *creator; /* NULL: the driver */
     enum tri_local_state state;
     bool draining, detached, killed;
@@ -29,7 +29,7 @@ struct tri_local_actor {
     const trp_class *row;
     void *self;
     uint32_t running, limit, queued, max_pending;
-    struct tri_failure why; /* FAILED: the constructor's; DEAD: of its end */
+    struct tri_failure why;  /* FAILED: the constructor's; DEAD: of its end */
     struct tri_node watches; /* tri_local_watch */
     struct trp_actor handle; /* of ctx->actor: not counted */
     trp_runtime runtime;
@@ -73,7 +73,8 @@ struct tri_local {
     struct tri_node arrived; /* tri_local_message, not looked at */
     struct tri_node calls, promised;
     uint32_t running; /* functions that run and do not wait */
-    uint32_t open;    /* replies that somebody may still give */
+    uint32_t open;    /* replies that somebody may still give: deferred ones, and one for each function that runs */
+    uint32_t waiting; /* functions that wait and have deferred nothing */
     struct tri_packed packed;
     uint64_t epochs;
     double num_cpus;
@@ -95,8 +96,8 @@ void tri_local_on_call(struct tri_local *local, struct tri_local_message *messag
 void tri_local_on_cancel(struct tri_local *local, struct tri_local_message *message);
 bool tri_local_new_call(struct tri_local *local, struct tri_local_message *message, struct tri_local_actor *actor,
                         bool constructs);
-bool tri_local_run_next(struct tri_local *local);       /* runs one that may start; false: none may */
-bool tri_local_keep_promises(struct tri_local *local);  /* answers what was delegated and has ended */
+bool tri_local_run_next(struct tri_local *local);             /* runs one that may start; false: none may */
+bool tri_local_keep_promises(struct tri_local *local);        /* answers what was delegated and has ended */
 void tri_local_replied(void *local, struct trp_reply *reply); /* tri_execution_ops: without the lock */
 void tri_local_drop_calls(struct tri_local *local, struct tri_local_actor *actor); /* those not started fail */
 void tri_local_answer(struct tri_local *local, struct tri_local_call *call, const struct tri_section *section,
@@ -113,7 +114,7 @@ void tri_local_on_release(struct tri_local *local, struct tri_local_message *mes
 void tri_local_on_query(struct tri_local *local, struct tri_local_message *message);
 /* Without the lock: its state and its constructor. What came of it is in the execution. */
 void tri_local_construct(struct tri_local *local, struct tri_local_call *call);
-void tri_local_constructed(struct tri_local *local, struct tri_local_call *call); /* with the lock */
+void tri_local_constructed(struct tri_local *local, struct tri_local_call *call);        /* with the lock */
 void tri_local_refuse(const struct tri_local_actor *actor, struct tri_failure *failure); /* why it takes no calls */
 /* A call of it has ended: ends the actor where that was the last that it had to do. */
 void tri_local_idle(struct tri_local *local, struct tri_local_actor *actor);

@@ -361,8 +361,8 @@ construct(struct tri_local *local, struct tri_local_call *call, trp_error *error
     if (execution->callable != NULL)
         tri_invoke(execution, actor->self, call->arguments.positional, call->arguments.keywords);
     else if (call->arguments.positional.size > 0 || call->arguments.keywords.size > 0)
-        return TRI_FAIL(error, TRP_EINVAL, "%s has no constructor, and takes no arguments; found %zu",
-                        spawn.class_name, call->arguments.positional.size + call->arguments.keywords.size);
+        return TRI_FAIL(error, TRP_EINVAL, "%s has no constructor, and takes no arguments; found %zu", spawn.class_name,
+                        call->arguments.positional.size + call->arguments.keywords.size);
     return TRP_OK;
 }
 
@@ -469,8 +469,7 @@ list_actors(struct tri_local *local, struct listing *listing)
         const struct tri_local_actor *actor = actor_at(node);
         if (actor->state == TRI_LOCAL_DEAD || listing->count == LISTED_MAX)
             continue;
-        listing->items[listing->count] =
-            tell_actor(actor, &listing->entries[listing->count * 2 * ACTOR_FIELDS]);
+        listing->items[listing->count] = tell_actor(actor, &listing->entries[listing->count * 2 * ACTOR_FIELDS]);
         listing->count++;
     }
 }

@@ -87,7 +87,8 @@ tri_process_flush(struct tri_process *process)
         return;
     if (tri_channel_flush(&process->channel, emit, process, &why) != TRP_OK)
         tri_process_fail(process, &why);
-    else if (poller != NULL && (poller->polling || poller == &process->keeper_place) && tri_link_readable(process->link))
+    else if (poller != NULL && (poller->polling || poller == &process->keeper_place) &&
+             tri_link_readable(process->link))
         (void)tri_process_receive(process); /* sending may have taken the edge that the poller sleeps on */
 }
 
@@ -145,7 +146,8 @@ on_welcome(struct tri_process *process, const struct tri_envelope *envelope, trp
     tri_envelope_section(envelope, 0, &section);
     TRP_TRY(tri_welcome_unpack(&section, &welcome, error));
     if (welcome.version != TRI_WIRE_VERSION || welcome.space == 0 || (!first && welcome.space != process->space))
-        return TRI_FAIL(error, TRP_EPROTO, "the broker welcomes another process, or speaks version %u", welcome.version);
+        return TRI_FAIL(error, TRP_EPROTO, "the broker welcomes another process, or speaks version %u",
+                        welcome.version);
     process->state = TRI_UP;
     process->space = welcome.space;
     process->broker = welcome.broker;
@@ -164,6 +166,14 @@ on_welcome(struct tri_process *process, const struct tri_envelope *envelope, trp
     return TRP_OK;
 }
 
+static bool
+door_is_closed(const struct tri_process *process)
+{
+    struct pollfd poller = {.fd = process->door, .events = POLLIN};
+
+    return process->door < 0 || (poll(&poller, 1, 0) == 1 && (poller.revents & POLLHUP) != 0);
+}
+
 static trp_err
 on_cut(struct tri_process *process, const struct tri_envelope *envelope, trp_error *error)
 {
@@ -177,7 +187,10 @@ on_cut(struct tri_process *process, const struct tri_envelope *envelope, trp_err
     tri_envelope_section(envelope, 0, &section);
     TRP_TRY(tri_error_unpack(&section, chain, &count, error));
     why = chain[0].error;
-    tri_process_fail(process, &why);
+    if (why.code == TRP_EACCES && process->state == TRI_LOGGING_IN && door_is_closed(process))
+        tri_process_away(process); /* our cookie is of a broker that died meanwhile: its successor cannot know it */
+    else
+        tri_process_fail(process, &why);
     return TRP_OK;
 }
 

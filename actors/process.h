@@ -162,7 +162,7 @@ struct tri_ref *tri_handle_new(void *user, bool is_actor);
 void tri_handle_free(void *user, struct tri_ref *ref);
 void tri_handles_drain(struct tri_process *process);
 void tri_handles_end(struct tri_process *process); /* at the end, before the proc goes: closes every view */
-struct tri_handle_more *tri_handle_more(struct tri_handle *handle); /* NULL: no memory */
+struct tri_handle_more *tri_handle_more(struct tri_handle *handle);   /* NULL: no memory */
 trp_err tri_handle_open(struct tri_handle *handle, trp_error *error); /* the view of a READY one */
 /* Locks the handle's process if it may be used: TRP_EINVAL (NULL), TRP_EFORKED, TRP_ECLOSED. */
 trp_err tri_handle_enter(const struct tri_handle *handle, const char *what, struct tri_process **process,

@@ -47,8 +47,8 @@ tri_ref_wait(struct tri_process *process, struct tri_handle *handle, uint64_t un
     tri_waiter_init(process, &waiter);
     watcher = (struct tri_watcher){.waiter = &waiter};
     tri_list_append(&ref->waiters, &watcher.link);
-    err = tri_waiter_wait(process, &waiter, has_ended, ref, until_ns, &ref->entry.id, in_execution ? 1 : 0, false,
-                          error);
+    err =
+        tri_waiter_wait(process, &waiter, has_ended, ref, until_ns, &ref->entry.id, in_execution ? 1 : 0, false, error);
     tri_list_remove(&watcher.link);
     tri_waiter_fini(&waiter);
     return err;
@@ -289,8 +289,8 @@ count_ended(trp_ref *const *refs, size_t count)
 }
 
 trp_err
-trp_wait(trp_ref *const *refs, size_t count, size_t num_returns, int64_t timeout_ms, size_t *ready,
-         size_t *ready_count, trp_error *error)
+trp_wait(trp_ref *const *refs, size_t count, size_t num_returns, int64_t timeout_ms, size_t *ready, size_t *ready_count,
+         trp_error *error)
 {
     struct tri_process *process = NULL;
     size_t ended, found = 0;

@@ -33,13 +33,13 @@ struct trp_runtime {
 struct tri_handle {
     struct tri_ref ref; /* first: the proc's */
     struct tri_process *process;
-    trp_runtime *runtime;          /* that it was made through: who calls */
-    struct tri_view view;          /* of a READY value, opened by the first get */
-    struct tri_node callbacks;     /* of trp_on_ready */
-    struct tri_handle_more *more;  /* what few handles need: texts, failures (handles.c) */
-    uint64_t mark;                 /* of the last trp_wait that saw it */
-    uint32_t given;                /* handles that users and opened views have of it */
-    bool view_open, live;          /* live: not in the free list */
+    trp_runtime *runtime;         /* that it was made through: who calls */
+    struct tri_view view;         /* of a READY value, opened by the first get */
+    struct tri_node callbacks;    /* of trp_on_ready */
+    struct tri_handle_more *more; /* what few handles need: texts, failures (handles.c) */
+    uint64_t mark;                /* of the last trp_wait that saw it */
+    uint32_t given;               /* handles that users and opened views have of it */
+    bool view_open, live;         /* live: not in the free list */
 };
 struct trp_ref {
     struct tri_handle handle;
@@ -97,7 +97,8 @@ const char *tri_process_node(const struct tri_process *process); /* the node's n
 void tri_process_post(struct tri_process *process, uint8_t kind, const struct tri_section *section);
 /* Packets that the broker has not acknowledged, or that are not sent: a host waits for none before it exits. */
 bool tri_process_owed(const struct tri_process *process);
-size_t tri_process_callback_count(const struct tri_process *process); /* of trp_on_ready, whose reference has not ended */
+size_t
+tri_process_callback_count(const struct tri_process *process); /* of trp_on_ready, whose reference has not ended */
 void tri_callbacks_end(struct tri_process *process, trp_runtime *runtime); /* runs all that are left: before fini */
 /* With the lock: a host's method starts or ends on this thread, which will not poll meanwhile: somebody else does, the keeper
  * after 2 ms. */

@@ -91,11 +91,8 @@ static trp_err
 request(struct tri_process *process, uint8_t kind, struct tri_id target, const char *method, struct tri_ref **ref,
         trp_error *error)
 {
-    struct tri_submit submit = {.kind = kind,
-                                .target = target,
-                                .deadline_ns = TRI_NEVER,
-                                .body = process->packed.section,
-                                .method = method};
+    struct tri_submit submit = {
+        .kind = kind, .target = target, .deadline_ns = TRI_NEVER, .body = process->packed.section, .method = method};
 
     return tri_submit(process, &submit, false, ref, error);
 }
@@ -200,8 +197,8 @@ spawn_one(struct tri_process *process, trp_runtime *runtime, struct spawning *it
           trp_error *error)
 {
     const struct tri_spawn *spawn = &it->spawn;
-    const bool asks = spawn->name[0] != '\0' || spawn->num_cpus > 0 || spawn->num_gpus > 0 ||
-                      spawn->memory_bytes > 0 || spawn->resource_count > 0;
+    const bool asks = spawn->name[0] != '\0' || spawn->num_cpus > 0 || spawn->num_gpus > 0 || spawn->memory_bytes > 0 ||
+                      spawn->resource_count > 0;
     struct tri_submit submit = {.kind = TRI_SPAWN, .deadline_ns = TRI_NEVER, .method = "init"};
     struct tri_ref *made = NULL, *ref = NULL;
     struct tri_handle *own;

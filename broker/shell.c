@@ -249,7 +249,7 @@ close_all(struct tri_shell *shell)
     if (shell->epoll_fd >= 0)
         close(shell->epoll_fd);
     if (shell->root_gone)
-        tri_home_remove_dead(shell->directory, !shell->is_service);
+        tri_home_remove_dead(shell->directory);
 }
 
 static void

@@ -177,7 +177,8 @@ tri_shell_unnumbered(struct tri_shell *shell, uint64_t link_peer, const struct t
         tri_member_cut(member, &error);
         return;
     }
-    tri_log(TRI_WARNING, "a process is not let in: %s", error.message);
+    /* After a broker's death some come with a cookie that it gave them: they see its door closed, and come again. */
+    tri_log(TRI_INFO, "a process is not let in: %s", error.message);
     tri_shell_send_cut(shell, link_peer, &error);
     tri_link_strike(shell->server, link_peer);
 }

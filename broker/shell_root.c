@@ -229,7 +229,7 @@ on_forked(struct tri_shell *shell, const union tri_control_message *message, con
 static void
 on_fork_failed(struct tri_shell *shell, const union tri_control_message *message, const char **texts)
 {
-    tri_log(TRI_WARNING, "no host: %s", texts[0]);
+    tri_log(shell->stopping ? TRI_DEBUG : TRI_WARNING, "no host: %s", texts[0]);
     tri_core_fork_failed(shell->core, message->head.token, texts[0], shell->now_ns);
     shell->busy = true;
 }
@@ -239,12 +239,11 @@ static void
 on_line(struct tri_shell *shell, const union tri_control_message *message, const char **texts)
 {
     const char *label = NULL;
-    const struct tri_member *host = tri_member_of_token(shell, message->head.token);
     tri_peer_index index = tri_core_log_reader(shell->core, message->head.token, &label);
     struct tri_member *reader = index != TRI_NO_PEER ? tri_member_at(shell, index) : NULL;
-    struct tri_log_line line = {.actor = label != NULL ? label : "host",
-                                .pid = host != NULL ? host->pid : 0,
-                                .is_stderr = message->head.number == STDERR_FILENO,
+    struct tri_log_line line = {.actor = label != NULL && label[0] != '\0' ? label : "host",
+                                .pid = message->line.pid,
+                                .is_stderr = message->line.stream == STDERR_FILENO,
                                 .text = texts[0]};
     const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_LOG};
     trp_error error;

@@ -118,7 +118,7 @@ enum { TRI_SECTION_FRAME = 1 }; /* the data is the next frame of the packet, not
 
 /* A reference or actor handle that a section carries. In values, node payloads of REF and ACTOR are indices of these. */
 struct tri_ref_entry {
-    struct tri_id id;
+    struct tri_id id;    /* none: a top-level one whose value came along as a section */
     uint32_t place;      /* argument (0...) that it is, top-level; or TRI_NESTED */
     uint32_t flags;      /* TRI_REF_ACTOR */
     uint64_t begin, end; /* range on axis 0; 0, 0: all. Others are refused until a later version */

@@ -5,6 +5,7 @@
  * A server tells its peers apart by the routing ids that libzmq gives, and calls them by numbers of its own.
  */
 #include "transport/link.h"
+#include "transport/peers.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,11 +14,9 @@
 #include <zmq.h>
 
 enum {
-    COPY_BELOW = 512,      /* copying so little into the message costs less than libzmq's block for foreign memory */
+    COPY_BELOW = 512, /* copying so little costs no more than sharing it (measured), and the buffer is free at once */
     UNWRAP_BELOW = 2048,   /* so little received is copied out: it is a slice that would keep 8 KiB of libzmq's alive */
     FRAME_SLACK = 4096,    /* above TRI_FRAME_MAX, where libzmq itself cuts the connection */
-    ROUTING_ID_MAX = 255,  /* of libzmq */
-    STRUCK_MAX = 65536,    /* struck peers that are remembered; the oldest would have to log in again */
     CONNECT_WAIT_MS = 200, /* so long a new link waits for its peer, so that the first packet can go at once */
     ADDRESS_SIZE = 256,
 };
@@ -33,23 +32,11 @@ void __tsan_release(void *address);
 #define TAKEN_OVER(address)  ((void)(address))
 #endif
 
-struct peer {
-    struct tri_entry by_number;
-    struct tri_entry by_routing;
-    struct tri_node struck; /* in the list of struck ones, oldest first */
-    bool is_struck;
-    uint8_t routing_size;
-    uint8_t routing[];
-};
-
 struct tri_link {
     void *socket;
     int fd;
     bool is_server;
-    uint64_t next_peer;
-    struct tri_table by_number, by_routing; /* of a server: struct peer */
-    struct tri_node struck;
-    size_t struck_count;
+    struct tri_peers peers; /* of a server */
     uint64_t dropped;
     char address[ADDRESS_SIZE];
 };
@@ -176,9 +163,7 @@ open_link(void *context, const char *address, bool is_server, struct tri_link **
     if (made == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for a link to %s", address);
     made->is_server = is_server;
-    tri_list_init(&made->struck);
-    if (tri_table_init(&made->by_number, 0) != TRP_OK ||
-        tri_table_init(&made->by_routing, tri_random_secret()) != TRP_OK)
+    if (tri_peers_init(&made->peers) != TRP_OK)
         err = TRI_FAIL(error, TRP_ENOMEM, "no memory for a link to %s", address);
     else
         err = open_socket(context, made, address, error);
@@ -213,13 +198,6 @@ const struct tri_link_ops tri_link_ipc = {.scheme = "ipc", .bind = bind_link, .c
 const struct tri_link_ops tri_link_inproc = {.scheme = "inproc", .bind = bind_link, .connect = connect_link};
 const struct tri_link_ops tri_link_tcp = {.scheme = "tcp", .bind = bind_link, .connect = connect_link};
 
-static void
-free_peer(struct tri_entry *entry, void *user)
-{
-    (void)user;
-    free(TRI_OWNER(entry, struct peer, by_number));
-}
-
 void
 tri_link_close(struct tri_link **link)
 {
@@ -230,9 +208,7 @@ tri_link_close(struct tri_link **link)
         return;
     if (gone->socket != NULL)
         (void)zmq_close(gone->socket);
-    tri_table_each(&gone->by_number, free_peer, NULL);
-    tri_table_fini(&gone->by_number);
-    tri_table_fini(&gone->by_routing);
+    tri_peers_fini(&gone->peers);
     free(gone);
 }
 
@@ -263,75 +239,10 @@ tri_link_dropped(const struct tri_link *link)
     return link->dropped;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- peers */
-
-/* libzmq's own routing ids are a zero and four bytes; others, which a peer chose, are hashed. */
-static struct tri_id
-routing_key(const uint8_t *routing, size_t size)
-{
-    uint32_t number;
-
-    if (size != 5 || routing[0] != 0)
-        return tri_id_of_text((const char *)routing, size);
-    memcpy(&number, routing + 1, sizeof number);
-    return (struct tri_id){.space = 1, .number = number};
-}
-
-static struct peer *
-find_peer(const struct tri_link *link, uint64_t number)
-{
-    struct tri_entry *entry = tri_table_find(&link->by_number, (struct tri_id){.number = number});
-
-    return entry != NULL ? TRI_OWNER(entry, struct peer, by_number) : NULL;
-}
-
-/* The peer that has this routing id, a new one if nobody has. NULL: no memory. */
-static struct peer *
-peer_of_routing(struct tri_link *link, const uint8_t *routing, size_t size)
-{
-    const struct tri_id key = routing_key(routing, size);
-    struct tri_entry *entry = tri_table_find(&link->by_routing, key);
-    struct peer *peer;
-
-    if (entry != NULL)
-        return TRI_OWNER(entry, struct peer, by_routing);
-    if (tri_table_reserve(&link->by_routing, 1) != TRP_OK || tri_table_reserve(&link->by_number, 1) != TRP_OK)
-        return NULL;
-    peer = calloc(1, sizeof *peer + size);
-    if (peer == NULL)
-        return NULL;
-    peer->by_number.id = (struct tri_id){.number = ++link->next_peer};
-    peer->by_routing.id = key;
-    peer->routing_size = (uint8_t)size;
-    memcpy(peer->routing, routing, size);
-    tri_table_insert(&link->by_number, &peer->by_number);
-    tri_table_insert(&link->by_routing, &peer->by_routing);
-    return peer;
-}
-
-static void
-forget_peer(struct tri_link *link, struct peer *peer)
-{
-    if (peer->is_struck) {
-        tri_list_remove(&peer->struck);
-        link->struck_count--;
-    }
-    tri_table_remove(&link->by_number, &peer->by_number);
-    tri_table_remove(&link->by_routing, &peer->by_routing);
-    free(peer);
-}
-
 void
 tri_link_strike(struct tri_link *link, uint64_t number)
 {
-    struct peer *peer = find_peer(link, number);
-
-    if (peer == NULL || peer->is_struck)
-        return;
-    peer->is_struck = true;
-    tri_list_append(&link->struck, &peer->struck);
-    if (++link->struck_count > STRUCK_MAX)
-        forget_peer(link, TRI_OWNER(link->struck.next, struct peer, struck));
+    tri_peers_strike(&link->peers, number);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ sending */
@@ -409,7 +320,7 @@ fail_send(int errnum, trp_error *error)
 
 /* 0, or errno: whether the peer is there and can take a packet shows here. */
 static int
-send_routing(const struct tri_link *link, const struct peer *peer)
+send_routing(const struct tri_link *link, const struct tri_peer *peer)
 {
     zmq_msg_t message;
     int errnum;
@@ -428,7 +339,7 @@ trp_err
 tri_link_send(struct tri_link *link, uint64_t number, struct tri_packet *packet, trp_error *error)
 {
     zmq_msg_t messages[1 + TRI_PACKET_FRAMES];
-    const struct peer *peer = link->is_server ? find_peer(link, number) : NULL;
+    const struct tri_peer *peer = link->is_server ? tri_peers_find(&link->peers, number) : NULL;
     const uint32_t count = packet->frame_count;
     uint32_t sent = 0;
     int errnum = 0;
@@ -561,11 +472,11 @@ receive_of_peer(struct tri_link *link, uint64_t *number, struct tri_packet *pack
 {
     for (;;) {
         zmq_msg_t routing;
-        const struct peer *peer;
+        const struct tri_peer *peer;
         trp_err err;
         if (!receive_message(link, &routing, ZMQ_DONTWAIT))
             return fail_receive(errno, error);
-        peer = peer_of_routing(link, zmq_msg_data(&routing), zmq_msg_size(&routing));
+        peer = tri_peers_meet(&link->peers, zmq_msg_data(&routing), zmq_msg_size(&routing));
         (void)zmq_msg_close(&routing);
         err = receive_frames(link, 0, packet, error);
         if (peer == NULL) {

@@ -210,7 +210,7 @@ bool tri_link_readable(struct tri_link *link);
 /* Strikes a peer off: what still comes from it is dropped and counted, and nothing can be sent to it (TRP_ENOENT). */
 void tri_link_strike(struct tri_link *link, uint64_t peer);
 uint64_t tri_link_dropped(const struct tri_link *link); /* packets of peers that were struck */
-int tri_link_fd(const struct tri_link *link); /* readable when recv or send should be tried: edge-triggered */
+int tri_link_fd(const struct tri_link *link);           /* readable when recv or send should be tried: edge-triggered */
 const char *tri_link_address(const struct tri_link *link); /* as bound, with the real port */
 void tri_link_close(struct tri_link **link);               /* linger 0 */
 
@@ -257,7 +257,8 @@ typedef int tri_worker_main_fn(const struct tri_worker_start *start); /* the pro
 /* ---------------------------------------------------------------------------------------------- the node's directory */
 
 /* Where a node lives: $TROUPE_DIR, else $XDG_RUNTIME_DIR/troupe, else /tmp/troupe-UID; or `given`. Makes it 0700 if wanted and
- * checks owner and mode. Files: broker.sock (ipc), door (side door), node.pid, lock. TRP_EACCES. */
+ * checks owner and mode; the path given back is absolute. Files: broker.sock (ipc), door (side door), node.pid, lock. TRP_EACCES,
+ * TRP_ENOENT (not there, and not to be made), TRP_EINVAL (too long for the sockets in it). */
 trp_err tri_directory(const char *given, bool make, char *path, size_t size, trp_error *error);
 
 #endif

@@ -103,6 +103,12 @@ count_kept(struct tri_entry *entry, void *user)
     check->kept += TRI_OWNER(entry, struct tri_ref, entry)->kept;
 }
 
+bool
+tri_proc_is_lone(const struct tri_proc *proc)
+{
+    return proc->out_count == proc->queued_count;
+}
+
 void
 tri_proc_count(const struct tri_proc *proc, struct tri_proc_counts *counts)
 {

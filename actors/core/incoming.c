@@ -56,7 +56,7 @@ tri_accepted_end(struct tri_proc *proc, struct tri_accepted *accepted)
     tri_table_remove(&proc->calls, &accepted->call.entry);
     tri_list_remove(&accepted->link);
     proc->incoming_count--;
-    if (!proc->ending)
+    if (!proc->ending && accepted->credited)
         proc->ops.release(proc->ops.user, accepted->call.bytes);
     tri_letter_free(&accepted->call.letter);
     tri_refs_let_go(proc, &accepted->refs, &accepted->ref_count);
@@ -89,6 +89,7 @@ accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tri_la
     accepted->refs = refs;
     accepted->ref_count = ref_count;
     accepted->lane = lane;
+    accepted->credited = true;
     accepted->call.letter = letter;
     accepted->call.caller.space = route->result.space;
     accepted->call.entry.id =
@@ -417,19 +418,6 @@ resident_of(const struct tri_proc *proc, struct tri_id actor)
     return entry == NULL ? NULL : TRI_OWNER(entry, struct tri_resident, entry);
 }
 
-/* Constructed: its arguments are its own business now, and mean nothing when CREATE is said again. */
-static void
-forget_arguments(struct tri_proc *proc, struct tri_resident *resident)
-{
-    for (uint32_t i = 0; i < resident->create->section_count; i++) {
-        const struct tri_section *section = &resident->create->sections[i];
-        struct tri_ref_entry *entries = (struct tri_ref_entry *)(void *)(uintptr_t)section->refs;
-        for (uint32_t k = 0; k < section->ref_count; k++)
-            memset(&entries[k].id, 0, sizeof entries[k].id);
-    }
-    tri_refs_let_go(proc, &resident->refs, &resident->ref_count);
-}
-
 void
 tri_proc_ready(struct tri_proc *proc, struct tri_id actor, const struct tri_section *failure)
 {
@@ -442,7 +430,7 @@ tri_proc_ready(struct tri_proc *proc, struct tri_id actor, const struct tri_sect
     route.epoch = resident->epoch;
     route.flags = failure == NULL ? 0 : TRI_FAILED;
     tri_post(proc, &route, failure);
-    forget_arguments(proc, resident);
+    tri_refs_let_go(proc, &resident->refs, &resident->ref_count); /* its arguments are its own business now */
 }
 
 static void

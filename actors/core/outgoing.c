@@ -152,8 +152,10 @@ tri_out_end(struct tri_proc *proc, struct tri_out *out)
         left_queue(proc, out);
     tri_list_remove(&out->link);
     tri_timer_remove(proc, out);
-    if (ref != NULL && ref->out == out)
+    if (ref != NULL && ref->out == out) {
         ref->out = NULL;
+        ref->own_call = false;
+    }
     if (actor != NULL && actor->out == out)
         actor->out = NULL;
     tri_body_free(proc, &out->body);

@@ -146,7 +146,8 @@ uint64_t tri_proc_space(const struct tri_proc *proc);
 struct tri_proc_counts {
     uint64_t refs, outstanding, queued, kept, incoming, lanes;
 };
-void tri_proc_count(const struct tri_proc *proc, struct tri_proc_counts *counts);
+void tri_proc_count(const struct tri_proc *proc, struct tri_proc_counts *counts); /* O(references) */
+bool tri_proc_is_lone(const struct tri_proc *proc); /* nothing of ours is outstanding */
 bool tri_proc_check(const struct tri_proc *proc, char *why, size_t size);
 
 #endif

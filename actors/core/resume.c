@@ -71,6 +71,7 @@ add_calls(struct part *part)
         const struct tri_route *route = &accepted->call.letter->route;
         struct tri_id none = {0, 0};
         accepted->call.index = ++proc->next_index;
+        accepted->credited = false;
         add_call(part, accepted->one_way ? none : route->result, route->target, route->sequence,
                  accepted->call.started ? TRI_SNAP_RUNNING : 0);
     }

@@ -94,6 +94,7 @@ struct tri_accepted {
     struct tri_ref **refs;
     uint32_t ref_count;
     bool one_way, task;
+    bool credited; /* it came from this broker: one before has taken its window with it */
     struct tri_lane_in *lane;
 };
 

@@ -57,10 +57,9 @@ tri_actor_set(struct tri_actor *actor, const struct tri_spawn *spawn)
     actor->memory_bytes = spawn->memory_bytes;
     actor->max_concurrency = spawn->max_concurrency;
     actor->max_pending = spawn->max_pending_calls;
-    actor->start_timeout_ns =
-        spawn->start_timeout_ms > 0 && spawn->start_timeout_ms < INT64_C(1) << 40
-            ? (uint64_t)spawn->start_timeout_ms * TRI_NS_PER_MS
-            : START_NS;
+    actor->start_timeout_ns = spawn->start_timeout_ms > 0 && spawn->start_timeout_ms < INT64_C(1) << 40
+                                  ? (uint64_t)spawn->start_timeout_ms * TRI_NS_PER_MS
+                                  : START_NS;
     tri_text_copy(actor->class_name, sizeof actor->class_name, spawn->class_name);
     tri_text_copy(actor->label, sizeof actor->label, spawn->name[0] != '\0' ? spawn->name : spawn->class_name);
 }
@@ -289,12 +288,10 @@ tri_actor_creation_end(struct tri_core *core, struct tri_actor *actor)
 static void
 fail_lanes(struct tri_core *core, struct tri_actor *actor)
 {
-    struct tri_node *lists[] = {&actor->ready, &actor->stuck};
-    for (int i = 0; i < 2; i++) {
-        while (!tri_list_empty(lists[i])) {
-            struct tri_lane *lane = TRI_OWNER(lists[i]->next, struct tri_lane, link);
-            tri_call_fail_actor(core, TRI_OWNER(lane->calls.next, struct tri_pending, link), actor);
-        }
+    while (!tri_list_empty(&actor->ready) || !tri_list_empty(&actor->stuck)) { /* a lane may go from one to the other */
+        struct tri_node *lanes = tri_list_empty(&actor->ready) ? &actor->stuck : &actor->ready;
+        struct tri_lane *lane = TRI_OWNER(lanes->next, struct tri_lane, link);
+        tri_call_fail_actor(core, TRI_OWNER(lane->calls.next, struct tri_pending, link), actor);
     }
 }
 

@@ -55,6 +55,7 @@ tri_call_name(struct tri_core *core, struct tri_pending *call, struct tri_object
     if (peer != NULL && object->thing.own.handed == 0)
         tri_hold_hand(core, &object->thing, peer, 1);
     object->thing.own.has_value = false;
+    object->recovered = object->recovered && peer == NULL;
 }
 
 /* Notes which objects have to be ready first. Takes `refs` over in every case. */
@@ -192,13 +193,15 @@ tri_call_sent(struct tri_core *core, struct tri_pending *call, struct tri_host *
 }
 
 static void
-forward(struct tri_core *core, struct tri_pending *call, const struct tri_route *from, const struct tri_section *sections,
-        uint32_t count)
+forward(struct tri_core *core, struct tri_pending *call, const struct tri_route *from,
+        const struct tri_section *sections, uint32_t count)
 {
     struct tri_actor *actor = call->actor;
     struct tri_host *host = actor->host;
     struct tri_route route = *from;
     route.epoch = actor->epoch;
+    if (call->one_way) /* so that the host knows the lane */
+        route.result.space = call->space;
     route.deadline_us = call->deadline_ns == TRI_NEVER ? 0 : (call->deadline_ns - core->now_ns) / 1000 + 1;
     if (call->need_count > 0)
         count = tri_call_sections(core, call, sections, count);
@@ -396,11 +399,13 @@ tri_on_call(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
     call->special = special;
     call->max_retries = max_retries;
     call->one_way = one_way;
+    call->space = peer->entry.id.space;
     call->no_retry = (route->flags & TRI_NO_RETRY) != 0;
     call->parent = route->parent;
     call->sequence = route->sequence;
     if (route->deadline_us != 0)
-        call->deadline_ns = route->deadline_us < UINT64_C(1) << 50 ? core->now_ns + route->deadline_us * 1000 : TRI_NEVER;
+        call->deadline_ns =
+            route->deadline_us < UINT64_C(1) << 50 ? core->now_ns + route->deadline_us * 1000 : TRI_NEVER;
     if (!one_way) {
         object = tri_as_object(tri_thing_find(core, route->result)); /* a call may carry its own name */
         tri_call_name(core, call, object, peer);
@@ -491,7 +496,8 @@ strip(struct tri_core *core, struct tri_pending *call)
 
 /* What becomes of a call whose host is gone: index says whether it had started. */
 void
-tri_call_dead_host(struct tri_core *core, struct tri_pending *call, struct tri_host *host, const struct tri_death *death)
+tri_call_dead_host(struct tri_core *core, struct tri_pending *call, struct tri_host *host,
+                   const struct tri_death *death)
 {
     trp_ran ran = TRP_MAY_HAVE_RUN;
     if (death != NULL && death->present && call->index > 0) {
@@ -591,6 +597,7 @@ kept_result(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
     if (object == NULL)
         object = tri_object_new(core, id, TRI_OBJECT_UNKNOWN);
     object->thing.shared = true;
+    object->recovered = true;
     if (object->value != NULL)
         tri_refs_drop(core, &refs);
     else if (object->call != NULL)
@@ -661,6 +668,17 @@ tri_caller_acknowledged(struct tri_core *core, struct tri_peer *peer, uint64_t s
     }
 }
 
+/* One-way calls have no name: their caller hears how far its lane was accepted. */
+static void
+one_way_accepted(struct tri_core *core, const struct tri_host *host, const struct tri_pending *call)
+{
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_ACCEPTED, .sequence = call->sequence};
+    if (call->caller == NULL || call->caller->struck || host->actor == NULL)
+        return;
+    route.target = tri_thing_id(&host->actor->thing);
+    tri_send(core, call->caller, &route, NULL, 0, false);
+}
+
 void
 tri_host_acknowledged(struct tri_core *core, struct tri_host *host, uint64_t sequence)
 {
@@ -675,6 +693,7 @@ tri_host_acknowledged(struct tri_core *core, struct tri_host *host, uint64_t seq
             continue;
         }
         if (call->one_way && call->kind == TRI_CALL_ACTOR) {
+            one_way_accepted(core, host, call);
             tri_call_end(core, call);
             continue;
         }
@@ -697,9 +716,12 @@ tri_call_overdue(struct tri_core *core, struct tri_pending *call)
 {
     double waited = (double)(core->now_ns - call->since_ns) / 1e9;
     if (call->missing > 0)
-        tri_call_fail(core, call, TRP_ETIMEDOUT, "the deadline passed after %.3f s, while the call waited for %u of its arguments", waited, call->missing);
+        tri_call_fail(core, call, TRP_ETIMEDOUT,
+                      "the deadline passed after %.3f s, while the call waited for %u of its arguments", waited,
+                      call->missing);
     else
-        tri_call_fail(core, call, TRP_ETIMEDOUT, "the deadline passed after %.3f s, while the call waited for its turn", waited);
+        tri_call_fail(core, call, TRP_ETIMEDOUT, "the deadline passed after %.3f s, while the call waited for its turn",
+                      waited);
 }
 
 trp_err

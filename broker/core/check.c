@@ -18,8 +18,7 @@ struct check {
     double cpus, gpus;
 };
 
-static void
-wrong(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void wrong(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void
 wrong(struct check *check, const char *format, ...)
 {
@@ -103,8 +102,8 @@ check_object(struct check *check, const struct tri_object *object)
         check->flights += object->contains->count;
     if ((object->keeper != NULL) != listed(&object->kept_link))
         wrong(check, "%s: keeper and list do not agree", name(&object->thing, id));
-    if (!tri_core_open(check->core) && object->thing.hold_count == 0 && object->thing.flights == 0 &&
-        object->wanted == 0 && object->call == NULL)
+    if (!tri_core_open(check->core) && !object->recovered && object->thing.hold_count == 0 &&
+        object->thing.flights == 0 && object->wanted == 0 && object->call == NULL)
         wrong(check, "%s is held by nobody and still here", name(&object->thing, id));
 }
 
@@ -112,8 +111,8 @@ static void
 check_actor(struct check *check, const struct tri_actor *actor)
 {
     char id[TRI_ID_TEXT_SIZE];
-    bool housed = actor->state == TRI_ACTOR_STARTING || actor->state == TRI_ACTOR_CREATED ||
-                  actor->state == TRI_ACTOR_READY;
+    bool housed =
+        actor->state == TRI_ACTOR_STARTING || actor->state == TRI_ACTOR_CREATED || actor->state == TRI_ACTOR_READY;
     check->actors++;
     if (housed != (actor->host != NULL) || (actor->host != NULL && actor->host->actor != actor))
         wrong(check, "actor %s in state %d and its host do not agree", name(&actor->thing, id), actor->state);
@@ -212,8 +211,8 @@ check_host(struct check *check, const struct tri_host *host)
     TRI_EACH((struct tri_node *)(uintptr_t)&host->waits, node)
     waits++;
     if (calls != host->outstanding || waits != host->wait_count)
-        wrong(check, "host %d has %u calls and %u waits, counted %u and %u", host->pid, calls, waits,
-              host->outstanding, host->wait_count);
+        wrong(check, "host %d has %u calls and %u waits, counted %u and %u", host->pid, calls, waits, host->outstanding,
+              host->wait_count);
     check->cpus += (host->busy_cpu ? 1 : 0) - host->lent_cpus;
     if (host->special != NULL) {
         check->cpus += host->special->special->num_cpus;

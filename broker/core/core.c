@@ -20,7 +20,7 @@ on_nothing(struct tri_core *core, struct tri_peer *peer, const struct tri_messag
 /* What may come in, from whom. */
 static const struct {
     uint8_t roles;
-    bool body;     /* exactly one section at least; else none is needed */
+    bool body;      /* exactly one section at least; else none is needed */
     uint16_t flags; /* that it may have */
     tri_core_handler *handle;
 } routes[TRI_KIND_COUNT] = {
@@ -429,11 +429,11 @@ free_calls(struct tri_node *head, size_t offset)
 
 /* Calls whose caller is gone hang on hosts and lanes only. */
 static void
-free_orphans(struct tri_node *head)
+free_orphans(struct tri_node *head, size_t offset)
 {
     TRI_EACH(head, node)
     {
-        struct tri_pending *call = TRI_OWNER(node, struct tri_pending, link);
+        struct tri_pending *call = (struct tri_pending *)(void *)((char *)node - offset);
         if (call->caller == NULL)
             free_call(call);
     }
@@ -445,8 +445,8 @@ free_hosts(struct tri_core *core)
     while (!tri_list_empty(&core->all_hosts)) {
         struct tri_host *host = TRI_OWNER(core->all_hosts.next, struct tri_host, all);
         tri_list_remove(&host->all);
-        free_orphans(&host->given);
-        free_orphans(&host->accepted);
+        free_orphans(&host->given, offsetof(struct tri_pending, link));
+        free_orphans(&host->accepted, offsetof(struct tri_pending, link));
         while (!tri_list_empty(&host->waits)) {
             struct tri_wait *wait = TRI_OWNER(host->waits.next, struct tri_wait, by_host);
             tri_list_remove(&wait->by_host);
@@ -465,10 +465,10 @@ free_actor_calls(struct tri_core *core)
         struct tri_node *lanes[] = {&actor->ready, &actor->stuck};
         for (int i = 0; i < 2; i++)
             TRI_EACH(lanes[i], link)
-        free_orphans(&TRI_OWNER(link, struct tri_lane, link)->calls);
+        free_orphans(&TRI_OWNER(link, struct tri_lane, link)->calls, offsetof(struct tri_pending, link));
         if (actor->creation != NULL && actor->creation->caller == NULL && actor->creation->state == TRI_CALL_WAITING)
             free_call(actor->creation);
-        free_orphans(&actor->watchers);
+        free_orphans(&actor->watchers, offsetof(struct tri_pending, actor_link));
     }
 }
 
@@ -488,7 +488,7 @@ tri_core_destroy(struct tri_core **made)
     }
     if (core->all_hosts.next != NULL) {
         free_actor_calls(core);
-        free_orphans(&core->tasks);
+        free_orphans(&core->tasks, offsetof(struct tri_pending, link));
         free_hosts(core);
         tri_table_each(&core->things, free_thing, NULL);
     }

@@ -33,12 +33,12 @@ struct tri_core_config {
     uint64_t incarnation; /* of this broker: 1, 2...; given by the root */
     const char *node;     /* its name */
     double num_cpus, num_gpus;
-    uint64_t memory_bytes; /* 0: not counted */
+    uint64_t memory_bytes;                /* 0: not counted */
     const struct tri_resource *resources; /* custom ones of the node; copied */
     uint32_t resource_count;
-    bool service;          /* a node service: drivers may come back */
-    uint32_t spare_hosts;  /* connected and idle, kept ahead */
-    uint64_t seed;         /* for hash tables */
+    bool service;         /* a node service: drivers may come back */
+    uint32_t spare_hosts; /* connected and idle, kept ahead */
+    uint64_t seed;        /* for hash tables */
     struct tri_core_limits limits;
 };
 

@@ -107,8 +107,8 @@ tri_on_kill(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
         actor->kill_rule = "it was killed by trp_kill";
         if (drain_ms > 0) {
             tri_timer_set(&core->timers, &actor->timer, TRI_TIMER_ACTOR,
-                          core->now_ns + (uint64_t)(drain_ms < INT64_C(1) << 40 ? drain_ms : INT64_C(1) << 40) *
-                                             TRI_NS_PER_MS);
+                          core->now_ns +
+                              (uint64_t)(drain_ms < INT64_C(1) << 40 ? drain_ms : INT64_C(1) << 40) * TRI_NS_PER_MS);
             tri_actor_close(core, actor);
         } else if (actor->host == NULL) {
             tri_actor_die(core, actor, NULL, NULL, actor->kill_rule);
@@ -135,21 +135,21 @@ tri_death_value(struct tri_core *core, const struct tri_actor *actor)
     const struct tri_death *death = obituary != NULL ? &obituary->death : &nothing;
     char id[TRI_ID_TEXT_SIZE];
     const trp_value entries[] = {
-        trp_str("actor"), trp_str(actor->label),
-        trp_str("id"), trp_str(tri_id_format(tri_thing_id(&actor->thing), id)),
-        trp_str("class"), trp_str(actor->class_name),
-        trp_str("node"), trp_str(core->node),
-        trp_str("message"), trp_str(obituary != NULL ? obituary->error.message : "it has ended"),
-        trp_str("pid"), trp_i64(death->pid),
-        trp_str("exit_code"), trp_i64(death->present ? death->exit_code : 0),
-        trp_str("signal"), trp_i64(death->signal),
+        trp_str("actor"),        trp_str(actor->label),
+        trp_str("id"),           trp_str(tri_id_format(tri_thing_id(&actor->thing), id)),
+        trp_str("class"),        trp_str(actor->class_name),
+        trp_str("node"),         trp_str(core->node),
+        trp_str("message"),      trp_str(obituary != NULL ? obituary->error.message : "it has ended"),
+        trp_str("pid"),          trp_i64(death->pid),
+        trp_str("exit_code"),    trp_i64(death->present ? death->exit_code : 0),
+        trp_str("signal"),       trp_i64(death->signal),
         trp_str("memory_limit"), trp_bool(death->memory_limit),
-        trp_str("module"), trp_str(death->module),
-        trp_str("method"), trp_str(death->method),
-        trp_str("sequence"), trp_u64(death->sequence),
-        trp_str("backtrace"), trp_str(death->backtrace),
-        trp_str("last_output"), trp_str(death->last_output),
-        trp_str("killed_by"), trp_str(death->killed_by),
+        trp_str("module"),       trp_str(death->module),
+        trp_str("method"),       trp_str(death->method),
+        trp_str("sequence"),     trp_u64(death->sequence),
+        trp_str("backtrace"),    trp_str(death->backtrace),
+        trp_str("last_output"),  trp_str(death->last_output),
+        trp_str("killed_by"),    trp_str(death->killed_by),
     };
     trp_value map = trp_map(entries, sizeof entries / sizeof *entries / 2);
     if (tri_value_pack(&core->packed, map, NULL, NULL, NULL) != TRP_OK)

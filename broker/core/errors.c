@@ -123,7 +123,8 @@ tri_death_text(const struct tri_death *death, const char *why, char *text, size_
     else if (death->memory_limit)
         snprintf(text, size, "its process %d went over its memory limit", death->pid);
     else if (death->signal != 0)
-        snprintf(text, size, "its process %d ended by signal %d", death->pid, death->signal);
+        snprintf(text, size, "its process %d ended by signal %d (SIG%s)", death->pid, death->signal,
+                 sigabbrev_np(death->signal) != NULL ? sigabbrev_np(death->signal) : "?");
     else
         snprintf(text, size, "its process %d exited with code %d", death->pid, death->exit_code);
 }
@@ -133,8 +134,8 @@ void
 tri_call_fail_death(struct tri_core *core, struct tri_pending *call, trp_ran ran, const struct tri_death *death,
                     const char *rule)
 {
-    static const char *const words[] = {[TRP_MAY_HAVE_RUN] = "may have run", [TRP_NOT_RUN] = "was not run",
-                                        [TRP_RAN] = "ran"};
+    static const char *const words[] = {
+        [TRP_MAY_HAVE_RUN] = "may have run", [TRP_NOT_RUN] = "was not run", [TRP_RAN] = "ran"};
     struct tri_failure failure = {0};
     char who[TRI_NAME_MAX + 64] = "The task's host", how[300];
     const char *method = method_of(call);
@@ -171,8 +172,8 @@ tri_obituary_new(const struct tri_death *death, const struct tri_section *cause)
     if (obituary == NULL)
         return NULL;
     if (death != NULL) {
-        const char *texts[] = {death->module, death->actor, death->method, death->backtrace, death->last_output,
-                               death->killed_by};
+        const char *texts[] = {death->module,    death->actor,       death->method,
+                               death->backtrace, death->last_output, death->killed_by};
         size_t size = 0;
         for (size_t i = 0; i < 6; i++)
             size += strlen(texts[i] != NULL ? texts[i] : "") + 1;

@@ -70,8 +70,8 @@ fits(const struct tri_ledger *ledger, double cpus, double gpus, uint64_t memory,
         int row = custom_find(ledger, special->resources[i].name);
         if (special->resources[i].amount <= 0)
             continue;
-        if (row < 0 || (empty ? 0 : ledger->custom_used[row]) + special->resources[i].amount >
-                           ledger->custom[row].amount + SLACK)
+        if (row < 0 ||
+            (empty ? 0 : ledger->custom_used[row]) + special->resources[i].amount > ledger->custom[row].amount + SLACK)
             return false;
     }
     return true;
@@ -113,6 +113,6 @@ tri_ledger_text(const struct tri_ledger *ledger, char *text, size_t size)
         length += snprintf(text + length, size - (size_t)length, ", %llu bytes of memory",
                            (unsigned long long)ledger->memory);
     for (uint32_t i = 0; i < ledger->custom_count && length > 0 && (size_t)length < size; i++)
-        length += snprintf(text + length, size - (size_t)length, ", %g %s", ledger->custom[i].amount,
-                           ledger->custom[i].name);
+        length +=
+            snprintf(text + length, size - (size_t)length, ", %g %s", ledger->custom[i].amount, ledger->custom[i].name);
 }

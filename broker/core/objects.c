@@ -60,10 +60,12 @@ settle_object(struct tri_core *core, struct tri_object *object)
     if (tri_core_open(core) || object->wanted > 0 || thing->flights > 0)
         return;
     bool running = object->call != NULL && object->call->state != TRI_CALL_ANSWERED;
+    if (object->recovered && core->sweeping && tri_peer_of_space(core, thing->entry.id.space) != NULL)
+        return;
     if (thing->hold_count == 0 && !running) {
         forget(core, object);
-    } else if (thing->hold_count == 1 && resolved(object) && object->waiting == 0 && thing->holds->has_value &&
-               thing->holds->seen == thing->holds->handed) {
+    } else if (object->carried && thing->hold_count == 1 && resolved(object) && object->waiting == 0 &&
+               thing->holds->has_value && thing->holds->seen == thing->holds->handed) {
         tri_parcel_free(&object->value); /* its only holder has it */
     }
 }
@@ -167,6 +169,15 @@ tri_object_lost(struct tri_core *core, struct tri_object *object)
     tri_object_resolve(core, object, NULL, tri_error_section(core, &failure), true, NULL, NULL);
 }
 
+/* Its maker waits for it, too, and is here: then the call that makes it is on its way again, behind the maker's snapshot. */
+static bool
+comes_again(const struct tri_core *core, const struct tri_object *object)
+{
+    const struct tri_peer *maker = tri_peer_of_space(core, tri_thing_id(&object->thing).space);
+    const struct tri_hold *hold = maker != NULL ? tri_hold_find(&object->thing, maker) : NULL;
+    return object->state == TRI_OBJECT_UNKNOWN && hold != NULL && !hold->has_value && !hold->sent;
+}
+
 /* Asks somebody who has the value. */
 void
 tri_object_fetch(struct tri_core *core, struct tri_object *object)
@@ -179,7 +190,7 @@ tri_object_fetch(struct tri_core *core, struct tri_object *object)
         if (hold->has_value || hold->sent)
             source = hold->peer;
     if (source == NULL) {
-        if (!tri_core_open(core))
+        if (!tri_core_open(core) && !comes_again(core, object))
             tri_object_lost(core, object);
         return;
     }
@@ -207,7 +218,8 @@ tri_object_copies(struct tri_core *core, struct tri_object *object)
     } else if (sources) {
         if (object->waiting > 0 || !tri_list_empty(&object->needs) || object->wanted > 0)
             tri_object_fetch(core, object);
-    } else if (!tri_core_open(core) && (object->thing.hold_count > 0 || object->thing.flights > 0)) {
+    } else if (!tri_core_open(core) && (object->thing.hold_count > 0 || object->thing.flights > 0) &&
+               !comes_again(core, object)) {
         tri_object_lost(core, object);
     }
 }

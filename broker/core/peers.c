@@ -99,7 +99,8 @@ peer_new(struct tri_core *core, const struct tri_login *login, int32_t pid, stru
     peer->cookie = login->cookie;
     peer->reporting = login->space != 0;
     tri_text_copy(peer->program, sizeof peer->program, login->program != NULL ? login->program : "");
-    struct tri_node *lists[] = {&peer->holds, &peer->kept, &peer->calls, &peer->answered, &peer->copies, &peer->round_link};
+    struct tri_node *lists[] = {&peer->holds,    &peer->kept,   &peer->calls,
+                                &peer->answered, &peer->copies, &peer->round_link};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         tri_list_init(lists[i]);
     core->peers[slot] = peer;
@@ -123,7 +124,8 @@ tri_core_hello(struct tri_core *core, const struct tri_login *login, int32_t pid
     TRP_TRY(check_login(core, login, pid, error));
     struct tri_peer *peer = login->space != 0 ? tri_peer_of_space(core, login->space) : NULL;
     if (peer != NULL && login->broker == core->config.incarnation) {
-        if (peer->role != login->role || peer->pid != pid || (peer->host != NULL && peer->host->entry.id.space != login->host_token))
+        if (peer->role != login->role || peer->pid != pid ||
+            (peer->host != NULL && peer->host->entry.id.space != login->host_token))
             return TRI_FAIL(error, TRP_EPROTO, "HELLO of another process under the name of process %d", peer->pid);
         *index = peer->index;
         fill_welcome(core, peer, false, welcome);
@@ -140,8 +142,12 @@ tri_core_hello(struct tri_core *core, const struct tri_login *login, int32_t pid
     TRP_TRY(peer_new(core, login, pid, &peer, error));
     *index = peer->index;
     fill_welcome(core, peer, peer->reporting, welcome);
-    if (peer->host != NULL && !peer->reporting)
+    if (peer->host != NULL && !peer->reporting) {
+        peer->host->expected =
+            false; /* the old broker had it forked and did not live to see it: it has nothing to report */
         tri_host_live(core, peer->host);
+        tri_recovery_look(core);
+    }
     tri_event_end(core);
     return TRP_OK;
 }

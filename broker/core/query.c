@@ -73,8 +73,7 @@ put_id(struct page *page, const char *key, struct tri_id id)
 static void
 end_row(struct page *page)
 {
-    page->rows[page->row_count++] =
-        trp_map(page->entries + page->first, (page->entry_count - page->first) / 2);
+    page->rows[page->row_count++] = trp_map(page->entries + page->first, (page->entry_count - page->first) / 2);
     page->first = page->entry_count;
 }
 
@@ -168,8 +167,8 @@ page_objects(struct tri_core *core, struct page *page)
 static const char *
 call_state(const struct tri_pending *call)
 {
-    static const char *const states[] = {"?", "waits for arguments", "queued", "given", "accepted", "answered",
-                                         "not found yet"};
+    static const char *const states[] = {"?",        "waits for arguments", "queued", "given", "accepted",
+                                         "answered", "not found yet"};
     return call->missing > 0 ? states[TRI_CALL_WAITING] : states[call->state];
 }
 
@@ -177,10 +176,11 @@ static void
 call_row(struct page *page, const struct tri_pending *call)
 {
     put_id(page, "result", call->id);
-    put(page, "kind", trp_str(call->kind == TRI_CALL_TASK    ? "task"
-                              : call->kind == TRI_CALL_SPAWN ? "spawn"
-                              : call->kind == TRI_CALL_WATCH ? "watch"
-                                                             : "call"));
+    put(page, "kind",
+        trp_str(call->kind == TRI_CALL_TASK    ? "task"
+                : call->kind == TRI_CALL_SPAWN ? "spawn"
+                : call->kind == TRI_CALL_WATCH ? "watch"
+                                               : "call"));
     put(page, "state", trp_str(call_state(call)));
     if (call->parcel != NULL && (call->kind == TRI_CALL_TASK || call->kind == TRI_CALL_ACTOR))
         put_text(page, "method", tri_call_method(&call->parcel->sections[0]));
@@ -263,8 +263,7 @@ why_object(struct page *page, const struct tri_object *object)
     for (uint32_t i = 0; wait != NULL && i < wait->count; i++) {
         const struct tri_object *next = tri_as_object(tri_thing_find(page->core, wait->ids[i]));
         if (next != NULL && next->state != TRI_OBJECT_READY && next->state != TRI_OBJECT_FAILED) {
-            snprintf(text, sizeof text, "%s: its execution waits for %s", id,
-                     tri_id_format(wait->ids[i], who));
+            snprintf(text, sizeof text, "%s: its execution waits for %s", id, tri_id_format(wait->ids[i], who));
             why_row(page, text, wait->since_ns);
             return next;
         }
@@ -318,8 +317,8 @@ static const struct {
     const char *name;
     bool (*make)(struct tri_core *core, struct page *page);
 } pages[] = {
-    {"nodes", page_nodes},    {"actors", page_actors},  {"objects", page_objects},
-    {"calls", page_calls},    {"groups", page_nothing}, {"devices", page_nothing},
+    {"nodes", page_nodes}, {"actors", page_actors},  {"objects", page_objects},
+    {"calls", page_calls}, {"groups", page_nothing}, {"devices", page_nothing},
 };
 
 static void

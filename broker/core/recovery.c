@@ -67,8 +67,7 @@ tri_recovery_delay(struct tri_core *core, struct tri_peer *peer, const struct tr
 {
     struct tri_delayed *delayed = core->delayed_count < DELAYED_MAX ? calloc(1, sizeof *delayed) : NULL;
     if (delayed != NULL)
-        delayed->parcel =
-            tri_parcel_new(message->route, message->sections, message->section_count, message->bytes);
+        delayed->parcel = tri_parcel_new(message->route, message->sections, message->section_count, message->bytes);
     if (delayed == NULL || delayed->parcel == NULL) {
         free(delayed);
         return TRI_FAIL(error, TRP_ENOMEM, "the broker has no room for more messages before all hosts have reported");
@@ -156,6 +155,7 @@ static void
 end_returning(struct tri_core *core)
 {
     core->returning = false;
+    core->sweeping = core->now_ns < core->returning_ns;
     TRI_EACH(&core->actors, node)
     {
         struct tri_actor *actor = TRI_OWNER(node, struct tri_actor, all);
@@ -212,6 +212,11 @@ tri_recovery_look(struct tri_core *core)
     }
     if (!core->barrier && core->returning && (core->driver_count == 0 || core->now_ns >= core->returning_ns))
         end_returning(core);
+    if (core->sweeping && core->now_ns >= core->returning_ns) {
+        core->sweeping = false;
+        tri_table_each(&core->things, settle_entry, core);
+        tri_event_end(core);
+    }
 }
 
 uint64_t
@@ -219,7 +224,7 @@ tri_recovery_next_ns(const struct tri_core *core)
 {
     if (core->barrier)
         return core->barrier_ns;
-    return core->returning ? core->returning_ns : TRI_NEVER;
+    return core->returning || core->sweeping ? core->returning_ns : TRI_NEVER;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- reports */
@@ -256,7 +261,7 @@ static void
 report_call(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_call *told)
 {
     struct tri_host *host = peer->host;
-    bool hosts = host != NULL && told->id.space != peer->entry.id.space;
+    bool hosts = host != NULL && (told->flags & TRI_SNAP_ACCEPTED) == 0; /* a host may run what it asked for itself */
     bool task = tri_id_is_none(told->target);
     struct tri_object *object = tri_as_object(tri_thing_find(core, told->id));
     struct tri_pending *call = object != NULL ? object->call : NULL;
@@ -265,6 +270,7 @@ report_call(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_
             return; /* it comes again */
         if (call != NULL && call->caller == NULL && call->id.space == peer->entry.id.space) {
             call->caller = peer;
+            object->recovered = false;
             tri_list_append(&peer->calls, &call->caller_link);
             tri_hold_hand(core, &object->thing, peer, object->thing.own.handed == 0 ? 1 : 0);
             return;
@@ -302,8 +308,10 @@ report_call(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_
     } else {
         return;
     }
-    if (call->object != NULL)
+    if (call->object != NULL) {
         call->object->thing.shared = true;
+        call->object->recovered = call->caller == NULL;
+    }
     call->sequence = told->sequence;
     call->host = host;
     call->index = ++host->calls_sent;
@@ -403,9 +411,11 @@ tri_recovery_call(struct tri_core *core, struct tri_peer *peer, struct tri_pendi
     struct tri_object *object = tri_as_object(tri_thing_find(core, route->result));
     bool fresh = object->thing.own.sent || (call != NULL && (call->caller != NULL || call->kind == TRI_CALL_WATCH));
     if (core->config.incarnation < 2 || fresh)
-        return TRI_FAIL(error, TRP_EPROTO, "CALL under the name %s, which is taken", tri_id_format(route->result, text));
+        return TRI_FAIL(error, TRP_EPROTO, "CALL under the name %s, which is taken",
+                        tri_id_format(route->result, text));
     if (call != NULL) { /* it runs */
         call->caller = peer;
+        object->recovered = false;
         tri_list_append(&peer->calls, &call->caller_link);
         tri_credit_take(call, peer, message->bytes);
         if (object->thing.own.handed == 0)

@@ -65,22 +65,26 @@ struct tri_peer {
     enum tri_role role;
     int32_t pid;
     uint64_t cookie;
-    bool reporting;            /* its SNAPSHOT is not complete */
-    bool struck;               /* being cut: nothing is sent to it any more */
+    bool reporting; /* its SNAPSHOT is not complete */
+    bool struck;    /* being cut: nothing is sent to it any more */
     char program[64];
-    struct tri_host *host;     /* NULL: a driver */
-    struct tri_node holds;     /* tri_hold.by_peer */
-    struct tri_node kept;      /* tri_object.kept_link */
-    struct tri_node calls;     /* tri_call.caller_link: made by it, not ended */
-    struct tri_node answered;  /* tri_call.link: RESULT sent to it, oldest first */
-    struct tri_node copies;    /* tri_hold.sent_link: RESULT sent to it as a holder */
+    struct tri_host *host;    /* NULL: a driver */
+    struct tri_node holds;    /* tri_hold.by_peer */
+    struct tri_node kept;     /* tri_object.kept_link */
+    struct tri_node calls;    /* tri_call.caller_link: made by it, not ended */
+    struct tri_node answered; /* tri_call.link: RESULT sent to it, oldest first */
+    struct tri_node copies;   /* tri_hold.sent_link: RESULT sent to it as a holder */
     struct tri_node round_link;
     struct tri_batch accepted, freed;
     uint64_t used_calls, used_bytes; /* credit */
     uint64_t fetches;                /* ids asked of it by FETCH and not answered */
 };
 
-enum tri_host_state { TRI_HOST_FORKING = 1, TRI_HOST_LIVE, TRI_HOST_LOST }; /* LOST: its door is closed, its death unknown */
+enum tri_host_state {
+    TRI_HOST_FORKING = 1,
+    TRI_HOST_LIVE,
+    TRI_HOST_LOST
+}; /* LOST: its door is closed, its death unknown */
 enum tri_host_kind { TRI_HOST_SPARE = 0, TRI_HOST_POOL, TRI_HOST_ACTOR };
 struct tri_host {
     struct tri_entry entry; /* {token, 0}, in core->hosts */
@@ -102,7 +106,7 @@ struct tri_host {
     uint64_t progress_ns;     /* the last time a task ended or the first was given */
     uint32_t wait_count;
     struct tri_pending *special; /* the task with needs of its own that it was given */
-    double lent_cpus;         /* of that task or of the actor, given back while it waits */
+    double lent_cpus;            /* of that task or of the actor, given back while it waits */
     struct tri_timer timer;
     char label[128];
 };
@@ -117,17 +121,17 @@ struct tri_hold {
     struct tri_node by_peer, sent_link;
     uint64_t handed, packet;
     uint64_t at_send, seen; /* `handed` when RESULT was sent, and that of the last one acknowledged */
-    bool waiting;   /* WAIT */
-    bool sent;      /* RESULT is on its way or there */
-    bool has_value; /* it is there */
+    bool waiting;           /* WAIT */
+    bool sent;              /* RESULT is on its way or there */
+    bool has_value;         /* it is there */
 };
 struct tri_thing {
     struct tri_entry entry;
     uint8_t kind;
-    bool shared;     /* an envelope carried it: no longer private to its maker */
-    bool settling;   /* on core->settling */
-    bool proceeds;   /* of the search for deadlocks */
-    uint32_t mark;   /* of searches */
+    bool shared;      /* an envelope carried it: no longer private to its maker */
+    bool settling;    /* on core->settling */
+    bool proceeds;    /* of the search for deadlocks */
+    uint32_t mark;    /* of searches */
     uint32_t flights; /* calls in flight and objects that carry it */
     uint32_t hold_count;
     struct tri_hold *holds;
@@ -146,7 +150,9 @@ struct tri_refs {
 enum tri_object_state { TRI_OBJECT_PENDING = 1, TRI_OBJECT_UNKNOWN, TRI_OBJECT_READY, TRI_OBJECT_FAILED };
 struct tri_object {
     struct tri_thing thing;
-    uint8_t state; /* UNKNOWN: some process has it, or will say */
+    uint8_t state;  /* UNKNOWN: some process has it, or will say */
+    bool recovered; /* a host told a new broker of it; its maker may send the CALL again */
+    bool carried;   /* an envelope named it: a value that was only PUT waits for that one */
     struct tri_pending *call;
     struct tri_parcel *value; /* NULL: only elsewhere */
     struct tri_refs *contains;
@@ -200,6 +206,7 @@ struct tri_pending {
     struct tri_host *host;
     struct tri_lane *lane;
     uint64_t sequence, bytes, index, packet, deadline_ns, since_ns;
+    uint64_t space; /* the caller's, also when it is gone */
     struct tri_parcel *parcel;
     struct tri_refs *refs;
     struct tri_need *needs;
@@ -226,8 +233,8 @@ enum tri_actor_state {
 };
 /* How it ended. */
 struct tri_obituary {
-    trp_error error;        /* what its calls get: code TRP_EACTORDIED */
-    struct tri_death death; /* texts point into `texts` */
+    trp_error error;          /* what its calls get: code TRP_EACTORDIED */
+    struct tri_death death;   /* texts point into `texts` */
     struct tri_parcel *cause; /* an Error section, or NULL */
     char *texts;
 };
@@ -251,7 +258,7 @@ struct tri_actor {
     struct tri_special *special; /* custom resources */
     struct tri_obituary *obituary;
     const char *kill_rule;
-    struct tri_timer timer; /* start deadline, or the end of draining */
+    struct tri_timer timer;       /* start deadline, or the end of draining */
     char label[TRI_NAME_MAX + 1]; /* name, or class */
     char class_name[TRI_NAME_MAX + 1];
 };
@@ -332,6 +339,7 @@ struct tri_core {
     /* recovery */
     bool barrier;   /* hosts have not all reported */
     bool returning; /* drivers have not all reported */
+    bool sweeping;  /* calls may still be sent again whose results or executions hosts have */
     uint64_t barrier_ns, returning_ns;
     uint64_t *drivers; /* spaces that have not reported */
     size_t driver_count;

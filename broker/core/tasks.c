@@ -51,7 +51,8 @@ tri_task_check(const struct tri_message *message, struct tri_special **special, 
     bool present = false;
     TRP_TRY(tri_task_needs(&message->sections[0], &needs, &scratch, &present, error));
     *max_retries = present ? needs.max_retries : 3;
-    if (!present || (needs.num_cpus == 1 && needs.num_gpus == 0 && needs.memory_bytes == 0 && needs.resource_count == 0))
+    if (!present ||
+        (needs.num_cpus == 1 && needs.num_gpus == 0 && needs.memory_bytes == 0 && needs.resource_count == 0))
         return TRP_OK;
     *special = tri_special_new(&needs);
     return *special != NULL ? TRP_OK : TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for a task's needs");
@@ -119,7 +120,8 @@ tri_task_submit(struct tri_core *core, struct tri_pending *call, const struct tr
     if (!possible) {
         char has[200];
         tri_ledger_text(&core->ledger, has, sizeof has);
-        tri_call_fail(core, call, TRP_ENORESOURCE, "it needs %g CPUs, %g GPUs, %llu bytes and %u other resources, the node has %s",
+        tri_call_fail(core, call, TRP_ENORESOURCE,
+                      "it needs %g CPUs, %g GPUs, %llu bytes and %u other resources, the node has %s",
                       special != NULL ? special->num_cpus : 1.0, special != NULL ? special->num_gpus : 0.0,
                       special != NULL ? (unsigned long long)special->memory_bytes : 0,
                       special != NULL ? special->resource_count : 0, has);
@@ -158,9 +160,9 @@ tri_task_give(struct tri_core *core, struct tri_pending *call, struct tri_host *
         host->progress_ns = core->now_ns;
     if (call->retries > 0)
         route.flags |= TRI_RETRIED;
-    route.deadline_us = call->deadline_ns == TRI_NEVER          ? 0
+    route.deadline_us = call->deadline_ns == TRI_NEVER      ? 0
                         : call->deadline_ns <= core->now_ns ? 1
-                                                             : (call->deadline_ns - core->now_ns) / 1000 + 1;
+                                                            : (call->deadline_ns - core->now_ns) / 1000 + 1;
     tri_call_unlink(core, call);
     uint32_t count = call->parcel->section_count;
     const struct tri_section *sections = call->parcel->sections;

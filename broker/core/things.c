@@ -126,8 +126,6 @@ check_entry(const struct tri_core *core, const struct tri_ref_entry *entry, trp_
 {
     struct tri_thing *thing = tri_thing_find(core, entry->id);
     char text[TRI_ID_TEXT_SIZE];
-    if (tri_id_is_none(entry->id))
-        return TRI_FAIL(error, TRP_EPROTO, "a reference entry names nothing");
     if (thing != NULL && (thing->kind == TRI_THING_ACTOR) != ((entry->flags & TRI_REF_ACTOR) != 0))
         return TRI_FAIL(error, TRP_EPROTO, "a reference entry takes %s for what it is not",
                         tri_id_format(entry->id, text));
@@ -159,11 +157,15 @@ tri_refs_take(struct tri_core *core, struct tri_peer *peer, const struct tri_sec
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t k = 0; k < sections[i].ref_count; k++) {
             const struct tri_ref_entry *entry = &sections[i].refs[k];
+            if (tri_id_is_none(entry->id))
+                continue; /* its value came along */
             struct tri_use *use = &refs->uses[refs->count++];
             use->thing = adopt(core, peer, entry);
             use->place = i == 0 && use->thing->kind == TRI_THING_OBJECT ? entry->place : TRI_NESTED;
-            if (use->thing->kind == TRI_THING_OBJECT)
+            if (use->thing->kind == TRI_THING_OBJECT) {
+                tri_as_object(use->thing)->carried = true;
                 tri_object_fetch(core, tri_as_object(use->thing));
+            }
         }
     }
     *made = refs;

@@ -310,8 +310,8 @@ tell_chain(const struct tri_core *core, const struct tri_wait *start, char *text
                 say(text, size, ", whose call is in the queue of %s%s", runner(full, who), "");
                 wait = TRI_OWNER(full->waits.next, struct tri_wait, by_host);
             } else if (wait == NULL && missing != NULL) {
-                say(text, size, ", which waits for its argument %s%s",
-                    tri_id_format(tri_thing_id(&missing->thing), id), "");
+                say(text, size, ", which waits for its argument %s%s", tri_id_format(tri_thing_id(&missing->thing), id),
+                    "");
             }
             object = missing;
         }

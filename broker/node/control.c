@@ -30,7 +30,7 @@ static const struct control_row {
     [TRI_CONTROL_FORKED] = {"FORKED", sizeof(struct tri_control_head), 0},
     [TRI_CONTROL_FORK_FAILED] = {"FORK_FAILED", sizeof(struct tri_control_head), 1},
     [TRI_CONTROL_EXITED] = {"EXITED", sizeof(struct tri_control_exited), 6},
-    [TRI_CONTROL_LINE] = {"LINE", sizeof(struct tri_control_head), 1},
+    [TRI_CONTROL_LINE] = {"LINE", sizeof(struct tri_control_line), 1},
     [TRI_CONTROL_STOP] = {"STOP", sizeof(struct tri_control_head), 0},
     [TRI_CONTROL_READY] = {"READY", sizeof(struct tri_control_head), 0},
     [TRI_CONTROL_FAILED] = {"FAILED", sizeof(struct tri_control_head), 1},

@@ -18,7 +18,7 @@ enum tri_control_kind {
     TRI_CONTROL_FORKED,      /* token, number: pid */
     TRI_CONTROL_FORK_FAILED, /* token; text: why */
     TRI_CONTROL_EXITED,      /* struct tri_control_exited */
-    TRI_CONTROL_LINE,        /* token; number: 1 or 2, the stream; text. A host printed it */
+    TRI_CONTROL_LINE,        /* struct tri_control_line. A host printed it */
     TRI_CONTROL_STOP,        /* end in order */
     /* broker to root */
     TRI_CONTROL_READY,  /* bound, processes may come */
@@ -66,6 +66,11 @@ struct tri_control_exited { /* texts: module, actor, method, backtrace, last out
     uint32_t memory_limit;
     uint64_t sequence, started, finished;
 };
+struct tri_control_line { /* texts: the line */
+    struct tri_control_head head;
+    int32_t pid;
+    uint32_t stream; /* 1 or 2 */
+};
 struct tri_control_fork { /* texts: label, then name and text of each variable */
     struct tri_control_head head;
     uint64_t memory_bytes;
@@ -108,6 +113,7 @@ union tri_control_message {
     struct tri_control_start start;
     struct tri_control_expected expected;
     struct tri_control_exited exited;
+    struct tri_control_line line;
     struct tri_control_fork fork;
     struct tri_control_driver driver;
     uint8_t bytes[TRI_CONTROL_MAX];

@@ -117,6 +117,14 @@ lock_directory(const char *path, bool make, int *fd)
     }
 }
 
+/* Whether a node made the directory, so that the last one to leave it removes it. */
+static bool
+was_made(int lock_fd)
+{
+    char text[4];
+    return pread(lock_fd, text, sizeof text, 0) == (ssize_t)sizeof text && memcmp(text, "made", sizeof text) == 0;
+}
+
 void
 tri_home_unlink_sockets(const struct tri_home *home)
 {
@@ -243,7 +251,9 @@ tri_home_open(struct tri_home *home, const char *given, bool is_private, trp_err
     if (errnum != 0)
         return fail_at(error, errnum, "lock", home->path);
     remove_files(home->path, false);
-    home->made = home->made || is_private;
+    home->made = was_made(home->lock_fd) || home->made || is_private;
+    if (home->made && pwrite(home->lock_fd, "made", 4, 0) != 4) /* for whoever removes it, should we be killed */
+        tri_log(TRI_WARNING, "cannot write %s/lock: %s", home->path, strerror(errno));
     trp_err err = write_pid(home, error);
     if (err != TRP_OK) {
         tri_home_close(home);
@@ -267,14 +277,15 @@ tri_home_close(struct tri_home *home)
 }
 
 void
-tri_home_remove_dead(const char *path, bool and_directory)
+tri_home_remove_dead(const char *path)
 {
     int lock_fd = -1;
     int errnum = lock_directory(path, false, &lock_fd);
     if (errnum != 0)
         return; /* another node has taken it, or removed it */
+    bool made = was_made(lock_fd);
     remove_files(path, true);
-    if (and_directory && rmdir(path) < 0 && errno != ENOENT)
+    if (made && rmdir(path) < 0 && errno != ENOENT)
         tri_log(TRI_WARNING, "cannot remove %s: %s", path, strerror(errno));
     close(lock_fd);
 }

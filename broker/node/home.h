@@ -4,9 +4,7 @@
 #ifndef TRI_HOME_H
 #define TRI_HOME_H
 
-#include <stdbool.h>
-
 /* Removes what a node whose root was killed has left, unless another has taken the directory. */
-void tri_home_remove_dead(const char *path, bool and_directory);
+void tri_home_remove_dead(const char *path);
 
 #endif

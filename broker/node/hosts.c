@@ -49,9 +49,11 @@ find_pid(const struct tri_root *root, pid_t pid)
 static void
 send_line(struct tri_root *root, struct tri_hosted *host, int number, const char *line)
 {
-    struct tri_control_head head = {.kind = TRI_CONTROL_LINE, .token = host->token, .number = number};
+    struct tri_control_line message = {.head = {.kind = TRI_CONTROL_LINE, .token = host->token},
+                                       .pid = (int32_t)host->pid,
+                                       .stream = (uint32_t)number};
     if (root->broker_pid != 0 && root->control.waiting_bytes < QUEUE_MAX) {
-        tri_keeper_send(root, &head, sizeof head, &line, 1);
+        tri_keeper_send(root, &message, sizeof message, &line, 1);
         return;
     }
     tri_log(TRI_INFO, "(%s pid=%d) %s", host->label, (int)host->pid, line);

@@ -23,16 +23,16 @@ typedef struct trp_ctx trp_ctx;
  * alone (rank 0 of 1) for every actor and task of this release. (T6) */
 typedef struct trp_place {
     const char *node;
-    const char *name;            /* the actor's */
-    const char *group;           /* that it is one of several in */
-    int32_t rank;                /* 0-based in the group */
-    int32_t world_size;          /* 1 outside of any */
+    const char *name;   /* the actor's */
+    const char *group;  /* that it is one of several in */
+    int32_t rank;       /* 0-based in the group */
+    int32_t world_size; /* 1 outside of any */
     int32_t local_rank;
     int32_t local_world_size;
-    const char *master_addr;     /* where rank 0 is */
-    int32_t master_port;         /* -1: none */
+    const char *master_addr; /* where rank 0 is */
+    int32_t master_port;     /* -1: none */
     int64_t seed;
-    uint32_t restarts;           /* how often this actor was restarted */
+    uint32_t restarts; /* how often this actor was restarted */
 } trp_place;
 
 /*
@@ -111,18 +111,18 @@ typedef struct trp_method {
     const char *name;
     trp_method_fn *fn;
     const char *args TRP_0;
-    const char *about TRP_0;             /* one line for people */
+    const char *about TRP_0; /* one line for people */
 } trp_method;
 
 typedef struct trp_class {
     const char *name;
     const char *about TRP_0;
-    size_t self_size TRP_0;               /* of the state, zeroed before init */
-    trp_method_fn *init TRP_0;            /* NULL: nothing to do. Its result is ignored; if it fails, the actor ends */
+    size_t self_size TRP_0;    /* of the state, zeroed before init */
+    trp_method_fn *init TRP_0; /* NULL: nothing to do. Its result is ignored; if it fails, the actor ends */
     const char *init_args TRP_0;
-    void (*fini)(void *self) TRP_0;       /* at a graceful end, also after a failed init; not after a crash */
+    void (*fini)(void *self) TRP_0; /* at a graceful end, also after a failed init; not after a crash */
     const trp_method *methods TRP_0;
-    uint32_t max_concurrency TRP_0;       /* 0: 1. More: methods run in parallel, and lock for themselves (X26) */
+    uint32_t max_concurrency TRP_0; /* 0: 1. More: methods run in parallel, and lock for themselves (X26) */
 } trp_class;
 
 typedef struct trp_function {
@@ -130,7 +130,7 @@ typedef struct trp_function {
     trp_task_fn *fn;
     const char *args TRP_0;
     const char *about TRP_0;
-    double num_cpus TRP_0;       /* 0: 1; negative: none */
+    double num_cpus TRP_0; /* 0: 1; negative: none */
     double num_gpus TRP_0;
     uint64_t memory_bytes TRP_0; /* 0: unlimited */
     int32_t max_retries TRP_0;   /* 0: 3; -1: always */

@@ -291,6 +291,7 @@ Test(shell, a_driver_logs_in_calls_and_leaves)
     cr_expect_eq(driver.last_result.number, 1);
     post(&driver, TRI_GOODBYE, 2);
     expect_event("envelope 0 GOODBYE");
+    expect_event("acknowledged 0 1"); /* of the RESULT, by the same packet */
     expect_event("gone 0");
     expect_door_closed(&driver);
     expect_control(TRI_CONTROL_DRIVER);
@@ -532,7 +533,7 @@ Test(shell, asks_the_root_for_hosts_and_passes_their_lines_on)
     expect_event("envelope 0 WATCH");
     expect_control(TRI_CONTROL_KILL);
     cr_expect_str_eq(texts[0], "as asked");
-    struct tri_control_head line = {.kind = TRI_CONTROL_LINE, .token = 5, .number = 1};
+    struct tri_control_line line = {.head = {.kind = TRI_CONTROL_LINE, .token = 5}, .pid = 77, .stream = 1};
     const char *text = "hello";
     cr_assert_eq(tri_control_send(&control, &line, sizeof line, &text, 1, &error), TRP_OK);
     expect_kind(&driver, TRI_LOG);

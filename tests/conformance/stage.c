@@ -6,15 +6,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 TRP_MODULE_DECLARE(conformance);
 TRP_MODULE_DECLARE(counter);
@@ -69,9 +67,6 @@ start_service(void)
     int out[2];
     snprintf(node_directory, sizeof node_directory, "%s/node", scratch);
     cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
     char *argv[] = {(char *)"troupe-node",
                     (char *)"--service",
                     (char *)"--dir",
@@ -81,8 +76,14 @@ start_service(void)
                     (char *)"--num-cpus",
                     (char *)"2",
                     NULL};
-    cr_assert_eq(posix_spawn(&service_pid, getenv("TROUPE_NODE"), &actions, NULL, argv, environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
+    service_pid = fork();
+    if (service_pid == 0) { /* a test that fails takes its node along */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(out[1], STDOUT_FILENO);
+        execv(getenv("TROUPE_NODE"), argv);
+        _exit(127);
+    }
+    cr_assert_gt(service_pid, 0);
     close(out[1]);
     await_ready(out[0]);
     close(out[0]);

@@ -123,7 +123,6 @@ fake_login(struct fake *fake, enum tri_role role, uint64_t token, uint64_t space
     trp_err err = tri_core_hello(fake->core, &login, pid, fake->now_ns, &peer, &welcome, &fake->error);
     cr_assert_eq(err, TRP_OK, "%s", fake->error.message);
     cr_assert_eq(welcome.snapshot, space != 0);
-    fake->packets[peer] = 0;
     fake_check(fake);
     return peer;
 }
@@ -158,7 +157,10 @@ fake_send(struct fake *fake, tri_peer_index peer, struct tri_route route, const 
     route.version = TRI_WIRE_VERSION;
     tri_envelope_write(bytes, &route, sections, count);
     trp_err err = tri_envelope_check(bytes, size, NULL, 0, &envelope, &fake->error);
-    cr_assert_eq(err, TRP_OK, "%s", fake->error.message);
+    if (err != TRP_OK) { /* the transport refuses it already */
+        free(bytes);
+        return err;
+    }
     err = tri_core_envelope(fake->core, peer, &envelope, fake->now_ns, &fake->error);
     free(bytes);
     fake_check(fake);

@@ -48,7 +48,7 @@ struct tri_id fake_id(struct fake *fake, tri_peer_index peer);
 trp_err fake_send(struct fake *fake, tri_peer_index peer, struct tri_route route, const struct tri_section *sections,
                   uint32_t count);
 void fake_acknowledge(struct fake *fake, tri_peer_index peer); /* everything that was sent to it */
-void fake_tick(struct fake *fake, uint64_t ms);                 /* so much later */
+void fake_tick(struct fake *fake, uint64_t ms);                /* so much later */
 void fake_gone(struct fake *fake, tri_peer_index peer);
 void fake_died(struct fake *fake, tri_peer_index peer, int signal, uint64_t started, uint64_t finished);
 

@@ -53,7 +53,7 @@ Test(control, what_the_socket_does_not_take_waits_in_order)
     const char *sent[] = {text};
     enum { COUNT = 2000 };
     for (uint64_t i = 0; i < COUNT; i++) {
-        struct tri_control_head line = {.kind = TRI_CONTROL_LINE, .token = i};
+        struct tri_control_line line = {.head = {.kind = TRI_CONTROL_LINE, .token = i}};
         cr_assert_eq(tri_control_send(&ends[0], &line, sizeof line, sent, 1, &error), TRP_OK);
     }
     cr_expect(tri_control_waits(&ends[0]));

@@ -291,7 +291,7 @@ Test(root, passes_lines_on_before_the_death_also_one_without_an_end)
     char heard[256] = "", on_stderr[256] = "", wanted[200];
     for (int i = 0; i < 3; i++) {
         expect(TRI_CONTROL_LINE);
-        char *where = message.head.number == 2 ? on_stderr : heard;
+        char *where = message.line.stream == 2 ? on_stderr : heard;
         strcat(strcat(where, texts[0]), "|");
     }
     cr_expect_str_eq(heard, "one|two|");

@@ -56,10 +56,8 @@ emit(void *user, struct tri_packet *packet)
 static void
 post_result(struct fake *fake, struct tri_id id, bool failed)
 {
-    const struct tri_route route = {.version = TRI_WIRE_VERSION,
-                                    .kind = TRI_RESULT,
-                                    .flags = failed ? TRI_FAILED : 0,
-                                    .result = id};
+    const struct tri_route route = {
+        .version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .flags = failed ? TRI_FAILED : 0, .result = id};
 
     if (!tri_id_is_none(id))
         MUST(tri_channel_post(&fake->channel, &route, &fake->packed.section, 1, NULL, NULL) == TRP_OK);

@@ -26,26 +26,43 @@ bytes_of(const struct tri_section *sections, uint32_t count)
 
 /* -------------------------------------------------------------------------------------------------------- operations */
 
+static struct sim_peer *
+peer_at(struct sim_world *world, tri_peer_index index)
+{
+    struct sim_peer *peer = &world->peers[index % SIM_PEERS];
+
+    if (!peer->used && world->greeting != NULL) {
+        peer->used = true;
+        peer->process = world->greeting;
+        tri_channel_init(&peer->channel, world->limits.host_window_calls, world->limits.host_window_bytes);
+        world->peer_top = index >= world->peer_top ? index + 1 : world->peer_top;
+        world->greeting = NULL;
+    }
+    if (!peer->used)
+        sim_fail(world, "the core speaks to peer %u, which is not there", index);
+    return peer;
+}
+
 static uint64_t
 op_send(void *user, tri_peer_index index, const struct tri_route *route, const struct tri_section *sections,
         uint32_t count, bool credited)
 {
     struct sim_world *world = user;
+    struct sim_peer *peer;
     uint64_t where = 0;
     trp_error error;
 
     sim_trace(world, "  broker posts %s %llx:%llu to peer %u", tri_kind_name(route->kind),
               (unsigned long long)route->result.space, (unsigned long long)route->result.number, index);
-    if (index >= SIM_PEERS || !world->peers[index].used) {
-        sim_fail(world, "the core sent %s to peer %u, which is not there", tri_kind_name(route->kind), index);
+    peer = peer_at(world, index);
+    if (!peer->used)
         return 0;
-    }
-    if (credited && !tri_session_has_credit(&world->peers[index].channel.session, bytes_of(sections, count)))
+    if (credited && !tri_session_has_credit(&peer->channel.session, bytes_of(sections, count)))
         sim_fail(world, "the core sent a credited %s without credit", tri_kind_name(route->kind));
-    if (tri_channel_post(&world->peers[index].channel, route, sections, count, &where, &error) != TRP_OK)
+    if (tri_channel_post(&peer->channel, route, sections, count, &where, &error) != TRP_OK)
         sim_fail(world, "post: %s", error.message);
     if (credited)
-        tri_session_use(&world->peers[index].channel.session, bytes_of(sections, count));
+        tri_session_use(&peer->channel.session, bytes_of(sections, count));
     return where;
 }
 
@@ -54,7 +71,7 @@ op_has_credit(void *user, tri_peer_index index, uint64_t bytes)
 {
     struct sim_world *world = user;
 
-    return tri_session_has_credit(&world->peers[index].channel.session, bytes);
+    return tri_session_has_credit(&peer_at(world, index)->channel.session, bytes);
 }
 
 static void
@@ -62,7 +79,7 @@ op_release(void *user, tri_peer_index index, uint64_t bytes)
 {
     struct sim_world *world = user;
 
-    tri_session_release(&world->peers[index].channel.session, bytes);
+    tri_session_release(&peer_at(world, index)->channel.session, bytes);
 }
 
 static void
@@ -207,60 +224,59 @@ emit_always(void *user, struct tri_packet *packet)
     sim_queue_add(&((struct sim_peer *)user)->process->to_process, packet);
 }
 
+/* WELCOME, then what was sent after `received`. */
 static void
-answer_hello(struct sim_world *world, struct sim_peer *peer, struct tri_welcome *welcome, const struct tri_login *login,
-             bool resumed)
+answer_hello(struct sim_world *world, struct sim_peer *peer, bool resumed, uint64_t received)
 {
     struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_WELCOME};
     struct tri_packed packed = {0};
     struct tri_packet packet;
     trp_error error;
 
-    welcome->received = peer->channel.session.received;
-    if (tri_welcome_pack(&packed, welcome, &error) != TRP_OK ||
+    peer->welcome.received = peer->channel.session.received;
+    if (tri_welcome_pack(&packed, &peer->welcome, &error) != TRP_OK ||
         tri_packet_single(&packet, &route, &packed.section, 1, &error) != TRP_OK) {
         sim_fail(world, "WELCOME: %s", error.message);
         return;
     }
     emit_always(peer, &packet);
     tri_packed_fini(&packed);
-    if (resumed && tri_session_resume(&peer->channel.session, login->received, emit_always, peer, &error) != TRP_OK)
+    if (resumed && tri_session_resume(&peer->channel.session, received, emit_always, peer, &error) != TRP_OK)
         sim_fail(world, "the broker cannot resume: %s", error.message);
 }
 
 static void
 on_hello(struct sim_world *world, struct sim_process *process, const struct tri_envelope *envelope)
 {
-    struct tri_section section;
+    struct sim_peer *peer = sim_peer_of(world, process);
     struct tri_welcome welcome = {0};
+    struct tri_section section;
     struct tri_login login;
     tri_peer_index index = 0;
     trp_error error;
-    bool resumed;
+    trp_err err;
 
     tri_envelope_section(envelope, 0, &section);
-    if (tri_login_unpack(&section, &login, &error) != TRP_OK ||
-        tri_core_hello(world->core, &login, process->pid, world->now_ns, &index, &welcome, &error) != TRP_OK) {
+    err = tri_login_unpack(&section, &login, &error);
+    if (err == TRP_OK && peer != NULL &&
+        (login.space != peer->welcome.space || login.broker != world->incarnation)) {
+        answer_hello(world, peer, true, 0); /* it did not hear the first WELCOME */
+        return;
+    }
+    world->greeting = peer == NULL ? process : NULL;
+    if (err == TRP_OK)
+        err = tri_core_hello(world->core, &login, process->pid, world->now_ns, &index, &welcome, &error);
+    if (err != TRP_OK) {
         if (!process->killed)
             sim_fail(world, "HELLO of process %d refused: %s", process->pid, error.message);
+        world->greeting = NULL;
         return;
     }
-    if (index >= SIM_PEERS) {
-        sim_fail(world, "peer index %u", index);
-        return;
-    }
-    resumed = world->peers[index].used;
-    if (resumed && world->peers[index].process != process)
+    if (peer_at(world, index)->process != process || (peer != NULL && peer != peer_at(world, index)))
         sim_fail(world, "two processes are peer %u", index);
-    if (!resumed) {
-        world->peers[index].used = true;
-        world->peers[index].process = process;
-        tri_channel_init(&world->peers[index].channel, world->limits.host_window_calls,
-                         world->limits.host_window_bytes);
-    }
-    if (index >= world->peer_top)
-        world->peer_top = index + 1;
-    answer_hello(world, &world->peers[index], &welcome, &login, resumed);
+    world->greeting = NULL;
+    world->peers[index].welcome = welcome;
+    answer_hello(world, &world->peers[index], peer != NULL, login.received);
 }
 
 struct visit {
@@ -281,7 +297,10 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
         on_hello(visit->world, visit->process, envelope);
         return TRP_OK;
     }
-    return tri_core_envelope(visit->world->core, visit->peer, envelope, visit->world->now_ns, error);
+    TRP_TRY(tri_core_envelope(visit->world->core, visit->peer, envelope, visit->world->now_ns, error));
+    if (visit->world->options.trace)
+        sim_check(visit->world); /* to see which one it was */
+    return TRP_OK;
 }
 
 void

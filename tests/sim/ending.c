@@ -41,6 +41,22 @@ all_ended(struct sim_world *world)
 {
     struct tri_core_counts counts;
 
+    tri_core_count(world->core, &counts);
+    sim_trace(world, "broker: %llu calls and %llu tasks queued, %llu pending, %llu waits, %llu hosts, %.1f CPUs in use",
+              (unsigned long long)counts.queued_calls, (unsigned long long)counts.queued_tasks,
+              (unsigned long long)counts.pending, (unsigned long long)counts.blocked, (unsigned long long)counts.hosts,
+              counts.cpus_used);
+    EACH_PROCESS(world, process)
+    {
+        sim_trace(world, "%s %d: %u run, mailbox %s", process->is_host ? process->has_actor ? "actor" : "host" : "driver",
+                  process->pid, process->depth, tri_list_empty(&process->mailbox) ? "empty" : "not empty");
+        for (uint32_t i = 0; i < process->depth; i++)
+            for (uint32_t k = 0; k < process->stack[i].wait_count; k++)
+                sim_trace(world, "    %llx:%llu waits for %llx:%llu", (unsigned long long)process->stack[i].id.space,
+                          (unsigned long long)process->stack[i].id.number,
+                          (unsigned long long)process->stack[i].waits[k]->entry.id.space,
+                          (unsigned long long)process->stack[i].waits[k]->entry.id.number);
+    }
     EACH_PROCESS(world, process)
     {
         if (!process->up)
@@ -52,12 +68,14 @@ all_ended(struct sim_world *world)
         for (uint32_t i = 0; i < process->bag.count; i++) {
             struct sim_ref *ref = (struct sim_ref *)(void *)process->bag.vars[i];
             if (ref->ref.state == TRI_REF_PENDING && !ref->endless)
-                sim_fail(world, "%llx:%llu of process %d never ended%s", (unsigned long long)ref->ref.entry.id.space,
+                sim_fail(world, "%llx:%llu of process %d never ended%s%s; %llu calls of its window are in use", (unsigned long long)ref->ref.entry.id.space,
                          (unsigned long long)ref->ref.entry.id.number, process->pid,
-                         ref->ref.own_call ? ", a call of its own" : "");
+                         ref->ref.own_call ? ", a call of its own" : "",
+                         ref->ref.out != NULL && ref->ref.handed == 0 ? ", never sent" : "",
+                         (unsigned long long)(process->channel.session.used_calls -
+                                              process->channel.session.returned_calls));
         }
     }
-    tri_core_count(world->core, &counts);
     if (counts.queued_calls != 0 || counts.queued_tasks != 0 || counts.blocked != 0)
         sim_fail(world, "the broker still has %llu calls, %llu tasks, %llu waits", (unsigned long long)counts.queued_calls,
                  (unsigned long long)counts.queued_tasks, (unsigned long long)counts.blocked);

@@ -340,7 +340,9 @@ act_get(struct act *act)
     if (ref == NULL)
         return;
     if (ref->state != TRI_REF_PENDING) {
+        tri_proc_retain(ref); /* the bag may drop it meanwhile */
         sim_bag_take(act->process, act->bag, &ref->value);
+        tri_proc_release(ref);
         return;
     }
     if (tri_proc_want(act->process->proc, ref, &error) != TRP_OK)

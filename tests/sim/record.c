@@ -132,6 +132,8 @@ sim_record_start(struct sim_process *host, struct tri_incoming *call)
     struct sim_record *record = sim_record_find(world, id);
     struct sim_process *before;
 
+    sim_trace(world, "host %d starts %llx:%llu sequence %llu", host->pid, (unsigned long long)call->entry.id.space,
+              (unsigned long long)call->entry.id.number, (unsigned long long)route->sequence);
     check_arguments(host, call);
     if (record == NULL) {
         if (!(one_way && task) && call->caller.space != 0)

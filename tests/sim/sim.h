@@ -80,6 +80,7 @@ struct sim_event {
 struct sim_peer { /* the broker's shell's side of one */
     struct sim_process *process;
     struct tri_channel channel;
+    struct tri_welcome welcome;
     bool used;
 };
 
@@ -106,6 +107,7 @@ struct sim_world {
     bool failed, draining, releasing;
     char why[512];
     struct tri_core *core;
+    struct sim_process *greeting; /* whose HELLO the core is looking at: it may be sent something at once */
     uint64_t incarnation, next_token;
     int32_t next_pid;
     struct tri_core_limits limits;
@@ -132,6 +134,7 @@ void sim_note(struct sim_world *world, uint64_t what);
 struct sim_event *sim_event_add(struct sim_world *world, enum sim_event_kind kind, uint64_t delay_ns);
 bool sim_step(struct sim_world *world, bool jump); /* false: nothing can be done; `jump`: and no timer is due soon */
 void sim_fault(struct sim_world *world);
+void sim_check(struct sim_world *world);
 
 /* broker.c */
 void sim_broker_start(struct sim_world *world);

@@ -241,8 +241,8 @@ next_due(const struct sim_world *world)
     return due;
 }
 
-static void
-check(struct sim_world *world)
+void
+sim_check(struct sim_world *world)
 {
     char why[400];
 
@@ -298,7 +298,7 @@ sim_step(struct sim_world *world, bool jump)
         }
     }
     if (!world->failed)
-        check(world);
+        sim_check(world);
     return any;
 }
 

@@ -226,13 +226,27 @@ system_find(const char *name, pid_t pids[SYSTEM_PROCESSES_MAX])
     return count;
 }
 
+struct search {
+    const char *name;
+    pid_t pids[SYSTEM_PROCESSES_MAX];
+    size_t count;
+};
+
+static bool
+is_found(void *user)
+{
+    struct search *search = user;
+    search->count = system_find(search->name, search->pids);
+    return search->count == 1;
+}
+
+/* A host is called as the root is, for a moment after its fork. */
 pid_t
 system_find_one(const char *name)
 {
-    pid_t pids[SYSTEM_PROCESSES_MAX];
-    size_t count = system_find(name, pids);
-    cr_assert_eq(count, 1, "there are %zu of %s", count, name);
-    return pids[0];
+    struct search search = {.name = name};
+    cr_assert(system_await(is_found, &search), "there are %zu of %s", search.count, name);
+    return search.pids[0];
 }
 
 void

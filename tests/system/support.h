@@ -12,7 +12,17 @@
 
 enum { SYSTEM_WAIT_MS = 20000, SYSTEM_PROCESSES_MAX = 256 };
 
-/* .init and .fini of a suite: the directory, and that nothing is left of processes, files and shared memory. */
+/* A test in a directory of its own; at its end nothing is left of processes, files and shared memory, or it fails. (Not by
+ * .fini, whose failures Criterion does not count.) */
+#define SYSTEM_TEST(suite, name)                                                                                       \
+    static void name(void);                                                                                            \
+    Test(suite, name, .timeout = 60)                                                                                   \
+    {                                                                                                                  \
+        system_open();                                                                                                 \
+        name();                                                                                                        \
+        system_close();                                                                                                \
+    }                                                                                                                  \
+    static void name(void)
 void system_open(void);
 void system_close(void);
 const char *system_directory(void); /* the test's own; TMP of everything that it starts */

@@ -51,11 +51,26 @@ counter_print(trp_ctx *ctx, void *self)
     return TRP_OK;
 }
 
+static trp_err
+counter_grow(trp_ctx *ctx, void *self)
+{
+    const size_t size = (size_t)ctx->args[0].as.i64;
+    (void)self;
+    char *block = malloc(size);
+    if (block == NULL)
+        return trp_fail(ctx, TRP_ENOMEM, "no memory for %zu bytes", size);
+    for (size_t i = 0; i < size; i += 4096)
+        block[i] = 1;
+    for (;;)
+        pause();
+}
+
 static const trp_method counter_methods[] = {
     {.name = "add", .fn = counter_add, .args = "n:i=1"},
     {.name = "pid", .fn = counter_pid},
     {.name = "crash", .fn = counter_crash},
     {.name = "hang", .fn = counter_hang},
+    {.name = "grow", .fn = counter_grow, .args = "size:i"},
     {.name = "print", .fn = counter_print, .args = "text:s"},
     {0},
 };

@@ -11,11 +11,9 @@
 
 #include "tests/system/support.h"
 
-TestSuite(system_basic, .init = system_open, .fini = system_close, .timeout = 60);
-
 static trp_error error;
 
-Test(system_basic, an_actor_of_a_private_node_counts)
+SYSTEM_TEST(system_basic, an_actor_of_a_private_node_counts)
 {
     trp_runtime *runtime = system_private();
     trp_actor *counter = system_spawn(runtime, NULL);
@@ -26,7 +24,7 @@ Test(system_basic, an_actor_of_a_private_node_counts)
     system_expect_no_processes();
 }
 
-Test(system_basic, a_task_of_a_private_node_runs)
+SYSTEM_TEST(system_basic, a_task_of_a_private_node_runs)
 {
     trp_runtime *runtime = system_private();
     trp_ref *ref = NULL;
@@ -38,7 +36,7 @@ Test(system_basic, a_task_of_a_private_node_runs)
     trp_shutdown(&runtime);
 }
 
-Test(system_basic, an_actor_of_a_service_counts_and_the_service_ends_in_order)
+SYSTEM_TEST(system_basic, an_actor_of_a_service_counts_and_the_service_ends_in_order)
 {
     struct system_process service;
     system_service_start(&service, NULL);
@@ -51,7 +49,7 @@ Test(system_basic, an_actor_of_a_service_counts_and_the_service_ends_in_order)
     system_service_stop(&service);
 }
 
-Test(system_basic, two_drivers_see_the_same_named_actor)
+SYSTEM_TEST(system_basic, two_drivers_see_the_same_named_actor)
 {
     struct system_process service, other;
     system_service_start(&service, NULL);
@@ -72,7 +70,7 @@ Test(system_basic, two_drivers_see_the_same_named_actor)
     system_service_stop(&service);
 }
 
-Test(system_basic, a_second_node_in_the_directory_is_refused_with_the_first_ones_pid)
+SYSTEM_TEST(system_basic, a_second_node_in_the_directory_is_refused_with_the_first_ones_pid)
 {
     struct system_process service, second;
     char command[256], line[512] = "", pid[32];
@@ -101,7 +99,7 @@ expect_death(trp_actor *actor, const char *method, trp_ran ran)
     trp_ref_release(&ref);
 }
 
-Test(system_basic, a_method_that_crashes_fails_its_call_and_later_ones_and_no_other_actor)
+SYSTEM_TEST(system_basic, a_method_that_crashes_fails_its_call_and_later_ones_and_no_other_actor)
 {
     trp_runtime *runtime = system_private();
     trp_actor *counter = system_spawn(runtime, NULL), *other = system_spawn(runtime, NULL);
@@ -114,7 +112,7 @@ Test(system_basic, a_method_that_crashes_fails_its_call_and_later_ones_and_no_ot
     trp_shutdown(&runtime);
 }
 
-Test(system_basic, a_host_that_is_killed_is_told_as_a_death)
+SYSTEM_TEST(system_basic, a_host_that_is_killed_is_told_as_a_death)
 {
     struct system_process service;
     trp_ref *ref = NULL;
@@ -131,7 +129,7 @@ Test(system_basic, a_host_that_is_killed_is_told_as_a_death)
     system_service_stop(&service);
 }
 
-Test(system_basic, a_private_node_whose_broker_is_killed_leaves_nothing)
+SYSTEM_TEST(system_basic, a_private_node_whose_broker_is_killed_leaves_nothing)
 {
     trp_ref *ref = NULL;
     trp_runtime *runtime = system_private();
@@ -145,7 +143,7 @@ Test(system_basic, a_private_node_whose_broker_is_killed_leaves_nothing)
     trp_shutdown(&runtime);
 }
 
-Test(system_basic, a_private_node_whose_root_is_killed_leaves_nothing)
+SYSTEM_TEST(system_basic, a_private_node_whose_root_is_killed_leaves_nothing)
 {
     trp_ref *ref = NULL;
     trp_runtime *runtime = system_private();
@@ -159,7 +157,7 @@ Test(system_basic, a_private_node_whose_root_is_killed_leaves_nothing)
     trp_shutdown(&runtime);
 }
 
-Test(system_basic, a_service_whose_broker_is_killed_goes_on)
+SYSTEM_TEST(system_basic, a_service_whose_broker_is_killed_goes_on)
 {
     struct system_process service;
     system_service_start(&service, NULL);
@@ -175,7 +173,7 @@ Test(system_basic, a_service_whose_broker_is_killed_goes_on)
     system_service_stop(&service);
 }
 
-Test(system_basic, a_service_whose_root_is_killed_leaves_nothing_and_the_next_one_starts)
+SYSTEM_TEST(system_basic, a_service_whose_root_is_killed_leaves_nothing_and_the_next_one_starts)
 {
     struct system_process service, next;
     struct system_process driver;
@@ -192,7 +190,7 @@ Test(system_basic, a_service_whose_root_is_killed_leaves_nothing_and_the_next_on
     system_service_stop(&next);
 }
 
-Test(system_basic, a_driver_that_is_killed_takes_its_private_node_along)
+SYSTEM_TEST(system_basic, a_driver_that_is_killed_takes_its_private_node_along)
 {
     struct system_process driver;
     const char *argv[] = {getenv("SYSTEM_DRIVER"), "-", NULL};
@@ -202,7 +200,7 @@ Test(system_basic, a_driver_that_is_killed_takes_its_private_node_along)
     system_wait(&driver);
 }
 
-Test(system_basic, a_driver_that_is_killed_takes_its_actors_of_a_service_along)
+SYSTEM_TEST(system_basic, a_driver_that_is_killed_takes_its_actors_of_a_service_along)
 {
     struct system_process service, driver;
     char line[64] = "";
@@ -215,5 +213,68 @@ Test(system_basic, a_driver_that_is_killed_takes_its_actors_of_a_service_along)
     kill(driver.pid, SIGKILL);
     system_wait(&driver);
     system_expect_gone((pid_t)pid);
+    system_service_stop(&service);
+}
+
+SYSTEM_TEST(system_basic, an_actor_that_takes_more_memory_than_it_may_dies_and_its_record_says_so)
+{
+    trp_runtime *runtime = system_private();
+    trp_actor *counter = NULL;
+    trp_ref *ref = NULL;
+    const trp_actor_options options = {.memory_bytes = 32 << 20};
+    cr_assert_eq(trp_spawn(runtime, "system_module:Counter", TRP_NOARGS, &options, &counter, &error), TRP_OK, "%s",
+                 error.message);
+    cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 1);
+    cr_assert_eq(trp_call(counter, "grow", TRP_ARGS(64 << 20), &ref, &error), TRP_OK);
+    cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
+    char text[8192] = "";
+    trp_format(trp_failure(ref), text, sizeof text);
+    cr_expect_not_null(strstr(text, "memory"), "%s", text);
+    trp_ref_release(&ref);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+}
+
+SYSTEM_TEST(system_basic, a_host_that_is_silent_while_somebody_waits_for_it_is_killed)
+{
+    trp_runtime *runtime = system_private();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    trp_ref *ref = NULL;
+    pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS);
+    cr_assert_eq(kill(pid, SIGSTOP), 0);
+    cr_assert_eq(trp_call(counter, "add", TRP_NOARGS, &ref, &error), TRP_OK);
+    cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
+    cr_expect_not_null(strstr(error.message, "sign of life"), "%s", error.message);
+    trp_ref_release(&ref);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+}
+
+SYSTEM_TEST(system_basic, calls_that_are_under_way_when_brokers_die_end_once_and_in_order)
+{
+    enum { KILLS = 5, CALLS = 500 }; /* a sixth within 10 s is too many for a node */
+    struct system_process service;
+    trp_ref *refs[CALLS];
+    trp_value value;
+    int64_t expected = 0;
+    const char *quiet[] = {"--log-level", "error", NULL};
+    system_service_start(&service, quiet);
+    trp_runtime *runtime = system_join();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    for (int round = 0; round < KILLS; round++) {
+        for (int i = 0; i < CALLS; i++) {
+            cr_assert_eq(trp_call(counter, "add", TRP_NOARGS, &refs[i], &error), TRP_OK, "%s", error.message);
+            if (i == CALLS / 2)
+                kill(system_find_one("troupe-broker"), SIGKILL);
+        }
+        for (int i = 0; i < CALLS; i++) {
+            cr_assert_eq(trp_get(refs[i], SYSTEM_WAIT_MS, &value, &error), TRP_OK, "round %d, call %d: %s", round, i,
+                         error.message);
+            cr_assert_eq(trp_as_i64(value), ++expected, "round %d, call %d", round, i);
+            trp_ref_release(&refs[i]);
+        }
+    }
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
     system_service_stop(&service);
 }

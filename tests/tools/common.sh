@@ -74,5 +74,5 @@ set_up() {
 # build DIRECTORY [TARGET...]
 build() {
     local directory=$1
-    quiet "$directory/log/ninja.txt" ninja -C "$@"
+    quiet "$directory/log/ninja.txt" ninja -k 0 -C "$@"
 }

@@ -10,4 +10,8 @@ done >build/log/format-files.txt
     echo 'no files found: is this a git checkout?'
     exit 1
 }
-xargs -P 2 -n 20 clang-format --dry-run -Werror <build/log/format-files.txt
+if ! xargs -P 2 -n 20 clang-format --dry-run -Werror <build/log/format-files.txt >build/log/format.txt 2>&1; then
+    echo 'clang-format -i would change:'
+    sed -n 's/^\([^: ]*\):[0-9]*:[0-9]*: error: .*/\1/p' build/log/format.txt | sort | uniq -c
+    exit 1
+fi

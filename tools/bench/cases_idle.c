@@ -5,12 +5,33 @@
 
 #include <unistd.h>
 
-enum { MORE_HOSTS = 20, IDLE_HOSTS = 10, SETTLE_NS = 500000000, WATCHED_NS = 2000000000 };
+enum {
+    MORE_HOSTS = 20,
+    IDLE_HOSTS = 10,
+    SETTLE_NS = 500000000,
+    POLL_NS = 10000000,
+    NODE_MAX = 256,
+    WATCHED_NS = 2000000000
+};
 
 static void
 settle(void)
 {
     tri_limit_sleep_until(tri_limit_now_ns() + SETTLE_NS);
+}
+
+/* Waits until the number of the node's processes stays the same: hosts of released actors are gone, spares are there. */
+static void
+await_quiet(struct tri_bench *bench)
+{
+    int pids[NODE_MAX];
+    size_t before;
+    uint64_t give_up = tri_limit_now_ns() + (uint64_t)TRI_BENCH_TIMEOUT_MS * 1000000u;
+
+    do {
+        before = tri_bench_node_pids(bench, pids, NODE_MAX);
+        settle();
+    } while (tri_bench_node_pids(bench, pids, NODE_MAX) != before && tri_limit_now_ns() < give_up);
 }
 
 static trp_err
@@ -25,10 +46,10 @@ memory_ours(struct tri_bench *bench, struct tri_bench_sample *samples, trp_error
 {
     double one, more;
 
-    settle();
+    await_quiet(bench);
     one = (double)tri_bench_pss(bench, false);
     TRP_TRY(tri_bench_spawn(bench, MORE_HOSTS, error));
-    settle();
+    await_quiet(bench);
     more = (double)tri_bench_pss(bench, false);
     samples[0].value = one / 1e6;
     samples[1].value = (more - one) / MORE_HOSTS / 1e6;
@@ -48,7 +69,6 @@ open_cpu(struct tri_bench *bench, trp_error *error)
 static trp_err
 cpu_ours(struct tri_bench *bench, struct tri_bench_sample *samples, trp_error *error)
 {
-    enum { NODE_MAX = 256 };
     int pids[NODE_MAX];
     size_t count = tri_bench_node_pids(bench, pids, NODE_MAX - 1);
     uint64_t before = 0, after = 0, start = tri_limit_now_ns();

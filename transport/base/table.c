@@ -51,7 +51,10 @@ tri_table_init(struct tri_table *table, uint64_t seed)
 {
     *table = (struct tri_table){.buckets = TABLE_FIRST, .level_size = TABLE_FIRST, .seed = seed};
     table->segments[0] = calloc(TABLE_FIRST, sizeof *table->segments[0]);
-    return table->segments[0] != NULL ? TRP_OK : TRP_ENOMEM;
+    if (table->segments[0] != NULL)
+        return TRP_OK;
+    *table = (struct tri_table){0};
+    return TRP_ENOMEM;
 }
 
 void

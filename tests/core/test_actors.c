@@ -1,0 +1,310 @@
+/*
+ * test_actors.c - the life of actors: names, placing, constructors, killing, watching, handles, resources, looking around.
+ */
+#include "tests/core/fake.h"
+
+static struct tri_section
+name_body(struct fake *fake, const char *text)
+{
+    trp_err err = tri_name_pack(&fake->packed, text, "default", &fake->error);
+    cr_assert_eq(err, TRP_OK);
+    return fake->packed.section;
+}
+
+static struct tri_id
+ask(struct fake *fake, tri_peer_index peer, uint8_t kind, struct tri_id target, struct tri_section body)
+{
+    struct tri_id result = fake_id(fake, peer);
+    trp_err err = fake_request(fake, peer, kind, target, result, &body);
+    cr_assert_eq(err, TRP_OK, "%s", fake->error.message);
+    return result;
+}
+
+static struct tri_section
+kill_body(struct fake *fake, int64_t drain_ms)
+{
+    trp_err err = tri_kill_pack(&fake->packed, drain_ms, false, &fake->error);
+    cr_assert_eq(err, TRP_OK);
+    return fake->packed.section;
+}
+
+static struct tri_section
+watch_body(struct fake *fake, uint32_t event)
+{
+    trp_err err = tri_watch_pack(&fake->packed, event, &fake->error);
+    cr_assert_eq(err, TRP_OK);
+    return fake->packed.section;
+}
+
+Test(actors, names_are_unique_in_their_namespace_and_found)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "Chemistry", &host);
+    struct tri_id found = ask(fake, driver, TRI_LOOKUP, no_id, name_body(fake, "Chemistry"));
+    const struct sent *sent = fake_result(fake, driver, found);
+    cr_assert(tri_id_equal(sent->parcel->sections[0].refs[0].id, actor));
+    struct tri_id missed = ask(fake, driver, TRI_LOOKUP, no_id, name_body(fake, "nope"));
+    trp_error error = fake_error(fake_result(fake, driver, missed));
+    cr_assert_eq(error.code, TRP_ENOENT);
+    cr_assert_eq(strncmp(error.message, "Failed to look up actor with name 'nope'", 40), 0);
+
+    struct tri_spawn body = fake_spawn_body("Chemistry");
+    struct tri_id second = fake_id(fake, driver), answer = fake_id(fake, driver);
+    fake_spawn(fake, driver, second, answer, &body);
+    error = fake_error(fake_result(fake, driver, answer));
+    cr_assert_eq(error.code, TRP_EEXIST);
+    cr_assert_not_null(strstr(error.message, "The name Chemistry (namespace=default) is already taken"));
+
+    body.get_if_exists = true;
+    answer = fake_id(fake, driver);
+    fake_spawn(fake, driver, fake_id(fake, driver), answer, &body);
+    cr_assert(tri_id_equal(fake_result(fake, driver, answer)->parcel->sections[0].refs[0].id, actor));
+    body.get_if_exists = false;
+    body.namespace_ = "other";
+    answer = fake_id(fake, driver);
+    struct tri_id other = fake_id(fake, driver);
+    fake_spawn(fake, driver, other, answer, &body);
+    cr_assert(tri_id_equal(fake_result(fake, driver, answer)->parcel->sections[0].refs[0].id, other));
+    fake_free(fake);
+}
+
+Test(actors, a_constructor_that_fails_is_the_error_of_every_call)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_id actor = fake_id(fake, driver), early = fake_id(fake, driver), late = fake_id(fake, driver);
+    struct tri_spawn body = fake_spawn_body("");
+    fake_spawn(fake, driver, actor, no_id, &body);
+    fake_call(fake, driver, actor, early, 1, NULL, 0);
+    struct tri_id ready = ask(fake, driver, TRI_WATCH, actor, watch_body(fake, 0));
+    tri_peer_index host = fake_host(fake);
+    cr_assert_eq(fake_count(fake, host, TRI_CALL), 1);
+    struct tri_section failure = fake_failure(fake, TRP_ETASK, "no such file");
+    fake_send(fake, host, (struct tri_route){.kind = TRI_READY, .flags = TRI_FAILED, .target = actor}, &failure, 1);
+    fake_call(fake, driver, actor, late, 2, NULL, 0);
+    struct tri_id both[] = {early, late};
+    for (int i = 0; i < 2; i++) {
+        trp_error error = fake_error(fake_result(fake, driver, both[i]));
+        cr_assert_eq(error.code, TRP_EACTORDIED);
+        cr_assert_eq(error.ran, TRP_NOT_RUN);
+        cr_assert_not_null(strstr(error.message, "no such file"));
+    }
+    cr_assert_eq(fake_error(fake_result(fake, driver, ready)).code, TRP_ETASK);
+    fake_died(fake, host, 0, 0, 0);
+    fake_free(fake);
+}
+
+Test(actors, a_constructor_that_blocks_is_killed_at_its_deadline)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_spawn body = fake_spawn_body("");
+    body.start_timeout_ms = 50;
+    fake_spawn(fake, driver, fake_id(fake, driver), no_id, &body);
+    tri_peer_index host = fake_host(fake);
+    fake_tick(fake, 51);
+    cr_assert_eq(fake->kill_count, 1);
+    cr_assert_not_null(strstr(fake->kill_rule, "50 ms"));
+    fake_died(fake, host, 9, 0, 0);
+    fake_free(fake);
+}
+
+Test(actors, killing_frees_the_name_and_fails_what_is_queued)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "Tally", &host), queued = fake_id(fake, driver);
+    struct tri_id death = ask(fake, driver, TRI_WATCH, actor, watch_body(fake, 1));
+    fake->no_credit = true;
+    fake_call(fake, driver, actor, queued, 1, NULL, 0);
+    struct tri_id answer = ask(fake, driver, TRI_KILL, actor, kill_body(fake, 0));
+    cr_assert_not_null(fake_result(fake, driver, answer));
+    cr_assert_eq(fake_error(fake_result(fake, driver, queued)).ran, TRP_NOT_RUN);
+    cr_assert_eq(fake->kill_count, 1);
+    struct tri_id missed = ask(fake, driver, TRI_LOOKUP, no_id, name_body(fake, "Tally"));
+    cr_assert_eq(fake_error(fake_result(fake, driver, missed)).code, TRP_ENOENT);
+    cr_assert_null(fake_result(fake, driver, death));
+    fake_died(fake, host, 9, 0, 0);
+    cr_assert_not_null(fake_result(fake, driver, death));
+    answer = ask(fake, driver, TRI_KILL, actor, kill_body(fake, 0));
+    cr_assert_eq(fake_result(fake, driver, answer)->parcel->route.flags, 0, "of a dead one: done");
+    fake_free(fake);
+}
+
+Test(actors, draining_finishes_the_queue_and_then_stops)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "", &host), queued = fake_id(fake, driver);
+    fake->no_credit = true;
+    fake_call(fake, driver, actor, queued, 1, NULL, 0);
+    ask(fake, driver, TRI_KILL, actor, kill_body(fake, 1000));
+    cr_assert_eq(fake_count(fake, host, TRI_STOP), 0);
+    struct tri_id refused = fake_id(fake, driver);
+    fake_call(fake, driver, actor, refused, 2, NULL, 0);
+    cr_assert_eq(fake_error(fake_result(fake, driver, refused)).code, TRP_EACTORDIED);
+    fake->no_credit = false;
+    fake_acknowledge(fake, host);
+    cr_assert_eq(fake_count(fake, host, TRI_CALL), 1);
+    cr_assert_eq(fake_count(fake, host, TRI_STOP), 1);
+    cr_assert_eq(fake_return(fake, host, queued, 1), TRP_OK);
+    cr_assert_eq(fake_plain(fake, host, TRI_ENDED, actor, no_id), TRP_OK);
+    fake_died(fake, host, 0, 1, 1);
+    fake_free(fake);
+}
+
+Test(actors, without_a_handle_or_a_creator_an_actor_ends_unless_detached)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), other = fake_driver(fake), host, second;
+    struct tri_id actor = fake_actor(fake, driver, "", &host);
+    cr_assert_eq(fake_release(fake, driver, actor, 1), TRP_OK);
+    cr_assert_eq(fake_count(fake, host, TRI_STOP), 1);
+    fake_plain(fake, host, TRI_ENDED, actor, no_id);
+    cr_assert_null(tri_thing_find(fake->core, actor));
+
+    struct tri_id named = fake_actor(fake, other, "shared", &second);
+    ask(fake, driver, TRI_LOOKUP, no_id, name_body(fake, "shared"));
+    fake_gone(fake, other);
+    cr_assert_eq(fake_count(fake, second, TRI_STOP), 1, "its creator is gone");
+    cr_assert_not_null(tri_thing_find(fake->core, named));
+
+    tri_peer_index maker = fake_driver(fake);
+    struct tri_id stays = fake_id(fake, maker);
+    struct tri_spawn body = fake_spawn_body("stays");
+    body.detached = true;
+    fake_spawn(fake, maker, stays, fake_id(fake, maker), &body);
+    tri_peer_index third = fake_host(fake);
+    fake_gone(fake, maker);
+    cr_assert_eq(fake_count(fake, third, TRI_STOP), 0);
+    fake_free(fake);
+}
+
+Test(actors, what_the_node_does_not_have_is_refused_at_once)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_spawn body = fake_spawn_body("big");
+    struct tri_id answer = fake_id(fake, driver), actor = fake_id(fake, driver), call = fake_id(fake, driver);
+    body.num_cpus = 3;
+    fake_spawn(fake, driver, fake_id(fake, driver), answer, &body);
+    trp_error error = fake_error(fake_result(fake, driver, answer));
+    cr_assert_eq(error.code, TRP_ENORESOURCE);
+    cr_assert_not_null(strstr(error.message, "2 CPUs"), "%s", error.message);
+    body.name = "";
+    fake_spawn(fake, driver, actor, no_id, &body);
+    fake_call(fake, driver, actor, call, 1, NULL, 0);
+    cr_assert_not_null(strstr(fake_error(fake_result(fake, driver, call)).message, "2 CPUs"));
+    fake_free(fake);
+}
+
+Test(actors, wait_for_resources_in_the_order_made_and_give_them_back)
+{
+    struct tri_resource slots = {"slots", 1};
+    struct tri_core_config config = {
+        .incarnation = 1, .node = "test", .num_cpus = 2, .resources = &slots, .resource_count = 1};
+    struct fake *fake = fake_new(&config, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_spawn body = fake_spawn_body("");
+    body.resources = &slots;
+    body.resource_count = 1;
+    body.num_cpus = 2;
+    struct tri_core_counts counts;
+    fake_spawn(fake, driver, fake_id(fake, driver), no_id, &body);
+    cr_assert_eq(fake->fork_count, 1);
+    tri_peer_index host = fake_host(fake);
+    fake_spawn(fake, driver, fake_id(fake, driver), no_id, &body);
+    cr_assert_eq(fake->fork_count, 1, "nothing is left for it");
+    tri_core_count(fake->core, &counts);
+    cr_assert_float_eq(counts.cpus_used, 2, 1e-9);
+    fake_died(fake, host, 9, 0, 0);
+    cr_assert_eq(fake->fork_count, 2);
+    fake_free(fake);
+}
+
+Test(actors, spares_are_kept_ahead_and_taken_first)
+{
+    struct tri_core_config config = {.incarnation = 1, .node = "test", .num_cpus = 2, .spare_hosts = 1};
+    struct fake *fake = fake_new(&config, NULL, 0);
+    cr_assert_leq(tri_core_next_ns(fake->core), fake->now_ns);
+    fake_tick(fake, 0);
+    cr_assert_eq(fake->fork_count, 1);
+    tri_peer_index spare = fake_host(fake), driver = fake_driver(fake);
+    struct tri_spawn body = fake_spawn_body("");
+    fake_spawn(fake, driver, fake_id(fake, driver), no_id, &body);
+    cr_assert_eq(fake_count(fake, spare, TRI_CREATE), 1);
+    cr_assert_str_eq(fake->label, "counter:Counter");
+    fake_tick(fake, 0);
+    cr_assert_eq(fake->fork_count, 2);
+    struct tri_env env = {"A", "1"};
+    body.env = &env;
+    body.env_count = 1;
+    tri_peer_index unused = fake_host(fake);
+    fake_spawn(fake, driver, fake_id(fake, driver), no_id, &body);
+    cr_assert_eq(fake->fork_count, 3, "an environment needs a process of its own");
+    cr_assert_eq(fake->env_count, 1);
+    cr_assert_eq(fake_count(fake, unused, TRI_CREATE), 0);
+    fake_free(fake);
+}
+
+Test(actors, a_fork_that_fails_fails_the_actor)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_id actor = fake_id(fake, driver), call = fake_id(fake, driver);
+    struct tri_spawn body = fake_spawn_body("");
+    fake_spawn(fake, driver, actor, no_id, &body);
+    fake_call(fake, driver, actor, call, 1, NULL, 0);
+    tri_core_fork_failed(fake->core, fake->forks[0], "too many processes", fake->now_ns);
+    fake_check(fake);
+    cr_assert_not_null(strstr(fake_error(fake_result(fake, driver, call)).message, "too many processes"));
+    fake_free(fake);
+}
+
+Test(actors, another_epoch_is_refused)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "", &host), result = fake_id(fake, driver);
+    trp_err err = tri_call_pack(&fake->packed, "m", trp_null(), NULL, NULL);
+    cr_assert_eq(err, TRP_OK);
+    struct tri_section body = fake->packed.section;
+    struct tri_route route = {.kind = TRI_CALL, .target = actor, .result = result, .sequence = 1, .epoch = 99};
+    cr_assert_eq(fake_send(fake, driver, route, &body, 1), TRP_OK);
+    cr_assert_eq(fake_error(fake_result(fake, driver, result)).code, TRP_EACTORDIED);
+    fake_free(fake);
+}
+
+Test(actors, every_page_can_be_asked_for)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "one", &host), pending = fake_id(fake, driver);
+    fake_call(fake, driver, actor, pending, 1, NULL, 0);
+    trp_value entries[] = {trp_str("name"), trp_str("counter")};
+    trp_err err = tri_value_pack(&fake->packed, trp_map(entries, 1), NULL, NULL, NULL);
+    cr_assert_eq(err, TRP_OK);
+    struct tri_section module = fake->packed.section;
+    cr_assert_eq(fake_send(fake, host, (struct tri_route){.kind = TRI_MODULE}, &module, 1), TRP_OK);
+    char why[64] = "why ", id[TRI_ID_TEXT_SIZE];
+    strcat(why, tri_id_format(pending, id));
+    const struct {
+        const char *what;
+        size_t rows;
+    } pages[] = {{"nodes", 1},   {"actors", 1}, {"objects", 1}, {"calls", 1},
+                 {"modules", 1}, {"groups", 0}, {"devices", 0}, {why, 1}};
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+        struct tri_view view;
+        struct tri_id result = ask(fake, driver, TRI_QUERY, no_id, name_body(fake, pages[i].what));
+        const struct sent *sent = fake_result(fake, driver, result);
+        cr_assert_eq(sent->parcel->route.flags, 0, "%s", pages[i].what);
+        err = tri_view_open(&view, &sent->parcel->sections[0], NULL);
+        cr_assert_eq(err, TRP_OK);
+        cr_assert_eq(tri_view_value(&view, 0).size, pages[i].rows, "%s", pages[i].what);
+        tri_view_close(&view);
+    }
+    struct tri_id result = ask(fake, driver, TRI_QUERY, no_id, name_body(fake, "nonsense"));
+    cr_assert_eq(fake_error(fake_result(fake, driver, result)).code, TRP_EINVAL);
+    fake_free(fake);
+}

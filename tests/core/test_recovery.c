@@ -1,0 +1,164 @@
+/*
+ * test_recovery.c - a new broker after the old one died: each rule of docs/protocol.md.
+ */
+#include "tests/core/fake.h"
+
+#define OLD(n) (UINT64_C(1) << 32 | (n))
+
+enum { TOKEN = 7 };
+static const struct tri_expected expected[] = {{.token = TOKEN, .pid = 1}, {.space = OLD(1), .pid = 2}};
+
+static struct fake *
+second_broker(size_t count)
+{
+    struct tri_core_config config = {.incarnation = 2, .node = "test", .num_cpus = 2, .service = true};
+    return fake_new(&config, expected, count);
+}
+
+static trp_err
+snapshot(struct fake *fake, tri_peer_index peer, struct tri_snapshot body, bool last)
+{
+    trp_err err = tri_snapshot_pack(&fake->packed, &body, &fake->error);
+    cr_assert_eq(err, TRP_OK, "%s", fake->error.message);
+    struct tri_route route = {.kind = TRI_SNAPSHOT, .flags = last ? TRI_LAST : 0};
+    return fake_send(fake, peer, route, &fake->packed.section, 1);
+}
+
+static const struct tri_id actor = {OLD(1), 1};
+
+static void
+report_actor(struct fake *fake, tri_peer_index host, struct tri_snapshot body)
+{
+    struct tri_spawn spawn = fake_spawn_body("Tally");
+    struct tri_snap_actor told = {.id = actor, .epoch = OLD(5), .flags = TRI_SNAP_READY};
+    trp_err err = tri_spawn_pack(&fake->packed, &spawn, trp_null(), NULL, &fake->error);
+    cr_assert_eq(err, TRP_OK);
+    struct tri_section section = fake->packed.section;
+    struct tri_route route = {.kind = TRI_CREATE, .target = actor, .epoch = OLD(5)};
+    cr_assert_eq(fake_send(fake, host, route, &section, 1), TRP_OK, "%s", fake->error.message);
+    body.actors = &told;
+    body.actor_count = 1;
+    cr_assert_eq(snapshot(fake, host, body, true), TRP_OK, "%s", fake->error.message);
+}
+
+Test(recovery, nothing_is_routed_before_the_hosts_have_reported)
+{
+    struct fake *fake = second_broker(2);
+    struct tri_id result = {OLD(1), 9};
+    struct tri_snap_hold hold = {.id = actor, .handed = 1, .flags = TRI_SNAP_ACTOR};
+    tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+    cr_assert(tri_core_recovering(fake->core));
+    cr_assert_eq(snapshot(fake, driver, (struct tri_snapshot){.holds = &hold, .hold_count = 1}, true), TRP_OK);
+    fake_call(fake, driver, actor, result, 3, NULL, 0);
+    tri_peer_index host = fake_login(fake, TRI_HOST, TOKEN, OLD(2));
+    cr_assert_eq(fake_count(fake, host, TRI_CALL), 0);
+    report_actor(fake, host, (struct tri_snapshot){0});
+    cr_assert_not(tri_core_recovering(fake->core));
+    const struct sent *call = fake_last(fake, host, TRI_CALL);
+    cr_assert_not_null(call);
+    cr_assert_eq(call->parcel->route.epoch, OLD(5));
+    cr_assert_eq(fake_return(fake, host, result, 4), TRP_OK);
+    cr_assert_eq(fake_number(fake_result(fake, driver, result)), 4);
+    fake_free(fake);
+}
+
+Test(recovery, a_call_that_a_host_has_is_not_given_again)
+{
+    struct fake *fake = second_broker(2);
+    struct tri_id result = {OLD(1), 9};
+    struct tri_snap_call running = {.id = result, .target = actor, .sequence = 3, .flags = TRI_SNAP_RUNNING};
+    struct tri_snap_hold hold = {.id = actor, .handed = 1, .flags = TRI_SNAP_ACTOR};
+    tri_peer_index host = fake_login(fake, TRI_HOST, TOKEN, OLD(2));
+    report_actor(fake, host, (struct tri_snapshot){.calls = &running, .call_count = 1});
+    tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+    snapshot(fake, driver, (struct tri_snapshot){.holds = &hold, .hold_count = 1}, true);
+    cr_assert_eq(fake_call(fake, driver, actor, result, 3, NULL, 0), TRP_OK, "%s", fake->error.message);
+    cr_assert_eq(fake_count(fake, host, TRI_CALL), 0);
+    fake_return(fake, host, result, 4);
+    cr_assert_eq(fake_number(fake_result(fake, driver, result)), 4);
+    fake_free(fake);
+}
+
+Test(recovery, a_result_that_a_host_keeps_reaches_its_caller)
+{
+    struct fake *fake = second_broker(2);
+    struct tri_id sent_again = {OLD(1), 9}, accepted = {OLD(1), 10};
+    tri_peer_index host = fake_login(fake, TRI_HOST, TOKEN, OLD(2));
+    fake_return(fake, host, sent_again, 5);
+    fake_return(fake, host, accepted, 6);
+    report_actor(fake, host, (struct tri_snapshot){0});
+    struct tri_snap_call call = {.id = accepted, .target = actor, .sequence = 4, .flags = TRI_SNAP_ACCEPTED};
+    struct tri_snap_hold hold = {.id = actor, .handed = 1, .flags = TRI_SNAP_ACTOR};
+    tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+    struct tri_snapshot body = {.holds = &hold, .hold_count = 1, .calls = &call, .call_count = 1};
+    cr_assert_eq(snapshot(fake, driver, body, true), TRP_OK);
+    cr_assert_eq(fake_number(fake_result(fake, driver, accepted)), 6);
+    fake_call(fake, driver, actor, sent_again, 3, NULL, 0);
+    cr_assert_eq(fake_number(fake_result(fake, driver, sent_again)), 5);
+    fake_acknowledge(fake, driver);
+    cr_assert(fake_names(fake, host, TRI_FREED, accepted));
+    fake_free(fake);
+}
+
+Test(recovery, an_accepted_call_that_no_host_knows_may_have_run)
+{
+    struct fake *fake = second_broker(2);
+    struct tri_id result = {OLD(1), 10};
+    struct tri_snap_call call = {.id = result, .target = actor, .sequence = 4, .flags = TRI_SNAP_ACCEPTED};
+    tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+    snapshot(fake, driver, (struct tri_snapshot){.calls = &call, .call_count = 1}, true);
+    cr_assert_null(fake_result(fake, driver, result));
+    fake_tick(fake, 2001);
+    cr_assert_eq(fake->kill_count, 1, "the silent host");
+    trp_error error = fake_error(fake_result(fake, driver, result));
+    cr_assert_eq(error.code, TRP_EACTORDIED);
+    cr_assert_eq(error.ran, TRP_MAY_HAVE_RUN);
+    fake_free(fake);
+}
+
+Test(recovery, nothing_ends_for_want_of_holders_before_the_drivers_are_back)
+{
+    struct fake *fake = second_broker(2);
+    tri_peer_index host = fake_login(fake, TRI_HOST, TOKEN, OLD(2));
+    report_actor(fake, host, (struct tri_snapshot){0});
+    cr_assert_eq(fake_count(fake, host, TRI_STOP), 0);
+    fake_tick(fake, 5000);
+    cr_assert_eq(fake_count(fake, host, TRI_STOP), 0);
+    fake_tick(fake, 5001);
+    cr_assert_eq(fake_count(fake, host, TRI_STOP), 1, "its creator did not come back");
+    fake_free(fake);
+}
+
+Test(recovery, an_actor_whose_host_is_gone_is_dead)
+{
+    struct fake *fake = second_broker(2);
+    struct tri_id result = {OLD(1), 9};
+    struct tri_snap_hold hold = {.id = actor, .handed = 1, .flags = TRI_SNAP_ACTOR};
+    tri_core_host_exited(fake->core, TOKEN, NULL, fake->now_ns);
+    cr_assert_not(tri_core_recovering(fake->core));
+    tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+    snapshot(fake, driver, (struct tri_snapshot){.holds = &hold, .hold_count = 1}, true);
+    fake_call(fake, driver, actor, result, 3, NULL, 0);
+    cr_assert_eq(fake_error(fake_result(fake, driver, result)).code, TRP_EACTORDIED);
+    fake_free(fake);
+}
+
+Test(recovery, a_process_that_comes_back_by_the_same_broker_is_resumed)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    struct tri_login login = {.version_min = 1, .version_max = 1, .role = TRI_DRIVER, .pid = 50};
+    struct tri_welcome welcome;
+    tri_peer_index first, second;
+    trp_err err = tri_core_hello(fake->core, &login, 50, 0, &first, &welcome, &fake->error);
+    cr_assert_eq(err, TRP_OK);
+    login.space = welcome.space;
+    login.broker = 1;
+    err = tri_core_hello(fake->core, &login, 50, 0, &second, &welcome, &fake->error);
+    cr_assert_eq(err, TRP_OK, "%s", fake->error.message);
+    cr_assert_eq(first, second);
+    cr_assert_not(welcome.snapshot);
+    login.pid = 51;
+    err = tri_core_hello(fake->core, &login, 51, 0, &second, &welcome, &fake->error);
+    cr_assert_eq(err, TRP_EPROTO);
+    fake_free(fake);
+}

@@ -1,0 +1,170 @@
+/*
+ * test_tasks.c - the task pool: hosts on demand, windows, giving back, retries, needs.
+ */
+#include "tests/core/fake.h"
+
+static tri_peer_index
+pool(struct fake *fake, tri_peer_index driver, struct tri_id *first)
+{
+    *first = fake_id(fake, driver);
+    trp_err err = fake_task(fake, driver, *first, NULL, 0);
+    cr_assert_eq(err, TRP_OK, "%s", fake->error.message);
+    return fake_host(fake);
+}
+
+Test(tasks, the_pool_grows_to_the_number_of_cpus)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_id results[5];
+    for (int i = 0; i < 5; i++) {
+        results[i] = fake_id(fake, driver);
+        fake_task(fake, driver, results[i], NULL, 0);
+    }
+    cr_assert_eq(fake->fork_count, 2);
+    tri_peer_index one = fake_login(fake, TRI_HOST, fake->forks[0], 0),
+                   two = fake_login(fake, TRI_HOST, fake->forks[1], 0);
+    cr_assert_eq(fake_count(fake, one, TRI_CALL) + fake_count(fake, two, TRI_CALL), 2);
+    struct tri_core_counts counts;
+    tri_core_count(fake->core, &counts);
+    cr_assert_float_eq(counts.cpus_used, 2, 1e-9);
+    cr_assert_eq(fake_return(fake, one, results[0], 1), TRP_OK);
+    cr_assert_geq(fake_count(fake, one, TRI_CALL), 2, "the window has doubled");
+    cr_assert_eq(fake->fork_count, 2);
+    fake_free(fake);
+}
+
+Test(tasks, a_quick_host_is_given_more_ahead_and_a_slow_one_less)
+{
+    struct tri_core_config config = {.incarnation = 1, .node = "test", .num_cpus = 1};
+    struct fake *fake = fake_new(&config, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_id results[40];
+    for (int i = 0; i < 40; i++) {
+        results[i] = fake_id(fake, driver);
+        fake_task(fake, driver, results[i], NULL, 0);
+    }
+    tri_peer_index host = fake_host(fake);
+    for (int i = 0; i < 4; i++)
+        fake_return(fake, host, results[i], 1);
+    cr_assert_eq(fake_count(fake, host, TRI_CALL), 4 + 16);
+    fake->now_ns += 5 * TRI_NS_PER_MS;
+    fake_return(fake, host, results[4], 1);
+    cr_assert_eq(fake_count(fake, host, TRI_CALL), 20);
+    fake_free(fake);
+}
+
+Test(tasks, what_has_not_started_is_recalled_for_an_idle_host)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_id first[2] = {fake_id(fake, driver), fake_id(fake, driver)}, kept[4];
+    fake_task(fake, driver, first[0], NULL, 0);
+    tri_peer_index one = fake_host(fake);
+    fake_task(fake, driver, first[1], NULL, 0);
+    tri_peer_index two = fake_host(fake);
+    fake_return(fake, one, first[0], 1); /* now it may have two */
+    for (int i = 0; i < 2; i++) {
+        kept[i] = fake_id(fake, driver);
+        fake_task(fake, driver, kept[i], NULL, 0);
+    }
+    cr_assert_eq(fake_count(fake, one, TRI_CALL), 3);
+    fake->now_ns += TRI_NS_PER_MS;
+    fake_return(fake, two, first[1], 1);
+    cr_assert_leq(tri_core_next_ns(fake->core), fake->now_ns + TRI_NS_PER_MS);
+    cr_assert_eq(fake_count(fake, one, TRI_RECALL), 0);
+    fake_tick(fake, 2);
+    cr_assert_eq(fake_count(fake, one, TRI_RECALL), 1);
+    cr_assert_eq(fake_ids(fake, one, TRI_RETURNED, 0, no_id, &kept[1], 1), TRP_OK);
+    cr_assert(tri_id_equal(fake_last(fake, two, TRI_CALL)->parcel->route.result, kept[1]));
+    fake_free(fake);
+}
+
+Test(tasks, are_run_again_when_their_host_dies)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_id first;
+    tri_peer_index host = pool(fake, driver, &first);
+    for (int i = 0; i < 3; i++) {
+        fake_died(fake, host, 11, 1, 0);
+        cr_assert_null(fake_result(fake, driver, first));
+        host = fake_host(fake);
+        cr_assert_neq(fake_last(fake, host, TRI_CALL)->parcel->route.flags & TRI_RETRIED, 0);
+    }
+    fake_died(fake, host, 11, 1, 0);
+    trp_error error = fake_error(fake_result(fake, driver, first));
+    cr_assert_eq(error.code, TRP_EACTORDIED);
+    cr_assert_eq(error.ran, TRP_MAY_HAVE_RUN);
+    cr_assert_str_eq(error.method, "m");
+    fake_free(fake);
+}
+
+Test(tasks, that_had_not_started_go_elsewhere_unmarked_and_in_order)
+{
+    struct tri_core_config config = {.incarnation = 1, .node = "test", .num_cpus = 1};
+    struct fake *fake = fake_new(&config, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_id first, results[3];
+    tri_peer_index host = pool(fake, driver, &first);
+    fake_return(fake, host, first, 1);
+    for (int i = 0; i < 3; i++) {
+        results[i] = fake_id(fake, driver);
+        fake_task(fake, driver, results[i], NULL, 0);
+    }
+    cr_assert_eq(fake_count(fake, host, TRI_CALL), 3, "a window of two");
+    fake_died(fake, host, 9, 1, 1);
+    host = fake_host(fake);
+    const struct sent *sent = fake_last(fake, host, TRI_CALL);
+    cr_assert(tri_id_equal(sent->parcel->route.result, results[0]));
+    cr_assert_eq(sent->parcel->route.flags & TRI_RETRIED, 0);
+    fake_free(fake);
+}
+
+Test(tasks, a_task_may_need_more_than_the_node_has)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_needs needs = {.num_cpus = 4, .max_retries = 3};
+    struct tri_id result = fake_id(fake, driver);
+    struct tri_route route = {.kind = TRI_CALL, .flags = TRI_TASK, .result = result};
+    trp_err err = tri_task_pack(&fake->packed, "m:f", trp_null(), &needs, NULL, NULL);
+    cr_assert_eq(err, TRP_OK);
+    struct tri_section body = fake->packed.section;
+    cr_assert_eq(fake_send(fake, driver, route, &body, 1), TRP_OK);
+    cr_assert_eq(fake_error(fake_result(fake, driver, result)).code, TRP_ENORESOURCE);
+    needs.num_cpus = 2;
+    err = tri_task_pack(&fake->packed, "m:f", trp_null(), &needs, NULL, NULL);
+    cr_assert_eq(err, TRP_OK);
+    body = fake->packed.section;
+    route.result = fake_id(fake, driver);
+    fake_send(fake, driver, route, &body, 1);
+    tri_peer_index host = fake_host(fake);
+    cr_assert_eq(fake_count(fake, host, TRI_CALL), 1);
+    struct tri_core_counts counts;
+    tri_core_count(fake->core, &counts);
+    cr_assert_float_eq(counts.cpus_used, 2, 1e-9);
+    fake_return(fake, host, route.result, 1);
+    tri_core_count(fake->core, &counts);
+    cr_assert_float_eq(counts.cpus_used, 0, 1e-9);
+    fake_free(fake);
+}
+
+Test(tasks, one_way_tasks_are_watched_to_their_end)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    cr_assert_eq(fake_task(fake, driver, no_id, NULL, 0), TRP_EPROTO);
+    trp_err err = tri_call_pack(&fake->packed, "m:f", trp_null(), NULL, NULL);
+    cr_assert_eq(err, TRP_OK);
+    struct tri_section body = fake->packed.section;
+    struct tri_route route = {.kind = TRI_CALL, .flags = TRI_TASK | TRI_ONE_WAY};
+    cr_assert_eq(fake_send(fake, driver, route, &body, 1), TRP_OK);
+    tri_peer_index host = fake_host(fake);
+    struct tri_id made = fake_last(fake, host, TRI_CALL)->parcel->route.result;
+    cr_assert_not(tri_id_is_none(made));
+    fake_return(fake, host, made, 1);
+    cr_assert(fake_names(fake, host, TRI_FREED, made));
+    cr_assert_eq(fake->released, 1);
+    fake_free(fake);
+}

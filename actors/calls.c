@@ -25,8 +25,8 @@ send_soon(struct tri_process *process, bool lone)
         return;
     if (lone)
         tri_process_flush(process);
-    else if (tri_channel_pending_bytes(&process->channel) >= TRI_BATCH_BYTES) {
-        tri_process_flush(process);
+    else if (process->channel.full_count > 0) {
+        tri_process_flush_full(process);
         (void)tri_process_receive(process); /* acknowledgements and credit, in the same breath */
     }
 }

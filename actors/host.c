@@ -169,7 +169,6 @@ host_loop(struct tri_host *host, bool is_main, trp_error *error)
             tri_host_run(host, call, false);
             continue;
         }
-        host->unflushed = 0; /* the wait flushes */
         err = tri_process_wait(host->process, something_to_do, host, TRI_NEVER, NULL, 0, false, error);
     }
     return err;

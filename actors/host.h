@@ -19,7 +19,7 @@
 #include "actors/invoke.h"
 #include "actors/mailbox.h"
 
-enum { TRI_CALLABLE_CACHE = 16, TRI_FLUSH_EVERY = 32 };
+enum { TRI_CALLABLE_CACHE = 16 };
 
 /* One call while it is here: from its start until it is answered. Reused. */
 struct tri_frame {
@@ -62,7 +62,6 @@ struct tri_host {
     size_t delegated, deferred;
     struct tri_node waiting;  /* executions that wait, oldest first (waiting_link) */
     struct tri_node in_place; /* calls to be run by a thread that waits */
-    uint32_t unflushed;       /* answers since the last flush */
 
     bool stop, drain; /* STOP has come */
     bool ending;      /* threads leave */

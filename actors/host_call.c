@@ -139,7 +139,6 @@ deliver(struct tri_host *host, struct tri_incoming *call, const struct tri_secti
             tri_log(TRI_ERROR, "a result could not be delivered: %s", error.message);
         tri_packed_fini(&packed);
     }
-    host->unflushed++;
 }
 
 /* A one-way call has nobody to tell. */
@@ -460,8 +459,5 @@ tri_host_run(struct tri_host *host, struct tri_incoming *call, bool in_place)
     if (!in_place)
         tri_mailbox_finish(&host->mailbox);
     finish(frame);
-    if (host->unflushed >= TRI_FLUSH_EVERY) {
-        host->unflushed = 0;
-        tri_process_flush(host->process);
-    }
+    tri_process_flush_full(host->process); /* the rest when the mailbox is empty, or within 50 us by the keeper */
 }

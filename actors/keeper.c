@@ -36,6 +36,11 @@ next_timer(const struct tri_process *process)
 {
     uint64_t next_ns = process->local == NULL || process->proc != NULL ? tri_proc_next_ns(process->proc) : TRI_NEVER;
 
+    if (process->state == TRI_UP && process->local == NULL) {
+        const uint64_t owed_ns = tri_proc_owed_ns(process->proc);
+        if (owed_ns < next_ns)
+            next_ns = owed_ns;
+    }
     if (process->state == TRI_LOGGING_IN && process->link != NULL) {
         const uint64_t again_ns = process->hello_ns + HELLO_AGAIN_MS * TRI_NS_PER_MS;
         if (again_ns < next_ns)
@@ -47,8 +52,12 @@ next_timer(const struct tri_process *process)
 void
 tri_keeper_timer(struct tri_process *process)
 {
-    if (tri_proc_next_ns(process->proc) < process->keeper_wake_ns && process->keeper_runs)
-        tri_keeper_ring(process);
+    const uint64_t next_ns = next_timer(process);
+
+    if (next_ns >= process->keeper_wake_ns || !process->keeper_runs)
+        return;
+    process->keeper_wake_ns = next_ns;
+    tri_keeper_ring(process);
 }
 
 static void
@@ -57,6 +66,7 @@ run_timers(struct tri_process *process, uint64_t now_ns)
     if (now_ns < next_timer(process))
         return;
     tri_proc_tick(process->proc, now_ns);
+    tri_process_flush(process);
     if (process->state == TRI_LOGGING_IN && process->link != NULL &&
         now_ns >= process->hello_ns + HELLO_AGAIN_MS * TRI_NS_PER_MS)
         tri_process_hello(process);
@@ -114,7 +124,9 @@ tick(struct tri_process *process, unsigned *empty)
     const struct timespec pause = {0, TICK_US * 1000};
 
     if (process->state == TRI_UP && (tri_channel_has_output(&process->channel) || !tri_list_empty(&process->unsent))) {
-        tri_process_flush(process);
+        if (process->flushes == process->flushes_seen) /* else callers send themselves, and this is younger than a tick */
+            tri_process_flush(process);
+        process->flushes_seen = process->flushes;
         *empty = 0;
     } else if (++*empty > EMPTY_TICKS) {
         process->keeper_ticks = false;
@@ -124,6 +136,23 @@ tick(struct tri_process *process, unsigned *empty)
     (void)pthread_mutex_unlock(&process->lock);
     (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
     (void)pthread_mutex_lock(&process->lock);
+}
+
+/* Threads are busy, none of them polls: a glance, so that a host with a long queue of short methods notices a new broker,
+ * too, and what came is acknowledged. */
+static void
+glance(struct tri_process *process, uint64_t now_ns)
+{
+    struct pollfd door = {.fd = process->door, .events = POLLIN};
+
+    if (process->poller != NULL || process->link == NULL || process->state > TRI_UP ||
+        now_ns < process->glance_ns + LOOK_MS * TRI_NS_PER_MS)
+        return;
+    process->glance_ns = now_ns;
+    if (poll(&door, 1, 0) > 0)
+        tri_process_look_at_door(process);
+    if (process->state <= TRI_UP && process->link != NULL)
+        (void)tri_process_receive(process);
 }
 
 static void
@@ -158,6 +187,7 @@ step(struct tri_process *process, unsigned *empty, uint64_t *seen)
     run_timers(process, now_ns);
     if (!tri_list_empty(&process->doomed))
         tri_handles_drain(process);
+    glance(process, now_ns);
     if (process->state == TRI_AWAY)
         tri_process_reconnect(process, now_ns);
     else if (process->keeper_ticks)

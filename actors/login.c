@@ -70,12 +70,27 @@ send_unsent(struct tri_process *process)
     return true;
 }
 
+/* What was posted, all of it or only full packets. */
+static void
+send_posted(struct tri_process *process, bool all)
+{
+    const struct tri_waiter *poller = process->poller;
+    struct tri_channel *channel = &process->channel;
+    trp_error why;
+    trp_err err;
+
+    process->flushes++;
+    err = all ? tri_channel_flush(channel, emit, process, &why) : tri_channel_flush_full(channel, emit, process, &why);
+    if (err != TRP_OK)
+        tri_process_fail(process, &why);
+    else if (poller != NULL && (poller->polling || poller == &process->keeper_place) &&
+             tri_link_readable(process->link))
+        (void)tri_process_receive(process); /* sending may have taken the edge that the poller sleeps on */
+}
+
 void
 tri_process_flush(struct tri_process *process)
 {
-    const struct tri_waiter *poller = process->poller;
-    trp_error why;
-
     if (process->state != TRI_UP || process->local != NULL)
         return;
     if (!send_unsent(process)) {
@@ -83,13 +98,15 @@ tri_process_flush(struct tri_process *process)
         return;
     }
     tri_proc_round(process->proc, tri_now_ns());
-    if (!tri_channel_has_output(&process->channel))
-        return;
-    if (tri_channel_flush(&process->channel, emit, process, &why) != TRP_OK)
-        tri_process_fail(process, &why);
-    else if (poller != NULL && (poller->polling || poller == &process->keeper_place) &&
-             tri_link_readable(process->link))
-        (void)tri_process_receive(process); /* sending may have taken the edge that the poller sleeps on */
+    if (tri_channel_has_output(&process->channel))
+        send_posted(process, true);
+}
+
+void
+tri_process_flush_full(struct tri_process *process)
+{
+    if (process->state == TRI_UP && process->local == NULL && process->channel.full_count > 0 && send_unsent(process))
+        send_posted(process, false);
 }
 
 void

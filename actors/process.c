@@ -462,8 +462,12 @@ tri_process_unlock(struct tri_process *process)
     }
     if (!tri_list_empty(&process->doomed))
         tri_handles_drain(process);
-    if (process->state == TRI_UP && !process->keeper_ticks && tri_channel_has_output(&process->channel))
-        tri_keeper_arm(process);
+    if (process->state == TRI_UP && !process->keeper_ticks && process->local == NULL) {
+        if (tri_channel_has_output(&process->channel))
+            tri_keeper_arm(process);
+        else
+            tri_keeper_timer(process); /* what was released may have nothing to travel with */
+    }
     (void)pthread_mutex_unlock(&process->lock);
 }
 

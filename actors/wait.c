@@ -138,6 +138,8 @@ sleep_in_poll(struct tri_process *process, struct tri_waiter *waiter, uint64_t u
     if (owes && session->received - session->told >= ACKNOWLEDGE_PACKETS) {
         tri_process_acknowledge(process);
         owes = false;
+        if (tri_link_readable(process->link))
+            return; /* sending may have taken the edge that this thread is about to sleep on */
     }
     timeout_ms = until_ns == TRI_NEVER ? -1 : tri_poll_ms(until_ns, tri_now_ns());
     if (owes && (timeout_ms < 0 || timeout_ms > ACKNOWLEDGE_AFTER_MS))

@@ -201,8 +201,8 @@ struct tri_packed {
 };
 void tri_packed_fini(struct tri_packed *packed);
 
-/* RESULT, PUT. TRP_ETYPE (TRP_NONE, keyword outside of arguments, non-CPU tensor), TRP_ELIMIT (nesting, size, references),
- * TRP_ENOMEM. `inline_size` (may be NULL): what counts against the inline limit (X23). */
+/* RESULT, PUT. TRP_EINVAL (TRP_NONE), TRP_ETYPE (keyword outside of arguments, non-CPU tensor), TRP_ELIMIT (nesting, size,
+ * references), TRP_ENOMEM. `inline_size` (may be NULL): what counts against the inline limit (X23). */
 trp_err tri_value_pack(struct tri_packed *packed, trp_value value, const struct tri_handles *handles,
                        uint64_t *inline_size, trp_error *error);
 
@@ -332,6 +332,7 @@ enum {
     TRI_SNAP_RUNNING = 8,   /* call at a host: started */
     TRI_SNAP_ACCEPTED = 16, /* call at its caller: ACCEPTED has come */
     TRI_SNAP_READY = 32,    /* actor: constructed */
+    TRI_SNAP_COMING = 128,  /* hold of an actor of one's own: its SPAWN comes again, behind the snapshot */
     TRI_SNAP_POOL = 64,     /* actor entry with id none: this host is one of the task pool */
 };
 struct tri_snapshot {

@@ -238,10 +238,13 @@ static lay_out *const layers[] = {
 static trp_err
 refuse_kind(const struct packing *packing, trp_kind kind)
 {
-    const char *what = kind == TRP_KEYWORD ? "a keyword where no argument is"
-                       : kind == TRP_ARGS  ? "arguments where a value is wanted"
-                                           : "no value (an item past an end, a number beyond int64, a NULL handle)";
-    return TRI_FAIL(packing->error, TRP_ETYPE, "%s cannot travel", what);
+    if (kind == TRP_NONE)
+        return TRI_FAIL(packing->error, TRP_EINVAL,
+                        "no value (an item past an end, a number beyond int64, a NULL handle) cannot travel");
+    return TRI_FAIL(packing->error, TRP_ETYPE, "%s cannot travel",
+                    kind == TRP_KEYWORD ? "a keyword where no argument is"
+                    : kind == TRP_ARGS  ? "arguments where a value is wanted"
+                                        : "a value of a kind that does not exist");
 }
 
 /* Lays out the nodes from `at` on, which are the rest of a level, and all below them. */

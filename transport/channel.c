@@ -172,8 +172,8 @@ tri_channel_pending_bytes(const struct tri_channel *channel)
 
 /* ----------------------------------------------------------------------------------------------------------- emitting */
 
-static trp_err
-flush_full(struct tri_channel *channel, tri_emit_fn *emit, void *user, trp_error *error)
+trp_err
+tri_channel_flush_full(struct tri_channel *channel, tri_emit_fn *emit, void *user, trp_error *error)
 {
     while (!tri_list_empty(&channel->full)) {
         struct tri_full *full = TRI_OWNER(channel->full.next, struct tri_full, link);
@@ -192,7 +192,7 @@ tri_channel_flush(struct tri_channel *channel, tri_emit_fn *emit, void *user, tr
 {
     struct tri_packet packet;
 
-    TRP_TRY(flush_full(channel, emit, user, error));
+    TRP_TRY(tri_channel_flush_full(channel, emit, user, error));
     if (channel->envelope_count == 0)
         return TRP_OK;
     TRP_TRY(tri_session_reserve(&channel->session, error));

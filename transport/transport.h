@@ -156,6 +156,8 @@ bool tri_channel_has_output(const struct tri_channel *channel); /* something pos
 size_t tri_channel_pending_bytes(const struct tri_channel *channel);
 /* Numbers and emits everything posted. `emit` takes the packet over (retains what it keeps). */
 trp_err tri_channel_flush(struct tri_channel *channel, tri_emit_fn *emit, void *user, trp_error *error);
+/* Only the packets that are full: what is being filled stays. */
+trp_err tri_channel_flush_full(struct tri_channel *channel, tri_emit_fn *emit, void *user, trp_error *error);
 /* Emits a bare acknowledgement if one is owed and nothing is posted. */
 trp_err tri_channel_acknowledge(struct tri_channel *channel, tri_emit_fn *emit, void *user, trp_error *error);
 

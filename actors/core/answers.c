@@ -22,10 +22,36 @@ answered(struct tri_proc *proc, struct tri_ref *ref, uint64_t acknowledged)
 
     if (out == NULL || out->kind == TRI_PUT || out->ref != ref)
         return;
-    ref->own_call = false;
+    ref->own_call = ref->local = false; /* to whoever asks from now on, this is how it ended */
     if (out->lane != NULL)
         tri_lane_told(proc, out->lane, acknowledged > out->sequence ? acknowledged : out->sequence);
     tri_out_end(proc, out);
+}
+
+static trp_err
+fetch_one(struct tri_proc *proc, struct tri_id id, trp_error *error)
+{
+    struct tri_ref *ref = tri_ref_find(proc, id);
+    struct tri_out *out;
+
+    if (ref != NULL && ref->own_call) {
+        ref->asked = true; /* the broker knows the name from a call that carries it, and not yet what it is of */
+        return TRP_OK;
+    }
+    if (ref == NULL || ref->value_buf == NULL)
+        return TRP_OK; /* our RELEASE is on its way: the broker asks another */
+    if (ref->out != NULL && !ref->out->posted)
+        return TRP_OK; /* its PUT is on its way */
+    out = tri_out_new(proc, TRI_PUT);
+    if (out == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory to send a value");
+    out->fetched = true;
+    out->ref = ref;
+    out->bytes = tri_bytes_of(&ref->value, 1);
+    ref->kept = true;
+    proc->out_count++;
+    tri_out_append(proc, out);
+    return TRP_OK;
 }
 
 trp_err
@@ -40,7 +66,9 @@ tri_on_answer(struct tri_proc *proc, const struct tri_envelope *envelope, trp_er
 
     TRP_TRY(body_of(envelope, &section, error));
     TRP_TRY(tri_refs_adopt(proc, envelope, false, &handles, &count, error));
-    ref = tri_proc_find(proc, route->result);
+    ref = tri_ref_find(proc, route->result);
+    if (ref != NULL)
+        ref->handles++; /* until this is over */
     if (ref != NULL && ref->state == TRI_REF_PENDING && ref->handles > 1) {
         TRP_TRY(tri_ref_set(proc, ref, &section, (route->flags & TRI_FAILED) != 0, error));
         tri_memory_put(&proc->memory, handles, count * sizeof(struct tri_ref *)); /* the value has them now */
@@ -51,6 +79,10 @@ tri_on_answer(struct tri_proc *proc, const struct tri_envelope *envelope, trp_er
     if (ref == NULL)
         return TRP_OK;
     answered(proc, ref, route->acknowledged);
+    if (ref->asked && !ref->own_call) {
+        ref->asked = false;
+        TRP_TRY(fetch_one(proc, route->result, error));
+    }
     if (became && ref->handles > 1)
         proc->ops.ready(proc->ops.user, ref);
     tri_ref_drop(proc, ref);
@@ -121,28 +153,6 @@ tri_on_freed(struct tri_proc *proc, const struct tri_envelope *envelope, trp_err
     TRP_TRY(tri_ids_unpack(&section, &ids, &count, error));
     for (uint32_t i = 0; i < count; i++)
         freed_one(proc, ids[i]);
-    return TRP_OK;
-}
-
-static trp_err
-fetch_one(struct tri_proc *proc, struct tri_id id, trp_error *error)
-{
-    struct tri_ref *ref = tri_ref_find(proc, id);
-    struct tri_out *out;
-
-    if (ref == NULL || ref->value_buf == NULL || ref->local)
-        return TRP_OK; /* our RELEASE is on its way: the broker asks another */
-    if (ref->out != NULL && !ref->out->posted)
-        return TRP_OK; /* its PUT is on its way */
-    out = tri_out_new(proc, TRI_PUT);
-    if (out == NULL)
-        return TRI_FAIL(error, TRP_ENOMEM, "no memory to send a value");
-    out->fetched = true;
-    out->ref = ref;
-    out->bytes = tri_bytes_of(&ref->value, 1);
-    ref->kept = true;
-    proc->out_count++;
-    tri_out_append(proc, out);
     return TRP_OK;
 }
 

@@ -7,7 +7,7 @@
 bool
 tri_out_credited(uint8_t kind)
 {
-    return kind == TRI_CALL || kind == TRI_SPAWN || kind == TRI_PUT;
+    return kind == TRI_CALL || kind == TRI_SPAWN;
 }
 
 uint64_t
@@ -106,8 +106,8 @@ tri_body_free(struct tri_proc *proc, struct tri_body **body)
 }
 
 /* What was not posted has a handle of its own of what it makes, so that no RELEASE goes before it. */
-void
-tri_out_append(struct tri_proc *proc, struct tri_out *out)
+static void
+append(struct tri_proc *proc, struct tri_out *out)
 {
     out->posted = false;
     tri_list_append(&proc->outs, &out->link);
@@ -115,6 +115,7 @@ tri_out_append(struct tri_proc *proc, struct tri_out *out)
         proc->unposted = &out->link;
     proc->queued_count++;
     proc->queued_bytes += out->bytes;
+    proc->queued_spawns += out->kind == TRI_SPAWN;
     if (out->ref != NULL)
         out->ref->handles++;
     if (out->actor != NULL)
@@ -128,6 +129,7 @@ left_queue(struct tri_proc *proc, struct tri_out *out)
         proc->unposted = out->link.next;
     proc->queued_count--;
     proc->queued_bytes -= out->bytes;
+    proc->queued_spawns -= out->kind == TRI_SPAWN;
     out->posted = true;
 }
 
@@ -331,6 +333,22 @@ post_out(struct tri_proc *proc, struct tri_out *out)
         tri_out_end(proc, out); /* a value that was asked for is kept without it; a one-way task has no name to ask by */
 }
 
+/* Values and requests never wait behind calls, which may be waiting for them over there; but a request may mean an actor
+ * whose SPAWN waits. The list stays in the order made, with what is posted before what is not. */
+void
+tri_out_append(struct tri_proc *proc, struct tri_out *out)
+{
+    struct tri_node *next = proc->unposted;
+
+    append(proc, out);
+    if (tri_out_credited(out->kind) || (out->kind != TRI_PUT && proc->queued_spawns > 0))
+        return;
+    tri_list_remove(&out->link);
+    tri_list_append(next, &out->link); /* before the first that waits */
+    proc->unposted = &out->link;
+    post_out(proc, out);
+}
+
 void
 tri_outs_pump(struct tri_proc *proc)
 {
@@ -376,7 +394,7 @@ tri_publish(struct tri_proc *proc, struct tri_ref *ref, trp_error *error)
     if (!is_private(proc, ref))
         return TRP_OK;
     TRP_TRY(publish_one(proc, ref, error));
-    for (node = &ref->out->link; node != &proc->outs; node = node->next) {
+    for (node = &ref->out->link; node != proc->unposted; node = node->next) {
         const struct tri_ref *holder = TRI_OWNER(node, struct tri_out, link)->ref;
         for (uint32_t i = 0; i < holder->value.ref_count; i++) {
             struct tri_ref *inner = tri_ref_find(proc, holder->value_refs[i].id);

@@ -187,7 +187,16 @@ tri_proc_round(struct tri_proc *proc, uint64_t now_ns)
         tri_post_ids(proc, TRI_WAIT, proc->waits.ids, (uint32_t)proc->waits.count);
     proc->cancels.count = 0;
     proc->waits.count = 0;
+    proc->round_ns = now_ns;
     tri_post_releases(proc);
+}
+
+uint64_t
+tri_proc_owed_ns(const struct tri_proc *proc)
+{
+    if (proc->release_count == 0 && proc->cancels.count == 0 && proc->waits.count == 0)
+        return TRI_NEVER;
+    return proc->round_ns + TRI_OWED_MS * TRI_NS_PER_MS;
 }
 
 /* Its deadline has passed: here it is over. What it makes is told so, and what comes later is not taken. */

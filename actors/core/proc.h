@@ -29,6 +29,7 @@ struct tri_ref {
     bool own_call;   /* result of a call of ours that is outstanding */
     bool resident;   /* an actor that lives here: known while it does, also without a handle; a hold only while `handed` */
     bool local;      /* FAILED here only (a deadline that passed): not for others */
+    bool asked;      /* FETCH came before its RESULT: to be answered then */
     uint64_t handed; /* times handed over to this process (its maker starts with 1) */
     struct tri_section
         value; /* READY: the value; FAILED: the Error; data in value_bytes, or borrowed from value.frame */
@@ -86,6 +87,9 @@ trp_err tri_proc_envelope(struct tri_proc *proc, const struct tri_envelope *enve
                           trp_error *error);
 /* Credit has come back, or time has passed: posts what waited, fails what is overdue (TRP_ETIMEDOUT). */
 void tri_proc_tick(struct tri_proc *proc, uint64_t now_ns);
+/* When what is left for the next round (RELEASE, CANCEL, WAIT) has waited long enough for other messages to travel with: then a
+ * round is due. TRI_NEVER: nothing is left. */
+uint64_t tri_proc_owed_ns(const struct tri_proc *proc);
 uint64_t tri_proc_next_ns(const struct tri_proc *proc);
 /* Posts what is said in batches: RELEASE, CANCEL, WAIT. Called before each flush. */
 void tri_proc_round(struct tri_proc *proc, uint64_t now_ns);

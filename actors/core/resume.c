@@ -31,12 +31,15 @@ add_hold(struct tri_entry *entry, void *user)
     struct part *part = user;
     uint32_t flags = 0;
 
+    ref->asked = false;
     if (ref->handed == 0 && !ref->kept)
         return;
     if (ref->value_buf != NULL && !ref->local)
         flags |= TRI_SNAP_VALUE;
     if (ref->is_actor)
         flags |= TRI_SNAP_ACTOR;
+    if (ref->is_actor && ref->out != NULL && !ref->out->accepted)
+        flags |= TRI_SNAP_COMING;
     if (ref->kept)
         flags |= TRI_SNAP_KEPT;
     part->holds[part->snapshot.hold_count++] =
@@ -139,31 +142,31 @@ post_snapshot(struct tri_proc *proc, trp_error *error)
     return TRP_OK;
 }
 
-/* All that was posted and not ended goes to the end of the queue's head: posted again, in the order made. */
+/* All that was posted and not ended is posted again, in the order made, with what has waited behind it. */
 static void
 queue_again(struct tri_proc *proc)
 {
-    struct tri_node all, *node;
+    struct tri_node all;
 
-    if (tri_list_empty(&proc->outs))
-        return;
     tri_list_init(&all);
     while (!tri_list_empty(&proc->outs)) {
-        node = proc->outs.next;
-        tri_list_remove(node);
-        tri_list_append(&all, node);
+        struct tri_out *out = TRI_OWNER(proc->outs.next, struct tri_out, link);
+        tri_list_remove(&out->link);
+        tri_list_append(&all, &out->link);
+        if (out->posted)
+            continue;
+        if (out->ref != NULL) /* given again by tri_out_append */
+            out->ref->handles--;
+        if (out->actor != NULL)
+            out->actor->handles--;
     }
     proc->unposted = &proc->outs;
+    proc->queued_count = proc->queued_bytes = proc->queued_spawns = 0;
     while (!tri_list_empty(&all)) {
         struct tri_out *out = TRI_OWNER(all.next, struct tri_out, link);
         tri_list_remove(&out->link);
-        if (!out->posted) {
-            tri_list_append(&proc->outs, &out->link);
-            if (proc->unposted == &proc->outs)
-                proc->unposted = &out->link;
-        } else {
-            tri_out_append(proc, out);
-        }
+        tri_out_append(proc, out);
+        tri_outs_pump(proc);
     }
 }
 

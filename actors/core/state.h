@@ -18,6 +18,7 @@ enum {
     TRI_BLOCK_CLASSES = 24, /* pooled blocks up to 1,536 bytes */
     TRI_SLAB_BYTES = 32768,
     TRI_RELEASES_MAX = 256, /* posted when so many have gathered */
+    TRI_OWED_MS = 2,        /* or so long after the round before */
     TRI_SNAP_MAX = 1000,    /* rows of a SNAPSHOT part */
     TRI_APPENDED_MAX = 256, /* values that a call carries itself */
     TRI_APPENDED_FRAMES_MAX = 32,
@@ -128,13 +129,14 @@ struct tri_proc {
 
     struct tri_node outs, accepted_outs;
     struct tri_node *unposted; /* the first in `outs` that was not posted; &outs: none */
-    uint64_t queued_count, queued_bytes, out_count;
+    uint64_t queued_count, queued_bytes, queued_spawns, out_count;
     struct tri_out **timers;
     size_t timer_count, timer_capacity;
 
     struct tri_release releases[TRI_RELEASES_MAX];
     uint32_t release_count;
     struct tri_ids cancels, waits;
+    uint64_t round_ns; /* of the last round */
 
     /* host */
     struct tri_table calls, lanes_in, residents;

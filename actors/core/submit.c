@@ -372,7 +372,8 @@ tri_proc_find(struct tri_proc *proc, struct tri_id id)
 {
     struct tri_ref *ref = tri_ref_find(proc, id);
 
-    if (ref != NULL)
-        ref->handles++;
+    if (ref == NULL || ref->handles == 0)
+        return NULL; /* what is only kept for the broker is not ours */
+    ref->handles++;
     return ref;
 }

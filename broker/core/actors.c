@@ -82,6 +82,7 @@ refuse_spawn(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     struct tri_failure failure = {0};
     tri_fail(&failure.error, code, "%s", why);
     tri_actor_set(actor, spawn);
+    tri_batch_add(core, peer, &peer->accepted, message->route->target);
     tri_hold_hand(core, &actor->thing, peer, 1);
     tri_actor_die(core, actor, NULL, tri_error_section(core, &failure), why);
 }
@@ -281,6 +282,7 @@ tri_actor_creation_end(struct tri_core *core, struct tri_actor *actor)
     struct tri_pending *call = actor->creation;
     if (call == NULL)
         return;
+    tri_call_spawned(core, call);
     tri_call_end(core, call);
     actor->creation = NULL;
 }

@@ -540,6 +540,18 @@ tri_call_end(struct tri_core *core, struct tri_pending *call)
     tri_pool_put(&core->calls_pool, call);
 }
 
+/* One-way calls have no id: their caller hears how far the lane is accepted. */
+static void
+tell_lane(struct tri_core *core, const struct tri_route *lane, struct tri_peer *caller)
+{
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_ACCEPTED};
+    if (caller == NULL)
+        return;
+    route.target = lane->target;
+    route.sequence = lane->sequence;
+    tri_send(core, caller, &route, NULL, 0, false);
+}
+
 /* The call has its outcome: it goes to the caller, to who else waits, and to the calls that depend on it. `section` must
  * stay good meanwhile; `contains` is taken over. */
 void
@@ -548,6 +560,11 @@ tri_call_finish(struct tri_core *core, struct tri_pending *call, const struct tr
 {
     struct tri_object *object = call->object;
     struct tri_peer *caller = call->caller;
+    if (object == NULL && call->kind == TRI_CALL_ACTOR && caller != NULL && call->actor != NULL &&
+        !tri_actor_lives(call->actor)) { /* it failed for good, as all before it */
+        struct tri_route lane = {.target = tri_thing_id(&call->actor->thing), .sequence = call->sequence};
+        tell_lane(core, &lane, caller);
+    }
     strip(core, call);
     if (object == NULL) {
         tri_refs_drop(core, &contains);
@@ -668,32 +685,35 @@ tri_caller_acknowledged(struct tri_core *core, struct tri_peer *peer, uint64_t s
     }
 }
 
-/* One-way calls have no name: their caller hears how far its lane was accepted. */
-static void
-one_way_accepted(struct tri_core *core, const struct tri_host *host, const struct tri_pending *call)
+/* A SPAWN without an answer is over: its caller need not keep it. */
+void
+tri_call_spawned(struct tri_core *core, const struct tri_pending *call)
 {
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_ACCEPTED, .sequence = call->sequence};
-    if (call->caller == NULL || call->caller->struck || host->actor == NULL)
-        return;
-    route.target = tri_thing_id(&host->actor->thing);
-    tri_send(core, call->caller, &route, NULL, 0, false);
+    if (call->caller != NULL && !call->caller->struck && call->actor != NULL &&
+        (call->parcel == NULL || tri_id_is_none(call->parcel->route.result)))
+        tri_batch_add(core, call->caller, &call->caller->accepted, tri_thing_id(&call->actor->thing));
 }
 
 void
 tri_host_acknowledged(struct tri_core *core, struct tri_host *host, uint64_t sequence)
 {
+    struct tri_route lane = {0};
+    struct tri_peer *teller = NULL;
     while (!tri_list_empty(&host->given)) {
         struct tri_pending *call = TRI_OWNER(host->given.next, struct tri_pending, link);
         if (call->packet > sequence)
             break;
         if (call->kind == TRI_CALL_SPAWN) {
-            if (call->caller != NULL && !call->caller->struck)
-                tri_batch_add(core, call->caller, &call->caller->accepted, tri_thing_id(&call->actor->thing));
+            tri_call_spawned(core, call);
             tri_call_end(core, call);
             continue;
         }
         if (call->one_way && call->kind == TRI_CALL_ACTOR) {
-            one_way_accepted(core, host, call);
+            if (call->caller != teller)
+                tell_lane(core, &lane, teller);
+            teller = call->caller;
+            lane.target = tri_thing_id(&call->actor->thing);
+            lane.sequence = call->sequence;
             tri_call_end(core, call);
             continue;
         }
@@ -703,6 +723,7 @@ tri_host_acknowledged(struct tri_core *core, struct tri_host *host, uint64_t seq
         if (call->kind == TRI_CALL_ACTOR && call->caller != NULL && !call->caller->struck)
             tri_batch_add(core, call->caller, &call->caller->accepted, call->id);
     }
+    tell_lane(core, &lane, teller);
     if (host->actor != NULL)
         tri_lanes_pump(core, host->actor);
     else if (host->kind == TRI_HOST_POOL && core->queued_tasks > 0)

@@ -152,6 +152,22 @@ check_actor(struct check *check, const struct tri_actor *actor)
 }
 
 static void
+count_call(struct check *check, const struct tri_pending *call)
+{
+    if (call->refs != NULL)
+        check->flights += call->refs->count;
+    check->calls++;
+}
+
+/* A task whose caller is gone and whose arguments are awaited hangs on its result only. */
+static bool
+is_orphan(const struct tri_object *object)
+{
+    return object->call != NULL && object->call->caller == NULL && object->call->kind == TRI_CALL_TASK &&
+           object->call->state == TRI_CALL_WAITING;
+}
+
+static void
 check_thing(struct tri_entry *entry, void *user)
 {
     struct check *check = user;
@@ -171,18 +187,12 @@ check_thing(struct tri_entry *entry, void *user)
     check->flights -= thing->flights; /* wraps; the sum has to be 0 */
     if (thing->settling)
         wrong(check, "%s was not settled when the event was over", name(thing, id));
+    if (thing->kind == TRI_THING_OBJECT && is_orphan(tri_as_object((struct tri_thing *)(uintptr_t)thing)))
+        count_call(check, tri_as_object((struct tri_thing *)(uintptr_t)thing)->call);
     if (thing->kind == TRI_THING_OBJECT)
         check_object(check, tri_as_object((struct tri_thing *)(uintptr_t)thing));
     else
         check_actor(check, tri_as_actor((struct tri_thing *)(uintptr_t)thing));
-}
-
-static void
-count_call(struct check *check, const struct tri_pending *call)
-{
-    if (call->refs != NULL)
-        check->flights += call->refs->count;
-    check->calls++;
 }
 
 static void

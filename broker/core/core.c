@@ -93,8 +93,17 @@ tri_answer(struct tri_core *core, struct tri_peer *peer, struct tri_id result, c
            bool failed)
 {
     struct tri_id none = {0, 0};
-    if (!tri_id_is_none(result))
-        tri_send_plain(core, peer, TRI_RESULT, failed ? TRI_FAILED : 0, none, result, none, section);
+    if (tri_id_is_none(result))
+        return;
+    tri_send_plain(core, peer, TRI_RESULT, failed ? TRI_FAILED : 0, none, result, none, section);
+    /* The answer is only at its asker; somebody may have been told of its name already, and wait for it. */
+    struct tri_object *object = tri_as_object(tri_thing_find(core, result));
+    struct tri_hold *hold = object != NULL ? tri_hold_find(&object->thing, peer) : NULL;
+    if (hold == NULL || object->state != TRI_OBJECT_UNKNOWN)
+        return;
+    hold->has_value = true;
+    if (object->wanted > 0 || object->waiting > 0)
+        tri_object_fetch(core, object);
 }
 
 void
@@ -394,6 +403,15 @@ tri_core_new(const struct tri_core_config *config, const struct tri_core_ops *op
 }
 
 static void
+free_call(struct tri_pending *call)
+{
+    tri_parcel_free(&call->parcel);
+    free(call->refs);
+    free(call->needs);
+    tri_special_free(&call->special);
+}
+
+static void
 free_thing(struct tri_entry *entry, void *user)
 {
     struct tri_thing *thing = TRI_OWNER(entry, struct tri_thing, entry);
@@ -401,6 +419,9 @@ free_thing(struct tri_entry *entry, void *user)
     struct tri_actor *actor = tri_as_actor(thing);
     (void)user;
     if (object != NULL) {
+        if (object->call != NULL && object->call->caller == NULL && object->call->kind == TRI_CALL_TASK &&
+            object->call->state == TRI_CALL_WAITING)
+            free_call(object->call); /* nothing else knows of it */
         tri_parcel_free(&object->value);
         free(object->contains);
     }
@@ -409,15 +430,6 @@ free_thing(struct tri_entry *entry, void *user)
         tri_obituary_free(&actor->obituary);
         free(actor->name);
     }
-}
-
-static void
-free_call(struct tri_pending *call)
-{
-    tri_parcel_free(&call->parcel);
-    free(call->refs);
-    free(call->needs);
-    tri_special_free(&call->special);
 }
 
 static void

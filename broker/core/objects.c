@@ -93,6 +93,7 @@ tri_object_keeper(struct tri_core *core, struct tri_object *object, struct tri_p
         return;
     if (object->keeper != NULL) {
         tri_list_remove(&object->kept_link);
+        object->revoked |= object->fetching == object->keeper;
         if (!object->keeper->struck)
             tri_batch_add(core, object->keeper, &object->keeper->freed, tri_thing_id(&object->thing));
     }
@@ -195,6 +196,7 @@ tri_object_fetch(struct tri_core *core, struct tri_object *object)
         return;
     }
     object->fetching = source;
+    object->revoked = false;
     source->fetches++;
     tri_send_ids(core, source, TRI_FETCH, &id, 1);
 }
@@ -251,7 +253,8 @@ put_value(struct tri_core *core, struct tri_peer *peer, struct tri_object *objec
         section = tri_error_section(core, &failure);
         failed = true;
     }
-    struct tri_peer *keeper = object->keeper == NULL ? peer : object->keeper;
+    struct tri_peer *keeper = object->keeper == NULL && !object->revoked ? peer : object->keeper;
+    object->revoked = false;
     tri_object_resolve(core, object, message->route, section, failed, refs, keeper);
     if (object->value == NULL)
         keep_value(object, section, failed);
@@ -271,7 +274,6 @@ tri_on_put(struct tri_core *core, struct tri_peer *peer, const struct tri_messag
     if (object == NULL && !own) { /* it was freed while it was fetched */
         peer->fetches--;
         core->dropped++;
-        core->ops.release(core->ops.user, peer->index, message->bytes);
         return TRP_OK;
     }
     bool wanted = object == NULL || object->state == TRI_OBJECT_UNKNOWN ||
@@ -279,7 +281,6 @@ tri_on_put(struct tri_core *core, struct tri_peer *peer, const struct tri_messag
     struct tri_refs *refs = NULL;
     if (wanted)
         TRP_TRY(tri_refs_take(core, peer, message->sections, 1, &refs, error));
-    core->ops.release(core->ops.user, peer->index, message->bytes);
     object = tri_as_object(tri_thing_find(core, id)); /* a value may name itself */
     if (object == NULL)
         object = tri_object_new(core, id, TRI_OBJECT_UNKNOWN);

@@ -159,6 +159,8 @@ end_returning(struct tri_core *core)
     TRI_EACH(&core->actors, node)
     {
         struct tri_actor *actor = TRI_OWNER(node, struct tri_actor, all);
+        if (actor->state == TRI_ACTOR_ABSENT && actor->coming && tri_peer_of_space(core, actor->creator) != NULL)
+            continue;
         if (actor->state == TRI_ACTOR_ABSENT)
             tri_actor_die(core, actor, NULL, NULL, "its host did not come back after the broker had died");
         else if (tri_actor_lives(actor) && !actor->detached && !actor->closing &&
@@ -237,7 +239,7 @@ report_hold(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_
     if (thing == NULL && is_actor) {
         struct tri_actor *actor = tri_actor_new(core, held->id);
         thing = &actor->thing;
-        if (!tri_core_open(core))
+        if (!tri_core_open(core) && (held->flags & TRI_SNAP_COMING) == 0)
             tri_actor_die(core, actor, NULL, NULL, "its host did not come back after the broker had died");
     } else if (thing == NULL) {
         thing = &tri_object_new(core, held->id, TRI_OBJECT_UNKNOWN)->thing;
@@ -245,6 +247,8 @@ report_hold(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_
     struct tri_hold *hold = tri_hold_hand(core, thing, peer, held->handed);
     struct tri_object *object = tri_as_object(thing);
     thing->shared = true;
+    if (is_actor && object == NULL && (held->flags & TRI_SNAP_COMING) != 0 && held->id.space == peer->entry.id.space)
+        tri_as_actor(thing)->coming = true;
     if (object == NULL)
         return;
     if (hold != NULL && (held->flags & TRI_SNAP_VALUE) != 0) {

@@ -159,6 +159,7 @@ struct tri_object {
     struct tri_peer *keeper;
     struct tri_node kept_link;
     struct tri_peer *fetching; /* asked for the value */
+    bool revoked;              /* FREED went to it after the FETCH: it will not keep what it sends */
     uint32_t wanted;           /* needs of calls that were not sent on */
     uint32_t waiting;          /* holds that wait */
     struct tri_node needs;     /* tri_need.link of calls that wait for it */
@@ -244,6 +245,7 @@ struct tri_actor {
     struct tri_node link; /* core->placing */
     uint8_t state;
     bool detached, closing, killed, stop_sent, holds_resources, was_ready;
+    bool coming; /* ABSENT, and its creator, who is here, will send SPAWN again */
     uint64_t epoch, serial, creator; /* creator: space */
     double num_cpus, num_gpus;
     uint64_t memory_bytes;
@@ -466,6 +468,7 @@ void tri_lane_append(struct tri_core *core, struct tri_actor *actor, struct tri_
 void tri_lanes_pump(struct tri_core *core, struct tri_actor *actor);
 trp_err tri_credit_check(const struct tri_core *core, const struct tri_peer *peer, trp_error *error);
 void tri_credit_take(struct tri_pending *call, struct tri_peer *peer, uint64_t bytes);
+void tri_call_spawned(struct tri_core *core, const struct tri_pending *call);
 void tri_host_acknowledged(struct tri_core *core, struct tri_host *host, uint64_t sequence);
 void tri_caller_acknowledged(struct tri_core *core, struct tri_peer *peer, uint64_t sequence);
 tri_core_handler tri_on_call, tri_on_result, tri_on_cancel;

@@ -17,7 +17,7 @@
 
 extern char **environ;
 
-enum { CONTROL_FD = 3, DEATHS_WINDOW_S = 10, SPARE_HOSTS = 1 };
+enum { CONTROL_FD = 3, SHORT_LIFE_MS = 1000, SHORT_LIVES_MAX = 5, SPARE_HOSTS = 1 };
 
 /* ----------------------------------------------------------------------------------------------------------- start */
 
@@ -145,6 +145,7 @@ tri_keeper_start(struct tri_root *root, trp_error *error)
     }
     tri_control_init(&root->control, fds[0]);
     root->incarnation++;
+    root->broker_started_ns = tri_now_ns();
     root->broker = (struct tri_watch){on_broker, fds[0]};
     TRP_TRY(tri_root_watch(root, &root->broker, error));
     send_start(root);
@@ -287,14 +288,14 @@ on_broker(struct tri_root *root, struct tri_watch *watch)
 
 /* ----------------------------------------------------------------------------------------------------------- death */
 
-/* Whether brokers die too fast to go on: the last five within ten seconds. */
+/* Whether brokers die too fast to go on: several in a row that lived less than a second. One that somebody kills now and
+ * then, however often, is not our fault. */
 static bool
 give_up(struct tri_root *root, uint64_t now_ns)
 {
-    const unsigned size = sizeof root->death_ns / sizeof *root->death_ns;
-    uint64_t oldest = root->death_ns[root->death_count % size];
-    root->death_ns[root->death_count++ % size] = now_ns;
-    return root->death_count > size && now_ns - oldest < DEATHS_WINDOW_S * TRI_NS_PER_S;
+    bool short_life = now_ns - root->broker_started_ns < SHORT_LIFE_MS * TRI_NS_PER_MS;
+    root->short_lives = short_life ? root->short_lives + 1 : 0;
+    return root->short_lives > SHORT_LIVES_MAX;
 }
 
 /* What it still said before it died counts: hosts that it asked for are not, they would have no broker. */
@@ -324,8 +325,8 @@ tri_keeper_died(struct tri_root *root, int status)
     if (root->options.mode == TRI_ROOT_PRIVATE) {
         tri_root_end(root, 3);
     } else if (give_up(root, tri_now_ns())) {
-        tri_log(TRI_ERROR, "brokers died six times within %d s: the node ends; what it last said stands above",
-                DEATHS_WINDOW_S);
+        tri_log(TRI_ERROR, "%u brokers in a row died within a second: the node ends; what they last said stands above",
+                root->short_lives);
         tri_root_end(root, 3);
     } else if (tri_keeper_start(root, &error) != TRP_OK) {
         tri_log(TRI_ERROR, "%s", error.message);

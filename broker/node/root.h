@@ -133,8 +133,8 @@ struct tri_root {
     bool broker_waits; /* the control socket is polled for writing */
     pid_t broker_pid;  /* 0: none */
     uint64_t incarnation;
-    uint64_t death_ns[5]; /* of brokers, the last ones */
-    unsigned death_count;
+    uint64_t broker_started_ns;
+    unsigned short_lives; /* brokers in a row that died within a second of their start */
     struct tri_control_driver *drivers;
     size_t driver_count, driver_capacity;
     union tri_control_message message;

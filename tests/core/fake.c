@@ -242,7 +242,8 @@ fake_names(const struct fake *fake, tri_peer_index peer, uint8_t kind, struct tr
     for (size_t i = 0; i < fake->sent_count; i++) {
         const struct tri_id *ids;
         uint32_t count;
-        if (fake->sent[i].peer != peer || fake->sent[i].parcel->route.kind != kind)
+        if (fake->sent[i].peer != peer || fake->sent[i].parcel->route.kind != kind ||
+            fake->sent[i].parcel->section_count == 0)
             continue;
         trp_err err = tri_ids_unpack(&fake->sent[i].parcel->sections[0], &ids, &count, NULL);
         cr_assert_eq(err, TRP_OK);

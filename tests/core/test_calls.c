@@ -61,6 +61,9 @@ Test(calls, one_way_calls_end_when_the_host_has_them)
     cr_assert_eq(fake->released, released);
     fake_acknowledge(fake, host);
     cr_assert_eq(fake->released, released + 1);
+    const struct sent *sent = fake_last(fake, driver, TRI_ACCEPTED);
+    cr_assert_eq(sent->parcel->route.sequence, 1, "the lane, up to there");
+    cr_assert_eq(sent->parcel->section_count, 0);
     fake_free(fake);
 }
 

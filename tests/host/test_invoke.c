@@ -277,7 +277,7 @@ Test(invoke, failures)
         {fail_bare, TRP_ETASK, TRP_ENOMEM, "TRP_ENOMEM", 0},
         {fail_stop, TRP_ESTOP, TRP_ESTOP, "TRP_ESTOP", 0},
         {fail_passing_on, TRP_ETASK, TRP_ETIMEDOUT, "the other did not answer", 1},
-        {fail_to_pack, TRP_ETASK, TRP_ETYPE, "", 1},
+        {fail_to_pack, TRP_ETASK, TRP_EINVAL, "", 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         prepare(rows[i].fn, "");
@@ -372,7 +372,7 @@ Test(invoke, a_late_value_that_is_none_fails_the_call)
     invoke(trp_tuple(NULL, 0), trp_null());
     trp_reply_value(&token, trp_at(trp_list(NULL, 0), 0));
     cr_assert(answered != NULL && answered->failed);
-    cr_expect_eq(failure(&answered->packed.section, 0)->cause, TRP_ETYPE);
+    cr_expect_eq(failure(&answered->packed.section, 0)->cause, TRP_EINVAL);
     tri_reply_free(&answered);
     done();
 }

@@ -116,7 +116,7 @@ Test(trouble, an_actor_outlives_its_methods_mistakes)
     expect_failure(call(actor, "bare_code", TRP_ARGS(TRP_ENOMEM)), TRP_ETASK, "TRP_ENOMEM");
     expect_failure(call(actor, "bare_code", TRP_ARGS(TRP_ESTOP)), TRP_ESTOP, "");
     expect_failure(call(actor, "return_none", TRP_NOARGS), TRP_ETASK, "");
-    cr_expect_eq(error.cause, TRP_ETYPE);
+    cr_expect_eq(error.cause, TRP_EINVAL);
     expect_failure(call(actor, "no_such", TRP_NOARGS), TRP_ENOMETHOD, "it has");
     expect_failure(call(actor, "slow", TRP_ARGS("long")), TRP_ETYPE, "ms");
     cr_expect_eq(error.ran, TRP_NOT_RUN);

@@ -136,7 +136,8 @@ Test(driver, handles_outlive_the_runtime_and_answer_eclosed, .init = start, .fin
     cr_expect_eq(trp_get(put, 0, &value, &error), TRP_ECLOSED);
     cr_expect_eq(trp_call(actor, "echo", TRP_NOARGS, &second, &error), TRP_ECLOSED);
     cr_expect_eq(strlen(trp_ref_id(put)), 32);
-    trp_ref_retain(ref);
+    second = trp_ref_retain(ref);
+    trp_ref_release(&second);
     trp_ref_release(&ref);
     trp_ref_release(&put);
     trp_actor_release(&actor);

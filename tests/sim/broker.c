@@ -52,9 +52,8 @@ op_send(void *user, tri_peer_index index, const struct tri_route *route, const s
     uint64_t where = 0;
     trp_error error;
 
-    sim_trace(world, "  broker posts %s %llx:%llu to peer %u", tri_kind_name(route->kind),
-              (unsigned long long)route->result.space, (unsigned long long)route->result.number, index);
     peer = peer_at(world, index);
+    sim_trace_post(world, "broker to process", peer->used ? peer->process->pid : 0, route, sections, count);
     if (!peer->used)
         return 0;
     if (credited && !tri_session_has_credit(&peer->channel.session, bytes_of(sections, count)))

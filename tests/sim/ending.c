@@ -157,6 +157,8 @@ sim_ending(struct sim_world *world)
     world->draining = true;
     want_all(world);
     settle(world, "draining");
+    if (!world->failed && world->core == NULL)
+        sim_fail(world, "there is no broker at the end");
     if (!world->failed)
         all_ended(world);
     if (!world->failed)

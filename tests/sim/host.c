@@ -226,6 +226,27 @@ exit_host(struct sim_process *host, bool in_order)
     host->leaving = true;
 }
 
+/* Behind an execution that waits no task may wait: what depends on what is nobody's to know. */
+static bool
+give_back(struct sim_process *host)
+{
+    struct tri_incoming *calls[64];
+    struct tri_node *node, *next;
+    size_t count = 0;
+
+    for (node = host->mailbox.next; node != &host->mailbox && count < 64; node = next) {
+        struct tri_incoming *call = TRI_OWNER(node, struct tri_incoming, link);
+        next = node->next;
+        if (call->in_place)
+            continue;
+        tri_list_remove(&call->link);
+        calls[count++] = call;
+    }
+    if (count > 0)
+        tri_proc_give_back(host->proc, calls, count);
+    return count > 0;
+}
+
 static bool
 construct(struct sim_process *host)
 {
@@ -259,6 +280,8 @@ sim_host_act(struct sim_process *host)
         go_on(host, execution);
         return true;
     }
+    if (execution != NULL && execution->blocked && !host->has_actor && give_back(host))
+        return true;
     if (host->stopping && host->depth == 0 && (!host->drain || tri_list_empty(&host->mailbox))) {
         exit_host(host, true);
         return true;

@@ -46,8 +46,7 @@ op_post(void *user, const struct tri_route *route, const struct tri_section *sec
     uint64_t where = 0;
     trp_error error;
 
-    sim_trace(process->world, "  process %d posts %s %llx:%llu", process->pid, tri_kind_name(route->kind),
-              (unsigned long long)route->result.space, (unsigned long long)route->result.number);
+    sim_trace_post(process->world, "process", process->pid, route, sections, count);
     if (tri_channel_post(&process->channel, route, sections, count, &where, &error) != TRP_OK)
         sim_fail(process->world, "post: %s", error.message);
     if (credited)

@@ -194,7 +194,7 @@ check_failure(struct sim_process *process, const struct tri_ref *ref, const stru
     sim_trace(process->world, "  %llx:%llu fails: %s", (unsigned long long)ref->entry.id.space,
               (unsigned long long)ref->entry.id.number, chain[0].error.message);
     host = sim_host_of(process->world, record->target);
-    if (chain[0].error.code == TRP_EACTORDIED && !record->task && host != NULL && settled(host))
+    if (chain[0].error.code == TRP_EACTORDIED && count == 1 && !record->task && host != NULL && settled(host))
         sim_fail(process->world, "a call failed as if its actor were dead, which lives in host %d: %s", host->pid,
                  chain[0].error.message);
     if (chain[0].error.code == TRP_EACTORDIED && chain[0].error.ran == TRP_NOT_RUN && record->runs > 0 && !record->task)

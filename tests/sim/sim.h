@@ -130,6 +130,8 @@ uint64_t sim_random(struct sim_world *world, uint64_t below);
 bool sim_chance(struct sim_world *world, uint32_t percent);
 void sim_fail(struct sim_world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sim_trace(struct sim_world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_trace_post(struct sim_world *world, const char *who, int number, const struct tri_route *route,
+                    const struct tri_section *sections, uint32_t count);
 void sim_note(struct sim_world *world, uint64_t what);
 struct sim_event *sim_event_add(struct sim_world *world, enum sim_event_kind kind, uint64_t delay_ns);
 bool sim_step(struct sim_world *world, bool jump); /* false: nothing can be done; `jump`: and no timer is due soon */

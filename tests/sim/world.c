@@ -45,6 +45,37 @@ sim_trace(struct sim_world *world, const char *format, ...)
     (void)putchar('\n');
 }
 
+/* An envelope that is posted, with the ids in it. */
+void
+sim_trace_post(struct sim_world *world, const char *who, int number, const struct tri_route *route,
+               const struct tri_section *sections, uint32_t count)
+{
+    static const uint8_t lists[] = {TRI_ACCEPTED, TRI_CANCEL, TRI_RETURNED, TRI_WAIT, TRI_FREED, TRI_FETCH, TRI_BLOCKED};
+    const struct tri_release *releases;
+    const struct tri_id *ids;
+    uint32_t n = 0;
+
+    if (!world->options.trace)
+        return;
+    sim_trace(world, "  %s %d posts %s %llx:%llu, target %llx:%llu, %u entries", who, number,
+              tri_kind_name(route->kind), (unsigned long long)route->result.space,
+              (unsigned long long)route->result.number, (unsigned long long)route->target.space,
+              (unsigned long long)route->target.number, count == 0 ? 0 : sections[0].ref_count);
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < sections[i].ref_count; k++)
+            sim_trace(world, "      entry %llx:%llu place %d", (unsigned long long)sections[i].refs[k].id.space,
+                      (unsigned long long)sections[i].refs[k].id.number, (int)sections[i].refs[k].place);
+    if (count == 1 && route->kind == TRI_RELEASE && tri_releases_unpack(sections, &releases, &n, NULL) == TRP_OK)
+        for (uint32_t i = 0; i < n; i++)
+            sim_trace(world, "      RELEASE %llx:%llu times %llu", (unsigned long long)releases[i].id.space,
+                      (unsigned long long)releases[i].id.number, (unsigned long long)releases[i].handed);
+    for (size_t k = 0; k < sizeof lists; k++)
+        if (count == 1 && lists[k] == route->kind && tri_ids_unpack(sections, &ids, &n, NULL) == TRP_OK)
+            for (uint32_t i = 0; i < n; i++)
+                sim_trace(world, "      %s %llx:%llu", tri_kind_name(route->kind), (unsigned long long)ids[i].space,
+                          (unsigned long long)ids[i].number);
+}
+
 void
 sim_note(struct sim_world *world, uint64_t what)
 {
@@ -149,12 +180,17 @@ deliver_down(struct sim_process *process)
 static bool
 act(struct sim_process *process)
 {
+    struct tri_proc_counts counts;
+
     if (!process->alive)
         return false;
     if (process->is_host)
         return sim_host_act(process);
     if (process->world->draining || tri_proc_space(process->proc) == 0)
         return false;
+    tri_proc_count(process->proc, &counts);
+    if (counts.queued > 0)
+        return false; /* a polite caller waits for room */
     sim_program_step(process, &process->bag, NULL);
     return true;
 }
@@ -235,7 +271,7 @@ next_due(const struct sim_world *world)
             continue;
         next = tri_proc_next_ns(process->proc);
         due = next < due ? next : due;
-        if (!process->up && !process->hello_out)
+        if (!process->up && !process->hello_out && world->core != NULL)
             due = process->hello_ns < due ? process->hello_ns : due;
     }
     return due;
@@ -366,9 +402,10 @@ open_world(struct sim_world *world)
     world->random = world->options.seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     world->now_ns = TRI_NS_PER_S;
     world->hash = UINT64_C(0xcbf29ce484222325);
-    world->num_cpus = (double)(1 + sim_random(world, 4));
-    world->limits.credit_calls = (uint32_t)(4 + sim_random(world, 40));
-    world->limits.credit_bytes = 2000 + sim_random(world, 40000);
+    world->num_cpus = (double)(1 + sim_random(world, 4)) + 0.5;
+    /* Small enough to be reached, and large enough for no program to wait for what it has not been able to ask for. */
+    world->limits.credit_calls = (uint32_t)(60 + sim_random(world, 200));
+    world->limits.credit_bytes = 60000 + sim_random(world, 200000);
     world->limits.host_window_calls = (uint32_t)(2 + sim_random(world, 12));
     world->limits.host_window_bytes = 2000 + sim_random(world, 40000);
     world->limits.waiting_hosts_per_cpu = (uint32_t)(1 + sim_random(world, 4));

@@ -73,7 +73,7 @@ system_open(void)
 void
 system_close(void)
 {
-    char command[128];
+    char command[192];
     system_expect_no_processes();
     unsigned left = count_entries(directory);
     cr_expect_eq(left, 0, "%u files are left in %s", left, directory);
@@ -273,6 +273,24 @@ system_expect_no_processes(void)
             cr_expect(false, "process %d is left", (int)pids[i]);
         }
     }
+}
+
+void
+system_sweep(void)
+{
+    pid_t pids[SYSTEM_PROCESSES_MAX];
+    char command[128];
+    if (directory[0] == '\0' || access(directory, F_OK) < 0)
+        return; /* it has ended well */
+    for (size_t count = system_find(NULL, pids); count > 0; count = system_find(NULL, pids))
+        for (size_t i = 0; i < count; i++) {
+            kill(pids[i], SIGKILL);
+            if (await_end(pids[i]))
+                waitpid(pids[i], NULL, WNOHANG);
+        }
+    snprintf(command, sizeof command, "rm -rf '%s'", directory);
+    if (system(command) != 0)
+        fprintf(stderr, "cannot remove %s\n", directory);
 }
 
 bool

@@ -16,7 +16,7 @@ enum { SYSTEM_WAIT_MS = 20000, SYSTEM_PROCESSES_MAX = 256 };
  * .fini, whose failures Criterion does not count.) */
 #define SYSTEM_TEST(suite, name)                                                                                       \
     static void name(void);                                                                                            \
-    Test(suite, name, .timeout = 60)                                                                                   \
+    Test(suite, name, .timeout = 60, .fini = system_sweep)                                                             \
     {                                                                                                                  \
         system_open();                                                                                                 \
         name();                                                                                                        \
@@ -25,6 +25,7 @@ enum { SYSTEM_WAIT_MS = 20000, SYSTEM_PROCESSES_MAX = 256 };
     static void name(void)
 void system_open(void);
 void system_close(void);
+void system_sweep(void);            /* kills and removes what a test that failed has left */
 const char *system_directory(void); /* the test's own; TMP of everything that it starts */
 
 /* A process that says lines on its stdout. */

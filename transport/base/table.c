@@ -7,18 +7,20 @@
 
 #include <stdlib.h>
 
-enum { TABLE_FIRST = 64, TABLE_FIRST_LOG = 6, SEGMENT_COUNT = 48 };
+enum { TABLE_FIRST = 64, TABLE_FIRST_LOG = 6, SEGMENT_COUNT = 48, RUN_LOG = 12 };
 
-/* Ids are counters that a peer chooses: without the seed it cannot tell which ones fall together. */
+/* Ids are counters: neighbours fall into neighbouring buckets, which are in the cache already. A peer that chooses them
+ * otherwise cannot tell which runs of 4,096 fall together without the seed. */
 static inline uint64_t
 hash_id(const struct tri_table *table, struct tri_id id)
 {
-    const uint64_t a = id.number ^ table->seed, b = id.space ^ (table->seed >> 32 | table->seed << 32);
+    const uint64_t a = (id.number >> RUN_LOG) ^ table->seed;
+    const uint64_t b = id.space ^ (table->seed >> 32 | table->seed << 32);
     const unsigned __int128 first =
         (unsigned __int128)(a + UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xa0761d6478bd642f);
     const uint64_t folded = (uint64_t)first ^ (uint64_t)(first >> 64) ^ b;
     const unsigned __int128 second = (unsigned __int128)folded * UINT64_C(0xe7037ed1a0b428db);
-    return (uint64_t)second ^ (uint64_t)(second >> 64);
+    return ((uint64_t)second ^ (uint64_t)(second >> 64)) + (id.number & (((uint64_t)1 << RUN_LOG) - 1));
 }
 
 /* Segment s begins at bucket (2^s - 1) * TABLE_FIRST. */

@@ -1,0 +1,235 @@
+/*
+ * directory.c - what a look-up of a name costs the broker's core with 10,000 and with 1,000,000 named actors: the LOOKUP
+ * message as a whole, and the bare search. Names are drawn at random; each handle is released before the next is asked
+ * for, outside the measured time. One thread, no socket; it must not know how the directory is made.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/limits/limits.h"
+#include "broker/core/state.h"
+
+enum { FEW = 10000, MANY = 1000000, LOOKUPS = 20000, ROUNDS = 9 };
+static const double must = 1.5;
+
+struct stage {
+    struct tri_core *core;
+    tri_peer_index maker, asker;
+    struct tri_packed packed;
+    uint64_t now_ns, number, draw;
+    uint32_t names;
+    const char *format; /* of a name */
+};
+
+static uint64_t
+on_send(void *user, tri_peer_index peer, const struct tri_route *route, const struct tri_section *sections,
+        uint32_t count, bool credited)
+{
+    (void)user, (void)peer, (void)route, (void)sections, (void)count, (void)credited;
+    return 1;
+}
+
+static bool
+on_has_credit(void *user, tri_peer_index peer, uint64_t bytes)
+{
+    (void)user, (void)peer, (void)bytes;
+    return true;
+}
+
+static void
+on_release(void *user, tri_peer_index peer, uint64_t bytes)
+{
+    (void)user, (void)peer, (void)bytes;
+}
+
+static void
+on_cut(void *user, tri_peer_index peer, const char *reason)
+{
+    (void)user, (void)peer, (void)reason;
+}
+
+static void
+on_fork(void *user, uint64_t token, const char *label, const struct tri_env *env, uint32_t env_count, uint64_t memory)
+{
+    (void)user, (void)token, (void)label, (void)env, (void)env_count, (void)memory;
+}
+
+static void
+on_text(void *user, uint64_t token, const char *text)
+{
+    (void)user, (void)token, (void)text;
+}
+
+static trp_err
+login(struct stage *stage, tri_peer_index *peer, trp_error *error)
+{
+    static int32_t pid = 1000;
+    const struct tri_login login = {
+        .version_min = 1, .version_max = 1, .role = TRI_DRIVER, .pid = ++pid, .program = "bench"};
+    struct tri_welcome welcome;
+    return tri_core_hello(stage->core, &login, pid, stage->now_ns, peer, &welcome, error);
+}
+
+static void
+name_of(const struct stage *stage, uint32_t i, char text[TRI_NAME_MAX + 1])
+{
+    snprintf(text, TRI_NAME_MAX + 1, stage->format, i);
+}
+
+/* The actors are there, no host runs them: the directory does not look at hosts. */
+static trp_err
+fill(struct stage *stage, trp_error *error)
+{
+    struct tri_peer *maker = tri_peer_find(stage->core, stage->maker);
+    char text[TRI_NAME_MAX + 1];
+    for (uint32_t i = 0; i < stage->names; i++) {
+        const struct tri_id id = {maker->entry.id.space, ++stage->number};
+        if (tri_table_reserve(&stage->core->things, 2) != TRP_OK)
+            return TRI_FAIL(error, TRP_ENOMEM, "no memory for %u names", stage->names);
+        struct tri_actor *actor = tri_actor_new(stage->core, id);
+        tri_hold_hand(stage->core, &actor->thing, maker, 1);
+        name_of(stage, i, text);
+        TRP_TRY(tri_name_bind(stage->core, actor, "default", text, error));
+    }
+    return TRP_OK;
+}
+
+static trp_err
+open_stage(struct stage *stage, uint32_t names, const char *format, trp_error *error)
+{
+    const struct tri_core_config config = {.incarnation = 1, .node = "bench", .num_cpus = 2, .seed = 1};
+    const struct tri_core_ops ops = {on_send, on_has_credit, on_release, on_cut, on_fork, on_text, on_text, stage};
+    *stage = (struct stage){.now_ns = TRI_NS_PER_S, .draw = 7, .names = names, .format = format};
+    TRP_TRY(tri_core_new(&config, &ops, NULL, 0, stage->now_ns, &stage->core, error));
+    TRP_TRY(login(stage, &stage->maker, error));
+    TRP_TRY(login(stage, &stage->asker, error));
+    return fill(stage, error);
+}
+
+static void
+close_stage(struct stage *stage)
+{
+    tri_core_destroy(&stage->core);
+    tri_packed_fini(&stage->packed);
+}
+
+/* Sends what was packed; the time from the envelope to its answer. */
+static trp_err
+send(struct stage *stage, struct tri_route route, uint64_t *took_ns, trp_error *error)
+{
+    static _Alignas(8) uint8_t bytes[4096];
+    struct tri_envelope envelope;
+    const size_t size = tri_envelope_size(&stage->packed.section, 1);
+    route.version = TRI_WIRE_VERSION;
+    tri_envelope_write(bytes, &route, &stage->packed.section, 1);
+    TRP_TRY(tri_envelope_check(bytes, size, NULL, 0, &envelope, error));
+    const uint64_t begin = tri_limit_now_ns();
+    const trp_err err = tri_core_envelope(stage->core, stage->asker, &envelope, stage->now_ns, error);
+    *took_ns = tri_limit_now_ns() - begin;
+    return err;
+}
+
+static trp_err
+look_up_by_message(struct stage *stage, const char *text, struct tri_id id, uint64_t *took_ns, trp_error *error)
+{
+    const struct tri_id result = {tri_core_space(stage->core, stage->asker), ++stage->number};
+    const struct tri_release release = {.id = id, .handed = 1};
+    uint64_t other;
+    TRP_TRY(tri_name_pack(&stage->packed, text, "default", error));
+    TRP_TRY(send(stage, (struct tri_route){.kind = TRI_LOOKUP, .result = result}, took_ns, error));
+    TRP_TRY(tri_releases_pack(&stage->packed, &release, 1, error));
+    return send(stage, (struct tri_route){.kind = TRI_RELEASE}, &other, error);
+}
+
+static trp_err
+look_up_bare(struct stage *stage, const char *text, struct tri_id id, uint64_t *took_ns, trp_error *error)
+{
+    const uint64_t begin = tri_limit_now_ns();
+    const struct tri_actor *actor = tri_name_find(stage->core, "default", text);
+    *took_ns = tri_limit_now_ns() - begin;
+    if (actor == NULL || !tri_id_equal(actor->thing.entry.id, id))
+        return TRI_FAIL(error, TRP_ENOENT, "the name %s is not found", text);
+    return TRP_OK;
+}
+
+typedef trp_err look_up(struct stage *stage, const char *text, struct tri_id id, uint64_t *took_ns, trp_error *error);
+
+static uint64_t
+clock_cost(void)
+{
+    static uint64_t values[1000];
+    for (size_t i = 0; i < 1000; i++) {
+        const uint64_t begin = tri_limit_now_ns();
+        values[i] = tri_limit_now_ns() - begin;
+    }
+    return tri_limit_percentile(values, 1000, 50);
+}
+
+static trp_err
+measure(struct stage *stage, look_up *one, uint64_t *p50, trp_error *error)
+{
+    static uint64_t values[LOOKUPS];
+    char text[TRI_NAME_MAX + 1];
+    const uint64_t clock_ns = clock_cost(), space = tri_core_space(stage->core, stage->maker);
+    for (size_t i = 0; i < LOOKUPS; i++) {
+        const uint32_t which = (uint32_t)(tri_random_next(&stage->draw) % stage->names);
+        name_of(stage, which, text);
+        TRP_TRY(one(stage, text, (struct tri_id){space, which + 1}, &values[i], error));
+    }
+    *p50 = tri_limit_percentile(values, LOOKUPS, 50);
+    *p50 = *p50 > clock_ns ? *p50 - clock_ns : 1;
+    return TRP_OK;
+}
+
+/* In turn, so that what else the machine does meets both. */
+static trp_err
+compare(struct stage *few, struct stage *many, look_up *one, const char *what, bool *met, trp_error *error)
+{
+    uint64_t of_few[ROUNDS], of_many[ROUNDS], ignored;
+    TRP_TRY(measure(few, one, &ignored, error));
+    TRP_TRY(measure(many, one, &ignored, error));
+    for (size_t i = 0; i < ROUNDS; i++) {
+        TRP_TRY(measure(few, one, &of_few[i], error));
+        TRP_TRY(measure(many, one, &of_many[i], error));
+    }
+    const uint64_t a = tri_limit_percentile(of_few, ROUNDS, 50), b = tri_limit_percentile(of_many, ROUNDS, 50);
+    const double ratio = (double)b / (double)a;
+    *met = ratio <= must;
+    printf("%-24s %5" PRIu64 " ns of %u, %5" PRIu64 " ns of %u: %.2f (must: %.1f)\n", what, a, few->names, b,
+           many->names, ratio, must);
+    return TRP_OK;
+}
+
+static trp_err
+run(bool *met, trp_error *error)
+{
+    static const char *const formats[] = {"actor-%07u", "a-name-of-an-actor-that-is-longer-than-most-others-%07u"};
+    struct stage few, many;
+    bool bare;
+    for (size_t i = 0; i < 2; i++) {
+        trp_err err = open_stage(&few, FEW, formats[i], error);
+        if (err == TRP_OK)
+            err = open_stage(&many, MANY, formats[i], error);
+        if (err == TRP_OK)
+            err = compare(&few, &many, look_up_by_message, i == 0 ? "LOOKUP" : "LOOKUP, long name", &met[i], error);
+        if (err == TRP_OK)
+            err = compare(&few, &many, look_up_bare, i == 0 ? "bare search" : "bare search, long name", &bare, error);
+        close_stage(&few);
+        close_stage(&many);
+        TRP_TRY(err);
+    }
+    return TRP_OK;
+}
+
+int
+main(void)
+{
+    bool met[2] = {false, false};
+    trp_error error;
+    if (run(met, &error) != TRP_OK) {
+        fprintf(stderr, "directory: %s\n", error.message);
+        return 2;
+    }
+    return met[0] && met[1] ? 0 : 1;
+}

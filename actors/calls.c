@@ -45,7 +45,9 @@ tri_submit(struct tri_process *process, struct tri_submit *submit, bool nowait, 
         if (inherited.deadline_ns < submit->deadline_ns)
             submit->deadline_ns = inherited.deadline_ns;
     }
-    TRP_TRY(tri_proc_submit(process->proc, submit, nowait, tri_now_ns(), ref, &queued, error));
+    if (submit->deadline_ns != TRI_NEVER || lone)
+        process->now_ns = tri_now_ns();
+    TRP_TRY(tri_proc_submit(process->proc, submit, nowait, process->now_ns, ref, &queued, error));
     send_soon(process, lone);
     if (submit->deadline_ns != TRI_NEVER)
         tri_keeper_timer(process);

@@ -5,6 +5,8 @@
  */
 #include "actors/host.h"
 
+#include <malloc.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 #include "actors/actors.h"
 #include "actors/crash.h"
 
+enum { KEEP_FREE_BYTES = 4 * 1024 * 1024 };
 enum { EXIT_ENDED = 0, EXIT_NO_BROKER = 1, EXIT_NOT_CONSTRUCTED = 2, LAST_WORDS_MS = 2000 };
 
 /* ------------------------------------------------------------------------------------------------------------- hooks */
@@ -289,9 +292,12 @@ int
 trp_worker_main(const struct tri_worker_start *start)
 {
     static struct tri_host host; /* one per process; threads and hooks have its address */
+    const struct sched_param batch = {0};
     trp_error error;
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     tri_log_setup("troupe-worker", start->log_level, 2);
+    (void)sched_setscheduler(0, SCHED_BATCH, &batch); /* who wakes us goes on first, and sends more (docs/decisions.md) */
+    (void)mallopt(M_TRIM_THRESHOLD, KEEP_FREE_BYTES); /* batches come and go: not through the kernel each time */
     host_init(&host, start);
     trp_err err = host_open(&host, start, &error);
     if (err != TRP_OK) {

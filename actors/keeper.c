@@ -12,7 +12,7 @@
 
 #include "actors/process.h"
 
-enum { TICK_US = 50, EMPTY_TICKS = 40, LOOK_MS = 2, HELLO_AGAIN_MS = 1000 };
+enum { TICK_US = 50, BUSY_TICK_US = 200, EMPTY_TICKS = 40, LOOK_MS = 2, HELLO_AGAIN_MS = 1000 };
 
 void
 tri_keeper_ring(struct tri_process *process)
@@ -121,11 +121,13 @@ sleep_in_poll(struct tri_process *process, uint64_t now_ns)
 static void
 tick(struct tri_process *process, unsigned *empty)
 {
-    const struct timespec pause = {0, TICK_US * 1000};
+    struct timespec pause = {0, TICK_US * 1000};
 
     if (process->state == TRI_UP && (tri_channel_has_output(&process->channel) || !tri_list_empty(&process->unsent))) {
-        if (process->flushes == process->flushes_seen) /* else callers send themselves, and this is younger than a tick */
+        if (process->flushes == process->flushes_seen)
             tri_process_flush(process);
+        else
+            pause.tv_nsec = BUSY_TICK_US * 1000; /* callers send themselves: what lies here is young */
         process->flushes_seen = process->flushes;
         *empty = 0;
     } else if (++*empty > EMPTY_TICKS) {

@@ -227,7 +227,7 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
 {
     struct tri_process *process = user;
 
-    return tri_proc_envelope(process->proc, envelope, tri_now_ns(), error);
+    return tri_proc_envelope(process->proc, envelope, process->now_ns, error);
 }
 
 static trp_err
@@ -242,6 +242,7 @@ on_packet(struct tri_process *process, struct tri_packet *packet, trp_error *err
         return tri_packet_each(packet, on_single, process, error);
     if (process->state != TRI_UP)
         return TRP_OK; /* of the session before, or sent again after WELCOME */
+    process->now_ns = tri_now_ns();
     TRP_TRY(tri_channel_receive(&process->channel, packet, on_envelope, process, &receipt, error));
     if (receipt == TRI_GAP)
         tri_process_hello(process); /* the link was cut between: both sides send again */

@@ -104,6 +104,7 @@ struct tri_process {
     bool keeper_runs, keeper_quit, keeper_ticks, keeper_sleeps_long;
     int keeper_bell;
     uint64_t keeper_wake_ns;
+    uint64_t now_ns;    /* when the last packet came, or a call with a deadline was made: as exact as calls without need */
     uint64_t glance_ns; /* when the keeper last looked for threads that do not */
     uint64_t activity;  /* counts uses of the lock by callers */
     uint64_t flushes, flushes_seen; /* counts sends; as the keeper's last tick saw it */

@@ -6,6 +6,7 @@
 
 #include "actors/invoke.h"
 #include "actors/process.h"
+#include "store/store.h"
 
 /* ------------------------------------------------------------------------------------------------------------ one */
 
@@ -328,6 +329,7 @@ trp_put(trp_runtime *runtime, trp_value value, trp_ref **ref, trp_error *error)
 {
     struct tri_process *process = NULL;
     struct tri_ref *made = NULL;
+    trp_location location;
     trp_err err;
 
     if (ref == NULL)
@@ -336,6 +338,8 @@ trp_put(trp_runtime *runtime, trp_value value, trp_ref **ref, trp_error *error)
     err = tri_process_alive(process, error);
     if (err == TRP_OK)
         err = tri_value_pack(&process->packed, value, &tri_process_handles, NULL, error);
+    if (err == TRP_OK)
+        err = tri_store_place(process->packed.section.size, &location, error);
     if (err == TRP_OK)
         err = tri_proc_put(process->proc, &process->packed, &made, error);
     if (err == TRP_OK)
@@ -355,7 +359,7 @@ trp_ref_location(const trp_ref *ref)
     if (ref->handle.ref.state == TRI_REF_FAILED)
         location = TRP_FAILED;
     else if (ref->handle.ref.state == TRI_REF_READY)
-        location = TRP_INLINE;
+        (void)tri_store_place(ref->handle.ref.value.size, &location, NULL); /* it is here, so it has a place */
     tri_process_unlock(process);
     return location;
 }

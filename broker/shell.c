@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { ROUNDS_WITHOUT_LOOK = 32, EVENTS = 64, DESCRIPTORS_OWN = 64 };
+enum { ROUNDS_WITHOUT_LOOK = 32, EVENTS = 64, DESCRIPTORS_OWN = 64, KEEP_FREE_BYTES = 16 * 1024 * 1024 };
 
 trp_err
 tri_shell_watch(struct tri_shell *shell, struct tri_source *source, trp_error *error)
@@ -285,6 +286,7 @@ tri_broker_main(int argc, char **argv)
         return 2;
     (void)signal(SIGPIPE, SIG_IGN);
     (void)sched_setscheduler(0, SCHED_BATCH, &batch);
+    (void)mallopt(M_TRIM_THRESHOLD, KEEP_FREE_BYTES); /* batches come and go: not through the kernel each time */
     trp_err err = start(&shell, &error);
     if (err != TRP_OK) {
         say_failed(&shell, &error);

@@ -83,9 +83,13 @@ pack_call(struct tri_packed *packed, const char *method, trp_value args, const s
         TRP_TRY(check_resources(needs->resources, needs->resource_count, &bound, error));
     }
     TRP_TRY(tri_flat_args(packed, args, handles, &flat, error));
+    if (needs == NULL && tri_packed_again(packed, method, &flat.nodes, &meta))
+        return finish_args(packed, &meta, &flat, error);
     bound += length(method) + flat.nodes.count * sizeof(struct tri_wire_node);
     TRP_TRY(tri_packed_begin(packed, bound, &meta, error));
     tri_meta_pack_call(&meta, method, &flat.nodes, needs);
+    if (needs == NULL)
+        tri_packed_shape(packed, true, &meta);
     return finish_args(packed, &meta, &flat, error);
 }
 

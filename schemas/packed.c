@@ -5,12 +5,14 @@
 #include "schemas/packed.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     KEEP_ITEMS = 16 * 1024, /* nodes that a scratch keeps room for */
     KEEP_META = 512 * 1024,
     KEEP_BYTES = 1024 * 1024, /* of a buffer for small sections */
-    FIRST_BYTES = 512
+    FIRST_BYTES = 512,
+    KEEP_SHAPE = 512 /* larger ones are not built often enough */
 };
 
 struct tri_scratch *
@@ -35,6 +37,7 @@ tri_packed_done(struct tri_packed *packed)
         scratch->node_capacity = scratch->value_capacity = scratch->key_capacity = 0;
     }
     if (scratch->meta_capacity > KEEP_META) {
+        scratch->shape.count = 0;
         free(scratch->meta);
         scratch->meta = NULL;
         scratch->meta_capacity = 0;
@@ -70,6 +73,7 @@ tri_packed_begin(struct tri_packed *packed, size_t bound, struct tri_meta *meta,
     if (bound > TRI_META_MAX)
         return TRI_FAIL(error, TRP_ELIMIT, "a message of %zu structured bytes; the limit is %d", bound, TRI_META_MAX);
     bound = tri_pad8(bound);
+    scratch->shape.count = 0;
     if (scratch->meta_capacity < bound) {
         size_t capacity = bound < FIRST_BYTES ? FIRST_BYTES : tri_pad8(bound + bound / 2);
         uint8_t *memory = malloc(capacity);
@@ -82,6 +86,35 @@ tri_packed_begin(struct tri_packed *packed, size_t bound, struct tri_meta *meta,
     meta->memory = scratch->meta;
     meta->capacity = scratch->meta_capacity;
     return TRP_OK;
+}
+
+bool
+tri_packed_again(struct tri_packed *packed, const char *method, const struct tri_meta_nodes *nodes,
+                 struct tri_meta *meta)
+{
+    const struct tri_scratch *scratch = packed->scratch;
+    const struct tri_shape *shape = &scratch->shape;
+    if (shape->count == 0 || shape->count != nodes->count || (shape->method == NULL) != (method == NULL) ||
+        (method != NULL && strcmp(shape->method, method) != 0))
+        return false;
+    memcpy(shape->nodes, nodes->nodes, nodes->count * sizeof *nodes->nodes);
+    *meta = shape->meta;
+    return true;
+}
+
+void
+tri_packed_shape(struct tri_packed *packed, bool call, const struct tri_meta *meta)
+{
+    struct tri_scratch *scratch = packed->scratch;
+    struct tri_shape *shape = &scratch->shape;
+    struct tri_meta_nodes nodes;
+    shape->method = NULL;
+    if (meta->size > KEEP_SHAPE || (call ? !tri_meta_open_call(meta->data, meta->size, &shape->method, &nodes)
+                                         : !tri_meta_open_value(meta->data, meta->size, &nodes)))
+        return;
+    shape->meta = *meta;
+    shape->nodes = (struct tri_wire_node *)(uintptr_t)nodes.nodes; /* in our own memory */
+    shape->count = nodes.count;
 }
 
 /* A buffer for `size` bytes that nobody else holds. Its size shows what is in it: buffers of large sections are sent as they

@@ -6,6 +6,15 @@
 
 #include "schemas/codec.h"
 
+/* The FlatBuffer built last, where it was a value or a plain call: another of the same method and as many nodes differs in
+ * the nodes only, so they are written into it instead of building it anew. It lies in the scratch's meta. */
+struct tri_shape {
+    struct tri_meta meta;
+    const char *method; /* NULL: a value */
+    struct tri_wire_node *nodes;
+    uint32_t count; /* 0: there is none */
+};
+
 /* What tri_packed.scratch points to. */
 struct tri_scratch {
     struct tri_wire_node *nodes; /* of the value being packed, in level order */
@@ -17,12 +26,18 @@ struct tri_scratch {
     uint8_t *meta; /* where FlatBuffers are built */
     size_t meta_capacity;
     size_t buf_capacity; /* bytes that packed->buf has, of which its size may show fewer */
+    struct tri_shape shape;
 };
 
 /* The scratch, made when first needed. NULL: no memory. */
 struct tri_scratch *tri_packed_scratch(struct tri_packed *packed);
 /* Starts a packing: makes sure that a FlatBuffer of up to `bound` bytes can be built in *meta. TRP_ENOMEM. */
 trp_err tri_packed_begin(struct tri_packed *packed, size_t bound, struct tri_meta *meta, trp_error *error);
+/* Instead of that: takes the last FlatBuffer again with other nodes. `method` NULL: a value. false: it is of another shape. */
+bool tri_packed_again(struct tri_packed *packed, const char *method, const struct tri_meta_nodes *nodes,
+                      struct tri_meta *meta);
+/* What was built is a value, or a call without needs. */
+void tri_packed_shape(struct tri_packed *packed, bool call, const struct tri_meta *meta);
 /* Ends it: puts the FlatBuffer and a byte block of block_size bytes together. *block: where that is to be written,
  * 8-aligned. TRP_ELIMIT, TRP_ENOMEM. */
 trp_err tri_packed_finish(struct tri_packed *packed, const struct tri_meta *meta, uint64_t block_size,

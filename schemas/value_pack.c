@@ -497,8 +497,11 @@ tri_value_pack(struct tri_packed *packed, trp_value value, const struct tri_hand
     struct tri_meta meta;
     uint8_t *block;
     TRP_TRY(tri_flat_value(packed, value, handles, &flat, error));
-    TRP_TRY(tri_packed_begin(packed, flat.nodes.count * sizeof(struct tri_wire_node) + 128, &meta, error));
-    tri_meta_pack_value(&meta, &flat.nodes);
+    if (!tri_packed_again(packed, NULL, &flat.nodes, &meta)) {
+        TRP_TRY(tri_packed_begin(packed, flat.nodes.count * sizeof(struct tri_wire_node) + 128, &meta, error));
+        tri_meta_pack_value(&meta, &flat.nodes);
+        tri_packed_shape(packed, false, &meta);
+    }
     TRP_TRY(tri_packed_finish(packed, &meta, flat.block_size, flat.ref_count, &block, error));
     tri_flat_write(packed, &flat, block);
     tri_packed_done(packed);

@@ -146,9 +146,10 @@ static trp_err
 look_up_bare(struct stage *stage, const char *text, struct tri_id id, uint64_t *took_ns, trp_error *error)
 {
     const uint64_t begin = tri_limit_now_ns();
-    const struct tri_actor *actor = tri_name_find(stage->core, "default", text);
+    struct tri_id found;
+    const struct tri_actor *actor = tri_name_find(stage->core, "default", text, &found);
     *took_ns = tri_limit_now_ns() - begin;
-    if (actor == NULL || !tri_id_equal(actor->thing.entry.id, id))
+    if (actor == NULL || !tri_id_equal(found, id))
         return TRI_FAIL(error, TRP_ENOENT, "the name %s is not found", text);
     return TRP_OK;
 }

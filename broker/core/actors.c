@@ -72,18 +72,19 @@ refuse_spawn(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
              const struct tri_spawn *spawn, trp_err code, const char *why)
 {
     core->ops.release(core->ops.user, peer->index, message->bytes);
-    if (!tri_id_is_none(message->route->result)) {
+    if (!tri_id_is_none(message->route->result) && code != TRP_OK)
         tri_answer_error(core, peer, message->route->result, code, "%s", why);
-        return;
-    }
+    /* Its handle is with the sender, and may be with others: they are told when they call. */
     struct tri_actor *actor = tri_as_actor(tri_thing_find(core, message->route->target));
     if (actor == NULL)
         actor = tri_actor_new(core, message->route->target);
     struct tri_failure failure = {0};
-    tri_fail(&failure.error, code, "%s", why);
+    tri_fail(&failure.error, code != TRP_OK ? code : TRP_EEXIST, "%s", why);
     tri_actor_set(actor, spawn);
-    tri_batch_add(core, peer, &peer->accepted, message->route->target);
-    tri_hold_hand(core, &actor->thing, peer, 1);
+    if (tri_id_is_none(message->route->result))
+        tri_batch_add(core, peer, &peer->accepted, message->route->target);
+    if (actor->thing.own.handed == 0)
+        tri_hold_hand(core, &actor->thing, peer, 1);
     tri_actor_die(core, actor, NULL, tri_error_section(core, &failure), why);
 }
 
@@ -92,10 +93,12 @@ spawn_admitted(struct tri_core *core, struct tri_peer *peer, const struct tri_me
                const struct tri_spawn *spawn, const struct tri_special *special)
 {
     char why[600], has[200];
-    struct tri_name *taken = spawn->name[0] != '\0' ? tri_name_find(core, spawn->namespace_, spawn->name) : NULL;
+    struct tri_id id;
+    struct tri_actor *taken =
+        spawn->name[0] != '\0' ? tri_name_find(core, spawn->namespace_, spawn->name, &id) : NULL;
     if (taken != NULL && spawn->get_if_exists && !tri_id_is_none(message->route->result)) {
-        core->ops.release(core->ops.user, peer->index, message->bytes);
-        tri_answer_actor(core, peer, message->route->result, taken->actor);
+        tri_answer_actor(core, peer, message->route->result, id, taken);
+        refuse_spawn(core, peer, message, spawn, TRP_OK, "another actor has its name, which was asked for instead");
         return false;
     }
     if (taken != NULL) {
@@ -149,7 +152,7 @@ spawn(struct tri_core *core, struct tri_peer *peer, const struct tri_message *me
         tri_call_fail(core, call, TRP_ENOMEM, "the broker has no memory for another actor");
         return;
     }
-    tri_answer_actor(core, peer, route->result, actor);
+    tri_answer_actor(core, peer, route->result, route->target, actor);
     struct tri_object *failed = tri_call_failed_need(call);
     if (failed != NULL)
         tri_call_fail_need(core, call, failed);
@@ -176,7 +179,7 @@ tri_on_spawn(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     if (known != NULL && known->state != TRI_ACTOR_ABSENT) { /* its host told a new broker of it */
         core->ops.release(core->ops.user, peer->index, message->bytes);
         tri_batch_add(core, peer, &peer->accepted, route->target);
-        tri_answer_actor(core, peer, route->result, known);
+        tri_answer_actor(core, peer, route->result, route->target, known);
         return TRP_OK;
     }
     TRP_TRY(tri_name_check(body.name, body.namespace_, error));

@@ -133,9 +133,10 @@ handle_id(void *user, trp_actor *actor, struct tri_id *id, trp_error *error)
 }
 
 void
-tri_answer_actor(struct tri_core *core, struct tri_peer *peer, struct tri_id result, struct tri_actor *actor)
+tri_answer_actor(struct tri_core *core, struct tri_peer *peer, struct tri_id result, struct tri_id id,
+                 struct tri_actor *actor)
 {
-    struct handle_of of = {tri_thing_id(&actor->thing)};
+    struct handle_of of = {id};
     struct tri_handles handles = {.actor_id = handle_id, .user = &of};
     if (tri_id_is_none(result))
         return;
@@ -368,7 +369,7 @@ init(struct tri_core *core)
     TRP_TRY(tri_table_init(&core->spaces, tri_random_next(&seed)));
     TRP_TRY(tri_table_init(&core->hosts, tri_random_next(&seed)));
     TRP_TRY(tri_table_init(&core->things, tri_random_next(&seed)));
-    TRP_TRY(tri_table_init(&core->names, tri_random_next(&seed)));
+    TRP_TRY(tri_names_init(&core->names, tri_random_next(&seed)));
     TRP_TRY(tri_table_init(&core->lanes, tri_random_next(&seed)));
     TRP_TRY(tri_ledger_init(&core->ledger, &core->config));
     trp_error memory;
@@ -519,7 +520,7 @@ tri_core_destroy(struct tri_core **made)
     tri_table_fini(&core->spaces);
     tri_table_fini(&core->hosts);
     tri_table_fini(&core->things);
-    tri_table_fini(&core->names);
+    tri_names_fini(&core->names);
     tri_table_fini(&core->lanes);
     tri_pool_fini(&core->objects_pool);
     tri_pool_fini(&core->calls_pool);

@@ -1,71 +1,11 @@
 /*
- * directory.c - names of actors, and who asks for them or watches them: LOOKUP, KILL, WATCH. Names are keyed by
- * "namespace/name"; a namespace has no '/' in it.
+ * directory.c - who asks for actors by name, ends them or watches them: LOOKUP, KILL, WATCH. The directory itself is
+ * names.c.
  */
 #include "broker/core/state.h"
 
 #include <stdio.h>
 #include <string.h>
-
-trp_err
-tri_name_check(const char *text, const char *namespace_, trp_error *error)
-{
-    if (strlen(text) > TRI_NAME_MAX || strlen(namespace_) > TRI_NAME_MAX)
-        return TRI_FAIL(error, TRP_EPROTO, "a name of more than %d bytes", TRI_NAME_MAX);
-    if (text[0] != '\0' && (namespace_[0] == '\0' || strchr(namespace_, '/') != NULL))
-        return TRI_FAIL(error, TRP_EPROTO, "the namespace '%.100s' is empty or has a '/'", namespace_);
-    return TRP_OK;
-}
-
-static size_t
-key_text(char key[2 * TRI_NAME_MAX + 2], const char *namespace_, const char *name)
-{
-    return (size_t)snprintf(key, 2 * TRI_NAME_MAX + 2, "%.255s/%.255s", namespace_, name);
-}
-
-struct tri_name *
-tri_name_find(const struct tri_core *core, const char *namespace_, const char *text)
-{
-    char key[2 * TRI_NAME_MAX + 2];
-    size_t size = key_text(key, namespace_, text);
-    struct tri_entry *entry = tri_table_find(&core->names, tri_id_of_text(key, size));
-    struct tri_name *name = entry != NULL ? TRI_OWNER(entry, struct tri_name, entry) : NULL;
-    return name != NULL && name->size == size && memcmp(name->text, key, size) == 0 ? name : NULL;
-}
-
-trp_err
-tri_name_bind(struct tri_core *core, struct tri_actor *actor, const char *namespace_, const char *text,
-              trp_error *error)
-{
-    char key[2 * TRI_NAME_MAX + 2];
-    size_t size = key_text(key, namespace_, text);
-    struct tri_id id = tri_id_of_text(key, size);
-    if (tri_table_find(&core->names, id) != NULL)
-        return TRI_FAIL(error, TRP_EEXIST, "the name %s is taken", key);
-    struct tri_name *name = malloc(sizeof *name + size + 1);
-    if (name == NULL || tri_table_reserve(&core->names, 1) != TRP_OK) {
-        free(name);
-        return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for the name %s", key);
-    }
-    memset(name, 0, sizeof *name);
-    name->entry.id = id;
-    name->actor = actor;
-    name->size = size;
-    memcpy(name->text, key, size + 1);
-    actor->name = name;
-    tri_table_insert(&core->names, &name->entry);
-    return TRP_OK;
-}
-
-void
-tri_name_free(struct tri_core *core, struct tri_actor *actor)
-{
-    if (actor->name == NULL)
-        return;
-    tri_table_remove(&core->names, &actor->name->entry);
-    free(actor->name);
-    actor->name = NULL;
-}
 
 trp_err
 tri_on_lookup(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
@@ -74,9 +14,10 @@ tri_on_lookup(struct tri_core *core, struct tri_peer *peer, const struct tri_mes
     TRP_TRY(tri_request_check(peer, message, error));
     TRP_TRY(tri_name_unpack(&message->sections[0], &text, &namespace_, error));
     TRP_TRY(tri_name_check(text, namespace_, error));
-    struct tri_name *name = tri_name_find(core, namespace_, text);
-    if (name != NULL)
-        tri_answer_actor(core, peer, message->route->result, name->actor);
+    struct tri_id id;
+    struct tri_actor *actor = tri_name_find(core, namespace_, text, &id);
+    if (actor != NULL)
+        tri_answer_actor(core, peer, message->route->result, id, actor);
     else
         tri_answer_error(core, peer, message->route->result, TRP_ENOENT,
                          "Failed to look up actor with name '%.200s'. This could be because 1. you look for a named "

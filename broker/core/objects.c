@@ -59,7 +59,7 @@ settle_object(struct tri_core *core, struct tri_object *object)
         return;
     if (tri_core_open(core) || object->wanted > 0 || thing->flights > 0)
         return;
-    bool running = object->call != NULL && object->call->state != TRI_CALL_ANSWERED;
+    bool running = object->call != NULL; /* also answered: until its caller knows, a host has to have the result */
     if (object->recovered && core->sweeping && tri_peer_of_space(core, thing->entry.id.space) != NULL)
         return;
     if (thing->hold_count == 0 && !running) {

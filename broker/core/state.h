@@ -17,13 +17,15 @@
 
 /* Records of one size, never given back to the system before the end. */
 struct tri_pool {
-    size_t size, free_count, used;
-    void *free;
+    size_t size, free_count, used, fresh_count;
+    void *free;           /* given back; free_count counts the fresh ones, too */
+    unsigned char *fresh; /* the rest of the newest slab, never used */
     void *slabs;
 };
 void tri_pool_init(struct tri_pool *pool, size_t size);
 void tri_pool_fini(struct tri_pool *pool);
 bool tri_pool_reserve(struct tri_pool *pool, size_t count);
+void *tri_zeroed_new(size_t size); /* free() it; a large one lies in large pages, where the system has some */
 void *tri_pool_take(struct tri_pool *pool); /* zeroed; aborts only where memory ends after the reserve was used up */
 void tri_pool_put(struct tri_pool *pool, void *record);
 
@@ -265,10 +267,31 @@ struct tri_actor {
     char class_name[TRI_NAME_MAX + 1];
 };
 struct tri_name {
-    struct tri_entry entry; /* of the text, in core->names */
     struct tri_actor *actor;
-    size_t size;
+    uint32_t hash;
     char text[]; /* "namespace/name" */
+};
+
+/* The directory (names.c): a bucket is one line of the cache. */
+#define TRI_NAME_LINE     64
+#define TRI_NAME_SEGMENTS 40
+struct tri_name_slot {
+    struct tri_name_slot *next; /* chained */
+    struct tri_actor *actor;    /* NULL: empty */
+    struct tri_id id;           /* of the actor */
+    uint32_t hash;
+    uint16_t size;
+    union {
+        char text[24];          /* "namespace/name", if it is no longer */
+        struct tri_name *apart; /* else it is there */
+    } as;
+};
+struct tri_names {
+    struct tri_name_slot *segments[TRI_NAME_SEGMENTS]; /* segment s holds 2^s * 64 buckets */
+    void *raw[TRI_NAME_SEGMENTS];                      /* what was allocated for them */
+    struct tri_pool chained;
+    size_t count, buckets, split, level_size;
+    uint64_t seed;
 };
 
 /* An execution that waits. */
@@ -321,7 +344,8 @@ struct tri_core {
 
     struct tri_peer **peers; /* by index */
     size_t peer_capacity, peer_count;
-    struct tri_table spaces, hosts, things, names, lanes;
+    struct tri_table spaces, hosts, things, lanes;
+    struct tri_names names;
     struct tri_node all_hosts, actors, placing, tasks, waits, round, delayed, unclaimed;
     uint32_t actor_count, host_count, queued_tasks, queued_calls, hold_count, pending, object_count;
     uint32_t waiting_hosts; /* pool hosts of which an execution waits */
@@ -393,7 +417,8 @@ void tri_answer(struct tri_core *core, struct tri_peer *peer, struct tri_id resu
                 bool failed);
 void tri_answer_error(struct tri_core *core, struct tri_peer *peer, struct tri_id result, trp_err code,
                       const char *format, ...) __attribute__((format(printf, 5, 6)));
-void tri_answer_actor(struct tri_core *core, struct tri_peer *peer, struct tri_id result, struct tri_actor *actor);
+void tri_answer_actor(struct tri_core *core, struct tri_peer *peer, struct tri_id result, struct tri_id id,
+                      struct tri_actor *actor);
 bool tri_batch_add(struct tri_core *core, struct tri_peer *peer, struct tri_batch *batch, struct tri_id id);
 void tri_event_end(struct tri_core *core);
 trp_err tri_dispatch(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error);
@@ -520,12 +545,18 @@ const char *tri_actor_text(const struct tri_actor *actor, char text[TRI_NAME_MAX
 bool tri_actor_lives(const struct tri_actor *actor);
 tri_core_handler tri_on_spawn, tri_on_create, tri_on_ready, tri_on_ended;
 
-/* directory.c */
+/* names.c */
+trp_err tri_names_init(struct tri_names *names, uint64_t seed);
+void tri_names_fini(struct tri_names *names); /* frees the buckets, not the names */
 trp_err tri_name_check(const char *text, const char *namespace_, trp_error *error);
-struct tri_name *tri_name_find(const struct tri_core *core, const char *namespace_, const char *name);
+/* NULL: nobody has it. *id is the actor's: there sooner than the actor itself. */
+struct tri_actor *tri_name_find(const struct tri_core *core, const char *namespace_, const char *name,
+                                struct tri_id *id);
 trp_err tri_name_bind(struct tri_core *core, struct tri_actor *actor, const char *namespace_, const char *name,
                       trp_error *error);
 void tri_name_free(struct tri_core *core, struct tri_actor *actor);
+
+/* directory.c */
 const struct tri_section *tri_death_value(struct tri_core *core, const struct tri_actor *actor);
 void tri_watchers_tell(struct tri_core *core, struct tri_actor *actor);
 tri_core_handler tri_on_lookup, tri_on_watch, tri_on_kill;

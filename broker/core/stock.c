@@ -5,8 +5,10 @@
 #include "broker/core/state.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
-enum { SLAB_RECORDS = 256 };
+/* Slabs grow with the pool, up to a few large pages: what is looked up at random needs few entries of the page tables. */
+enum { SLAB_RECORDS = 256, SLAB_BYTES_MAX = 8 << 20, LARGE_BYTES = 4 << 20, PAGE = 4096 };
 
 struct slab {
     struct slab *next;
@@ -32,21 +34,52 @@ tri_pool_fini(struct tri_pool *pool)
     memset(pool, 0, sizeof *pool);
 }
 
+/* Whether the system has large pages or not: it is faster, no more. */
+static void *
+prefer_large(void *memory, size_t size)
+{
+    const size_t before = (uintptr_t)memory % PAGE; /* whole pages, so that neighbours join */
+    if (memory != NULL && size >= LARGE_BYTES)
+        (void)madvise((char *)memory - before, (before + size + PAGE - 1) & ~(size_t)(PAGE - 1), MADV_HUGEPAGE);
+    return memory;
+}
+
+void *
+tri_zeroed_new(size_t size)
+{
+    return prefer_large(calloc(1, size), size);
+}
+
+static size_t
+slab_records(const struct tri_pool *pool)
+{
+    const size_t quarter = (pool->used + pool->free_count) / 4, most = SLAB_BYTES_MAX / pool->size;
+    const size_t records = quarter < most ? quarter : most;
+    return records > SLAB_RECORDS ? records : SLAB_RECORDS;
+}
+
+static void
+push(struct tri_pool *pool, void *record)
+{
+    memcpy(record, &pool->free, sizeof pool->free);
+    pool->free = record;
+}
+
 bool
 tri_pool_reserve(struct tri_pool *pool, size_t count)
 {
     while (pool->free_count < count) {
-        struct slab *slab = malloc(sizeof *slab + SLAB_RECORDS * pool->size);
+        const size_t records = slab_records(pool), size = sizeof(struct slab) + records * pool->size;
+        struct slab *slab = prefer_large(malloc(size), size);
         if (slab == NULL)
             return false;
+        for (; pool->fresh_count > 0; pool->fresh_count--, pool->fresh += pool->size)
+            push(pool, pool->fresh);
         slab->next = pool->slabs;
         pool->slabs = slab;
-        for (size_t i = SLAB_RECORDS; i-- > 0;) {
-            void *record = slab->records + i * pool->size;
-            memcpy(record, &pool->free, sizeof pool->free);
-            pool->free = record;
-        }
-        pool->free_count += SLAB_RECORDS;
+        pool->fresh = slab->records;
+        pool->fresh_count = records;
+        pool->free_count += records;
     }
     return true;
 }
@@ -57,7 +90,13 @@ tri_pool_take(struct tri_pool *pool)
     bool reserved = pool->free_count > 0 || tri_pool_reserve(pool, 1);
     TRI_ASSERT(reserved);
     void *record = pool->free;
-    memcpy(&pool->free, record, sizeof pool->free);
+    if (record != NULL) {
+        memcpy(&pool->free, record, sizeof pool->free);
+    } else {
+        record = pool->fresh;
+        pool->fresh += pool->size;
+        pool->fresh_count--;
+    }
     pool->free_count--;
     pool->used++;
     memset(record, 0, pool->size);
@@ -67,8 +106,7 @@ tri_pool_take(struct tri_pool *pool)
 void
 tri_pool_put(struct tri_pool *pool, void *record)
 {
-    memcpy(record, &pool->free, sizeof pool->free);
-    pool->free = record;
+    push(pool, record);
     pool->free_count++;
     pool->used--;
 }

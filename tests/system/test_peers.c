@@ -1,0 +1,692 @@
+/*
+ * test_peers.c - the table "Bad peers" of docs/protocol.md against a real node: whoever says what is wrong is cut, or only
+ * its call fails, and a driver that works meanwhile notices nothing. Afterwards the broker has no more memory and descriptors
+ * than before.
+ */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/system/peer.h"
+#include "tests/system/support.h"
+
+enum { HEAD = sizeof(struct peer_head), BIG = 40 * 1024 * 1024 };
+
+static _Alignas(16) uint8_t packet[5 * 1024 * 1024];
+
+/* ------------------------------------------------------------------------------------------ packets that are spoiled */
+
+/* A good call of nobody's actor, as the first bytes of `packet`. */
+static size_t
+write_call(struct peer *peer)
+{
+    trp_error error;
+    struct tri_id none = {peer->space, 1000}, result = peer_id(peer);
+    cr_assert_eq(tri_call_pack(&peer->packed, "add", trp_null(), NULL, &error), TRP_OK);
+    return peer_write(peer, packet, sizeof packet,
+                      (struct tri_route){.kind = TRI_CALL, .target = none, .result = result, .sequence = 1},
+                      &peer->packed.section, 1);
+}
+
+static struct peer_head *
+head_of(void)
+{
+    return (void *)packet;
+}
+
+static struct tri_route *
+route_of(void)
+{
+    return (void *)(packet + HEAD);
+}
+
+static struct tri_section_head *
+section_of(void)
+{
+    return (void *)(packet + HEAD + sizeof(struct tri_route));
+}
+
+#define SPOILED(name, spoil)                                                                                           \
+    static void name(struct peer *peer)                                                                                \
+    {                                                                                                                  \
+        size_t size = write_call(peer);                                                                                \
+        spoil;                                                                                                         \
+        peer_send(peer, packet, size, false);                                                                          \
+    }
+SPOILED(no_magic, head_of()->magic = 0x20545447)
+SPOILED(packet_version, head_of()->version = 9)
+SPOILED(packet_zeros, head_of()->zero16 = 1)
+SPOILED(too_many_envelopes, head_of()->envelope_count = 2)
+SPOILED(absurdly_many_envelopes, head_of()->envelope_count = UINT32_MAX)
+SPOILED(too_few_envelopes, head_of()->envelope_count = 0)
+SPOILED(a_frame_that_is_not_there, head_of()->frame_count = 1)
+SPOILED(acknowledges_what_was_not_sent, head_of()->acknowledged = 1 << 20)
+SPOILED(releases_what_was_not_given, head_of()->released_calls = 7)
+SPOILED(cut_short, size -= 8)
+SPOILED(too_long, size += 8)
+SPOILED(shorter_than_a_head, size = HEAD - 8)
+SPOILED(of_no_bytes, size = 0)
+SPOILED(envelope_version, route_of()->version = 2)
+SPOILED(unknown_kind, route_of()->kind = 90)
+SPOILED(kind_out_of_the_table, route_of()->kind = 255)
+SPOILED(kind_of_nothing, route_of()->kind = 0)
+SPOILED(unknown_flag, route_of()->flags = 0x8000)
+SPOILED(flag_of_another_kind, route_of()->flags = TRI_DRAIN)
+SPOILED(flag_of_the_brokers, route_of()->flags = TRI_IN_PLACE | TRI_TASK)
+SPOILED(priority, route_of()->priority = 3)
+SPOILED(envelope_zero8, route_of()->zero8 = 1)
+SPOILED(envelope_zero32, route_of()->zero32 = 1)
+SPOILED(envelope_too_large, route_of()->size += 8)
+SPOILED(envelope_too_small, route_of()->size = 8)
+SPOILED(envelope_unaligned, route_of()->size -= 4)
+SPOILED(no_sections, route_of()->section_count = 0)
+SPOILED(too_many_sections, route_of()->section_count = TRI_SECTIONS_MAX + 1)
+SPOILED(section_zeros, section_of()->zero32 = 1)
+SPOILED(section_flags, section_of()->flags = 2)
+SPOILED(section_place, section_of()->place = 1)
+SPOILED(section_too_large, section_of()->size = TRI_COPY_MAX)
+SPOILED(section_of_a_frame, section_of()->size = TRI_FRAME_MAX; section_of()->flags = TRI_SECTION_FRAME)
+SPOILED(section_over_64_mib, section_of()->size = UINT64_C(1) << 40; section_of()->flags = TRI_SECTION_FRAME)
+SPOILED(section_meta, section_of()->meta_size = UINT32_MAX)
+SPOILED(too_many_references, section_of()->ref_count = TRI_REFS_MAX + 1)
+SPOILED(references_that_are_not_there, section_of()->ref_count = TRI_REFS_MAX)
+SPOILED(foreign_result, route_of()->result.space++)
+SPOILED(no_result, route_of()->result = (struct tri_id){0})
+SPOILED(no_target, route_of()->target = (struct tri_id){0})
+SPOILED(no_place_in_the_lane, route_of()->sequence = 0)
+
+static void
+batch_over_4_mib(struct peer *peer)
+{
+    write_call(peer);
+    peer_send(peer, packet, sizeof packet, false);
+}
+
+static void
+too_many_frames(struct peer *peer)
+{
+    size_t size = write_call(peer);
+    head_of()->frame_count = 65;
+    peer_send(peer, packet, size, true);
+    for (int i = 0; i < 65; i++)
+        peer_send(peer, packet, 8, i < 64);
+}
+
+/* ------------------------------------------------------------------------------------- messages that are out of place */
+
+static void
+say_body(struct peer *peer, uint8_t kind, struct tri_id result)
+{
+    trp_error error;
+    cr_assert_eq(tri_value_pack(&peer->packed, trp_i64(1), NULL, NULL, &error), TRP_OK);
+    peer_say(peer, (struct tri_route){.kind = kind, .result = result}, &peer->packed.section);
+}
+
+static void
+result_from_a_driver(struct peer *peer)
+{
+    say_body(peer, TRI_RESULT, peer_id(peer));
+}
+
+static void
+welcome_to_the_broker(struct peer *peer)
+{
+    say_body(peer, TRI_WELCOME, (struct tri_id){0, 0});
+}
+
+static void
+freed_to_the_broker(struct peer *peer)
+{
+    say_body(peer, TRI_FREED, (struct tri_id){0, 0});
+}
+
+static void
+module_from_a_driver(struct peer *peer)
+{
+    say_body(peer, TRI_MODULE, (struct tri_id){0, 0});
+}
+
+static void
+ready_from_a_driver(struct peer *peer)
+{
+    peer_say(peer, (struct tri_route){.kind = TRI_READY, .target = peer_id(peer)}, NULL);
+}
+
+static void
+ended_from_a_driver(struct peer *peer)
+{
+    peer_say(peer, (struct tri_route){.kind = TRI_ENDED, .target = peer_id(peer)}, NULL);
+}
+
+static void
+pong_from_a_driver(struct peer *peer)
+{
+    peer_say(peer, (struct tri_route){.kind = TRI_PONG}, NULL);
+}
+
+static void
+unblocked_from_a_driver(struct peer *peer)
+{
+    peer_say(peer, (struct tri_route){.kind = TRI_UNBLOCKED, .parent = peer_id(peer)}, NULL);
+}
+
+static void
+hello_in_the_session(struct peer *peer)
+{
+    const struct tri_login login = {
+        .version_min = 1, .version_max = 1, .role = TRI_DRIVER, .pid = getpid(), .cookie = peer->cookie, .program = ""};
+    trp_error error;
+    cr_assert_eq(tri_login_pack(&peer->packed, &login, &error), TRP_OK);
+    size_t size =
+        peer_write(peer, packet, sizeof packet, (struct tri_route){.kind = TRI_HELLO}, &peer->packed.section, 1);
+    head_of()->sequence = ++peer->sent;
+    peer_send(peer, packet, size, false);
+}
+
+static void
+call_before_hello(struct peer *peer)
+{
+    size_t size = write_call(peer);
+    head_of()->sequence = 0;
+    peer_send(peer, packet, size, false);
+}
+
+/* As what is left of a session before: dropped without a word; HELLO is answered as ever. */
+static void
+numbered_call_before_hello(struct peer *peer)
+{
+    size_t size = write_call(peer);
+    peer_send(peer, packet, size, false);
+    peer->sent = 0;
+    peer_log_in(peer);
+}
+
+static void
+wrong_cookie(struct peer *peer, struct tri_login *login)
+{
+    (void)peer;
+    login->cookie++;
+}
+
+static void
+hello_with_a_wrong_cookie(struct peer *peer)
+{
+    peer_hello(peer, wrong_cookie);
+}
+
+static void
+future_version(struct peer *peer, struct tri_login *login)
+{
+    (void)peer;
+    login->version_min = login->version_max = 2;
+}
+
+static void
+hello_of_a_future_version(struct peer *peer)
+{
+    peer_hello(peer, future_version);
+}
+
+static void
+other_pid(struct peer *peer, struct tri_login *login)
+{
+    (void)peer;
+    login->pid = getppid();
+}
+
+static void
+hello_of_another_process(struct peer *peer)
+{
+    peer_hello(peer, other_pid);
+}
+
+static void
+be_a_host(struct peer *peer, struct tri_login *login)
+{
+    (void)peer;
+    login->role = TRI_HOST;
+    login->host_token = 1;
+}
+
+static void
+hello_as_a_host(struct peer *peer)
+{
+    peer_hello(peer, be_a_host);
+}
+
+static void
+somebody_else(struct peer *peer, struct tri_login *login)
+{
+    login->space = peer->space - 1;
+}
+
+static void
+hello_as_somebody_else(struct peer *peer)
+{
+    peer_hello(peer, somebody_else);
+}
+
+static void
+never_given(struct peer *peer, struct tri_login *login)
+{
+    (void)peer;
+    login->space = UINT64_C(77) << 40;
+}
+
+static void
+hello_under_a_name_that_was_never_given(struct peer *peer)
+{
+    peer_hello(peer, never_given);
+}
+
+static void
+hello_with_a_body_that_does_not_verify(struct peer *peer)
+{
+    struct tri_section body = {.data = packet + 4096, .meta_size = 64, .size = 64};
+    memset(packet + 4096, 0xa5, 64);
+    peer_say(peer, (struct tri_route){.kind = TRI_HELLO}, &body);
+}
+
+/* A second cookie on the link of the first. */
+static void
+hello_with_another_cookie(struct peer *peer)
+{
+    uint64_t cookie = peer->cookie;
+    int door = peer_open_door(peer->directory, &peer->cookie);
+    peer_hello(peer, NULL);
+    peer->cookie = cookie;
+    close(door);
+}
+
+/* ---------------------------------------------------------------------------------------------- names, holds, windows */
+
+static void
+spawn_of_a_foreign_actor(struct peer *peer)
+{
+    peer->space++;
+    peer_spawn(peer);
+}
+
+static void
+release_of_nothing(struct peer *peer)
+{
+    const struct tri_release release = {{peer->space, 4711}, 1};
+    trp_error error;
+    cr_assert_eq(tri_releases_pack(&peer->packed, &release, 1, &error), TRP_OK);
+    peer_say(peer, (struct tri_route){.kind = TRI_RELEASE}, &peer->packed.section);
+}
+
+static void
+release_of_more_than_it_holds(struct peer *peer)
+{
+    struct tri_release release = {peer_spawn(peer), 3};
+    trp_error error;
+    cr_assert_eq(tri_releases_pack(&peer->packed, &release, 1, &error), TRP_OK);
+    peer_say(peer, (struct tri_route){.kind = TRI_RELEASE}, &peer->packed.section);
+}
+
+static void
+spawn_that_does_not_verify(struct peer *peer)
+{
+    struct tri_section body = {.data = packet + 4096, .meta_size = 256, .size = 256};
+    memset(packet + 4096, 0xa5, 256);
+    peer_say(peer, (struct tri_route){.kind = TRI_SPAWN, .target = peer_id(peer)}, &body);
+}
+
+static void
+lookup_that_does_not_verify(struct peer *peer)
+{
+    struct tri_section body = {.data = packet + 4096, .meta_size = 24, .size = 24};
+    memset(packet + 4096, 0x5a, 24);
+    peer_say(peer, (struct tri_route){.kind = TRI_LOOKUP, .result = peer_id(peer)}, &body);
+}
+
+/* 40 MiB each, to an actor that ends none of them: the window is 64 MiB, and one envelope more is allowed. */
+static void
+more_than_the_window(struct peer *peer)
+{
+    static uint8_t *big;
+    trp_error error;
+    struct tri_id actor = peer_spawn(peer);
+    peer_call(peer, actor, peer_id(peer), 1, "hang");
+    if (big == NULL)
+        big = calloc(1, BIG); /* of the test's process */
+    for (uint64_t i = 2; i < 5; i++) {
+        cr_assert_eq(tri_call_pack(&peer->packed, "print", TRP_ARGS(trp_bytes(big, BIG)), NULL, &error), TRP_OK, "%s",
+                     error.message);
+        peer_say(peer, (struct tri_route){.kind = TRI_CALL, .target = actor, .result = peer_id(peer), .sequence = i},
+                 &peer->packed.section);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ what only fails */
+
+static struct tri_id
+call_of_a_wrong_epoch(struct peer *peer)
+{
+    struct tri_id actor = peer_spawn(peer), result = peer_id(peer);
+    trp_error error;
+    peer_call(peer, actor, result, 1, "add");
+    cr_assert_eq(peer_await_result(peer, result, &error), TRP_OK, "%s", error.message);
+    result = peer_id(peer);
+    cr_assert_eq(tri_call_pack(&peer->packed, "add", trp_null(), NULL, &error), TRP_OK);
+    peer_say(peer,
+             (struct tri_route){.kind = TRI_CALL, .target = actor, .result = result, .sequence = 2, .epoch = 12345},
+             &peer->packed.section);
+    return result;
+}
+
+static struct tri_id
+call_that_does_not_verify(struct peer *peer)
+{
+    struct tri_id actor = peer_spawn(peer), result = peer_id(peer);
+    struct tri_section body = {.data = packet + 4096, .meta_size = 256, .size = 256};
+    memset(packet + 4096, 0xa5, 256);
+    peer_say(peer, (struct tri_route){.kind = TRI_CALL, .target = actor, .result = result, .sequence = 1}, &body);
+    return result;
+}
+
+static struct tri_id
+call_of_an_unknown_actor(struct peer *peer)
+{
+    struct tri_id result = peer_id(peer);
+    peer_call(peer, (struct tri_id){peer->space, 4711}, result, 1, "add");
+    return result;
+}
+
+static struct tri_id
+task_that_does_not_verify(struct peer *peer)
+{
+    struct tri_id result = peer_id(peer);
+    struct tri_section body = {.data = packet + 4096, .meta_size = 256, .size = 256};
+    memset(packet + 4096, 0xa5, 256);
+    peer_say(peer, (struct tri_route){.kind = TRI_CALL, .flags = TRI_TASK, .result = result}, &body);
+    return result;
+}
+
+/* --------------------------------------------------------------------------------------------------------- the table */
+
+static const struct row {
+    const char *name;
+    void (*act)(struct peer *peer);
+    trp_err cut; /* TRP_OK: it is dropped, and no more */
+    bool stranger;
+} rows[] = {
+#define CUT(name)                                                                                                      \
+    {                                                                                                                  \
+#name, name, TRP_EPROTO, false                                                                                 \
+    }
+    CUT(no_magic),
+    CUT(packet_version),
+    CUT(packet_zeros),
+    CUT(too_many_envelopes),
+    CUT(absurdly_many_envelopes),
+    CUT(too_few_envelopes),
+    CUT(a_frame_that_is_not_there),
+    CUT(acknowledges_what_was_not_sent),
+    CUT(releases_what_was_not_given),
+    CUT(cut_short),
+    CUT(too_long),
+    CUT(shorter_than_a_head),
+    CUT(of_no_bytes),
+    CUT(envelope_version),
+    CUT(unknown_kind),
+    CUT(kind_out_of_the_table),
+    CUT(kind_of_nothing),
+    CUT(unknown_flag),
+    CUT(flag_of_another_kind),
+    CUT(flag_of_the_brokers),
+    CUT(priority),
+    CUT(envelope_zero8),
+    CUT(envelope_zero32),
+    CUT(envelope_too_large),
+    CUT(envelope_too_small),
+    CUT(envelope_unaligned),
+    CUT(no_sections),
+    CUT(too_many_sections),
+    CUT(section_zeros),
+    CUT(section_flags),
+    CUT(section_place),
+    CUT(section_too_large),
+    CUT(section_of_a_frame),
+    CUT(section_over_64_mib),
+    CUT(section_meta),
+    CUT(too_many_references),
+    CUT(references_that_are_not_there),
+    CUT(foreign_result),
+    CUT(no_result),
+    CUT(no_target),
+    CUT(no_place_in_the_lane),
+    CUT(batch_over_4_mib),
+    CUT(too_many_frames),
+    CUT(result_from_a_driver),
+    CUT(welcome_to_the_broker),
+    CUT(freed_to_the_broker),
+    CUT(module_from_a_driver),
+    CUT(ready_from_a_driver),
+    CUT(ended_from_a_driver),
+    CUT(pong_from_a_driver),
+    CUT(unblocked_from_a_driver),
+    CUT(hello_in_the_session),
+    CUT(hello_as_a_host),
+    CUT(hello_as_somebody_else),
+    CUT(hello_with_another_cookie),
+    CUT(spawn_of_a_foreign_actor),
+    CUT(release_of_nothing),
+    CUT(release_of_more_than_it_holds),
+    CUT(spawn_that_does_not_verify),
+    CUT(lookup_that_does_not_verify),
+    {"more_than_the_window", more_than_the_window, TRP_ELIMIT, false},
+    {"call_before_hello", call_before_hello, TRP_EPROTO, true},
+    {"no_magic_before_hello", no_magic, TRP_EPROTO, true},
+    {"numbered_call_before_hello", numbered_call_before_hello, TRP_OK, true},
+    {"hello_with_a_wrong_cookie", hello_with_a_wrong_cookie, TRP_EACCES, true},
+    {"hello_of_a_future_version", hello_of_a_future_version, TRP_EPROTO, true},
+    {"hello_of_another_process", hello_of_another_process, TRP_EACCES, true},
+    {"hello_as_a_host_at_once", hello_as_a_host, TRP_EACCES, true},
+    {"hello_under_a_name_that_was_never_given", hello_under_a_name_that_was_never_given, TRP_EPROTO, true},
+    {"hello_with_a_body_that_does_not_verify", hello_with_a_body_that_does_not_verify, TRP_EPROTO, true},
+};
+
+static const struct {
+    const char *name;
+    struct tri_id (*act)(struct peer *peer);
+    trp_err err;
+} failures[] = {
+    {"call_of_a_wrong_epoch", call_of_a_wrong_epoch, TRP_EACTORDIED},
+    {"call_that_does_not_verify", call_that_does_not_verify, TRP_EPROTO},
+    {"call_of_an_unknown_actor", call_of_an_unknown_actor, TRP_EACTORDIED},
+    {"task_that_does_not_verify", task_that_does_not_verify, TRP_EPROTO},
+};
+
+/* ------------------------------------------------------------------------------------- the driver that works meanwhile */
+
+static struct {
+    trp_actor *counter;
+    atomic_bool stop;
+    atomic_llong calls;
+    trp_error error;
+} good;
+
+static void *
+work(void *user)
+{
+    trp_value value;
+    (void)user;
+    for (int64_t n = 1; !atomic_load(&good.stop); n++) {
+        trp_ref *ref = NULL;
+        trp_err err = trp_call(good.counter, "add", TRP_NOARGS, &ref, &good.error);
+        if (err == TRP_OK)
+            err = trp_get(ref, SYSTEM_WAIT_MS, &value, &good.error);
+        if (err == TRP_OK && trp_as_i64(value) != n)
+            snprintf(good.error.message, sizeof good.error.message, "call %lld gave %lld", (long long)n,
+                     (long long)trp_as_i64(value));
+        bool well = err == TRP_OK && trp_as_i64(value) == n;
+        trp_ref_release(&ref);
+        if (!well)
+            return &good;
+        atomic_fetch_add(&good.calls, 1);
+    }
+    return NULL;
+}
+
+static bool
+has_advanced(void *user)
+{
+    return atomic_load(&good.calls) >= *(long long *)user;
+}
+
+/* The driver makes some more calls. */
+static void
+expect_progress(const char *name)
+{
+    long long target = atomic_load(&good.calls) + 3;
+    cr_assert(system_await(has_advanced, &target), "%s: the good driver does not get on: %s", name, good.error.message);
+}
+
+static void
+run_row(const struct row *row)
+{
+    struct peer peer;
+    trp_error error = {0};
+    peer_open(&peer, system_service_directory());
+    if (!row->stranger)
+        peer_log_in(&peer);
+    row->act(&peer);
+    if (row->cut != TRP_OK)
+        cr_expect_eq(peer_await_cut(&peer, &error), row->cut, "%s: %s: %s", row->name, trp_strerror(error.code),
+                     error.message);
+    expect_progress(row->name);
+    peer_close(&peer);
+}
+
+static void
+run_failure(size_t i)
+{
+    struct peer peer;
+    trp_error error = {0};
+    peer_open(&peer, system_service_directory());
+    peer_log_in(&peer);
+    struct tri_id result = failures[i].act(&peer);
+    cr_expect_eq(peer_await_result(&peer, result, &error), failures[i].err, "%s: %s: %s", failures[i].name,
+                 trp_strerror(error.code), error.message);
+    cr_expect_eq(error.ran, TRP_NOT_RUN, "%s", failures[i].name);
+    struct tri_id actor = peer_spawn(&peer), again = peer_id(&peer); /* it is not cut */
+    peer_call(&peer, actor, again, 1, "add");
+    cr_expect_eq(peer_await_result(&peer, again, &error), TRP_OK, "%s: %s", failures[i].name, error.message);
+    expect_progress(failures[i].name);
+    peer_close(&peer);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- flat */
+
+static pid_t broker;
+
+static unsigned
+count_descriptors(pid_t pid)
+{
+    char path[40];
+    unsigned count = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *dir = opendir(path);
+    cr_assert_not_null(dir);
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+static long
+resident_kib(pid_t pid)
+{
+    char path[40];
+    long pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    FILE *file = fopen(path, "re");
+    cr_assert_not_null(file);
+    cr_assert_eq(fscanf(file, "%*d %ld", &pages), 1);
+    fclose(file);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static bool
+has_few_descriptors(void *user)
+{
+    return count_descriptors(broker) <= *(unsigned *)user;
+}
+
+static void
+run_all(void)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        run_row(&rows[i]);
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++)
+        run_failure(i);
+}
+
+SYSTEM_TEST(peers, bad_peers_are_cut_and_others_notice_nothing)
+{
+    const char *quiet[] = {"--log-level", "error", NULL};
+    struct system_process service;
+    pthread_t worker;
+    void *failed = NULL;
+    system_service_start(&service, quiet);
+    trp_runtime *runtime = system_join();
+    good.counter = system_spawn(runtime, "Ada");
+    cr_assert_eq(pthread_create(&worker, NULL, work, NULL), 0);
+    broker = system_find_one("troupe-broker");
+    expect_progress("nobody");
+    unsigned descriptors = count_descriptors(broker);
+    run_all();
+    long resident = resident_kib(broker);
+    for (int i = 0; i < 2; i++)
+        run_all();
+    cr_expect_eq(system_find_one("troupe-broker"), broker, "the broker is another");
+    cr_expect(system_await(has_few_descriptors, &descriptors), "the broker had %u descriptors and has %u", descriptors,
+              count_descriptors(broker));
+    cr_expect_lt(resident_kib(broker), resident + 4096, "the broker had %ld KiB and has %ld", resident,
+                 resident_kib(broker));
+    atomic_store(&good.stop, true);
+    cr_assert_eq(pthread_join(worker, &failed), 0);
+    cr_expect_null(failed, "the good driver failed: %s", good.error.message);
+    trp_actor_release(&good.counter);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
+/* libzmq drops a frame of more than 64 MiB, and its connection; the session goes on over the next one, without it. */
+SYSTEM_TEST(peers, a_frame_over_64_mib_is_dropped_with_its_connection)
+{
+    struct system_process service;
+    struct peer peer;
+    struct tri_envelope envelope;
+    trp_error error;
+    system_service_start(&service, NULL);
+    peer_open(&peer, system_service_directory());
+    peer_log_in(&peer);
+    struct tri_id actor = peer_spawn(&peer), result = peer_id(&peer);
+    peer_call(&peer, actor, result, 1, "add");
+    cr_assert_eq(peer_await_result(&peer, result, &error), TRP_OK, "%s", error.message);
+    uint8_t *big = calloc(1, TRI_FRAME_MAX + 8);
+    size_t size = write_call(&peer);
+    head_of()->frame_count = 1;
+    section_of()->size = TRI_FRAME_MAX + 8;
+    section_of()->flags = TRI_SECTION_FRAME;
+    peer_send(&peer, packet, size, true);
+    peer_send(&peer, big, TRI_FRAME_MAX + 8, false);
+    free(big);
+    peer.sent--;
+    do
+        peer_hello(&peer, NULL);
+    while (!peer_receive(&peer, TRI_WELCOME, 1000, &envelope));
+    result = peer_id(&peer);
+    peer_call(&peer, actor, result, 2, "add");
+    cr_expect_eq(peer_await_result(&peer, result, &error), TRP_OK, "%s", error.message);
+    peer_close(&peer);
+    system_service_stop(&service);
+}

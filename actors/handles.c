@@ -38,8 +38,12 @@ tri_handle_new(void *user, bool is_actor)
         return NULL;
     handle = process->free_handles;
     process->free_handles = (void *)handle->ref.out;
-    memset(handle, 0, sizeof *handle);
-    handle->process = process;
+    handle->process = process; /* the rest of ref is set by the proc; the view when it is opened */
+    handle->runtime = NULL;
+    handle->more = NULL;
+    handle->mark = 0;
+    handle->given = 0;
+    handle->view_open = false;
     handle->live = true;
     handle->ref.is_actor = is_actor;
     tri_list_init(&handle->ref.waiters);

@@ -178,6 +178,10 @@ struct tri_letter {
     uint8_t *bytes;
 };
 struct tri_letter *tri_letter_copy(const struct tri_envelope *envelope); /* NULL: no memory */
+/* The same in memory of the caller's, of at least so many bytes, 8-aligned; cleared before that is given back. */
+size_t tri_letter_room(const struct tri_envelope *envelope);
+struct tri_letter *tri_letter_copy_to(void *memory, const struct tri_envelope *envelope);
+void tri_letter_clear(struct tri_letter *letter);
 /* Appends the value in `section` (copied or its frame retained) as the value of argument `place`. TRP_ENOMEM. */
 trp_err tri_letter_append(struct tri_letter *letter, const struct tri_section *section, uint32_t place);
 void tri_letter_free(struct tri_letter **letter);

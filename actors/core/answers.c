@@ -23,6 +23,8 @@ answered(struct tri_proc *proc, struct tri_ref *ref, uint64_t acknowledged)
     if (out == NULL || out->kind == TRI_PUT || out->ref != ref)
         return;
     ref->own_call = ref->local = false; /* to whoever asks from now on, this is how it ended */
+    if (!ref->named)
+        ref->handed = 0; /* nobody else knows of it: with our acknowledgement the broker forgets it, unasked */
     if (out->lane != NULL)
         tri_lane_told(proc, out->lane, acknowledged > out->sequence ? acknowledged : out->sequence);
     tri_out_end(proc, out);
@@ -113,7 +115,9 @@ tri_on_accepted(struct tri_proc *proc, const struct tri_envelope *envelope, trp_
 
     if (!tri_id_is_none(envelope->route->target)) {
         struct tri_entry *entry = tri_table_find(&proc->lanes_out, envelope->route->target);
-        if (entry != NULL)
+        if (entry != NULL && envelope->route->acknowledged != 0)
+            tri_lane_failed(proc, TRI_OWNER(entry, struct tri_lane_out, entry), envelope->route->sequence);
+        else if (entry != NULL)
             tri_lane_told(proc, TRI_OWNER(entry, struct tri_lane_out, entry), envelope->route->sequence);
         if (envelope->route->section_count == 0)
             return TRP_OK;

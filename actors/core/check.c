@@ -122,3 +122,24 @@ tri_proc_count(const struct tri_proc *proc, struct tri_proc_counts *counts)
     counts->incoming = proc->incoming_count;
     counts->lanes = proc->lanes_out.count + proc->lane_count;
 }
+
+struct each {
+    void (*visit)(void *user, const struct tri_ref *ref);
+    void *user;
+};
+
+static void
+visit_ref(struct tri_entry *entry, void *user)
+{
+    struct each *each = user;
+
+    each->visit(each->user, TRI_OWNER(entry, struct tri_ref, entry));
+}
+
+void
+tri_proc_each(const struct tri_proc *proc, void (*visit)(void *user, const struct tri_ref *ref), void *user)
+{
+    struct each each = {visit, user};
+
+    tri_table_each((struct tri_table *)(uintptr_t)&proc->refs, visit_ref, &each);
+}

@@ -15,14 +15,19 @@ lane_key(uint64_t caller, struct tri_id actor)
 static struct tri_lane_in *
 lane_of(struct tri_proc *proc, uint64_t caller, struct tri_id actor)
 {
-    struct tri_id key = lane_key(caller, actor);
-    struct tri_entry *entry = tri_table_find(&proc->lanes_in, key);
-    struct tri_lane_in *first = entry == NULL ? NULL : TRI_OWNER(entry, struct tri_lane_in, entry);
-    struct tri_lane_in *lane;
+    const struct tri_id key = lane_key(caller, actor);
+    struct tri_lane_in *lane = proc->last_lane_in, *first;
+    struct tri_entry *entry;
 
+    if (lane != NULL && lane->caller == caller && tri_id_equal(lane->actor, actor))
+        return lane;
+    entry = tri_table_find(&proc->lanes_in, key);
+    first = entry == NULL ? NULL : TRI_OWNER(entry, struct tri_lane_in, entry);
     for (lane = first; lane != NULL; lane = lane->same)
-        if (lane->caller == caller && tri_id_equal(lane->actor, actor))
+        if (lane->caller == caller && tri_id_equal(lane->actor, actor)) {
+            proc->last_lane_in = lane;
             return lane;
+        }
     if (tri_table_reserve(&proc->lanes_in, 1) != TRP_OK)
         return NULL;
     lane = tri_memory_take(&proc->memory, sizeof *lane);
@@ -58,9 +63,9 @@ tri_accepted_end(struct tri_proc *proc, struct tri_accepted *accepted)
     proc->incoming_count--;
     if (!proc->ending && accepted->credited)
         proc->ops.release(proc->ops.user, accepted->call.bytes);
-    tri_letter_free(&accepted->call.letter);
+    tri_letter_clear(accepted->call.letter);
     tri_refs_let_go(proc, &accepted->refs, &accepted->ref_count);
-    tri_memory_put(&proc->memory, accepted, sizeof *accepted);
+    tri_memory_put(&proc->memory, accepted, accepted->block_size);
 }
 
 static uint64_t
@@ -78,19 +83,22 @@ accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tri_la
        uint32_t ref_count, trp_error *error)
 {
     const struct tri_route *route = envelope->route;
-    struct tri_accepted *accepted = tri_memory_take(&proc->memory, sizeof *accepted);
-    struct tri_letter *letter = tri_letter_copy(envelope);
+    const size_t size = sizeof(struct tri_accepted) + tri_letter_room(envelope);
+    struct tri_accepted *accepted = tri_memory_take(&proc->memory, size);
 
-    if (accepted == NULL || letter == NULL || tri_table_reserve(&proc->calls, 1) != TRP_OK)
+    if (accepted == NULL || tri_table_reserve(&proc->calls, 1) != TRP_OK) {
+        tri_memory_put(&proc->memory, accepted, size);
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for a call");
+    }
     memset(accepted, 0, sizeof *accepted);
+    accepted->block_size = size;
     accepted->one_way = (route->flags & TRI_ONE_WAY) != 0;
     accepted->task = (route->flags & TRI_TASK) != 0;
     accepted->refs = refs;
     accepted->ref_count = ref_count;
     accepted->lane = lane;
     accepted->credited = true;
-    accepted->call.letter = letter;
+    accepted->call.letter = tri_letter_copy_to(accepted + 1, envelope);
     accepted->call.caller.space = route->result.space;
     accepted->call.entry.id =
         accepted->one_way ? (struct tri_id){0, ++proc->next_one_way} : route->result;
@@ -101,7 +109,7 @@ accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tri_la
     tri_table_insert(&proc->calls, &accepted->call.entry);
     tri_list_append(&proc->accepted, &accepted->link);
     proc->incoming_count++;
-    if (accepted->task)
+    if (accepted->task && tri_list_empty(&proc->resident_list)) /* an actor's host may run one in place */
         proc->pool = true;
     proc->ops.run(proc->ops.user, &accepted->call);
     return TRP_OK;
@@ -175,7 +183,7 @@ return_named(struct tri_proc *proc, struct tri_accepted *accepted, const struct 
     if (ref->value_refs != NULL && said.ref_count == ref->value.ref_count)
         said.refs = ref->value_refs; /* all nested, whatever place they were packed with */
     for (uint32_t i = 0; i < said.ref_count; i++)
-        tri_ref_carried(proc, tri_ref_find(proc, said.refs[i].id));
+        tri_ref_named(proc, tri_ref_find(proc, said.refs[i].id));
     post_result(proc, id, accepted->call.letter, accepted->lane == NULL ? 0 : accepted->lane->last, &said, failed);
     tri_outs_pump(proc);
     tri_ref_announce(proc, ref);
@@ -237,9 +245,15 @@ judge_task(struct tri_proc *proc, struct tri_id id)
 static enum verdict
 judge_call(struct tri_proc *proc, const struct tri_route *route, struct tri_lane_in **lane)
 {
-    struct tri_entry *entry = tri_table_find(&proc->residents, route->target);
+    const struct tri_resident *resident = proc->last_resident;
+    struct tri_entry *entry;
 
-    if (entry == NULL || TRI_OWNER(entry, struct tri_resident, entry)->epoch != route->epoch)
+    if (resident == NULL || !tri_id_equal(resident->entry.id, route->target)) {
+        entry = tri_table_find(&proc->residents, route->target);
+        resident = entry == NULL ? NULL : TRI_OWNER(entry, struct tri_resident, entry);
+        proc->last_resident = resident;
+    }
+    if (resident == NULL || resident->epoch != route->epoch)
         return REFUSE;
     if (*lane == NULL)
         return TAKE; /* one-way, of a caller that was not named */
@@ -437,6 +451,7 @@ static void
 resident_end(struct tri_proc *proc, struct tri_resident *resident)
 {
     tri_table_remove(&proc->residents, &resident->entry);
+    proc->last_resident = NULL;
     tri_list_remove(&resident->link);
     tri_refs_let_go(proc, &resident->refs, &resident->ref_count);
     tri_letter_free(&resident->create);

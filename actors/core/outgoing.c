@@ -229,6 +229,27 @@ tri_lane_told(struct tri_proc *proc, struct tri_lane_out *lane, uint64_t sequenc
     }
 }
 
+/* A one-way call has failed at the broker. Those before it may still wait there. */
+void
+tri_lane_failed(struct tri_proc *proc, struct tri_lane_out *lane, uint64_t sequence)
+{
+    struct tri_out *before = NULL, *out = lane->first_one_way;
+
+    while (out != NULL && out->sequence != sequence) {
+        before = out;
+        out = out->next_one_way;
+    }
+    if (out == NULL || !out->posted)
+        return;
+    if (before == NULL)
+        lane->first_one_way = out->next_one_way;
+    else
+        before->next_one_way = out->next_one_way;
+    if (lane->last_one_way == out)
+        lane->last_one_way = before;
+    tri_out_end(proc, out);
+}
+
 /* ----------------------------------------------------------------------------------------------------------- posting */
 
 void
@@ -294,11 +315,11 @@ names_carried(struct tri_proc *proc, const struct tri_out *out)
         for (uint32_t i = 0; i < out->ref->value.ref_count; i++) {
             struct tri_ref *inner = tri_ref_find(proc, out->ref->value_refs[i].id);
             if (inner != NULL)
-                tri_ref_carried(proc, inner);
+                tri_ref_named(proc, inner);
         }
     else if (out->body != NULL)
         for (uint32_t i = 0; i < out->body->ref_count; i++)
-            tri_ref_carried(proc, out->body->refs[i]);
+            tri_ref_named(proc, out->body->refs[i]);
 }
 
 static void
@@ -322,7 +343,7 @@ post_out(struct tri_proc *proc, struct tri_out *out)
                    put ? 1 : out->body->section_count, tri_out_credited(out->kind));
     left_queue(proc, out);
     names_carried(proc, out);
-    if (out->ref != NULL && !out->fetched)
+    if (out->ref != NULL) /* also of a value that was asked for: its maker holds it from now on */
         tri_ref_carried(proc, out->ref);
     if (out->actor != NULL)
         tri_ref_carried(proc, out->actor);

@@ -29,6 +29,7 @@ tri_ref_make(struct tri_proc *proc, struct tri_id id, bool is_actor)
     ref->state = is_actor ? TRI_REF_READY : TRI_REF_PENDING;
     ref->is_actor = is_actor;
     ref->shared = ref->wanted = ref->kept = ref->returned = ref->own_call = ref->local = ref->resident = false;
+    ref->asked = ref->named = false;
     ref->handed = 0;
     memset(&ref->value, 0, sizeof ref->value);
     ref->value_buf = NULL;
@@ -47,7 +48,7 @@ tri_ref_adopt(struct tri_proc *proc, const struct tri_ref_entry *entry)
         ref = tri_ref_make(proc, entry->id, (entry->flags & TRI_REF_ACTOR) != 0);
     if (ref == NULL)
         return NULL;
-    ref->shared = true;
+    ref->shared = ref->named = true;
     ref->handed++;
     ref->handles++;
     return ref;
@@ -138,11 +139,11 @@ tri_refs_let_go(struct tri_proc *proc, struct tri_ref ***refs, uint32_t *count)
 /* ------------------------------------------------------------------------------------------------------------ values */
 
 static struct tri_buf *
-own_data(const struct tri_section *section)
+own_data(struct tri_proc *proc, const struct tri_section *section)
 {
     if (section->frame != NULL)
         return tri_buf_retain(section->frame);
-    return tri_memory_buf(section->data, section->size);
+    return tri_memory_buf(&proc->memory, section->data, section->size);
 }
 
 trp_err
@@ -150,7 +151,7 @@ tri_ref_set(struct tri_proc *proc, struct tri_ref *ref, const struct tri_section
             trp_error *error)
 {
     struct tri_ref_entry *entries = NULL;
-    struct tri_buf *buf = own_data(section);
+    struct tri_buf *buf = own_data(proc, section);
 
     if (section->ref_count > 0)
         entries = tri_memory_take(&proc->memory, section->ref_count * sizeof *entries);
@@ -197,6 +198,13 @@ tri_ref_carried(struct tri_proc *proc, struct tri_ref *ref)
     ref->shared = true;
     if (ref->handed == 0 && ref->entry.id.space == proc->space)
         ref->handed = 1;
+}
+
+void
+tri_ref_named(struct tri_proc *proc, struct tri_ref *ref)
+{
+    tri_ref_carried(proc, ref);
+    ref->named = true;
 }
 
 /* ------------------------------------------------------------------------------------------------ what sections name */

@@ -34,6 +34,7 @@ add_hold(struct tri_entry *entry, void *user)
     ref->asked = false;
     if (ref->handed == 0 && !ref->kept)
         return;
+    ref->named = true; /* the new broker cannot tell who knows of it: it waits for our RELEASE */
     if (ref->value_buf != NULL && !ref->local)
         flags |= TRI_SNAP_VALUE;
     if (ref->is_actor)

@@ -33,8 +33,9 @@ struct tri_memory {
 void tri_memory_fini(struct tri_memory *memory);
 void *tri_memory_take(struct tri_memory *memory, size_t size); /* not zeroed; NULL: no memory */
 void tri_memory_put(struct tri_memory *memory, void *block, size_t size);
-/* A buffer in one block of the heap, which may outlive the proc and be released by any thread. */
-struct tri_buf *tri_memory_buf(const void *data, size_t size);
+/* A buffer in one block: of the pool if it is small, so that it must be released under the lock and before the proc ends;
+ * larger ones, which are sent as frames, are of the heap, may outlive the proc and be released by any thread. */
+struct tri_buf *tri_memory_buf(struct tri_memory *memory, const void *data, size_t size);
 
 /* What is kept of an envelope to send it again: one block {sections, owners, refs, entries, data of section 0}. */
 struct tri_body {
@@ -90,7 +91,8 @@ struct tri_resident {
 
 /* Host: an accepted call as the proc sees it. */
 struct tri_accepted {
-    struct tri_incoming call; /* first */
+    struct tri_incoming call; /* first; its letter lies behind the record, in one block */
+    size_t block_size;
     struct tri_node link;     /* in the order accepted */
     struct tri_ref **refs;
     uint32_t ref_count;
@@ -126,6 +128,8 @@ struct tri_proc {
     struct tri_table refs;
     struct tri_table lanes_out;
     struct tri_lane_out *last_lane;
+    struct tri_lane_in *last_lane_in;
+    const struct tri_resident *last_resident;
 
     struct tri_node outs, accepted_outs;
     struct tri_node *unposted; /* the first in `outs` that was not posted; &outs: none */
@@ -162,7 +166,8 @@ trp_err tri_ref_set(struct tri_proc *proc, struct tri_ref *ref, const struct tri
                     trp_error *error);
 void tri_ref_fail(struct tri_proc *proc, struct tri_ref *ref, const struct tri_failure *failure);
 void tri_ref_announce(struct tri_proc *proc, struct tri_ref *ref); /* ops.ready, if anybody here has it */
-void tri_ref_carried(struct tri_proc *proc, struct tri_ref *ref);  /* an envelope that names it was posted */
+void tri_ref_carried(struct tri_proc *proc, struct tri_ref *ref);  /* an envelope that makes or names it was posted */
+void tri_ref_named(struct tri_proc *proc, struct tri_ref *ref);    /* one of its entries does */
 /* A handle of everything that a section names, which must be here. */
 trp_err tri_refs_hold(struct tri_proc *proc, const struct tri_section *section, trp_error *error);
 void tri_refs_unhold(struct tri_proc *proc, const struct tri_section *section);
@@ -183,6 +188,7 @@ void tri_timer_remove(struct tri_proc *proc, struct tri_out *out);
 void tri_body_free(struct tri_proc *proc, struct tri_body **body);
 uint64_t tri_bytes_of(const struct tri_section *sections, uint32_t count);
 void tri_lane_told(struct tri_proc *proc, struct tri_lane_out *lane, uint64_t sequence);
+void tri_lane_failed(struct tri_proc *proc, struct tri_lane_out *lane, uint64_t sequence); /* that one alone */
 struct tri_lane_out *tri_lane_out(struct tri_proc *proc, struct tri_id target);
 /* Makes PUTs of a private value and of all private values that it leads to. */
 trp_err tri_publish(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);

@@ -136,7 +136,7 @@ body_make(struct tri_proc *proc, const struct tri_section *section, const struct
     } else if (section->frame != NULL) {
         body->owners[0] = tri_buf_retain(section->frame);
     } else {
-        body->owners[0] = tri_memory_buf(section->data, section->size);
+        body->owners[0] = tri_memory_buf(&proc->memory, section->data, section->size);
         if (body->owners[0] == NULL) {
             tri_memory_put(&proc->memory, body, body->block_size);
             return TRI_FAIL(error, TRP_ENOMEM, "no memory for a call of %llu bytes", (unsigned long long)section->size);

@@ -154,6 +154,37 @@ look_up_bare(struct stage *stage, const char *text, struct tri_id id, uint64_t *
     return TRP_OK;
 }
 
+/* One line of memory that is in no cache, for comparison: a walk through 64 MiB in random order, each step timed. */
+static trp_err
+miss(uint64_t *p50, trp_error *error)
+{
+    enum { LINES = 1 << 20 };
+    static uint64_t values[LOOKUPS];
+    struct line {
+        struct line *next;
+        char rest[TRI_NAME_LINE - sizeof(struct line *)];
+    } *lines = tri_zeroed_new(LINES * sizeof *lines);
+    uint64_t draw = 7;
+    if (lines == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory to compare with");
+    for (size_t i = 0; i < LINES; i++)
+        lines[i].next = &lines[i];
+    for (size_t i = LINES - 1; i > 0; i--) { /* Sattolo: one cycle through all */
+        struct line *other = &lines[tri_random_next(&draw) % i], *next = lines[i].next;
+        lines[i].next = other->next;
+        other->next = next;
+    }
+    struct line *volatile at = lines;
+    for (size_t i = 0; i < LOOKUPS; i++) {
+        const uint64_t begin = tri_limit_now_ns();
+        at = at->next;
+        values[i] = tri_limit_now_ns() - begin;
+    }
+    free(lines);
+    *p50 = tri_limit_percentile(values, LOOKUPS, 50);
+    return TRP_OK;
+}
+
 typedef trp_err look_up(struct stage *stage, const char *text, struct tri_id id, uint64_t *took_ns, trp_error *error);
 
 static uint64_t
@@ -199,6 +230,7 @@ compare(struct stage *few, struct stage *many, look_up *one, const char *what, b
     *met = ratio <= must;
     printf("%-24s %5" PRIu64 " ns of %u, %5" PRIu64 " ns of %u: %.2f (must: %.1f)\n", what, a, few->names, b,
            many->names, ratio, must);
+    fflush(stdout);
     return TRP_OK;
 }
 
@@ -207,7 +239,10 @@ run(bool *met, trp_error *error)
 {
     static const char *const formats[] = {"actor-%07u", "a-name-of-an-actor-that-is-longer-than-most-others-%07u"};
     struct stage few, many;
+    uint64_t miss_ns = 0;
     bool bare;
+    TRP_TRY(miss(&miss_ns, error));
+    printf("%-24s %5" PRIu64 " ns\n", "one miss of all caches", miss_ns > clock_cost() ? miss_ns - clock_cost() : 0);
     for (size_t i = 0; i < 2; i++) {
         trp_err err = open_stage(&few, FEW, formats[i], error);
         if (err == TRP_OK)

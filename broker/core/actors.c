@@ -14,8 +14,8 @@ const char *
 tri_actor_text(const struct tri_actor *actor, char text[TRI_NAME_MAX + 64])
 {
     char id[TRI_ID_TEXT_SIZE];
-    if (actor->label[0] != '\0')
-        snprintf(text, TRI_NAME_MAX + 64, "actor '%s'", actor->label);
+    if (actor->texts->label[0] != '\0')
+        snprintf(text, TRI_NAME_MAX + 64, "actor '%s'", actor->texts->label);
     else
         snprintf(text, TRI_NAME_MAX + 64, "actor %s", tri_id_format(tri_thing_id(&actor->thing), id));
     return text;
@@ -27,10 +27,17 @@ tri_actor_lives(const struct tri_actor *actor)
     return actor->state != TRI_ACTOR_DEAD;
 }
 
+bool
+tri_actors_reserve(struct tri_core *core, size_t count)
+{
+    return tri_pool_reserve(&core->actors_pool, count) && tri_pool_reserve(&core->texts_pool, count);
+}
+
 struct tri_actor *
 tri_actor_new(struct tri_core *core, struct tri_id id)
 {
     struct tri_actor *actor = tri_pool_take(&core->actors_pool);
+    actor->texts = tri_pool_take(&core->texts_pool);
     actor->thing.entry.id = id;
     actor->thing.kind = TRI_THING_ACTOR;
     actor->thing.shared = true;
@@ -60,8 +67,9 @@ tri_actor_set(struct tri_actor *actor, const struct tri_spawn *spawn)
     actor->start_timeout_ns = spawn->start_timeout_ms > 0 && spawn->start_timeout_ms < INT64_C(1) << 40
                                   ? (uint64_t)spawn->start_timeout_ms * TRI_NS_PER_MS
                                   : START_NS;
-    tri_text_copy(actor->class_name, sizeof actor->class_name, spawn->class_name);
-    tri_text_copy(actor->label, sizeof actor->label, spawn->name[0] != '\0' ? spawn->name : spawn->class_name);
+    tri_text_copy(actor->texts->class_name, sizeof actor->texts->class_name, spawn->class_name);
+    tri_text_copy(actor->texts->label, sizeof actor->texts->label,
+                  spawn->name[0] != '\0' ? spawn->name : spawn->class_name);
 }
 
 /* --------------------------------------------------------------------------------------------------------------- SPAWN */
@@ -94,8 +102,7 @@ spawn_admitted(struct tri_core *core, struct tri_peer *peer, const struct tri_me
 {
     char why[600], has[200];
     struct tri_id id;
-    struct tri_actor *taken =
-        spawn->name[0] != '\0' ? tri_name_find(core, spawn->namespace_, spawn->name, &id) : NULL;
+    struct tri_actor *taken = spawn->name[0] != '\0' ? tri_name_find(core, spawn->namespace_, spawn->name, &id) : NULL;
     if (taken != NULL && spawn->get_if_exists && !tri_id_is_none(message->route->result)) {
         tri_answer_actor(core, peer, message->route->result, id, taken);
         refuse_spawn(core, peer, message, spawn, TRP_OK, "another actor has its name, which was asked for instead");
@@ -185,7 +192,7 @@ tri_on_spawn(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     TRP_TRY(tri_name_check(body.name, body.namespace_, error));
     struct tri_needs needs = {.resources = body.resources, .resource_count = body.resource_count};
     struct tri_special *special = body.resource_count > 0 ? tri_special_new(&needs) : NULL;
-    if ((special == NULL && body.resource_count > 0) || !tri_pool_reserve(&core->actors_pool, 1))
+    if ((special == NULL && body.resource_count > 0) || !tri_actors_reserve(core, 1))
         return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for another actor");
     struct tri_refs *refs = NULL;
     if (!spawn_admitted(core, peer, message, &body, special)) {
@@ -225,9 +232,10 @@ tri_actor_place_one(struct tri_core *core, struct tri_actor *actor)
     struct tri_host *host = NULL;
     if (tri_spawn_unpack(&actor->creation->parcel->sections[0], &body, &scratch, NULL) == TRP_OK) {
         if (body.env_count > 0 || body.memory_bytes > 0)
-            host = tri_host_fork(core, TRI_HOST_ACTOR, actor->label, body.env, body.env_count, body.memory_bytes);
+            host =
+                tri_host_fork(core, TRI_HOST_ACTOR, actor->texts->label, body.env, body.env_count, body.memory_bytes);
         else
-            host = tri_host_take(core, TRI_HOST_ACTOR, actor->label);
+            host = tri_host_take(core, TRI_HOST_ACTOR, actor->texts->label);
         tri_view_close(&body.args);
     }
     tri_list_remove(&actor->link);
@@ -400,6 +408,7 @@ tri_actor_settle(struct tri_core *core, struct tri_actor *actor)
     tri_list_remove(&actor->all);
     tri_table_remove(&core->things, &thing->entry);
     core->actor_count--;
+    tri_pool_put(&core->texts_pool, actor->texts);
     tri_pool_put(&core->actors_pool, actor);
 }
 
@@ -490,7 +499,7 @@ tri_on_create(struct tri_core *core, struct tri_peer *peer, const struct tri_mes
         return TRI_FAIL(error, TRP_EPROTO, "CREATE of an actor that is elsewhere");
     struct tri_needs needs = {.resources = body.resources, .resource_count = body.resource_count};
     struct tri_special *special = body.resource_count > 0 ? tri_special_new(&needs) : NULL;
-    if (!tri_pool_reserve(&core->actors_pool, 1) || (special == NULL && body.resource_count > 0)) {
+    if (!tri_actors_reserve(core, 1) || (special == NULL && body.resource_count > 0)) {
         tri_special_free(&special);
         return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for another actor");
     }
@@ -503,7 +512,7 @@ tri_on_create(struct tri_core *core, struct tri_peer *peer, const struct tri_mes
     actor->host = peer->host;
     peer->host->actor = actor;
     tri_host_set_kind(core, peer->host, TRI_HOST_ACTOR);
-    tri_text_copy(peer->host->label, sizeof peer->host->label, actor->label);
+    tri_text_copy(peer->host->label, sizeof peer->host->label, actor->texts->label);
     account(core, actor, 1);
     if (body.name[0] != '\0')
         TRP_TRY(tri_name_bind(core, actor, body.namespace_, body.name, error));

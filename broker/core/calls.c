@@ -371,6 +371,18 @@ tri_call_object(struct tri_core *core, struct tri_peer *peer, struct tri_id id, 
     return TRP_OK;
 }
 
+/* One-way calls have no id: their caller hears how far the lane is accepted. */
+static void
+tell_lane(struct tri_core *core, const struct tri_route *lane, struct tri_peer *caller)
+{
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_ACCEPTED, .acknowledged = lane->acknowledged};
+    if (caller == NULL)
+        return;
+    route.target = lane->target;
+    route.sequence = lane->sequence;
+    tri_send(core, caller, &route, NULL, 0, false);
+}
+
 trp_err
 tri_on_call(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
 {
@@ -407,7 +419,8 @@ tri_on_call(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
         call->deadline_ns =
             route->deadline_us < UINT64_C(1) << 50 ? core->now_ns + route->deadline_us * 1000 : TRI_NEVER;
     if (!one_way) {
-        object = tri_as_object(tri_thing_find(core, route->result)); /* a call may carry its own name */
+        if (refs != NULL)
+            object = tri_as_object(tri_thing_find(core, route->result)); /* a call may carry its own name */
         tri_call_name(core, call, object, peer);
     } else if (task) { /* its end has to be seen: it gets a name of ours */
         call->id = (struct tri_id){core->config.incarnation << 32, ++core->next_serial};
@@ -430,6 +443,9 @@ tri_on_call(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
         target = &tri_actor_new(core, route->target)->thing;
     if (tri_as_actor(target) == NULL) {
         char text[TRI_ID_TEXT_SIZE];
+        struct tri_route lane = {.target = route->target, .sequence = route->sequence, .acknowledged = route->sequence};
+        if (one_way)
+            tell_lane(core, &lane, peer);
         tri_call_fail(core, call, TRP_EACTORDIED, "no actor %s is known on node '%s': it was never there, or has ended",
                       tri_id_format(route->target, text), core->node);
         return TRP_OK;
@@ -540,18 +556,6 @@ tri_call_end(struct tri_core *core, struct tri_pending *call)
     tri_pool_put(&core->calls_pool, call);
 }
 
-/* One-way calls have no id: their caller hears how far the lane is accepted. */
-static void
-tell_lane(struct tri_core *core, const struct tri_route *lane, struct tri_peer *caller)
-{
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_ACCEPTED};
-    if (caller == NULL)
-        return;
-    route.target = lane->target;
-    route.sequence = lane->sequence;
-    tri_send(core, caller, &route, NULL, 0, false);
-}
-
 /* The call has its outcome: it goes to the caller, to who else waits, and to the calls that depend on it. `section` must
  * stay good meanwhile; `contains` is taken over. */
 void
@@ -560,9 +564,9 @@ tri_call_finish(struct tri_core *core, struct tri_pending *call, const struct tr
 {
     struct tri_object *object = call->object;
     struct tri_peer *caller = call->caller;
-    if (object == NULL && call->kind == TRI_CALL_ACTOR && caller != NULL && call->actor != NULL &&
-        !tri_actor_lives(call->actor)) { /* it failed for good, as all before it */
+    if (object == NULL && call->kind == TRI_CALL_ACTOR && caller != NULL && call->actor != NULL) {
         struct tri_route lane = {.target = tri_thing_id(&call->actor->thing), .sequence = call->sequence};
+        lane.acknowledged = call->sequence; /* it failed, and says nothing of those before it */
         tell_lane(core, &lane, caller);
     }
     strip(core, call);

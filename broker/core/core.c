@@ -144,9 +144,9 @@ tri_answer_actor(struct tri_core *core, struct tri_peer *peer, struct tri_id res
         tri_answer(core, peer, result, &core->memory_packed.section, true);
         return;
     }
-    tri_hold_hand(core, &actor->thing, peer, 1);
-    actor->thing.shared = true;
     tri_answer(core, peer, result, &core->packed.section, false);
+    tri_hold_hand(core, &actor->thing, peer, 1); /* last: a look-up has fetched it from afar meanwhile */
+    actor->thing.shared = true;
 }
 
 bool
@@ -365,7 +365,8 @@ init(struct tri_core *core)
     tri_pool_init(&core->calls_pool, sizeof(struct tri_pending));
     tri_pool_init(&core->holds_pool, sizeof(struct tri_hold));
     tri_pool_init(&core->lanes_pool, sizeof(struct tri_lane));
-    tri_pool_init(&core->actors_pool, sizeof(struct tri_actor));
+    tri_pool_init(&core->actors_pool, (sizeof(struct tri_actor) + TRI_NAME_LINE - 1) / TRI_NAME_LINE * TRI_NAME_LINE);
+    tri_pool_init(&core->texts_pool, sizeof(struct tri_actor_texts));
     TRP_TRY(tri_table_init(&core->spaces, tri_random_next(&seed)));
     TRP_TRY(tri_table_init(&core->hosts, tri_random_next(&seed)));
     TRP_TRY(tri_table_init(&core->things, tri_random_next(&seed)));
@@ -527,6 +528,7 @@ tri_core_destroy(struct tri_core **made)
     tri_pool_fini(&core->holds_pool);
     tri_pool_fini(&core->lanes_pool);
     tri_pool_fini(&core->actors_pool);
+    tri_pool_fini(&core->texts_pool);
     tri_ledger_fini(&core->ledger);
     tri_packed_fini(&core->packed);
     tri_packed_fini(&core->ids_packed);

@@ -11,9 +11,11 @@ trp_err
 tri_on_lookup(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
 {
     const char *text, *namespace_;
+    tri_table_prefetch(&core->things, message->route->result, false); /* for tri_answer */
     TRP_TRY(tri_request_check(peer, message, error));
     TRP_TRY(tri_name_unpack(&message->sections[0], &text, &namespace_, error));
     TRP_TRY(tri_name_check(text, namespace_, error));
+    tri_table_prefetch(&core->things, message->route->result, true);
     struct tri_id id;
     struct tri_actor *actor = tri_name_find(core, namespace_, text, &id);
     if (actor != NULL)
@@ -76,9 +78,9 @@ tri_death_value(struct tri_core *core, const struct tri_actor *actor)
     const struct tri_death *death = obituary != NULL ? &obituary->death : &nothing;
     char id[TRI_ID_TEXT_SIZE];
     const trp_value entries[] = {
-        trp_str("actor"),        trp_str(actor->label),
+        trp_str("actor"),        trp_str(actor->texts->label),
         trp_str("id"),           trp_str(tri_id_format(tri_thing_id(&actor->thing), id)),
-        trp_str("class"),        trp_str(actor->class_name),
+        trp_str("class"),        trp_str(actor->texts->class_name),
         trp_str("node"),         trp_str(core->node),
         trp_str("message"),      trp_str(obituary != NULL ? obituary->error.message : "it has ended"),
         trp_str("pid"),          trp_i64(death->pid),
@@ -136,7 +138,7 @@ tri_on_watch(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     if (object != NULL && (object->call != NULL || object->state != TRI_OBJECT_UNKNOWN))
         return TRI_FAIL(error, TRP_EPROTO, "WATCH under a name that is taken");
     struct tri_thing *thing = tri_thing_find(core, message->route->target);
-    if (thing == NULL && tri_core_open(core) && tri_pool_reserve(&core->actors_pool, 1) &&
+    if (thing == NULL && tri_core_open(core) && tri_actors_reserve(core, 1) &&
         tri_table_reserve(&core->things, 2) == TRP_OK)
         thing = &tri_actor_new(core, message->route->target)->thing;
     struct tri_actor *actor = tri_as_actor(thing);

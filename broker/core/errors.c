@@ -30,7 +30,7 @@ place_error(struct tri_core *core, const struct tri_pending *call, trp_error *er
     tri_text_copy(error->node, sizeof error->node, core->node);
     tri_text_copy(error->method, sizeof error->method, method_of(call));
     if (call->actor != NULL)
-        tri_text_copy(error->actor, sizeof error->actor, call->actor->label);
+        tri_text_copy(error->actor, sizeof error->actor, call->actor->texts->label);
 }
 
 static void

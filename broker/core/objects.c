@@ -258,6 +258,8 @@ put_value(struct tri_core *core, struct tri_peer *peer, struct tri_object *objec
     tri_object_resolve(core, object, message->route, section, failed, refs, keeper);
     if (object->value == NULL)
         keep_value(object, section, failed);
+    if (object->keeper != peer) /* whoever sends a value keeps it until it is told not to */
+        tri_batch_add(core, peer, &peer->freed, tri_thing_id(&object->thing));
 }
 
 trp_err
@@ -274,6 +276,7 @@ tri_on_put(struct tri_core *core, struct tri_peer *peer, const struct tri_messag
     if (object == NULL && !own) { /* it was freed while it was fetched */
         peer->fetches--;
         core->dropped++;
+        tri_batch_add(core, peer, &peer->freed, id);
         return TRP_OK;
     }
     bool wanted = object == NULL || object->state == TRI_OBJECT_UNKNOWN ||

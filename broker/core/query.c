@@ -122,7 +122,7 @@ page_actors(struct tri_core *core, struct page *page)
             break;
         put_id(page, "id", tri_thing_id(&actor->thing));
         put_text(page, "name", actor->name != NULL ? actor->name->text : "");
-        put_text(page, "class", actor->class_name);
+        put_text(page, "class", actor->texts->class_name);
         put(page, "state", trp_str(states[actor->state]));
         put(page, "pid", trp_i64(actor->host != NULL ? actor->host->pid : 0));
         put(page, "pending", trp_u64(actor->pending));
@@ -185,7 +185,7 @@ call_row(struct page *page, const struct tri_pending *call)
     if (call->parcel != NULL && (call->kind == TRI_CALL_TASK || call->kind == TRI_CALL_ACTOR))
         put_text(page, "method", tri_call_method(&call->parcel->sections[0]));
     if (call->actor != NULL)
-        put_text(page, "actor", call->actor->label);
+        put_text(page, "actor", call->actor->texts->label);
     put(page, "sequence", trp_u64(call->sequence));
     put(page, "host_pid", trp_i64(call->host != NULL ? call->host->pid : 0));
     put(page, "caller_pid", trp_i64(call->caller != NULL ? call->caller->pid : 0));

@@ -354,7 +354,7 @@ check_snapshot(struct tri_core *core, const struct tri_peer *peer, const struct 
             return TRI_FAIL(error, TRP_EPROTO, "a driver reports a call of another process");
     }
     if (!tri_pool_reserve(&core->objects_pool, count) || !tri_pool_reserve(&core->holds_pool, count) ||
-        !tri_pool_reserve(&core->calls_pool, count) || !tri_pool_reserve(&core->actors_pool, count) ||
+        !tri_pool_reserve(&core->calls_pool, count) || !tri_actors_reserve(core, count) ||
         tri_table_reserve(&core->things, count + 1) != TRP_OK)
         return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for a snapshot");
     return TRP_OK;

@@ -25,7 +25,7 @@ struct tri_pool {
 void tri_pool_init(struct tri_pool *pool, size_t size);
 void tri_pool_fini(struct tri_pool *pool);
 bool tri_pool_reserve(struct tri_pool *pool, size_t count);
-void *tri_zeroed_new(size_t size); /* free() it; a large one lies in large pages, where the system has some */
+void *tri_zeroed_new(size_t size);          /* free() it; a large one lies in large pages, where the system has some */
 void *tri_pool_take(struct tri_pool *pool); /* zeroed; aborts only where memory ends after the reserve was used up */
 void tri_pool_put(struct tri_pool *pool, void *record);
 
@@ -241,13 +241,17 @@ struct tri_obituary {
     struct tri_parcel *cause; /* an Error section, or NULL */
     char *texts;
 };
+struct tri_actor_texts {          /* apart: they are seldom read, and a look-up meets fewer pages */
+    char label[TRI_NAME_MAX + 1]; /* name, or class */
+    char class_name[TRI_NAME_MAX + 1];
+};
 struct tri_actor {
     struct tri_thing thing;
     struct tri_node all;  /* core->actors */
     struct tri_node link; /* core->placing */
     uint8_t state;
     bool detached, closing, killed, stop_sent, holds_resources, was_ready;
-    bool coming; /* ABSENT, and its creator, who is here, will send SPAWN again */
+    bool coming;                     /* ABSENT, and its creator, who is here, will send SPAWN again */
     uint64_t epoch, serial, creator; /* creator: space */
     double num_cpus, num_gpus;
     uint64_t memory_bytes;
@@ -262,9 +266,8 @@ struct tri_actor {
     struct tri_special *special; /* custom resources */
     struct tri_obituary *obituary;
     const char *kill_rule;
-    struct tri_timer timer;       /* start deadline, or the end of draining */
-    char label[TRI_NAME_MAX + 1]; /* name, or class */
-    char class_name[TRI_NAME_MAX + 1];
+    struct tri_timer timer; /* start deadline, or the end of draining */
+    struct tri_actor_texts *texts;
 };
 struct tri_name {
     struct tri_actor *actor;
@@ -357,7 +360,7 @@ struct tri_core {
     bool placing_changed;
     uint64_t stock_ns; /* no spare is forked before */
     struct tri_ledger ledger;
-    struct tri_pool objects_pool, calls_pool, holds_pool, lanes_pool, actors_pool;
+    struct tri_pool objects_pool, calls_pool, holds_pool, lanes_pool, actors_pool, texts_pool;
     struct tri_timers timers;
     struct tri_thing *settling;
     uint32_t mark;
@@ -528,6 +531,7 @@ void tri_special_free(struct tri_special **special);
 tri_core_handler tri_on_returned;
 
 /* actors.c */
+bool tri_actors_reserve(struct tri_core *core, size_t count);
 struct tri_actor *tri_actor_new(struct tri_core *core, struct tri_id id); /* ABSENT; table reserved */
 void tri_actor_place(struct tri_core *core);
 void tri_actor_place_one(struct tri_core *core, struct tri_actor *actor);

@@ -111,7 +111,7 @@ adopt(struct tri_core *core, struct tri_peer *peer, const struct tri_ref_entry *
         if (!own && !tri_core_open(core))
             tri_object_lost(core, object);
     }
-    if (own && thing->own.handed == 0) {
+    if (own && thing->own.handed == 0 && !peer->reporting) { /* its SNAPSHOT says what it holds */
         struct tri_hold *hold = tri_hold_hand(core, thing, peer, 1);
         struct tri_object *object = tri_as_object(thing);
         if (object != NULL && hold != NULL && object->state != TRI_OBJECT_PENDING)

@@ -333,7 +333,7 @@ refuse(struct tri_core *core, struct tri_peer *peer, const struct tri_wait *wait
     tri_text_copy(failure.error.node, sizeof failure.error.node, core->node);
     failure.error.ran = TRP_MAY_HAVE_RUN;
     if (wait->host->actor != NULL)
-        tri_text_copy(failure.error.actor, sizeof failure.error.actor, wait->host->actor->label);
+        tri_text_copy(failure.error.actor, sizeof failure.error.actor, wait->host->actor->texts->label);
     tri_send_plain(core, peer, TRI_DEADLOCK, 0, none, none, wait->parent, tri_error_section(core, &failure));
 }
 

@@ -122,6 +122,15 @@ end_detached(struct sim_world *world)
 }
 
 static void
+trace_ref(void *user, const struct tri_ref *ref)
+{
+    sim_trace(user, "left: %llx:%llu handles %u handed %llu state %u%s%s%s%s%s", (unsigned long long)ref->entry.id.space,
+              (unsigned long long)ref->entry.id.number, ref->handles, (unsigned long long)ref->handed, ref->state,
+              ref->is_actor ? " actor" : "", ref->kept ? " kept" : "", ref->returned ? " returned" : "",
+              ref->own_call ? " own call" : "", ref->out != NULL ? " out" : "");
+}
+
+static void
 nothing_left(struct sim_world *world)
 {
     struct tri_core_counts core;
@@ -130,6 +139,7 @@ nothing_left(struct sim_world *world)
     {
         struct tri_proc_counts counts;
         tri_proc_count(process->proc, &counts);
+        tri_proc_each(process->proc, trace_ref, world);
         if (counts.refs + counts.outstanding + counts.queued + counts.kept + counts.incoming > 0)
             sim_fail(world, "process %d (%s) is left with %llu references, %llu outstanding, %llu queued, %llu kept, %llu accepted",
                      process->pid, process->is_host ? "host" : "driver", (unsigned long long)counts.refs,

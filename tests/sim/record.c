@@ -95,9 +95,6 @@ sim_record_create(struct sim_process *host)
             continue;
         if (tri_id_equal(other->actor, host->actor))
             sim_fail(host->world, "an actor was created in host %d while it lives in host %d", host->pid, other->pid);
-        if (host->name[0] != '\0' && strcmp(other->name, host->name) == 0)
-            sim_fail(host->world, "two living actors have the name '%s': hosts %d and %d", host->name, host->pid,
-                     other->pid);
     }
 }
 

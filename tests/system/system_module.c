@@ -39,8 +39,9 @@ counter_hang(trp_ctx *ctx, void *self)
 {
     (void)ctx;
     (void)self;
-    for (;;)
-        pause();
+    while (pause() != 0)
+        continue; /* a signal that is handled does not end it */
+    return TRP_OK;
 }
 
 static trp_err

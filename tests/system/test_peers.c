@@ -554,6 +554,7 @@ run_row(const struct row *row)
 {
     struct peer peer;
     trp_error error = {0};
+    fprintf(stderr,"ROW %s\n",row->name);
     peer_open(&peer, system_service_directory());
     if (!row->stranger)
         peer_log_in(&peer);

@@ -97,7 +97,8 @@ accepted_one(struct tri_proc *proc, struct tri_id id)
     struct tri_ref *ref = tri_ref_find(proc, id);
     struct tri_out *out = ref == NULL ? NULL : ref->out;
 
-    if (out == NULL || out->accepted || (out->flags & TRI_TASK) != 0 || (out->kind != TRI_CALL && out->kind != TRI_SPAWN))
+    if (out == NULL || out->accepted || (out->flags & TRI_TASK) != 0 ||
+        (out->kind != TRI_CALL && out->kind != TRI_SPAWN))
         return;
     if (out->lane != NULL)
         tri_lane_told(proc, out->lane, out->sequence);

@@ -9,7 +9,8 @@
 static struct tri_id
 lane_key(uint64_t caller, struct tri_id actor)
 {
-    return (struct tri_id){caller * UINT64_C(0x9e3779b97f4a7c15) ^ actor.space, actor.number ^ (caller << 32 | caller >> 32)};
+    return (struct tri_id){caller * UINT64_C(0x9e3779b97f4a7c15) ^ actor.space,
+                           actor.number ^ (caller << 32 | caller >> 32)};
 }
 
 static struct tri_lane_in *
@@ -100,8 +101,7 @@ accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tri_la
     accepted->credited = true;
     accepted->call.letter = tri_letter_copy_to(accepted + 1, envelope);
     accepted->call.caller.space = route->result.space;
-    accepted->call.entry.id =
-        accepted->one_way ? (struct tri_id){0, ++proc->next_one_way} : route->result;
+    accepted->call.entry.id = accepted->one_way ? (struct tri_id){0, ++proc->next_one_way} : route->result;
     accepted->call.deadline_ns = route->deadline_us == 0 ? TRI_NEVER : proc->now_ns + route->deadline_us * 1000;
     accepted->call.bytes = bytes_of(envelope);
     accepted->call.index = proc->next_index;

@@ -351,7 +351,8 @@ post_out(struct tri_proc *proc, struct tri_out *out)
         (void)tri_ids_add(&proc->cancels, out->ref->entry.id);
     drop_queue_handles(proc, out);
     if (out->fetched || (out->ref == NULL && out->kind == TRI_CALL && out->lane == NULL))
-        tri_out_end(proc, out); /* a value that was asked for is kept without it; a one-way task has no name to ask by */
+        tri_out_end(proc,
+                    out); /* a value that was asked for is kept without it; a one-way task has no name to ask by */
 }
 
 /* Values and requests never wait behind calls, which may be waiting for them over there; but a request may mean an actor

@@ -23,14 +23,15 @@ struct tri_ref {
     uint32_t handles; /* of this process: user's handles and those inside of held values */
     uint8_t state;
     bool is_actor, shared,
-        wanted;      /* shared: an envelope carried it out, or it came from elsewhere; wanted: WAIT was sent */
-    bool kept;       /* kept for the broker until FREED */
-    bool returned;   /* kept, and the result of a call that ran here */
-    bool own_call;   /* result of a call of ours that is outstanding */
-    bool resident;   /* an actor that lives here: known while it does, also without a handle; a hold only while `handed` */
-    bool local;      /* FAILED here only (a deadline that passed): not for others */
-    bool asked;      /* FETCH came before its RESULT: to be answered then */
-    bool named;      /* an envelope's entry has named it: others may know of it */
+        wanted;    /* shared: an envelope carried it out, or it came from elsewhere; wanted: WAIT was sent */
+    bool kept;     /* kept for the broker until FREED */
+    bool returned; /* kept, and the result of a call that ran here */
+    bool own_call; /* result of a call of ours that is outstanding */
+    bool
+        resident; /* an actor that lives here: known while it does, also without a handle; a hold only while `handed` */
+    bool local;   /* FAILED here only (a deadline that passed): not for others */
+    bool asked;   /* FETCH came before its RESULT: to be answered then */
+    bool named;   /* an envelope's entry has named it: others may know of it */
     uint64_t handed; /* times handed over to this process (its maker starts with 1) */
     struct tri_section
         value; /* READY: the value; FAILED: the Error; data in value_bytes, or borrowed from value.frame */
@@ -152,7 +153,7 @@ struct tri_proc_counts {
     uint64_t refs, outstanding, queued, kept, incoming, lanes;
 };
 void tri_proc_count(const struct tri_proc *proc, struct tri_proc_counts *counts); /* O(references) */
-bool tri_proc_is_lone(const struct tri_proc *proc); /* nothing of ours is outstanding */
+bool tri_proc_is_lone(const struct tri_proc *proc);                               /* nothing of ours is outstanding */
 /* Every reference that it knows. */
 void tri_proc_each(const struct tri_proc *proc, void (*visit)(void *user, const struct tri_ref *ref), void *user);
 bool tri_proc_check(const struct tri_proc *proc, char *why, size_t size);

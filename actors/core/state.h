@@ -93,7 +93,7 @@ struct tri_resident {
 struct tri_accepted {
     struct tri_incoming call; /* first; its letter lies behind the record, in one block */
     size_t block_size;
-    struct tri_node link;     /* in the order accepted */
+    struct tri_node link; /* in the order accepted */
     struct tri_ref **refs;
     uint32_t ref_count;
     bool one_way, task;
@@ -155,7 +155,8 @@ struct tri_proc {
 
 /* refs.c */
 struct tri_ref *tri_ref_find(const struct tri_proc *proc, struct tri_id id);
-struct tri_ref *tri_ref_make(struct tri_proc *proc, struct tri_id id, bool is_actor); /* no handle yet; NULL: no memory */
+struct tri_ref *tri_ref_make(struct tri_proc *proc, struct tri_id id,
+                             bool is_actor); /* no handle yet; NULL: no memory */
 /* A reference that came in an envelope: handed over once more, and one more handle. NULL: no memory. */
 struct tri_ref *tri_ref_adopt(struct tri_proc *proc, const struct tri_ref_entry *entry);
 void tri_ref_drop(struct tri_proc *proc, struct tri_ref *ref); /* one handle less */

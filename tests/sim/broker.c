@@ -257,8 +257,7 @@ on_hello(struct sim_world *world, struct sim_process *process, const struct tri_
 
     tri_envelope_section(envelope, 0, &section);
     err = tri_login_unpack(&section, &login, &error);
-    if (err == TRP_OK && peer != NULL &&
-        (login.space != peer->welcome.space || login.broker != world->incarnation)) {
+    if (err == TRP_OK && peer != NULL && (login.space != peer->welcome.space || login.broker != world->incarnation)) {
         answer_hello(world, peer, true, 0); /* it did not hear the first WELCOME */
         return;
     }

@@ -20,7 +20,7 @@ settle(struct sim_world *world, const char *phase)
 }
 
 #define EACH_PROCESS(world, process)                                                                                   \
-    for (struct sim_process *process = (world)->processes; process < (world)->processes + SIM_PROCESSES; process++)   \
+    for (struct sim_process *process = (world)->processes; process < (world)->processes + SIM_PROCESSES; process++)    \
         if (process->used && process->alive)
 
 static void
@@ -48,8 +48,9 @@ all_ended(struct sim_world *world)
               counts.cpus_used);
     EACH_PROCESS(world, process)
     {
-        sim_trace(world, "%s %d: %u run, mailbox %s", process->is_host ? process->has_actor ? "actor" : "host" : "driver",
-                  process->pid, process->depth, tri_list_empty(&process->mailbox) ? "empty" : "not empty");
+        sim_trace(world, "%s %d: %u run, mailbox %s",
+                  process->is_host ? process->has_actor ? "actor" : "host" : "driver", process->pid, process->depth,
+                  tri_list_empty(&process->mailbox) ? "empty" : "not empty");
         for (uint32_t i = 0; i < process->depth; i++)
             for (uint32_t k = 0; k < process->stack[i].wait_count; k++)
                 sim_trace(world, "    %llx:%llu waits for %llx:%llu", (unsigned long long)process->stack[i].id.space,
@@ -68,17 +69,18 @@ all_ended(struct sim_world *world)
         for (uint32_t i = 0; i < process->bag.count; i++) {
             struct sim_ref *ref = (struct sim_ref *)(void *)process->bag.vars[i];
             if (ref->ref.state == TRI_REF_PENDING && !ref->endless)
-                sim_fail(world, "%llx:%llu of process %d never ended%s%s; %llu calls of its window are in use", (unsigned long long)ref->ref.entry.id.space,
-                         (unsigned long long)ref->ref.entry.id.number, process->pid,
-                         ref->ref.own_call ? ", a call of its own" : "",
+                sim_fail(world, "%llx:%llu of process %d never ended%s%s; %llu calls of its window are in use",
+                         (unsigned long long)ref->ref.entry.id.space, (unsigned long long)ref->ref.entry.id.number,
+                         process->pid, ref->ref.own_call ? ", a call of its own" : "",
                          ref->ref.out != NULL && ref->ref.handed == 0 ? ", never sent" : "",
                          (unsigned long long)(process->channel.session.used_calls -
                                               process->channel.session.returned_calls));
         }
     }
     if (counts.queued_calls != 0 || counts.queued_tasks != 0 || counts.blocked != 0)
-        sim_fail(world, "the broker still has %llu calls, %llu tasks, %llu waits", (unsigned long long)counts.queued_calls,
-                 (unsigned long long)counts.queued_tasks, (unsigned long long)counts.blocked);
+        sim_fail(world, "the broker still has %llu calls, %llu tasks, %llu waits",
+                 (unsigned long long)counts.queued_calls, (unsigned long long)counts.queued_tasks,
+                 (unsigned long long)counts.blocked);
 }
 
 /* One-way calls between processes that both lived have run. */
@@ -124,10 +126,10 @@ end_detached(struct sim_world *world)
 static void
 trace_ref(void *user, const struct tri_ref *ref)
 {
-    sim_trace(user, "left: %llx:%llu handles %u handed %llu state %u%s%s%s%s%s", (unsigned long long)ref->entry.id.space,
-              (unsigned long long)ref->entry.id.number, ref->handles, (unsigned long long)ref->handed, ref->state,
-              ref->is_actor ? " actor" : "", ref->kept ? " kept" : "", ref->returned ? " returned" : "",
-              ref->own_call ? " own call" : "", ref->out != NULL ? " out" : "");
+    sim_trace(user, "left: %llx:%llu handles %u handed %llu state %u%s%s%s%s%s",
+              (unsigned long long)ref->entry.id.space, (unsigned long long)ref->entry.id.number, ref->handles,
+              (unsigned long long)ref->handed, ref->state, ref->is_actor ? " actor" : "", ref->kept ? " kept" : "",
+              ref->returned ? " returned" : "", ref->own_call ? " own call" : "", ref->out != NULL ? " out" : "");
 }
 
 static void
@@ -141,24 +143,29 @@ nothing_left(struct sim_world *world)
         tri_proc_count(process->proc, &counts);
         tri_proc_each(process->proc, trace_ref, world);
         if (counts.refs + counts.outstanding + counts.queued + counts.kept + counts.incoming > 0)
-            sim_fail(world, "process %d (%s) is left with %llu references, %llu outstanding, %llu queued, %llu kept, %llu accepted",
-                     process->pid, process->is_host ? "host" : "driver", (unsigned long long)counts.refs,
-                     (unsigned long long)counts.outstanding, (unsigned long long)counts.queued,
-                     (unsigned long long)counts.kept, (unsigned long long)counts.incoming);
+            sim_fail(
+                world,
+                "process %d (%s) is left with %llu references, %llu outstanding, %llu queued, %llu kept, %llu accepted",
+                process->pid, process->is_host ? "host" : "driver", (unsigned long long)counts.refs,
+                (unsigned long long)counts.outstanding, (unsigned long long)counts.queued,
+                (unsigned long long)counts.kept, (unsigned long long)counts.incoming);
         if (process->channel.session.used_calls != process->channel.session.returned_calls ||
             process->channel.session.used_bytes != process->channel.session.returned_bytes)
-            sim_fail(world, "process %d never got all of its credit back: %llu calls", process->pid,
-                     (unsigned long long)(process->channel.session.used_calls - process->channel.session.returned_calls));
+            sim_fail(
+                world, "process %d never got all of its credit back: %llu calls", process->pid,
+                (unsigned long long)(process->channel.session.used_calls - process->channel.session.returned_calls));
     }
     for (uint32_t i = 0; i < world->peer_top; i++)
-        if (world->peers[i].used && world->peers[i].channel.session.used_calls !=
-                                        world->peers[i].channel.session.returned_calls)
+        if (world->peers[i].used &&
+            world->peers[i].channel.session.used_calls != world->peers[i].channel.session.returned_calls)
             sim_fail(world, "host %d never gave all credit back", world->peers[i].process->pid);
     tri_core_count(world->core, &core);
     if (core.actors + core.names + core.pending + core.objects + core.holds > 0 || core.cpus_used > 0.001)
-        sim_fail(world, "the broker is left with %llu actors, %llu names, %llu pending, %llu objects, %llu holds, %.2f CPUs in use",
-                 (unsigned long long)core.actors, (unsigned long long)core.names, (unsigned long long)core.pending,
-                 (unsigned long long)core.objects, (unsigned long long)core.holds, core.cpus_used);
+        sim_fail(
+            world,
+            "the broker is left with %llu actors, %llu names, %llu pending, %llu objects, %llu holds, %.2f CPUs in use",
+            (unsigned long long)core.actors, (unsigned long long)core.names, (unsigned long long)core.pending,
+            (unsigned long long)core.objects, (unsigned long long)core.holds, core.cpus_used);
 }
 
 void

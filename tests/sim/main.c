@@ -60,8 +60,7 @@ show(struct sim_world *world, const struct sim_options *options)
 {
     uint64_t hash = world->hash, step = world->step;
 
-    (void)printf("seed %llu: step %llu: %s\n", (unsigned long long)options->seed, (unsigned long long)step,
-                 world->why);
+    (void)printf("seed %llu: step %llu: %s\n", (unsigned long long)options->seed, (unsigned long long)step, world->why);
     if (!options->trace) {
         (void)sim_run(options, world);
         (void)printf("seed %llu: run hash %016llx, again %016llx%s\n", (unsigned long long)options->seed,
@@ -101,13 +100,15 @@ main(int argc, char **argv)
         faults[2] += world->driver_kills;
         faults[3] += world->cuts;
         if (!arguments.quiet && (arguments.one || (i + 1) % 50 == 0))
-            (void)printf("%llu seeds, run hash %016llx\n", (unsigned long long)(i + 1), (unsigned long long)world->hash);
+            (void)printf("%llu seeds, run hash %016llx\n", (unsigned long long)(i + 1),
+                         (unsigned long long)world->hash);
     }
-    (void)printf("seeds %llu to %llu: %llu steps, %.0f per second; killed %llu brokers, %llu hosts, %llu drivers; cut %llu "
-                 "links; nothing found\n",
-                 (unsigned long long)arguments.from, (unsigned long long)(arguments.from + arguments.seeds - 1),
-                 (unsigned long long)steps, (double)steps / (seconds() - from), (unsigned long long)faults[0],
-                 (unsigned long long)faults[1], (unsigned long long)faults[2], (unsigned long long)faults[3]);
+    (void)printf(
+        "seeds %llu to %llu: %llu steps, %.0f per second; killed %llu brokers, %llu hosts, %llu drivers; cut %llu "
+        "links; nothing found\n",
+        (unsigned long long)arguments.from, (unsigned long long)(arguments.from + arguments.seeds - 1),
+        (unsigned long long)steps, (double)steps / (seconds() - from), (unsigned long long)faults[0],
+        (unsigned long long)faults[1], (unsigned long long)faults[2], (unsigned long long)faults[3]);
     free(world);
     return 0;
 }

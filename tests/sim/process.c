@@ -161,8 +161,7 @@ sim_process_end(struct sim_process *process)
     process->alive = false;
     process->up = false;
     if (world->core != NULL) {
-        event = sim_event_add(world, process->is_host ? SIM_EXITED : SIM_DRIVER_GONE,
-                              1000 + sim_random(world, 500000));
+        event = sim_event_add(world, process->is_host ? SIM_EXITED : SIM_DRIVER_GONE, 1000 + sim_random(world, 500000));
         event->pid = process->pid;
         event->token = process->token;
         event->started = started;

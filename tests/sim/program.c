@@ -379,7 +379,7 @@ sim_program_step(struct sim_process *process, struct sim_bag *bag, struct sim_ex
     static const struct {
         uint32_t weight;
         void (*act)(struct act *act);
-    } rows[] = {{26, act_call}, {18, act_task}, {8, act_put},     {6, act_spawn},
+    } rows[] = {{26, act_call}, {18, act_task},   {8, act_put},     {6, act_spawn},
                 {18, act_get},  {6, act_request}, {18, act_release}};
     struct act act = {.process = process, .bag = bag, .execution = execution};
     uint32_t at = (uint32_t)sim_random(process->world, 100);

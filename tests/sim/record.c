@@ -69,8 +69,7 @@ static bool
 space_lives(struct sim_world *world, uint64_t space)
 {
     for (uint32_t i = 0; i < SIM_PROCESSES; i++)
-        if (world->processes[i].used && world->processes[i].alive &&
-            tri_proc_space(world->processes[i].proc) == space)
+        if (world->processes[i].used && world->processes[i].alive && tri_proc_space(world->processes[i].proc) == space)
             return true;
     return false;
 }

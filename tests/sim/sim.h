@@ -152,7 +152,7 @@ void sim_process_end(struct sim_process *process); /* it dies: whoever has to he
 void sim_process_hello(struct sim_process *process);
 void sim_process_packet(struct sim_process *process, struct tri_packet *packet);
 bool sim_process_flush(struct sim_process *process);
-void sim_process_cut(struct sim_process *process); /* its link */
+void sim_process_cut(struct sim_process *process);  /* its link */
 void sim_process_lost(struct sim_process *process); /* the broker */
 void sim_queue_clear(struct tri_node *queue);
 void sim_queue_add(struct tri_node *queue, struct tri_packet *packet);

@@ -50,7 +50,8 @@ void
 sim_trace_post(struct sim_world *world, const char *who, int number, const struct tri_route *route,
                const struct tri_section *sections, uint32_t count)
 {
-    static const uint8_t lists[] = {TRI_ACCEPTED, TRI_CANCEL, TRI_RETURNED, TRI_WAIT, TRI_FREED, TRI_FETCH, TRI_BLOCKED};
+    static const uint8_t lists[] = {TRI_ACCEPTED, TRI_CANCEL, TRI_RETURNED, TRI_WAIT,
+                                    TRI_FREED,    TRI_FETCH,  TRI_BLOCKED};
     const struct tri_release *releases;
     const struct tri_id *ids;
     uint32_t n = 0;

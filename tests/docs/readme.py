@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""readme.py SOURCE BUILD - whether README's module and driver do what it says: both are taken out of the page, built with
+its shell lines in an empty directory, and run.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+BLOCK = re.compile(r"^```c\n(.*?)^```$", re.M | re.S)
+SHELL = re.compile(r"^After `\./run`.*?\n\n((?:    .*\n)+)\nIt prints `(.*?)`\.$", re.M | re.S)
+
+
+def page(source):
+    with open(os.path.join(source, "README.md"), encoding="utf-8") as file:
+        return file.read()
+
+
+def write_programs(source, directory):
+    """counter.c and driver.c, as the page has them."""
+    module, driver = BLOCK.findall(page(source))
+    for name, text in (("counter.c", module), ("driver.c", driver)):
+        with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def shell_lines(source, build):
+    """[line], what the last one prints. $T/build is where this tree was built."""
+    lines, printed = SHELL.search(page(source)).groups()
+    return [line.strip().replace("$T/build", build) for line in lines.splitlines()], printed
+
+
+def main():
+    source, build = map(os.path.abspath, sys.argv[1:3])
+    os.umask(0o022)  # modules that others may write are not loaded
+    lines, printed = shell_lines(source, build)
+    with tempfile.TemporaryDirectory() as directory:
+        write_programs(source, directory)
+        for line in lines:
+            done = subprocess.run(
+                ["sh", "-c", line],
+                cwd=directory,
+                env=dict(os.environ, T=source, PWD=directory),
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            print("$ %s\n%s%s" % (line, done.stdout, done.stderr), end="")
+            if done.returncode != 0:
+                return 1
+    if len(lines) != 3 or done.stdout != printed + "\n":
+        print("README has %d lines and says that the last prints %r" % (len(lines), printed))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,310 @@
+/*
+ * test_proc.c - the process's side of the protocol against a broker that is a list: what is posted is noted, what the broker
+ * would say is said by hand.
+ */
+#include <criterion/criterion.h>
+
+#include "actors/core/proc.h"
+
+enum { POSTS_MAX = 64 };
+
+struct fake {
+    struct tri_proc *proc;
+    struct tri_route posts[POSTS_MAX];
+    uint32_t entries[POSTS_MAX], sections[POSTS_MAX];
+    size_t count;
+    uint64_t credit, released, ready, freed, ran;
+    struct tri_incoming *call;
+    struct tri_packed body, value;
+};
+
+static uint64_t
+op_post(void *user, const struct tri_route *route, const struct tri_section *sections, uint32_t count, bool credited)
+{
+    struct fake *fake = user;
+
+    cr_assert_lt(fake->count, POSTS_MAX);
+    fake->posts[fake->count] = *route;
+    fake->sections[fake->count] = count;
+    fake->entries[fake->count++] = count == 0 ? 0 : sections[0].ref_count;
+    fake->credit -= credited;
+    return fake->count;
+}
+
+static bool
+op_has_credit(void *user, uint64_t bytes)
+{
+    (void)bytes;
+    return ((struct fake *)user)->credit > 0;
+}
+
+static void
+op_release(void *user, uint64_t bytes)
+{
+    ((struct fake *)user)->released += bytes;
+}
+
+static struct tri_ref *
+op_ref_new(void *user, bool is_actor)
+{
+    struct tri_ref *ref = calloc(1, sizeof *ref);
+
+    (void)user, (void)is_actor;
+    tri_list_init(&ref->waiters);
+    return ref;
+}
+
+static void
+op_ref_free(void *user, struct tri_ref *ref)
+{
+    ((struct fake *)user)->freed++;
+    free(ref);
+}
+
+static void
+op_ready(void *user, struct tri_ref *ref)
+{
+    (void)ref;
+    ((struct fake *)user)->ready++;
+}
+
+static void
+op_run(void *user, struct tri_incoming *call)
+{
+    struct fake *fake = user;
+
+    fake->call = call;
+    fake->ran++;
+}
+
+static void
+op_create(void *user, const struct tri_envelope *envelope)
+{
+    (void)user, (void)envelope;
+}
+
+static void
+op_renumbered(void *user)
+{
+    (void)user;
+}
+
+static void
+open_fake(struct fake *fake, bool is_host)
+{
+    struct tri_proc_ops ops = {
+        .post = op_post,
+        .has_credit = op_has_credit,
+        .release = op_release,
+        .ref_new = op_ref_new,
+        .ref_free = op_ref_free,
+        .ready = op_ready,
+        .run = op_run,
+        .create = op_create,
+        .renumbered = op_renumbered,
+        .user = fake,
+    };
+    struct tri_welcome welcome = {
+        .version = 1, .space = 7, .broker = 1, .node = "", .credit_calls = 10, .credit_bytes = 1000};
+
+    memset(fake, 0, sizeof *fake);
+    fake->credit = 10;
+    cr_assert_eq(tri_proc_new(is_host, &ops, 1, &fake->proc, NULL), TRP_OK);
+    cr_assert_eq(tri_proc_welcome(fake->proc, &welcome, 0, NULL), TRP_OK);
+    cr_assert_eq(tri_call_pack(&fake->body, "method", trp_null(), NULL, NULL), TRP_OK);
+    cr_assert_eq(tri_value_pack(&fake->value, trp_i64(1), NULL, NULL, NULL), TRP_OK);
+}
+
+static void
+close_fake(struct fake *fake)
+{
+    char why[200] = "";
+
+    cr_assert(tri_proc_check(fake->proc, why, sizeof why), "%s", why);
+    tri_proc_destroy(&fake->proc);
+    tri_packed_fini(&fake->body);
+    tri_packed_fini(&fake->value);
+}
+
+/* What the broker says. */
+static void
+hear(struct fake *fake, struct tri_route route, const struct tri_section *section)
+{
+    size_t size = tri_envelope_size(section, section == NULL ? 0 : 1);
+    uint8_t *bytes = aligned_alloc(8, size);
+    struct tri_envelope envelope;
+    trp_error error;
+
+    route.version = TRI_WIRE_VERSION;
+    tri_envelope_write(bytes, &route, section, section == NULL ? 0 : 1);
+    cr_assert_eq(tri_envelope_check(bytes, size, NULL, 0, &envelope, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(tri_proc_envelope(fake->proc, &envelope, 1, &error), TRP_OK, "%s", error.message);
+    free(bytes);
+}
+
+static void
+hear_ids(struct fake *fake, uint8_t kind, struct tri_id id)
+{
+    struct tri_packed packed = {0};
+
+    cr_assert_eq(tri_ids_pack(&packed, &id, 1, NULL), TRP_OK);
+    hear(fake, (struct tri_route){.kind = kind}, &packed.section);
+    tri_packed_fini(&packed);
+}
+
+static struct tri_ref *
+call_actor(struct fake *fake, uint64_t deadline_ns)
+{
+    struct tri_submit submit = {
+        .kind = TRI_CALL, .target = {3, 4}, .deadline_ns = deadline_ns, .body = fake->body.section};
+    struct tri_ref *ref = NULL;
+
+    cr_assert_eq(tri_proc_submit(fake->proc, &submit, false, 0, &ref, NULL, NULL), TRP_OK);
+    return ref;
+}
+
+Test(proc, a_result_lies_at_its_reference_and_one_that_nobody_else_heard_of_ends_without_a_word)
+{
+    struct fake fake;
+    struct tri_ref *ref;
+
+    open_fake(&fake, false);
+    ref = call_actor(&fake, TRI_NEVER);
+    cr_assert_eq(fake.posts[0].kind, TRI_CALL);
+    cr_assert_eq(fake.posts[0].sequence, 1);
+    hear(&fake, (struct tri_route){.kind = TRI_RESULT, .result = ref->entry.id}, &fake.value.section);
+    cr_assert_eq(ref->state, TRI_REF_READY);
+    cr_assert_eq(fake.ready, 1);
+    tri_proc_release(ref);
+    cr_assert_eq(fake.freed, 1);
+    tri_proc_round(fake.proc, 2);
+    cr_assert_eq(fake.count, 1);
+    close_fake(&fake);
+}
+
+Test(proc, calls_wait_in_order_for_credit_and_nowait_is_refused)
+{
+    struct tri_submit submit = {.kind = TRI_CALL, .target = {3, 4}, .deadline_ns = TRI_NEVER};
+    struct tri_ref *ref;
+    struct fake fake;
+
+    open_fake(&fake, false);
+    fake.credit = 0;
+    tri_proc_release(call_actor(&fake, TRI_NEVER));
+    ref = call_actor(&fake, TRI_NEVER);
+    submit.body = fake.body.section;
+    cr_assert_eq(tri_proc_submit(fake.proc, &submit, true, 0, NULL, NULL, NULL), TRP_EAGAIN);
+    cr_assert_eq(fake.count, 0);
+    fake.credit = 2;
+    tri_proc_tick(fake.proc, 1);
+    cr_assert_eq(fake.count, 2);
+    cr_assert_eq(fake.posts[1].sequence, 2);
+    tri_proc_release(ref);
+    close_fake(&fake);
+}
+
+Test(proc, a_deadline_fails_the_reference_here_and_cancels_the_call_there)
+{
+    struct tri_ref *ref;
+    struct fake fake;
+
+    open_fake(&fake, false);
+    ref = call_actor(&fake, 1000);
+    cr_assert_eq(tri_proc_next_ns(fake.proc), 1000);
+    tri_proc_tick(fake.proc, 1000);
+    cr_assert_eq(ref->state, TRI_REF_FAILED);
+    tri_proc_round(fake.proc, 1000);
+    cr_assert_eq(fake.posts[1].kind, TRI_CANCEL);
+    hear(&fake, (struct tri_route){.kind = TRI_RESULT, .result = ref->entry.id}, &fake.value.section);
+    cr_assert_eq(ref->state, TRI_REF_FAILED);
+    tri_proc_release(ref);
+    close_fake(&fake);
+}
+
+Test(proc, a_new_broker_is_told_of_calls_that_no_host_has_again)
+{
+    struct tri_welcome welcome = {
+        .version = 1, .space = 7, .broker = 2, .snapshot = true, .node = "", .credit_calls = 10, .credit_bytes = 1000};
+    struct tri_ref *first, *second;
+    struct fake fake;
+    size_t calls = 0;
+
+    open_fake(&fake, false);
+    first = call_actor(&fake, TRI_NEVER);
+    second = call_actor(&fake, TRI_NEVER);
+    hear_ids(&fake, TRI_ACCEPTED, first->entry.id);
+    fake.count = 0;
+    cr_assert_eq(tri_proc_welcome(fake.proc, &welcome, 5, NULL), TRP_OK);
+    cr_assert_eq(fake.posts[0].kind, TRI_SNAPSHOT);
+    for (size_t i = 0; i < fake.count; i++)
+        calls += fake.posts[i].kind == TRI_CALL;
+    cr_assert_eq(calls, 1);
+    cr_assert_eq(fake.posts[fake.count - 1].result.number, second->entry.id.number);
+    tri_proc_release(first);
+    tri_proc_release(second);
+    close_fake(&fake);
+}
+
+Test(proc, a_private_value_at_top_level_goes_along_and_a_nested_one_is_put_first)
+{
+    struct tri_ref_entry entries[2] = {{.place = 0}, {.place = TRI_NESTED}};
+    struct tri_submit submit = {.kind = TRI_CALL, .flags = TRI_TASK, .deadline_ns = TRI_NEVER};
+    struct tri_ref *along = NULL, *nested = NULL, *ref = NULL;
+    struct fake fake;
+
+    open_fake(&fake, false);
+    cr_assert_eq(tri_proc_put(fake.proc, &fake.value, &along, NULL), TRP_OK);
+    cr_assert_eq(tri_proc_put(fake.proc, &fake.value, &nested, NULL), TRP_OK);
+    entries[0].id = along->entry.id;
+    entries[1].id = nested->entry.id;
+    submit.body = fake.body.section;
+    submit.body.refs = entries;
+    submit.body.ref_count = 2;
+    cr_assert_eq(tri_proc_submit(fake.proc, &submit, false, 0, &ref, NULL, NULL), TRP_OK);
+    cr_assert_eq(fake.posts[0].kind, TRI_PUT);
+    cr_assert_eq(fake.posts[1].kind, TRI_CALL);
+    cr_assert_eq(fake.sections[1], 2);
+    tri_proc_release(along);
+    tri_proc_release(nested);
+    tri_proc_release(ref);
+    close_fake(&fake);
+}
+
+Test(proc, a_host_runs_a_repeated_call_once_and_refuses_another_epoch)
+{
+    struct tri_route call = {.kind = TRI_CALL, .target = {3, 4}, .result = {9, 1}, .sequence = 1, .epoch = 5};
+    struct tri_packed spawn = {0};
+    struct tri_spawn asked = {.class_name = "m:C", .name = "", .namespace_ = "default"};
+    struct fake fake;
+
+    open_fake(&fake, true);
+    cr_assert_eq(tri_spawn_pack(&spawn, &asked, trp_null(), NULL, NULL), TRP_OK);
+    hear(&fake, (struct tri_route){.kind = TRI_CREATE, .target = {3, 4}, .epoch = 5}, &spawn.section);
+    hear(&fake, call, &fake.body.section);
+    hear(&fake, call, &fake.body.section);
+    cr_assert_eq(fake.ran, 1);
+    call.result.number = 2;
+    call.sequence = 2;
+    call.epoch = 6;
+    hear(&fake, call, &fake.body.section);
+    cr_assert_eq(fake.ran, 1);
+    cr_assert_eq(fake.posts[0].kind, TRI_RESULT);
+    cr_assert_eq(fake.posts[0].flags, TRI_FAILED);
+    tri_proc_start(fake.proc, fake.call);
+    cr_assert_eq(tri_proc_return(fake.proc, fake.call, &fake.value.section, false, NULL), TRP_OK);
+    cr_assert_eq(fake.posts[1].result.number, 1);
+    hear_ids(&fake, TRI_FREED, (struct tri_id){9, 1});
+    tri_packed_fini(&spawn);
+    close_fake(&fake);
+}
+
+Test(proc, a_driver_refuses_what_is_for_hosts)
+{
+    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RECALL};
+    struct tri_envelope envelope = {.route = &route};
+    struct fake fake;
+
+    open_fake(&fake, false);
+    cr_assert_eq(tri_proc_envelope(fake.proc, &envelope, 0, NULL), TRP_EPROTO);
+    close_fake(&fake);
+}

@@ -3,15 +3,17 @@
  * found and started (launch.c), and nothing of calls.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "actors/process.h"
 
 #define TRI_TEXT_(x) #x
 #define TRI_TEXT(x)  TRI_TEXT_(x)
 
-enum { RECONNECT_MS = 10 * 1000 };
+enum { RECONNECT_MS = 10 * 1000, RETRY_MS = 20 };
 
 /* What trp_init makes. */
 struct driver {
@@ -57,13 +59,40 @@ check_config(const trp_config *config, trp_error *error)
     return TRP_OK;
 }
 
+/* Whether the root of a node in this directory lives: then its broker is there, or will be. */
+static bool
+node_lives(const char *directory)
+{
+    char path[300];
+    FILE *file;
+    int pid = 0;
+
+    (void)snprintf(path, sizeof path, "%s/node.pid", directory);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    if (fscanf(file, "%d", &pid) != 1)
+        pid = 0;
+    (void)fclose(file);
+    return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+}
+
+/* A broker that died a moment ago has a successor in the next one. */
 static trp_err
 join(const char *directory, int64_t reconnect_ms, struct tri_process **process, trp_error *error)
 {
     const struct tri_process_config config = {
         .directory = directory, .reconnect_ms = reconnect_ms, .program = program_invocation_short_name};
+    const uint64_t until_ns = tri_until_ns(reconnect_ms);
+    const struct timespec pause = {0, RETRY_MS * 1000 * 1000};
+    trp_err err;
 
-    return tri_process_open(&config, process, error);
+    for (;;) {
+        err = tri_process_open(&config, process, error);
+        if (err != TRP_EBROKER || tri_now_ns() >= until_ns || !node_lives(directory))
+            return err;
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    }
 }
 
 static trp_err

@@ -43,7 +43,7 @@ tri_handle_new(void *user, bool is_actor)
     handle->more = NULL;
     handle->mark = 0;
     handle->given = 0;
-    handle->view_open = false;
+    handle->view = NULL;
     handle->live = true;
     handle->ref.is_actor = is_actor;
     tri_list_init(&handle->ref.waiters);
@@ -76,7 +76,7 @@ tri_handle_free(void *user, struct tri_ref *ref)
         return;
     }
     tri_list_init(&ref->waiters);
-    if (handle->view_open)
+    if (handle->view != NULL)
         tri_list_append(&process->doomed, &ref->waiters);
     else
         put_back(process, handle);
@@ -105,6 +105,17 @@ tri_process_disown(struct tri_process *process, struct tri_view *view)
     view->actors = NULL;
 }
 
+static void
+close_view(struct tri_process *process, struct tri_handle *handle)
+{
+    struct tri_view *view = handle->view;
+
+    handle->view = NULL;
+    tri_process_disown(process, view);
+    tri_view_close(view);
+    free(view);
+}
+
 void
 tri_handles_drain(struct tri_process *process)
 {
@@ -112,9 +123,7 @@ tri_handles_drain(struct tri_process *process)
         struct tri_node *node = process->doomed.next;
         struct tri_handle *handle = TRI_OWNER(node, struct tri_handle, ref.waiters);
         tri_list_remove(node);
-        tri_process_disown(process, &handle->view);
-        tri_view_close(&handle->view);
-        handle->view_open = false;
+        close_view(process, handle);
         put_back(process, handle);
     }
 }
@@ -126,11 +135,8 @@ tri_handles_end(struct tri_process *process)
     for (struct tri_slab *slab = process->slabs; slab != NULL; slab = slab->next)
         for (size_t i = 0; i < TRI_SLAB_HANDLES; i++) {
             struct tri_handle *handle = &slab->handles[i];
-            if (!handle->live || !handle->view_open)
-                continue;
-            handle->view_open = false;
-            tri_process_disown(process, &handle->view);
-            tri_view_close(&handle->view);
+            if (handle->live && handle->view != NULL)
+                close_view(process, handle);
         }
 }
 
@@ -211,17 +217,25 @@ tri_process_adopt(struct tri_process *process, trp_runtime *runtime, const struc
 trp_err
 tri_handle_open(struct tri_handle *handle, trp_error *error)
 {
+    struct tri_view *view;
     trp_err err;
 
-    if (handle->view_open)
+    if (handle->view != NULL)
         return TRP_OK;
-    TRP_TRY(tri_view_open(&handle->view, &handle->ref.value, error));
-    err = tri_process_adopt(handle->process, handle->runtime, &handle->ref.value, &handle->view, error);
+    view = malloc(sizeof *view);
+    if (view == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory to look at a value");
+    err = tri_view_open(view, &handle->ref.value, error);
+    if (err == TRP_OK) {
+        err = tri_process_adopt(handle->process, handle->runtime, &handle->ref.value, view, error);
+        if (err != TRP_OK)
+            tri_view_close(view);
+    }
     if (err != TRP_OK) {
-        tri_view_close(&handle->view);
+        free(view);
         return err;
     }
-    handle->view_open = true;
+    handle->view = view;
     return TRP_OK;
 }
 

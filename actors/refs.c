@@ -68,7 +68,7 @@ take(struct tri_handle *handle, trp_value *value, trp_error *error)
         return TRP_OK;
     }
     TRP_TRY(tri_handle_open(handle, error));
-    *value = tri_view_value(&handle->view, 0);
+    *value = tri_view_value(handle->view, 0);
     return TRP_OK;
 }
 

@@ -18,7 +18,9 @@ usage(FILE *file)
             "usage: troupe-worker --dir DIR --token NUMBER [--module-path PATH] [--progress FD] [--log-level 0-3]\n\n"
             "Runs actors or tasks for the node in DIR. The node starts it; NUMBER is what the node expects it with.\n"
             "  --module-path  directories of modules, separated by ':' ($TRP_MODULE_PATH)\n"
-            "  --progress     descriptor of the page that the node reads when this process has died\n");
+            "  --progress     descriptor of the page that the node reads when this process has died\n"
+            "  --log-level    0 error, 1 warning (unless given), 2 info, 3 debug\n\n"
+            "Exit status: 0 it ended in order, 1 the broker is gone, 2 wrong command line or a constructor failed.\n");
     return file == stdout ? 0 : 2;
 }
 

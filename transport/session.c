@@ -251,6 +251,7 @@ tri_session_resume(struct tri_session *session, uint64_t received, tri_emit_fn *
                         session->peer_acknowledged);
     session->peer_acknowledged = received;
     forget_sent(session, received);
+    session->told = session->told_calls = UINT64_MAX; /* what was said last may be lost with the link */
     for (size_t i = 0; i < session->sent_count; i++) {
         struct tri_sent *sent = sent_at(session, i);
         struct tri_packet again;

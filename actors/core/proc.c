@@ -26,8 +26,6 @@ tri_proc_new(bool is_host, const struct tri_proc_ops *ops, uint64_t seed, struct
     proc->is_host = is_host;
     proc->ops = *ops;
     proc->seed = seed;
-    proc->credit_calls = 65536;
-    proc->credit_bytes = TRI_FRAME_MAX;
     tri_list_init(&proc->outs);
     tri_list_init(&proc->accepted_outs);
     tri_list_init(&proc->accepted);

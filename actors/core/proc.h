@@ -115,7 +115,7 @@ struct tri_submit {
  * *queued (may be NULL): credit is short; a polite caller waits until tri_proc_room. */
 trp_err tri_proc_submit(struct tri_proc *proc, const struct tri_submit *submit, bool nowait, uint64_t now_ns,
                         struct tri_ref **ref, bool *queued, trp_error *error);
-bool tri_proc_room(const struct tri_proc *proc); /* less than the credit's worth waits in here */
+bool tri_proc_room(const struct tri_proc *proc); /* not too much waits in here */
 /* A new actor's handle: id for TRI_SPAWN's target. One handle. */
 trp_err tri_proc_actor_new(struct tri_proc *proc, struct tri_ref **actor, trp_error *error);
 /* A READY reference made of a packed value; private until it is carried out. One handle. */

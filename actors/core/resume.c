@@ -209,8 +209,6 @@ tri_proc_welcome(struct tri_proc *proc, const struct tri_welcome *welcome, uint6
         return TRI_FAIL(error, TRP_EPROTO, "the broker took this process for another one");
     if (welcome->space == 0)
         return TRI_FAIL(error, TRP_EPROTO, "the broker gave no space");
-    proc->credit_calls = welcome->credit_calls;
-    proc->credit_bytes = welcome->credit_bytes;
     proc->broker = welcome->broker;
     if (proc->space == 0)
         proc->space = welcome->space;

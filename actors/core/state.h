@@ -14,8 +14,8 @@
 #include "actors/core/proc.h"
 
 enum {
-    TRI_BLOCK_STEP = 64,
-    TRI_BLOCK_CLASSES = 24, /* pooled blocks up to 1,536 bytes */
+    TRI_BLOCK_STEP = 16,
+    TRI_BLOCK_CLASSES = 96, /* pooled blocks up to 1,536 bytes */
     TRI_SLAB_BYTES = 32768,
     TRI_RELEASES_MAX = 256, /* posted when so many have gathered */
     TRI_OWED_MS = 2,        /* or so long after the round before */
@@ -23,6 +23,8 @@ enum {
     TRI_APPENDED_MAX = 256, /* values that a call carries itself */
     TRI_APPENDED_FRAMES_MAX = 32,
     TRI_METHOD_TEXT = 48,
+    TRI_QUEUED_CALLS_MAX = 4 * 1024 * 1024, /* that wait here for credit; then who makes more waits, too */
+    TRI_QUEUED_BYTES_MAX = 1024 * 1024 * 1024,
 };
 
 struct tri_memory_slab;
@@ -119,8 +121,6 @@ struct tri_proc {
     struct tri_proc_ops ops;
     struct tri_memory memory;
     uint64_t seed, space, broker, now_ns, next_number, next_one_way;
-    uint32_t credit_calls;
-    uint64_t credit_bytes;
     bool ending; /* tri_proc_destroy: nothing is said any more */
     bool gone;   /* the broker is, for good */
     trp_error gone_why;

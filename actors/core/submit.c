@@ -293,7 +293,7 @@ tri_proc_submit(struct tri_proc *proc, const struct tri_submit *submit, bool now
 bool
 tri_proc_room(const struct tri_proc *proc)
 {
-    return proc->queued_count < proc->credit_calls && proc->queued_bytes < proc->credit_bytes;
+    return proc->queued_count < TRI_QUEUED_CALLS_MAX && proc->queued_bytes < TRI_QUEUED_BYTES_MAX;
 }
 
 /* ---------------------------------------------------------------------------------------------------- private things */

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define START_NS (60 * TRI_NS_PER_S)
+#define START_NS  (60 * TRI_NS_PER_S)
+#define ORPHAN_NS (5 * TRI_NS_PER_S)
 
 const char *
 tri_actor_text(const struct tri_actor *actor, char text[TRI_NAME_MAX + 64])
@@ -374,6 +375,17 @@ tri_actor_close(struct tri_core *core, struct tri_actor *actor)
         tri_actor_drained(core, actor);
 }
 
+/* Whoever would kill a method that never returns is gone. */
+void
+tri_actor_orphan(struct tri_core *core, struct tri_actor *actor)
+{
+    const uint64_t due_ns = core->now_ns + ORPHAN_NS;
+    tri_actor_close(core, actor);
+    if (actor->host == NULL || (actor->timer.slot != 0 && actor->timer.due_ns <= due_ns))
+        return;
+    actor->orphan = tri_timer_set(&core->timers, &actor->timer, TRI_TIMER_ACTOR, due_ns);
+}
+
 /* It is to end, and its lanes are empty: the host hears of it. */
 void
 tri_actor_drained(struct tri_core *core, struct tri_actor *actor)
@@ -419,7 +431,10 @@ tri_actor_overdue(struct tri_core *core, struct tri_actor *actor)
     char rule[160];
     if (actor->host == NULL)
         return;
-    if (actor->closing)
+    if (actor->orphan)
+        snprintf(rule, sizeof rule, "its creator died, and it had not finished its queue %" PRIu64 " s later",
+                 ORPHAN_NS / TRI_NS_PER_S);
+    else if (actor->closing)
         snprintf(rule, sizeof rule, "it had not finished its queue when the time that trp_kill gave it was over");
     else
         snprintf(rule, sizeof rule, "its constructor did not return within %" PRIu64 " ms",
@@ -481,6 +496,23 @@ tri_on_ended(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     return TRP_OK;
 }
 
+/* Two hosts may report the same name: from the older actor it was taken before the broker died, as it was to end. */
+static trp_err
+bind_again(struct tri_core *core, struct tri_actor *actor, const struct tri_spawn *spawn, trp_error *error)
+{
+    struct tri_id id;
+    struct tri_actor *other = tri_name_find(core, spawn->namespace_, spawn->name, &id);
+    if (other != NULL && other->epoch > actor->epoch) {
+        actor->outlived = true;
+        return TRP_OK;
+    }
+    if (other != NULL) {
+        tri_name_free(core, other);
+        other->outlived = true;
+    }
+    return tri_name_bind(core, actor, spawn->namespace_, spawn->name, error);
+}
+
 /* Under a new broker: an actor that lives in this host. */
 trp_err
 tri_on_create(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
@@ -515,6 +547,6 @@ tri_on_create(struct tri_core *core, struct tri_peer *peer, const struct tri_mes
     tri_text_copy(peer->host->label, sizeof peer->host->label, actor->texts->label);
     account(core, actor, 1);
     if (body.name[0] != '\0')
-        TRP_TRY(tri_name_bind(core, actor, body.namespace_, body.name, error));
+        TRP_TRY(bind_again(core, actor, &body, error));
     return TRP_OK;
 }

@@ -222,11 +222,12 @@ actor_takes(const struct tri_actor *actor)
            !actor->host->peer->reporting;
 }
 
-static uint64_t
-call_bytes(const struct tri_pending *call, uint64_t bytes)
+/* What it takes of its host's window: itself, and the values of its arguments behind it. */
+uint64_t
+tri_call_bytes(const struct tri_pending *call, uint64_t bytes)
 {
     for (uint32_t i = 0; i < call->need_count; i++)
-        bytes += call->needs[i].object->value->bytes + sizeof(struct tri_section_head);
+        bytes += tri_message_bytes(call->needs[i].object->value->sections, 1) - sizeof(struct tri_route);
     return bytes;
 }
 
@@ -242,7 +243,7 @@ tri_lanes_pump(struct tri_core *core, struct tri_actor *actor)
             tri_call_overdue(core, call);
             continue;
         }
-        if (!core->ops.has_credit(core->ops.user, actor->host->peer->index, call_bytes(call, parcel->bytes)))
+        if (!core->ops.has_credit(core->ops.user, actor->host->peer->index, tri_call_bytes(call, parcel->bytes)))
             return;
         tri_list_remove(&lane->link); /* to the end of the turn */
         tri_list_append(&actor->ready, &lane->link);
@@ -324,7 +325,7 @@ submit(struct tri_core *core, struct tri_pending *call, struct tri_actor *actor,
         lane = entry != NULL ? TRI_OWNER(entry, struct tri_lane, entry) : NULL;
     }
     if (lane == NULL && call->missing == 0 && actor_takes(actor) &&
-        core->ops.has_credit(core->ops.user, actor->host->peer->index, call_bytes(call, message->bytes))) {
+        core->ops.has_credit(core->ops.user, actor->host->peer->index, tri_call_bytes(call, message->bytes))) {
         forward(core, call, message->route, message->sections, message->section_count);
         return;
     }
@@ -698,6 +699,35 @@ tri_call_spawned(struct tri_core *core, const struct tri_pending *call)
         tri_batch_add(core, call->caller, &call->caller->accepted, tri_thing_id(&call->actor->thing));
 }
 
+/* Most calls end within a few milliseconds; their RESULT says that they were accepted, too. */
+enum { TELL_MS = 5 };
+
+uint64_t
+tri_calls_tell_ns(const struct tri_core *core)
+{
+    if (tri_list_empty(&core->untold))
+        return TRI_NEVER;
+    return TRI_OWNER(core->untold.next, struct tri_host, untold)->untold_ns + TELL_MS * TRI_NS_PER_MS;
+}
+
+void
+tri_calls_tell(struct tri_core *core)
+{
+    while (tri_calls_tell_ns(core) <= core->now_ns) {
+        struct tri_host *host = TRI_OWNER(core->untold.next, struct tri_host, untold);
+        struct tri_node *node = &host->accepted;
+        tri_list_remove(&host->untold);
+        while (node->prev != &host->accepted && !TRI_OWNER(node->prev, struct tri_pending, link)->told)
+            node = node->prev;
+        for (; node != &host->accepted; node = node->next) {
+            struct tri_pending *call = TRI_OWNER(node, struct tri_pending, link);
+            call->told = true;
+            if (call->kind == TRI_CALL_ACTOR && call->caller != NULL && !call->caller->struck)
+                tri_batch_add(core, call->caller, &call->caller->accepted, call->id);
+        }
+    }
+}
+
 void
 tri_host_acknowledged(struct tri_core *core, struct tri_host *host, uint64_t sequence)
 {
@@ -724,8 +754,11 @@ tri_host_acknowledged(struct tri_core *core, struct tri_host *host, uint64_t seq
         tri_list_remove(&call->link);
         tri_list_append(&host->accepted, &call->link);
         call->state = TRI_CALL_ACCEPTED;
-        if (call->kind == TRI_CALL_ACTOR && call->caller != NULL && !call->caller->struck)
-            tri_batch_add(core, call->caller, &call->caller->accepted, call->id);
+        call->told = call->kind != TRI_CALL_ACTOR;
+        if (call->told || !tri_list_empty(&host->untold))
+            continue;
+        host->untold_ns = core->now_ns;
+        tri_list_append(&core->untold, &host->untold);
     }
     tell_lane(core, &lane, teller);
     if (host->actor != NULL)

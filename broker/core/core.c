@@ -17,6 +17,14 @@ on_nothing(struct tri_core *core, struct tri_peer *peer, const struct tri_messag
     return TRP_OK;
 }
 
+static trp_err
+on_goodbye(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
+{
+    (void)core, (void)message, (void)error;
+    peer->leaves = true;
+    return TRP_OK;
+}
+
 /* What may come in, from whom. */
 static const struct {
     uint8_t roles;
@@ -25,7 +33,7 @@ static const struct {
     tri_core_handler *handle;
 } routes[TRI_KIND_COUNT] = {
     [TRI_SNAPSHOT] = {FROM_ANY, true, TRI_LAST, tri_on_snapshot},
-    [TRI_GOODBYE] = {FROM_ANY, false, 0, on_nothing}, /* the shell closes the peer */
+    [TRI_GOODBYE] = {FROM_ANY, false, 0, on_goodbye}, /* the shell closes the peer */
     [TRI_PONG] = {FROM_HOST, false, 0, on_nothing},
     [TRI_CALL] = {FROM_ANY, true, TRI_ONE_WAY | TRI_TASK | TRI_NO_RETRY, tri_on_call},
     [TRI_RESULT] = {FROM_HOST, true, TRI_FAILED | TRI_TASK | TRI_IN_PLACE | TRI_RETRIED | TRI_NO_RETRY, tri_on_result},
@@ -304,6 +312,7 @@ tri_core_tick(struct tri_core *core, uint64_t now_ns)
     }
     tri_hosts_stock(core);
     tri_tasks_recall(core);
+    tri_calls_tell(core);
     tri_event_end(core);
     round_emit(core);
 }
@@ -322,8 +331,9 @@ tri_core_next_ns(const struct tri_core *core)
     if (!tri_list_empty(&core->round))
         return 0;
     uint64_t next = core->timers.count > 0 ? core->timers.heap[0]->due_ns : TRI_NEVER;
-    uint64_t recovery = tri_recovery_next_ns(core), tasks = tri_tasks_next_ns(core);
+    uint64_t recovery = tri_recovery_next_ns(core), tasks = tri_tasks_next_ns(core), tell = tri_calls_tell_ns(core);
     next = recovery < next ? recovery : next;
+    next = tell < next ? tell : next;
     next = tasks < next ? tasks : next;
     if (!core->barrier && core->spares < core->config.spare_hosts && core->stock_ns < next)
         next = core->stock_ns;
@@ -359,6 +369,7 @@ init(struct tri_core *core)
     tri_list_init(&core->tasks);
     tri_list_init(&core->waits);
     tri_list_init(&core->round);
+    tri_list_init(&core->untold);
     tri_list_init(&core->delayed);
     tri_list_init(&core->unclaimed);
     tri_pool_init(&core->objects_pool, sizeof(struct tri_object));

@@ -29,6 +29,7 @@ tri_host_new(struct tri_core *core, uint64_t token)
     host->window = 1;
     tri_list_init(&host->given);
     tri_list_init(&host->accepted);
+    tri_list_init(&host->untold);
     tri_list_init(&host->waits);
     tri_table_insert(&core->hosts, &host->entry);
     tri_list_append(&core->all_hosts, &host->all);
@@ -147,6 +148,7 @@ tri_host_gone(struct tri_core *core, struct tri_host *host, const struct tri_dea
     host->state = TRI_HOST_LOST;
     host->ending = true;
     tri_waits_of_host(core, host);
+    tri_list_remove(&host->untold);
     if (actor != NULL) {
         host->actor = NULL;
         actor->host = NULL;

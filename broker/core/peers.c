@@ -193,15 +193,23 @@ drop_holds(struct tri_core *core, struct tri_peer *peer)
 
 /* An actor that is not detached ends with its creator. */
 static void
-close_creations(struct tri_core *core, uint64_t space)
+close_creations(struct tri_core *core, uint64_t space, bool leaves)
 {
     if (core->returning || core->barrier)
         return;
     TRI_EACH(&core->actors, node)
     {
         struct tri_actor *actor = TRI_OWNER(node, struct tri_actor, all);
-        if (actor->creator == space && !actor->detached && tri_actor_lives(actor))
+        if (actor->creator != space || actor->detached || !tri_actor_lives(actor))
+            continue;
+        if (actor->state == TRI_ACTOR_ABSENT) { /* its SPAWN will not come any more */
+            tri_actor_die(core, actor, NULL, NULL, "its creator ended before it was made");
+            continue;
+        }
+        if (leaves)
             tri_actor_close(core, actor);
+        else
+            tri_actor_orphan(core, actor);
     }
 }
 
@@ -217,7 +225,7 @@ tri_peer_drop(struct tri_core *core, struct tri_peer *peer)
     tri_recovery_peer_gone(core, peer);
     drop_holds(core, peer);
     drop_calls(core, peer);
-    close_creations(core, peer->entry.id.space);
+    close_creations(core, peer->entry.id.space, peer->leaves);
     tri_list_remove(&peer->round_link);
     free(peer->accepted.ids);
     free(peer->freed.ids);

@@ -163,9 +163,11 @@ end_returning(struct tri_core *core)
             continue;
         if (actor->state == TRI_ACTOR_ABSENT)
             tri_actor_die(core, actor, NULL, NULL, "its host did not come back after the broker had died");
+        else if (tri_actor_lives(actor) && actor->outlived && !actor->closing)
+            tri_actor_close(core, actor);
         else if (tri_actor_lives(actor) && !actor->detached && !actor->closing &&
                  tri_peer_of_space(core, actor->creator) == NULL)
-            tri_actor_close(core, actor);
+            tri_actor_orphan(core, actor);
     }
     tri_table_each(&core->things, settle_entry, core);
     for (struct tri_thing *thing = core->settling; thing != NULL; thing = thing->settle_next) {
@@ -237,10 +239,7 @@ report_hold(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_
     struct tri_thing *thing = tri_thing_find(core, held->id);
     bool is_actor = (held->flags & TRI_SNAP_ACTOR) != 0;
     if (thing == NULL && is_actor) {
-        struct tri_actor *actor = tri_actor_new(core, held->id);
-        thing = &actor->thing;
-        if (!tri_core_open(core) && (held->flags & TRI_SNAP_COMING) == 0)
-            tri_actor_die(core, actor, NULL, NULL, "its host did not come back after the broker had died");
+        thing = &tri_actor_new(core, held->id)->thing;
     } else if (thing == NULL) {
         thing = &tri_object_new(core, held->id, TRI_OBJECT_UNKNOWN)->thing;
     }
@@ -249,8 +248,12 @@ report_hold(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_
     thing->shared = true;
     if (is_actor && object == NULL && (held->flags & TRI_SNAP_COMING) != 0 && held->id.space == peer->entry.id.space)
         tri_as_actor(thing)->coming = true;
-    if (object == NULL)
+    if (object == NULL) {
+        struct tri_actor *actor = tri_as_actor(thing);
+        if (!tri_core_open(core) && actor->state == TRI_ACTOR_ABSENT && !actor->coming)
+            tri_actor_die(core, actor, NULL, NULL, "its host did not come back after the broker had died");
         return;
+    }
     if (hold != NULL && (held->flags & TRI_SNAP_VALUE) != 0) {
         hold->has_value = true;
         hold->seen = hold->handed;
@@ -413,6 +416,10 @@ tri_recovery_call(struct tri_core *core, struct tri_peer *peer, struct tri_pendi
     char text[TRI_ID_TEXT_SIZE];
     const struct tri_route *route = message->route;
     struct tri_object *object = tri_as_object(tri_thing_find(core, route->result));
+    if (core->config.incarnation >= 2 && call == NULL && object->thing.own.sent) { /* it outlived its host, as a copy */
+        core->ops.release(core->ops.user, peer->index, message->bytes);
+        return TRP_OK;
+    }
     bool fresh = object->thing.own.sent || (call != NULL && (call->caller != NULL || call->kind == TRI_CALL_WATCH));
     if (core->config.incarnation < 2 || fresh)
         return TRI_FAIL(error, TRP_EPROTO, "CALL under the name %s, which is taken",

@@ -69,6 +69,7 @@ struct tri_peer {
     uint64_t cookie;
     bool reporting; /* its SNAPSHOT is not complete */
     bool struck;    /* being cut: nothing is sent to it any more */
+    bool leaves;    /* it has said GOODBYE */
     char program[64];
     struct tri_host *host;    /* NULL: a driver */
     struct tri_node holds;    /* tri_hold.by_peer */
@@ -101,6 +102,8 @@ struct tri_host {
     struct tri_actor *actor;
     struct tri_node given;    /* tri_call.link: sent, not acknowledged, oldest first */
     struct tri_node accepted; /* tri_call.link */
+    struct tri_node untold;   /* core->untold: callers have not been told of the last of these */
+    uint64_t untold_ns;       /* since when */
     struct tri_node waits;    /* tri_wait.by_host */
     uint64_t calls_sent;      /* CALL envelopes on this session */
     uint32_t outstanding;     /* calls in given and accepted */
@@ -198,6 +201,7 @@ struct tri_pending {
     struct tri_node actor_link;  /* WATCH: actor->watchers */
     uint8_t kind, state, retries;
     bool credited, one_way, in_place, no_retry, event_death;
+    bool told; /* ACCEPTED: its caller has heard of it */
     uint16_t flags;
     uint32_t missing, need_count;
     int32_t max_retries;
@@ -251,6 +255,8 @@ struct tri_actor {
     struct tri_node link; /* core->placing */
     uint8_t state;
     bool detached, closing, killed, stop_sent, holds_resources, was_ready;
+    bool orphan;                     /* its creator died: the timer says how long it may drain */
+    bool outlived;                   /* recovery: a younger one has its name, so that it was to end */
     bool coming;                     /* ABSENT, and its creator, who is here, will send SPAWN again */
     uint64_t epoch, serial, creator; /* creator: space */
     double num_cpus, num_gpus;
@@ -349,7 +355,7 @@ struct tri_core {
     size_t peer_capacity, peer_count;
     struct tri_table spaces, hosts, things, lanes;
     struct tri_names names;
-    struct tri_node all_hosts, actors, placing, tasks, waits, round, delayed, unclaimed;
+    struct tri_node all_hosts, actors, placing, tasks, waits, round, untold, delayed, unclaimed;
     uint32_t actor_count, host_count, queued_tasks, queued_calls, hold_count, pending, object_count;
     uint32_t waiting_hosts; /* pool hosts of which an execution waits */
     uint32_t waiting_most;  /* the most of them at once, ever */
@@ -483,6 +489,7 @@ void tri_call_unlink(struct tri_core *core, struct tri_pending *call);
 void tri_call_sent(struct tri_core *core, struct tri_pending *call, struct tri_host *host, uint64_t packet);
 uint32_t tri_call_sections(struct tri_core *core, const struct tri_pending *call, const struct tri_section *sections,
                            uint32_t count);
+uint64_t tri_call_bytes(const struct tri_pending *call, uint64_t bytes);
 void tri_call_hand(struct tri_core *core, struct tri_pending *call, struct tri_peer *peer);
 void tri_call_unwant(struct tri_core *core, struct tri_pending *call);
 void tri_call_finish(struct tri_core *core, struct tri_pending *call, const struct tri_route *route,
@@ -498,6 +505,8 @@ trp_err tri_credit_check(const struct tri_core *core, const struct tri_peer *pee
 void tri_credit_take(struct tri_pending *call, struct tri_peer *peer, uint64_t bytes);
 void tri_call_spawned(struct tri_core *core, const struct tri_pending *call);
 void tri_host_acknowledged(struct tri_core *core, struct tri_host *host, uint64_t sequence);
+void tri_calls_tell(struct tri_core *core); /* ACCEPTED of what did not get its RESULT meanwhile */
+uint64_t tri_calls_tell_ns(const struct tri_core *core);
 void tri_caller_acknowledged(struct tri_core *core, struct tri_peer *peer, uint64_t sequence);
 tri_core_handler tri_on_call, tri_on_result, tri_on_cancel;
 
@@ -540,6 +549,8 @@ void tri_actor_settle(struct tri_core *core, struct tri_actor *actor);
 void tri_actor_die(struct tri_core *core, struct tri_actor *actor, const struct tri_death *death,
                    const struct tri_section *cause, const char *why);
 void tri_actor_close(struct tri_core *core, struct tri_actor *actor);
+void tri_actor_orphan(struct tri_core *core,
+                      struct tri_actor *actor); /* the same, but not for ever: its creator died */
 void tri_actor_drained(struct tri_core *core, struct tri_actor *actor);
 void tri_actor_creation_ready(struct tri_core *core, struct tri_pending *call);
 void tri_actor_overdue(struct tri_core *core, struct tri_actor *actor);

@@ -211,7 +211,8 @@ pick(struct tri_core *core, const struct tri_pending *call)
     TRI_EACH(&core->all_hosts, node)
     {
         struct tri_host *host = TRI_OWNER(node, struct tri_host, all);
-        if (!usable(host) || !core->ops.has_credit(core->ops.user, host->peer->index, call->parcel->bytes))
+        if (!usable(host) ||
+            !core->ops.has_credit(core->ops.user, host->peer->index, tri_call_bytes(call, call->parcel->bytes)))
             continue;
         if (host->outstanding == 0 && cpu)
             return host;

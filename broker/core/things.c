@@ -102,7 +102,7 @@ adopt(struct tri_core *core, struct tri_peer *peer, const struct tri_ref_entry *
     if (thing == NULL && (entry->flags & TRI_REF_ACTOR) != 0) {
         struct tri_actor *actor = tri_actor_new(core, entry->id);
         thing = &actor->thing;
-        actor->coming = own; /* its SPAWN waits for credit; a value was quicker */
+        actor->coming = own && !peer->reporting; /* its SPAWN waits for credit; a value was quicker */
         if (!own && !tri_core_open(core))
             tri_actor_die(core, actor, NULL, NULL, "nobody on this node knows it");
     } else if (thing == NULL) {

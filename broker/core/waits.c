@@ -413,7 +413,8 @@ tri_waits_in_place(struct tri_core *core)
         if (wait->placed != NULL || !top || host->ending || host->peer == NULL || host->peer->reporting)
             continue;
         struct tri_pending *call = queued_below(core, wait);
-        if (call != NULL && core->ops.has_credit(core->ops.user, host->peer->index, call->parcel->bytes))
+        if (call != NULL &&
+            core->ops.has_credit(core->ops.user, host->peer->index, tri_call_bytes(call, call->parcel->bytes)))
             tri_task_give(core, call, host, wait);
     }
 }

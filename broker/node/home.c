@@ -29,6 +29,7 @@ errno_code(int errnum)
         return TRP_EACCES;
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
         return TRP_EDISKFULL;
     case EMFILE:
     case ENFILE:
@@ -45,7 +46,7 @@ remedy(int errnum)
     case TRP_EACCES:
         return "choose a directory of your own with --dir or $TROUPE_DIR";
     case TRP_EDISKFULL:
-        return "free some room there, or choose another directory with --dir or $TROUPE_DIR";
+        return "free some room there, or allow larger files (ulimit -f), or choose another directory with --dir or $TROUPE_DIR";
     case TRP_ELIMIT:
         return "allow more open files (ulimit -n)";
     default:
@@ -123,6 +124,16 @@ was_made(int lock_fd)
 {
     char text[4];
     return pread(lock_fd, text, sizeof text, 0) == (ssize_t)sizeof text && memcmp(text, "made", sizeof text) == 0;
+}
+
+/* For whoever removes it, should we be killed. */
+static trp_err
+mark_made(const struct tri_home *home, trp_error *error)
+{
+    ssize_t size = pwrite(home->lock_fd, "made", 4, 0);
+    if (size == 4)
+        return TRP_OK;
+    return fail_at(error, size < 0 ? errno : ENOSPC, "write the lock in", home->path);
 }
 
 void
@@ -252,9 +263,9 @@ tri_home_open(struct tri_home *home, const char *given, bool is_private, trp_err
         return fail_at(error, errnum, "lock", home->path);
     remove_files(home->path, false);
     home->made = was_made(home->lock_fd) || home->made || is_private;
-    if (home->made && pwrite(home->lock_fd, "made", 4, 0) != 4) /* for whoever removes it, should we be killed */
-        tri_log(TRI_WARNING, "cannot write %s/lock: %s", home->path, strerror(errno));
-    trp_err err = write_pid(home, error);
+    trp_err err = home->made ? mark_made(home, error) : TRP_OK;
+    if (err == TRP_OK)
+        err = write_pid(home, error);
     if (err != TRP_OK) {
         tri_home_close(home);
         return err;

@@ -191,6 +191,7 @@ open_signals(struct tri_root *root, trp_error *error)
         sigaddset(&set, (const int[]){SIGCHLD, SIGTERM, SIGINT, SIGHUP}[i]);
     (void)sigprocmask(SIG_SETMASK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
     (void)signal(SIGTTOU, SIG_IGN);
     (void)signal(SIGCHLD, SIG_DFL); /* whoever started us may have ignored it: then nobody could be awaited */
     root->signals = (struct tri_watch){on_signal, signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)};

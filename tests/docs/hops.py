@@ -26,6 +26,10 @@ class Skip(Exception):
     pass
 
 
+class Wrong(Exception):
+    pass
+
+
 def listed(source):
     section = SECTION.search(readme.page(source))
     return [("%s:%s" % (file, function), role) for file, function, role in HOP.findall(section[1] if section else "")]
@@ -88,6 +92,8 @@ def attach_all(driver, hops, directory):
     debuggers = [(role,) + attach(role, pid, hops, directory) for role, pid in pids]
     for _, process, out, log in debuggers:
         wait_for("a debugger is attached", lambda: "ready" in read(out) or process.poll() is not None)
+        if "no such place" in read(out):
+            raise Wrong("README's list names a function that is not there: " + read(out).splitlines()[0])
         if "ready" not in read(out):
             text = read(log)
             if "ptrace" in text or "Operation not permitted" in text:
@@ -152,6 +158,9 @@ def main():
     except Skip as reason:
         print("skipped: %s" % reason)
         return 77
+    except Wrong as reason:
+        print(reason)
+        return 1
     for place, role in met:
         print("met %-50s %s" % (place, role))
     hop = missing(hops, met)

@@ -18,10 +18,10 @@ class Hop(gdb.Breakpoint):
 
 
 gdb.execute("set pagination off")
-gdb.execute("set breakpoint pending off")
 gdb.execute("handle all nostop noprint pass", to_string=True)
 for place in filter(None, os.environ["HOPS"].split(",")):
-    Hop(place)
+    if Hop(place).pending:
+        out.write("no such place: %s\n" % place)
 out.write("ready\n")
 out.flush()
 gdb.execute("continue")

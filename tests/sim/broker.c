@@ -135,7 +135,7 @@ sim_broker_start(struct sim_world *world)
     size_t count = 0;
     trp_error error;
 
-    for (uint32_t i = 0; i < SIM_PROCESSES && world->incarnation > 1; i++) {
+    for (uint32_t i = 0; i < world->process_top && world->incarnation > 1; i++) {
         struct sim_process *process = &world->processes[i];
         if (!process->used || !process->alive || (!process->is_host && tri_proc_space(process->proc) == 0))
             continue;
@@ -172,7 +172,7 @@ sim_broker_kill(struct sim_world *world)
         if (world->events[i].kind == SIM_KILL)
             world->events[kept++] = world->events[i];
     world->event_count = kept;
-    for (uint32_t i = 0; i < SIM_PROCESSES; i++)
+    for (uint32_t i = 0; i < world->process_top; i++)
         if (world->processes[i].used && world->processes[i].alive)
             sim_process_lost(&world->processes[i]);
     (void)sim_event_add(world, SIM_START_BROKER, 1000000 + sim_random(world, 20000000));
@@ -211,7 +211,7 @@ emit(void *user, struct tri_packet *packet)
 {
     struct sim_peer *peer = user;
 
-    if (peer->process->alive && peer->process->up)
+    if (peer->process->alive && (peer->process->up || peer->process->hello_out)) /* behind the WELCOME on its way */
         sim_queue_add(&peer->process->to_process, packet);
     else
         tri_packet_fini(packet); /* no link: the session has it */

@@ -20,7 +20,8 @@ settle(struct sim_world *world, const char *phase)
 }
 
 #define EACH_PROCESS(world, process)                                                                                   \
-    for (struct sim_process *process = (world)->processes; process < (world)->processes + SIM_PROCESSES; process++)    \
+    for (struct sim_process *process = (world)->processes; process < (world)->processes + (world)->process_top;        \
+         process++)                                                                                                    \
         if (process->used && process->alive)
 
 static void

@@ -131,6 +131,8 @@ sim_process_new(struct sim_world *world, bool is_host, uint64_t token)
     }
     memset(process, 0, sizeof *process);
     process->world = world;
+    if (process >= world->processes + world->process_top)
+        world->process_top = (uint32_t)(process - world->processes) + 1;
     process->used = process->alive = true;
     process->is_host = is_host;
     process->token = token;

@@ -48,7 +48,7 @@ sim_one_way_id(uint64_t caller, struct tri_id target, uint64_t sequence)
 struct sim_process *
 sim_host_with(struct sim_world *world, uint64_t token)
 {
-    for (uint32_t i = 0; i < SIM_PROCESSES; i++)
+    for (uint32_t i = 0; i < world->process_top; i++)
         if (world->processes[i].used && world->processes[i].is_host && world->processes[i].token == token)
             return &world->processes[i];
     return NULL;
@@ -57,7 +57,7 @@ sim_host_with(struct sim_world *world, uint64_t token)
 struct sim_process *
 sim_host_of(struct sim_world *world, struct tri_id actor)
 {
-    for (uint32_t i = 0; i < SIM_PROCESSES; i++) {
+    for (uint32_t i = 0; i < world->process_top; i++) {
         struct sim_process *host = &world->processes[i];
         if (host->used && host->alive && host->has_actor && tri_id_equal(host->actor, actor))
             return host;
@@ -68,7 +68,7 @@ sim_host_of(struct sim_world *world, struct tri_id actor)
 static bool
 space_lives(struct sim_world *world, uint64_t space)
 {
-    for (uint32_t i = 0; i < SIM_PROCESSES; i++)
+    for (uint32_t i = 0; i < world->process_top; i++)
         if (world->processes[i].used && world->processes[i].alive && tri_proc_space(world->processes[i].proc) == space)
             return true;
     return false;
@@ -88,8 +88,10 @@ settled(const struct sim_process *host)
 void
 sim_record_create(struct sim_process *host)
 {
-    for (uint32_t i = 0; i < SIM_PROCESSES; i++) {
-        const struct sim_process *other = &host->world->processes[i];
+    const struct sim_world *world = host->world;
+
+    for (uint32_t i = 0; i < world->process_top; i++) {
+        const struct sim_process *other = &world->processes[i];
         if (!other->used || other == host || !settled(other))
             continue;
         if (tri_id_equal(other->actor, host->actor))

@@ -14,7 +14,7 @@
 #include "transport/transport.h"
 
 enum {
-    SIM_PROCESSES = 96,
+    SIM_PROCESSES = 1024,
     SIM_PEERS = 4096,
     SIM_VARS = 14,
     SIM_DEPTH = 24,
@@ -113,6 +113,7 @@ struct sim_world {
     struct tri_core_limits limits;
     double num_cpus;
     struct sim_process processes[SIM_PROCESSES];
+    uint32_t process_top; /* one above the last that is used */
     struct sim_peer peers[SIM_PEERS];
     uint32_t peer_top;
     struct sim_event events[SIM_EVENTS];

@@ -224,6 +224,8 @@ bury(struct sim_world *world, struct sim_process *process)
     sim_queue_clear(&process->to_broker);
     sim_queue_clear(&process->to_process);
     process->used = false;
+    while (world->process_top > 0 && !world->processes[world->process_top - 1].used)
+        world->process_top--;
 }
 
 static bool
@@ -244,7 +246,7 @@ sweep(struct sim_world *world)
 {
     bool any = false;
 
-    for (uint32_t i = 0; i < SIM_PROCESSES && !world->failed; i++) {
+    for (uint32_t i = 0; i < world->process_top && !world->failed; i++) {
         struct sim_process *process = &world->processes[i];
         if (!process->used)
             continue;
@@ -265,7 +267,7 @@ next_due(const struct sim_world *world)
 
     for (uint32_t i = 0; i < world->event_count; i++)
         due = world->events[i].due_ns < due ? world->events[i].due_ns : due;
-    for (uint32_t i = 0; i < SIM_PROCESSES; i++) {
+    for (uint32_t i = 0; i < world->process_top; i++) {
         const struct sim_process *process = &world->processes[i];
         uint64_t next = TRI_NEVER;
         if (!process->used || !process->alive)
@@ -285,9 +287,9 @@ sim_check(struct sim_world *world)
 
     if (world->core != NULL && !tri_core_check(world->core, why, sizeof why))
         sim_fail(world, "broker: %s", why);
-    for (uint32_t i = 0; i < SIM_PROCESSES; i++)
+    for (uint32_t i = 0; i < world->process_top; i++)
         if (world->processes[i].used && world->processes[i].alive &&
-            (i == world->step % SIM_PROCESSES || world->options.trace) &&
+            (i == world->step % world->process_top || world->options.trace) &&
             !tri_proc_check(world->processes[i].proc, why, sizeof why))
             sim_fail(world, "process %d: %s", world->processes[i].pid, why);
 }
@@ -301,7 +303,7 @@ timers(struct sim_world *world)
         tri_core_tick(world->core, world->now_ns);
         any = true;
     }
-    for (uint32_t i = 0; i < SIM_PROCESSES && !world->failed; i++)
+    for (uint32_t i = 0; i < world->process_top && !world->failed; i++)
         if (world->processes[i].used)
             any |= tick(world, &world->processes[i]) | say_hello(world, &world->processes[i]);
     return any;
@@ -318,7 +320,7 @@ sim_step(struct sim_world *world, bool jump)
     any = timers(world);
     for (int i = 0; i < 12 && !any && !world->failed; i++) {
         uint64_t what = sim_random(world, 106);
-        struct sim_process *process = &world->processes[sim_random(world, SIM_PROCESSES)];
+        struct sim_process *process = &world->processes[sim_random(world, world->process_top)];
         sim_note(world, what);
         if (what >= 100)
             any = world->core != NULL && sim_broker_flush(world, false);
@@ -344,10 +346,10 @@ sim_step(struct sim_world *world, bool jump)
 static struct sim_process *
 victim(struct sim_world *world, bool host)
 {
-    uint32_t first = (uint32_t)sim_random(world, SIM_PROCESSES);
+    uint32_t first = (uint32_t)sim_random(world, world->process_top);
 
-    for (uint32_t i = 0; i < SIM_PROCESSES; i++) {
-        struct sim_process *process = &world->processes[(first + i) % SIM_PROCESSES];
+    for (uint32_t i = 0; i < world->process_top; i++) {
+        struct sim_process *process = &world->processes[(first + i) % world->process_top];
         if (process->used && process->alive && process->is_host == host)
             return process;
     }
@@ -424,7 +426,7 @@ close_world(struct sim_world *world)
     for (uint32_t i = 0; i < world->peer_top; i++)
         if (world->peers[i].used)
             tri_channel_fini(&world->peers[i].channel);
-    for (uint32_t i = 0; i < SIM_PROCESSES; i++) {
+    for (uint32_t i = 0; i < world->process_top; i++) {
         struct sim_process *process = &world->processes[i];
         if (!process->used)
             continue;

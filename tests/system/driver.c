@@ -1,12 +1,33 @@
 /*
  * driver.c - a driver in a process of its own, for tests that kill it: joins the node in the directory that it is given, or
- * starts a private one ("-"), spawns a counter, says "READY" and its number, and waits until its stdin ends or it is killed.
+ * starts a private one ("-"), spawns a counter, says "READY" and its number, and waits until it is killed. With
+ * SYSTEM_DRIVER_CALLS=hang it has called a method that never returns before; with =work it makes some calls and says "DONE".
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <troupe/troupe.h>
+
+static trp_error error;
+
+static trp_err
+call(trp_actor *actor, const char *method, trp_value *value)
+{
+    trp_ref *ref = NULL;
+    TRP_TRY(trp_call(actor, method, TRP_NOARGS, &ref, &error));
+    return trp_get(ref, 20000, value, &error); /* the reference is kept: so is the value */
+}
+
+static trp_err
+work(trp_actor *actor)
+{
+    trp_value value;
+    for (int i = 0; i < 2000; i++)
+        TRP_TRY(call(actor, "add", &value));
+    return TRP_OK;
+}
 
 int
 main(int argc, char **argv)
@@ -15,16 +36,31 @@ main(int argc, char **argv)
     trp_actor *actor = NULL;
     trp_ref *ref = NULL;
     trp_value value;
-    trp_error error;
+    const char *calls = getenv("SYSTEM_DRIVER_CALLS");
     const trp_config config = {.address = argc > 1 && strcmp(argv[1], "-") != 0 ? argv[1] : NULL,
                                .node = {.num_cpus = 2}};
-    if (trp_init(&config, &runtime, &error) != TRP_OK ||
-        trp_spawn(runtime, "system_module:Counter", TRP_NOARGS, NULL, &actor, &error) != TRP_OK ||
-        trp_call(actor, "pid", TRP_NOARGS, &ref, &error) != TRP_OK || trp_get(ref, 20000, &value, &error) != TRP_OK) {
+    trp_err err = trp_init(&config, &runtime, &error);
+    if (err == TRP_OK)
+        err = trp_spawn(runtime, "system_module:Counter", TRP_NOARGS, NULL, &actor, &error);
+    if (err == TRP_OK)
+        err = call(actor, "pid", &value);
+    if (err == TRP_OK && calls != NULL && strcmp(calls, "hang") == 0) {
+        err = trp_call(actor, "hang", TRP_NOARGS, &ref, &error);
+        if (err == TRP_OK && trp_get(ref, 100, NULL, &error) != TRP_ETIMEDOUT) /* it has left us */
+            err = TRP_EINVAL;
+    }
+    if (err == TRP_OK)
+        printf("READY %lld\n", (long long)trp_as_i64(value));
+    fflush(stdout);
+    if (err == TRP_OK && calls != NULL && strcmp(calls, "work") == 0) {
+        err = work(actor);
+        if (err == TRP_OK)
+            printf("DONE\n");
+    }
+    if (err != TRP_OK) {
         printf("FAILED %s\n", error.message);
         return 1;
     }
-    printf("READY %lld\n", (long long)trp_as_i64(value));
     fflush(stdout);
     for (;;)
         pause();

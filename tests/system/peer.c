@@ -30,7 +30,7 @@ peer_open(struct peer *peer, const char *directory)
 {
     char address[128];
     int linger_ms = 0, high_water = 0;
-    *peer = (struct peer){.directory = directory};
+    *peer = (struct peer){.directory = directory, .second_door = -1};
     peer->door = peer_open_door(directory, &peer->cookie);
     snprintf(address, sizeof address, "ipc://%s/broker.sock", directory);
     peer->context = zmq_ctx_new();
@@ -46,6 +46,8 @@ peer_close(struct peer *peer)
     zmq_close(peer->dealer);
     zmq_ctx_term(peer->context);
     close(peer->door);
+    if (peer->second_door >= 0)
+        close(peer->second_door);
     tri_packed_fini(&peer->packed);
 }
 

@@ -18,7 +18,7 @@ struct peer_head {
 struct peer {
     const char *directory;
     void *context, *dealer;
-    int door;
+    int door, second_door; /* -1: none */
     uint64_t cookie, space, broker;
     uint64_t sent, received, next;
     struct tri_packed packed;

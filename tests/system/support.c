@@ -153,7 +153,7 @@ system_expect_line(struct system_process *process, const char *beginning)
 }
 
 static bool
-await_end(pid_t pid)
+await_end_for(pid_t pid, int timeout_ms)
 {
     int fd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (fd < 0)
@@ -161,10 +161,16 @@ await_end(pid_t pid)
     struct pollfd poller = {.fd = fd, .events = POLLIN};
     int count;
     do
-        count = poll(&poller, 1, SYSTEM_WAIT_MS);
+        count = poll(&poller, 1, timeout_ms);
     while (count < 0 && errno == EINTR);
     close(fd);
     return count == 1;
+}
+
+static bool
+await_end(pid_t pid)
+{
+    return await_end_for(pid, SYSTEM_WAIT_MS);
 }
 
 int
@@ -247,6 +253,12 @@ system_find_one(const char *name)
     struct search search = {.name = name};
     cr_assert(system_await(is_found, &search), "there are %zu of %s", search.count, name);
     return search.pids[0];
+}
+
+void
+system_expect_gone_in(pid_t pid, int timeout_ms)
+{
+    cr_expect(await_end_for(pid, timeout_ms), "process %d is still there after %d ms", (int)pid, timeout_ms);
 }
 
 void

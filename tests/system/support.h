@@ -54,6 +54,7 @@ trp_runtime *system_private(void);
 size_t system_find(const char *name, pid_t pids[SYSTEM_PROCESSES_MAX]);
 pid_t system_find_one(const char *name);                  /* there must be exactly one */
 void system_expect_gone(pid_t pid);                       /* waits until it has ended */
+void system_expect_gone_in(pid_t pid, int timeout_ms);    /* the same, for so long */
 void system_expect_no_processes(void);                    /* waits until all marked ones have */
 bool system_await(bool (*is_so)(void *user), void *user); /* looks again whenever a little time has passed */
 

@@ -52,6 +52,20 @@ counter_print(trp_ctx *ctx, void *self)
     return TRP_OK;
 }
 
+/* A child that nobody waits for; its number. */
+static trp_err
+counter_leave_child(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    pid_t pid = fork();
+    if (pid < 0)
+        return trp_fail(ctx, TRP_ELIMIT, "no child");
+    if (pid == 0)
+        for (;;)
+            pause();
+    return trp_return(ctx, trp_i64(pid));
+}
+
 static trp_err
 counter_grow(trp_ctx *ctx, void *self)
 {
@@ -71,6 +85,7 @@ static const trp_method counter_methods[] = {
     {.name = "pid", .fn = counter_pid},
     {.name = "crash", .fn = counter_crash},
     {.name = "hang", .fn = counter_hang},
+    {.name = "leave_child", .fn = counter_leave_child},
     {.name = "grow", .fn = counter_grow, .args = "size:i"},
     {.name = "print", .fn = counter_print, .args = "text:s"},
     {0},

@@ -1,0 +1,229 @@
+/*
+ * test_deaths.c - whoever is killed, and whenever: what others see of it, and that nothing stays behind, of processes, files
+ * and sockets, now or after the next start.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/system/support.h"
+
+static trp_error error;
+
+static trp_ref *
+call(trp_actor *actor, const char *method)
+{
+    trp_ref *ref = NULL;
+    cr_assert_eq(trp_call(actor, method, TRP_NOARGS, &ref, &error), TRP_OK, "%s", error.message);
+    return ref;
+}
+
+static long long
+start_driver(struct system_process *driver, const char *address)
+{
+    const char *argv[] = {getenv("SYSTEM_DRIVER"), address, NULL};
+    char line[256] = "";
+    long long pid = 0;
+    system_start(driver, argv);
+    cr_assert(system_line(driver, line, sizeof line));
+    cr_assert_eq(sscanf(line, "READY %lld", &pid), 1, "%s", line);
+    return pid;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- hosts */
+
+SYSTEM_TEST(system_deaths, an_actor_that_is_released_is_gone_soon_though_its_driver_does_nothing)
+{
+    trp_runtime *runtime = system_private();
+    for (int i = 0; i < 3; i++) {
+        trp_actor *counter = system_spawn(runtime, NULL);
+        pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS);
+        trp_actor_release(&counter);
+        system_expect_gone_in(pid, 1000);
+    }
+    trp_shutdown(&runtime);
+}
+
+SYSTEM_TEST(system_deaths, an_actor_whose_last_handle_was_in_a_result_is_gone_soon)
+{
+    trp_runtime *runtime = system_private();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    trp_ref *put = NULL;
+    pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS);
+    cr_assert_eq(trp_put(runtime, TRP_LIST(counter), &put, &error), TRP_OK, "%s", error.message);
+    trp_actor_release(&counter);
+    trp_ref_release(&put);
+    system_expect_gone_in(pid, 1000);
+    trp_shutdown(&runtime);
+}
+
+SYSTEM_TEST(system_deaths, a_host_that_is_killed_takes_what_it_started_along)
+{
+    trp_runtime *runtime = system_private();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS);
+    pid_t child = (pid_t)system_call_i64(counter, "leave_child", TRP_NOARGS);
+    kill(pid, SIGKILL);
+    system_expect_gone_in(child, 5000);
+    trp_ref *ref = call(counter, "add");
+    cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
+    trp_ref_release(&ref);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- drivers */
+
+SYSTEM_TEST(system_deaths, an_actor_that_never_returns_does_not_outlive_its_driver_that_was_killed)
+{
+    struct system_process service, driver;
+    system_service_start(&service, NULL);
+    setenv("SYSTEM_DRIVER_CALLS", "hang", 1);
+    pid_t pid = (pid_t)start_driver(&driver, system_service_directory());
+    unsetenv("SYSTEM_DRIVER_CALLS");
+    kill(driver.pid, SIGKILL);
+    system_wait(&driver);
+    system_expect_gone_in(pid, 10000);
+    system_service_stop(&service);
+}
+
+SYSTEM_TEST(system_deaths, a_driver_that_is_stopped_for_a_while_goes_on)
+{
+    struct system_process service, driver;
+    system_service_start(&service, NULL);
+    setenv("SYSTEM_DRIVER_CALLS", "work", 1);
+    pid_t pid = (pid_t)start_driver(&driver, system_service_directory());
+    unsetenv("SYSTEM_DRIVER_CALLS");
+    trp_runtime *runtime = system_join();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    kill(driver.pid, SIGSTOP);
+    for (int i = 1; i <= 2000; i++)
+        cr_assert_eq(system_call_i64(counter, "add", TRP_NOARGS), i);
+    cr_expect_eq(kill(pid, 0), 0, "the actor of the stopped driver is gone");
+    kill(driver.pid, SIGCONT);
+    system_expect_line(&driver, "DONE"); /* a hundred calls after READY */
+    kill(driver.pid, SIGKILL);
+    system_wait(&driver);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
+SYSTEM_TEST(system_deaths, two_drivers_that_start_at_once_without_a_node_both_get_one)
+{
+    struct system_process drivers[2];
+    const char *argv[] = {getenv("SYSTEM_DRIVER"), "-", NULL};
+    for (int i = 0; i < 2; i++)
+        system_start(&drivers[i], argv);
+    for (int i = 0; i < 2; i++)
+        system_expect_line(&drivers[i], "READY");
+    for (int i = 0; i < 2; i++) {
+        kill(drivers[i].pid, SIGKILL);
+        system_wait(&drivers[i]);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------------- brokers, roots */
+
+SYSTEM_TEST(system_deaths, a_private_node_without_its_broker_ends_within_a_second)
+{
+    trp_runtime *runtime = system_private();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS), root = system_find_one("troupe-node");
+    trp_ref *ref = call(counter, "hang");
+    kill(system_find_one("troupe-broker"), SIGKILL);
+    cr_expect_eq(trp_get(ref, 1000, NULL, &error), TRP_EBROKER, "%s", error.message);
+    cr_expect_eq(trp_call(counter, "add", TRP_NOARGS, &ref, &error), TRP_EBROKER, "%s", error.message);
+    system_expect_gone_in(pid, 2000);
+    trp_ref_release(&ref);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+    system_expect_gone_in(root, 2000);
+}
+
+/* Everybody at once, as when the machine's memory runs out. */
+SYSTEM_TEST(system_deaths, a_service_whose_root_broker_and_drivers_are_killed_leaves_nothing_after_the_next_start)
+{
+    struct system_process service, next, driver;
+    char path[128];
+    system_service_start(&service, NULL);
+    start_driver(&driver, system_service_directory());
+    pid_t broker = system_find_one("troupe-broker");
+    kill(broker, SIGSTOP); /* else it would clean up when its root is gone */
+    kill(service.pid, SIGKILL);
+    kill(driver.pid, SIGKILL);
+    kill(broker, SIGKILL);
+    system_wait(&service);
+    system_wait(&driver);
+    system_expect_no_processes();
+    snprintf(path, sizeof path, "%s/door", system_service_directory());
+    cr_expect_eq(access(path, F_OK), 0, "nobody was left to remove it");
+    system_service_start(&next, NULL);
+    trp_runtime *runtime = system_join();
+    trp_actor *counter = system_spawn(runtime, "Ada");
+    cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 1);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+    system_service_stop(&next);
+}
+
+/* The directory of a private node that was killed with all its processes is removed by the next private node. */
+SYSTEM_TEST(system_deaths, the_next_private_node_removes_what_a_dead_one_left)
+{
+    struct system_process driver;
+    const char *argv[] = {getenv("SYSTEM_DRIVER"), "-", NULL};
+    system_start(&driver, argv);
+    system_expect_line(&driver, "READY");
+    pid_t root = system_find_one("troupe-node"), broker = system_find_one("troupe-broker");
+    kill(root, SIGSTOP); /* so that it cannot clean up */
+    kill(broker, SIGKILL);
+    kill(root, SIGKILL);
+    kill(driver.pid, SIGKILL);
+    system_wait(&driver);
+    system_expect_no_processes();
+    trp_runtime *runtime = system_private();
+    trp_shutdown(&runtime);
+}
+
+SYSTEM_TEST(system_deaths, a_second_service_in_a_directory_is_refused_with_the_first_ones_pid)
+{
+    struct system_process service, second;
+    char line[512] = "", pid[32];
+    const char *argv[] = {"/bin/sh", "-c", "exec \"$TROUPE_NODE\" --service --dir \"$0\" 2>&1",
+                          system_service_directory(), NULL};
+    system_service_start(&service, NULL);
+    system_start(&second, argv);
+    cr_assert(system_line(&second, line, sizeof line));
+    snprintf(pid, sizeof pid, "process %d)", (int)service.pid);
+    cr_expect_not_null(strstr(line, pid), "%s", line);
+    cr_expect_not_null(strstr(line, "--dir"), "%s", line);
+    int status = system_wait(&second);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    trp_runtime *runtime = system_join(); /* the first one is as it was */
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
+SYSTEM_TEST(system_deaths, a_broker_that_is_killed_while_a_driver_is_stopped_does_not_lose_the_driver)
+{
+    struct system_process service, driver;
+    system_service_start(&service, NULL);
+    setenv("SYSTEM_DRIVER_CALLS", "work", 1);
+    start_driver(&driver, system_service_directory());
+    unsetenv("SYSTEM_DRIVER_CALLS");
+    kill(driver.pid, SIGSTOP);
+    kill(system_find_one("troupe-broker"), SIGKILL);
+    trp_runtime *runtime = system_join();
+    trp_shutdown(&runtime);
+    kill(driver.pid, SIGCONT);
+    system_expect_line(&driver, "DONE");
+    kill(driver.pid, SIGKILL);
+    system_wait(&driver);
+    system_service_stop(&service);
+}

@@ -296,7 +296,8 @@ trp_worker_main(const struct tri_worker_start *start)
     trp_error error;
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     tri_log_setup("troupe-worker", start->log_level, 2);
-    (void)sched_setscheduler(0, SCHED_BATCH, &batch); /* who wakes us goes on first, and sends more (docs/decisions.md) */
+    (void)sched_setscheduler(0, SCHED_BATCH,
+                             &batch); /* who wakes us goes on first, and sends more (docs/decisions.md) */
     (void)mallopt(M_MMAP_THRESHOLD, KEEP_FREE_BYTES);
     (void)mallopt(M_TRIM_THRESHOLD, KEEP_FREE_BYTES); /* batches come and go: not through the kernel each time */
     host_init(&host, start);

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <zmq.h>
@@ -70,6 +71,8 @@ tri_link_context(void)
     (void)zmq_ctx_set(context, ZMQ_IO_THREADS, 1);
     /* A process has one socket or two: a small table, made for each context. */
     (void)zmq_ctx_set(context, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
+    /* The I/O thread does not interrupt who feeds it: that one goes on and gives it more (docs/decisions.md). */
+    (void)zmq_ctx_set(context, ZMQ_THREAD_SCHED_POLICY, SCHED_BATCH);
     /* Ending never waits for peers that are gone. */
     (void)zmq_ctx_set(context, ZMQ_BLOCKY, 0);
     return context;

@@ -699,35 +699,6 @@ tri_call_spawned(struct tri_core *core, const struct tri_pending *call)
         tri_batch_add(core, call->caller, &call->caller->accepted, tri_thing_id(&call->actor->thing));
 }
 
-/* Most calls end within a few milliseconds; their RESULT says that they were accepted, too. */
-enum { TELL_MS = 5 };
-
-uint64_t
-tri_calls_tell_ns(const struct tri_core *core)
-{
-    if (tri_list_empty(&core->untold))
-        return TRI_NEVER;
-    return TRI_OWNER(core->untold.next, struct tri_host, untold)->untold_ns + TELL_MS * TRI_NS_PER_MS;
-}
-
-void
-tri_calls_tell(struct tri_core *core)
-{
-    while (tri_calls_tell_ns(core) <= core->now_ns) {
-        struct tri_host *host = TRI_OWNER(core->untold.next, struct tri_host, untold);
-        struct tri_node *node = &host->accepted;
-        tri_list_remove(&host->untold);
-        while (node->prev != &host->accepted && !TRI_OWNER(node->prev, struct tri_pending, link)->told)
-            node = node->prev;
-        for (; node != &host->accepted; node = node->next) {
-            struct tri_pending *call = TRI_OWNER(node, struct tri_pending, link);
-            call->told = true;
-            if (call->kind == TRI_CALL_ACTOR && call->caller != NULL && !call->caller->struck)
-                tri_batch_add(core, call->caller, &call->caller->accepted, call->id);
-        }
-    }
-}
-
 void
 tri_host_acknowledged(struct tri_core *core, struct tri_host *host, uint64_t sequence)
 {

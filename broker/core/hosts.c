@@ -128,6 +128,35 @@ tri_host_overdue(struct tri_core *core, struct tri_host *host)
     tri_host_gone(core, host, NULL, forking ? "its process did not log in within 10 s" : "its process is gone");
 }
 
+/* Most calls end within a few milliseconds; their RESULT says that they were accepted, too. */
+enum { TELL_MS = 5 };
+
+uint64_t
+tri_calls_tell_ns(const struct tri_core *core)
+{
+    if (tri_list_empty(&core->untold))
+        return TRI_NEVER;
+    return TRI_OWNER(core->untold.next, struct tri_host, untold)->untold_ns + TELL_MS * TRI_NS_PER_MS;
+}
+
+void
+tri_calls_tell(struct tri_core *core)
+{
+    while (tri_calls_tell_ns(core) <= core->now_ns) {
+        struct tri_host *host = TRI_OWNER(core->untold.next, struct tri_host, untold);
+        struct tri_node *node = &host->accepted;
+        tri_list_remove(&host->untold);
+        while (node->prev != &host->accepted && !TRI_OWNER(node->prev, struct tri_pending, link)->told)
+            node = node->prev;
+        for (; node != &host->accepted; node = node->next) {
+            struct tri_pending *call = TRI_OWNER(node, struct tri_pending, link);
+            call->told = true;
+            if (call->kind == TRI_CALL_ACTOR && call->caller != NULL && !call->caller->struck)
+                tri_batch_add(core, call->caller, &call->caller->accepted, call->id);
+        }
+    }
+}
+
 /* The calls that it had: actors' fail with what is known, tasks go elsewhere. */
 static void
 bury_calls(struct tri_core *core, struct tri_host *host, const struct tri_death *death)

@@ -174,9 +174,28 @@ drop_calls(struct tri_core *core, struct tri_peer *peer)
     }
 }
 
+struct fetcher {
+    struct tri_core *core;
+    struct tri_peer *peer;
+};
+
+/* It was asked for this value, and had been told since that it need not keep it. */
+static void
+drop_fetch(struct tri_entry *entry, void *user)
+{
+    struct tri_object *object = tri_as_object(TRI_OWNER(entry, struct tri_thing, entry));
+    struct fetcher *fetcher = user;
+    if (object == NULL || object->fetching != fetcher->peer)
+        return;
+    object->fetching = NULL;
+    object->revoked = false;
+    tri_object_copies(fetcher->core, object);
+}
+
 static void
 drop_holds(struct tri_core *core, struct tri_peer *peer)
 {
+    struct fetcher fetcher = {core, peer};
     while (!tri_list_empty(&peer->holds)) {
         struct tri_hold *hold = TRI_OWNER(peer->holds.next, struct tri_hold, by_peer);
         tri_hold_end(core, hold);
@@ -189,6 +208,8 @@ drop_holds(struct tri_core *core, struct tri_peer *peer)
             object->fetching = NULL;
         tri_object_copies(core, object);
     }
+    if (peer->fetches > 0)
+        tri_table_each(&core->things, drop_fetch, &fetcher);
 }
 
 /* An actor that is not detached ends with its creator. */

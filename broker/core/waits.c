@@ -148,6 +148,13 @@ first_of_lane(const struct tri_pending *call)
     return TRI_OWNER(call->lane->calls.next, struct tri_pending, link);
 }
 
+/* What its actor is made with, while that has not come to a host. */
+static struct tri_pending *
+creation_of(const struct tri_pending *call)
+{
+    return call->kind == TRI_CALL_ACTOR && call->actor != NULL ? call->actor->creation : NULL;
+}
+
 static void
 expand_needs(struct search *search, const struct tri_pending *call)
 {
@@ -164,6 +171,7 @@ expand_object(struct search *search, struct tri_object *object)
         return;
     expand_needs(search, call);
     expand_needs(search, first_of_lane(call));
+    expand_needs(search, creation_of(call));
     struct tri_wait *own = wait_of(call);
     add_wait(search, own);
     struct tri_host *full = own == NULL ? full_host(call) : NULL;
@@ -190,7 +198,7 @@ object_proceeds(const struct tri_object *object)
     struct tri_wait *own = wait_of(call);
     if (own != NULL)
         return own->proceeds;
-    if (!needs_proceed(call) || !needs_proceed(first_of_lane(call)))
+    if (!needs_proceed(call) || !needs_proceed(first_of_lane(call)) || !needs_proceed(creation_of(call)))
         return false;
     struct tri_host *full = full_host(call);
     if (full == NULL)
@@ -398,6 +406,7 @@ queued_below(struct tri_core *core, const struct tri_wait *wait)
             return call;
         expand_needs(&search, call);
         expand_needs(&search, first_of_lane(call));
+        expand_needs(&search, creation_of(call));
     }
     return NULL;
 }

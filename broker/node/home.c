@@ -46,7 +46,8 @@ remedy(int errnum)
     case TRP_EACCES:
         return "choose a directory of your own with --dir or $TROUPE_DIR";
     case TRP_EDISKFULL:
-        return "free some room there, or allow larger files (ulimit -f), or choose another directory with --dir or $TROUPE_DIR";
+        return "free some room there, or allow larger files (ulimit -f), or choose another directory with --dir or "
+               "$TROUPE_DIR";
     case TRP_ELIMIT:
         return "allow more open files (ulimit -n)";
     default:

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BY_TOKEN = 1, BY_PID = 2, SAMPLE_MS = 50, QUEUE_MAX = 8 * 1024 * 1024 };
+enum { BY_TOKEN = 1, BY_PID = 2, SAMPLE_MS = 50, LEFT_OUT_MS = 500, QUEUE_MAX = 8 * 1024 * 1024 };
 /* Above memory_bytes and what it begins with: stacks of threads, and what it may get before we have seen it. */
 #define MEMORY_SLACK (UINT64_C(96) * 1024 * 1024)
 
@@ -85,11 +85,26 @@ on_line(void *user, const char *line)
     if (host->recent != NULL)
         tri_recent_add(host->recent, line);
     uint64_t left_out = host->rate.left_out;
-    if (!tri_rate_take(&host->rate, tri_now_ns()))
+    const uint64_t now_ns = tri_now_ns();
+    if (!tri_rate_take(&host->rate, now_ns)) {
+        if (context->root->left_out_ns == 0)
+            context->root->left_out_ns = now_ns + LEFT_OUT_MS * TRI_NS_PER_MS;
         return;
+    }
     if (left_out > 0)
         say_left_out(context->root, host, context->stream->number);
     send_line(context->root, host, context->stream->number, line);
+}
+
+/* Also of those that print nothing more. */
+void
+tri_hosts_left_out(struct tri_root *root, uint64_t now_ns)
+{
+    if (root->left_out_ns == 0 || now_ns < root->left_out_ns)
+        return;
+    root->left_out_ns = 0;
+    for (struct tri_node *node = root->host_list.next; node != &root->host_list; node = node->next)
+        say_left_out(root, TRI_OWNER(node, struct tri_hosted, link), STDERR_FILENO);
 }
 
 static void

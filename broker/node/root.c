@@ -274,7 +274,8 @@ loop(struct tri_root *root)
             return;
         tri_hosts_sample(root, now_ns);
         watch_writing(root);
-        int wait_ms = root->limited_count > 0 ? SAMPLE_WAIT_MS : -1;
+        tri_hosts_left_out(root, now_ns);
+        int wait_ms = root->limited_count > 0 || root->left_out_ns != 0 ? SAMPLE_WAIT_MS : -1;
         if (root->ending)
             wait_ms = (int)((root->end_ns - now_ns) / TRI_NS_PER_MS) + 1;
         int count = epoll_wait(root->epoll_fd, events, sizeof events / sizeof *events, wait_ms);

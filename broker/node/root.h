@@ -128,6 +128,7 @@ struct tri_root {
     struct tri_node host_list;
     unsigned host_count, limited_count; /* limited: by memory_bytes */
     uint64_t next_sample_ns;
+    uint64_t left_out_ns; /* when it is told how many lines were left out; 0: none were */
     /* broker */
     struct tri_control control;
     bool broker_waits; /* the control socket is polled for writing */
@@ -165,8 +166,9 @@ struct tri_hosted *tri_hosts_find(const struct tri_root *root, uint64_t token);
 void tri_hosts_kill(struct tri_hosted *host, const char *rule);
 /* Collects every process that has ended; of hosts, after their last lines, says EXITED. */
 void tri_hosts_collect(struct tri_root *root);
-void tri_hosts_end(struct tri_root *root);                     /* kills and awaits all */
-void tri_hosts_sample(struct tri_root *root, uint64_t now_ns); /* kills those that hold more memory than they may */
+void tri_hosts_end(struct tri_root *root);                       /* kills and awaits all */
+void tri_hosts_sample(struct tri_root *root, uint64_t now_ns);   /* kills those that hold more memory than they may */
+void tri_hosts_left_out(struct tri_root *root, uint64_t now_ns); /* tells how many lines were, when it is time */
 
 /* ---------------------------------------------------------------------------------------------------------- keeper */
 

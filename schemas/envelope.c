@@ -45,7 +45,7 @@ static const struct kind {
     [TRI_RELEASE] = {"RELEASE", 0, 1, 1, false},
     [TRI_FREED] = {"FREED", 0, 1, 1, false},
     [TRI_FETCH] = {"FETCH", 0, 1, 1, false},
-    [TRI_SPAWN] = {"SPAWN", 0, 1, TRI_SECTIONS_MAX, true},
+    [TRI_SPAWN] = {"SPAWN", TRI_RETRIED, 1, TRI_SECTIONS_MAX, true},
     [TRI_CREATE] = {"CREATE", 0, 1, TRI_SECTIONS_MAX, true},
     [TRI_READY] = {"READY", TRI_FAILED, 0, 1, false},
     [TRI_STOP] = {"STOP", TRI_DRAIN, 0, 0, false},

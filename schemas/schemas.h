@@ -81,7 +81,8 @@ enum {
     TRI_LAST = 1 << 5,     /* SNAPSHOT: no more */
     TRI_DRAIN = 1 << 6,    /* STOP */
     TRI_ANY = 1 << 7,      /* BLOCKED */
-    TRI_RETRIED = 1 << 8,  /* CALL of a task to a host: it was given to another host before, which died */
+    TRI_RETRIED = 1 << 8,  /* CALL of a task to a host: it was given to another host before, which died;
+                              CALL, SPAWN to a broker: it was sent to the one before, which died */
 };
 
 /* The first bytes of every envelope, little-endian, 8-byte aligned in the batch. The broker reads this much, the section

@@ -23,8 +23,6 @@ answered(struct tri_proc *proc, struct tri_ref *ref, uint64_t acknowledged)
     if (out == NULL || out->kind == TRI_PUT || out->ref != ref)
         return;
     ref->own_call = ref->local = false; /* to whoever asks from now on, this is how it ended */
-    if (!ref->named)
-        ref->handed = 0; /* nobody else knows of it: with our acknowledgement the broker forgets it, unasked */
     if (out->lane != NULL)
         tri_lane_told(proc, out->lane, acknowledged > out->sequence ? acknowledged : out->sequence);
     tri_out_end(proc, out);

@@ -183,7 +183,7 @@ return_named(struct tri_proc *proc, struct tri_accepted *accepted, const struct 
     if (ref->value_refs != NULL && said.ref_count == ref->value.ref_count)
         said.refs = ref->value_refs; /* all nested, whatever place they were packed with */
     for (uint32_t i = 0; i < said.ref_count; i++)
-        tri_ref_named(proc, tri_ref_find(proc, said.refs[i].id));
+        tri_ref_carried(proc, tri_ref_find(proc, said.refs[i].id));
     post_result(proc, id, accepted->call.letter, accepted->lane == NULL ? 0 : accepted->lane->last, &said, failed);
     tri_outs_pump(proc);
     tri_ref_announce(proc, ref);

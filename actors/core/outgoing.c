@@ -315,11 +315,11 @@ names_carried(struct tri_proc *proc, const struct tri_out *out)
         for (uint32_t i = 0; i < out->ref->value.ref_count; i++) {
             struct tri_ref *inner = tri_ref_find(proc, out->ref->value_refs[i].id);
             if (inner != NULL)
-                tri_ref_named(proc, inner);
+                tri_ref_carried(proc, inner);
         }
     else if (out->body != NULL)
         for (uint32_t i = 0; i < out->body->ref_count; i++)
-            tri_ref_named(proc, out->body->refs[i]);
+            tri_ref_carried(proc, out->body->refs[i]);
 }
 
 static void
@@ -339,6 +339,8 @@ post_out(struct tri_proc *proc, struct tri_out *out)
 
     if (out->ref != NULL)
         route.result = out->ref->entry.id;
+    if (out->again && (out->kind == TRI_CALL || out->kind == TRI_SPAWN))
+        route.flags |= TRI_RETRIED;
     proc->ops.post(proc->ops.user, &route, put ? &out->ref->value : out->body->sections,
                    put ? 1 : out->body->section_count, tri_out_credited(out->kind));
     left_queue(proc, out);

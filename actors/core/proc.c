@@ -213,7 +213,7 @@ overdue(struct tri_proc *proc, struct tri_out *out)
         return;
     (void)TRI_FAIL(&failure.error, TRP_ETIMEDOUT, "%s%sdid not answer before its deadline", method,
                    method[0] == '\0' ? "it " : "() ");
-    failure.error.ran = out->posted ? TRP_MAY_HAVE_RUN : TRP_NOT_RUN;
+    failure.error.ran = out->posted || out->again ? TRP_MAY_HAVE_RUN : TRP_NOT_RUN;
     tri_ref_fail(proc, ref, &failure);
     tri_ref_announce(proc, ref);
 }

@@ -31,7 +31,6 @@ struct tri_ref {
         resident; /* an actor that lives here: known while it does, also without a handle; a hold only while `handed` */
     bool local;   /* FAILED here only (a deadline that passed): not for others */
     bool asked;   /* FETCH came before its RESULT: to be answered then */
-    bool named;   /* an envelope's entry has named it: others may know of it */
     uint64_t handed; /* times handed over to this process (its maker starts with 1) */
     struct tri_section
         value; /* READY: the value; FAILED: the Error; data in value_bytes, or borrowed from value.frame */

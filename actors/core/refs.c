@@ -29,7 +29,7 @@ tri_ref_make(struct tri_proc *proc, struct tri_id id, bool is_actor)
     ref->state = is_actor ? TRI_REF_READY : TRI_REF_PENDING;
     ref->is_actor = is_actor;
     ref->shared = ref->wanted = ref->kept = ref->returned = ref->own_call = ref->local = ref->resident = false;
-    ref->asked = ref->named = false;
+    ref->asked = false;
     ref->handed = 0;
     memset(&ref->value, 0, sizeof ref->value);
     ref->value_buf = NULL;
@@ -48,7 +48,7 @@ tri_ref_adopt(struct tri_proc *proc, const struct tri_ref_entry *entry)
         ref = tri_ref_make(proc, entry->id, (entry->flags & TRI_REF_ACTOR) != 0);
     if (ref == NULL)
         return NULL;
-    ref->shared = ref->named = true;
+    ref->shared = true;
     ref->handed++;
     ref->handles++;
     return ref;
@@ -198,13 +198,6 @@ tri_ref_carried(struct tri_proc *proc, struct tri_ref *ref)
     ref->shared = true;
     if (ref->handed == 0 && ref->entry.id.space == proc->space)
         ref->handed = 1;
-}
-
-void
-tri_ref_named(struct tri_proc *proc, struct tri_ref *ref)
-{
-    tri_ref_carried(proc, ref);
-    ref->named = true;
 }
 
 /* ------------------------------------------------------------------------------------------------ what sections name */

@@ -34,7 +34,6 @@ add_hold(struct tri_entry *entry, void *user)
     ref->asked = false;
     if (ref->handed == 0 && !ref->kept)
         return;
-    ref->named = true; /* the new broker cannot tell who knows of it: it waits for our RELEASE */
     if (ref->value_buf != NULL && !ref->local)
         flags |= TRI_SNAP_VALUE;
     if (ref->is_actor)
@@ -154,6 +153,7 @@ queue_again(struct tri_proc *proc)
         struct tri_out *out = TRI_OWNER(proc->outs.next, struct tri_out, link);
         tri_list_remove(&out->link);
         tri_list_append(&all, &out->link);
+        out->again |= out->posted;
         if (out->posted)
             continue;
         if (out->ref != NULL) /* given again by tri_out_append */

@@ -70,6 +70,7 @@ struct tri_out {
     uint8_t kind;
     int8_t priority;
     bool posted, accepted, overdue, fetched;
+    bool again; /* it was posted to a broker that died */
 };
 
 /* A caller's calls to an actor here: the last one that was accepted. */
@@ -168,7 +169,6 @@ trp_err tri_ref_set(struct tri_proc *proc, struct tri_ref *ref, const struct tri
 void tri_ref_fail(struct tri_proc *proc, struct tri_ref *ref, const struct tri_failure *failure);
 void tri_ref_announce(struct tri_proc *proc, struct tri_ref *ref); /* ops.ready, if anybody here has it */
 void tri_ref_carried(struct tri_proc *proc, struct tri_ref *ref);  /* an envelope that makes or names it was posted */
-void tri_ref_named(struct tri_proc *proc, struct tri_ref *ref);    /* one of its entries does */
 /* A handle of everything that a section names, which must be here. */
 trp_err tri_refs_hold(struct tri_proc *proc, const struct tri_section *section, trp_error *error);
 void tri_refs_unhold(struct tri_proc *proc, const struct tri_section *section);

@@ -200,6 +200,7 @@ forward(struct tri_core *core, struct tri_pending *call, const struct tri_route 
     struct tri_host *host = actor->host;
     struct tri_route route = *from;
     route.epoch = actor->epoch;
+    route.flags &= (uint16_t)~TRI_RETRIED;
     if (call->one_way) /* so that the host knows the lane */
         route.result.space = call->space;
     route.deadline_us = call->deadline_ns == TRI_NEVER ? 0 : (call->deadline_ns - core->now_ns) / 1000 + 1;
@@ -414,6 +415,7 @@ tri_on_call(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
     call->one_way = one_way;
     call->space = peer->entry.id.space;
     call->no_retry = (route->flags & TRI_NO_RETRY) != 0;
+    call->again = (route->flags & TRI_RETRIED) != 0;
     call->parent = route->parent;
     call->sequence = route->sequence;
     if (route->deadline_us != 0)
@@ -728,7 +730,6 @@ tri_host_acknowledged(struct tri_core *core, struct tri_host *host, uint64_t seq
         call->told = call->kind != TRI_CALL_ACTOR;
         if (call->told || !tri_list_empty(&host->untold))
             continue;
-        host->untold_ns = core->now_ns;
         tri_list_append(&core->untold, &host->untold);
     }
     tell_lane(core, &lane, teller);

@@ -35,7 +35,7 @@ static const struct {
     [TRI_SNAPSHOT] = {FROM_ANY, true, TRI_LAST, tri_on_snapshot},
     [TRI_GOODBYE] = {FROM_ANY, false, 0, on_goodbye}, /* the shell closes the peer */
     [TRI_PONG] = {FROM_HOST, false, 0, on_nothing},
-    [TRI_CALL] = {FROM_ANY, true, TRI_ONE_WAY | TRI_TASK | TRI_NO_RETRY, tri_on_call},
+    [TRI_CALL] = {FROM_ANY, true, TRI_ONE_WAY | TRI_TASK | TRI_NO_RETRY | TRI_RETRIED, tri_on_call},
     [TRI_RESULT] = {FROM_HOST, true, TRI_FAILED | TRI_TASK | TRI_IN_PLACE | TRI_RETRIED | TRI_NO_RETRY, tri_on_result},
     [TRI_CANCEL] = {FROM_ANY, true, 0, tri_on_cancel},
     [TRI_RETURNED] = {FROM_HOST, true, 0, tri_on_returned},
@@ -45,7 +45,7 @@ static const struct {
     [TRI_PUT] = {FROM_ANY, true, TRI_FAILED, tri_on_put},
     [TRI_WAIT] = {FROM_ANY, true, 0, tri_on_wait},
     [TRI_RELEASE] = {FROM_ANY, true, 0, tri_on_release},
-    [TRI_SPAWN] = {FROM_ANY, true, 0, tri_on_spawn},
+    [TRI_SPAWN] = {FROM_ANY, true, TRI_RETRIED, tri_on_spawn},
     [TRI_CREATE] = {FROM_HOST, true, 0, tri_on_create},
     [TRI_READY] = {FROM_HOST, false, TRI_FAILED, tri_on_ready},
     [TRI_ENDED] = {FROM_HOST, false, 0, tri_on_ended},
@@ -177,6 +177,7 @@ tri_batch_add(struct tri_core *core, struct tri_peer *peer, struct tri_batch *ba
 static void
 round_emit(struct tri_core *core)
 {
+    tri_calls_tell(core);
     while (!tri_list_empty(&core->round)) {
         struct tri_peer *peer = TRI_OWNER(core->round.next, struct tri_peer, round_link);
         tri_list_remove(&peer->round_link);
@@ -312,7 +313,6 @@ tri_core_tick(struct tri_core *core, uint64_t now_ns)
     }
     tri_hosts_stock(core);
     tri_tasks_recall(core);
-    tri_calls_tell(core);
     tri_event_end(core);
     round_emit(core);
 }
@@ -328,12 +328,11 @@ tri_core_round(struct tri_core *core, uint64_t now_ns)
 uint64_t
 tri_core_next_ns(const struct tri_core *core)
 {
-    if (!tri_list_empty(&core->round))
+    if (!tri_list_empty(&core->round) || !tri_list_empty(&core->untold))
         return 0;
     uint64_t next = core->timers.count > 0 ? core->timers.heap[0]->due_ns : TRI_NEVER;
-    uint64_t recovery = tri_recovery_next_ns(core), tasks = tri_tasks_next_ns(core), tell = tri_calls_tell_ns(core);
+    uint64_t recovery = tri_recovery_next_ns(core), tasks = tri_tasks_next_ns(core);
     next = recovery < next ? recovery : next;
-    next = tell < next ? tell : next;
     next = tasks < next ? tasks : next;
     if (!core->barrier && core->spares < core->config.spare_hosts && core->stock_ns < next)
         next = core->stock_ns;

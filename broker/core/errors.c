@@ -29,8 +29,16 @@ place_error(struct tri_core *core, const struct tri_pending *call, trp_error *er
 {
     tri_text_copy(error->node, sizeof error->node, core->node);
     tri_text_copy(error->method, sizeof error->method, method_of(call));
+    error->ran = call->again ? TRP_MAY_HAVE_RUN : TRP_NOT_RUN;
     if (call->actor != NULL)
         tri_text_copy(error->actor, sizeof error->actor, call->actor->texts->label);
+}
+
+/* What is to be said of a call that this broker has not given to a host. */
+static const char *
+not_run(const struct tri_pending *call)
+{
+    return call->again ? "may have run before the broker died" : "was not run";
 }
 
 static void
@@ -60,7 +68,7 @@ tri_call_fail(struct tri_core *core, struct tri_pending *call, trp_err code, con
         snprintf(what, sizeof what, "%s", call->kind == TRI_CALL_TASK ? "task" : "call");
     if (call->actor != NULL)
         tri_actor_text(call->actor, who);
-    tri_fail(&failure.error, code, "The %s%s%s was not run on node '%s': %s.", what, who[0] ? " to " : "", who,
+    tri_fail(&failure.error, code, "The %s%s%s %s on node '%s': %s.", what, who[0] ? " to " : "", who, not_run(call),
              core->node, text);
     place_error(core, call, &failure.error);
     finish_failed(core, call, &failure);
@@ -77,8 +85,8 @@ tri_call_fail_actor(struct tri_core *core, struct tri_pending *call, const struc
         tri_text_copy(why, sizeof why, actor->obituary->error.message);
     else if (actor->state == TRI_ACTOR_DEAD || actor->killed || actor->closing)
         tri_text_copy(why, sizeof why, actor->kill_rule != NULL ? actor->kill_rule : "it has ended");
-    tri_fail(&failure.error, TRP_EACTORDIED, "%s on node '%s' does not answer: %s. The call was not run.",
-             tri_actor_text(actor, text), core->node, why);
+    tri_fail(&failure.error, TRP_EACTORDIED, "%s on node '%s' does not answer: %s. The call %s.",
+             tri_actor_text(actor, text), core->node, why, not_run(call));
     place_error(core, call, &failure.error);
     if (actor->obituary != NULL) {
         failure.death = actor->obituary->death;
@@ -103,8 +111,8 @@ tri_call_fail_need(struct tri_core *core, struct tri_pending *call, const struct
     const char *method = method_of(call);
     bool known = tri_error_unpack(&object->value->sections[0], chain, &count, NULL) == TRP_OK && count > 0;
     tri_fail(&failure.error, known ? chain[0].error.code : TRP_EPROTO,
-             "The call%s%.200s was not run: its argument %u failed: %.480s", method[0] ? " of " : "", method, place,
-             known ? chain[0].error.message : "with an error that cannot be read");
+             "The call%s%.200s %s: its argument %u failed: %.480s", method[0] ? " of " : "", method, not_run(call),
+             place, known ? chain[0].error.message : "with an error that cannot be read");
     place_error(core, call, &failure.error);
     if (known) {
         failure.cause = &chain[0];

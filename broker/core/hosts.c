@@ -128,21 +128,12 @@ tri_host_overdue(struct tri_core *core, struct tri_host *host)
     tri_host_gone(core, host, NULL, forking ? "its process did not log in within 10 s" : "its process is gone");
 }
 
-/* Most calls end within a few milliseconds; their RESULT says that they were accepted, too. */
-enum { TELL_MS = 5 };
-
-uint64_t
-tri_calls_tell_ns(const struct tri_core *core)
-{
-    if (tri_list_empty(&core->untold))
-        return TRI_NEVER;
-    return TRI_OWNER(core->untold.next, struct tri_host, untold)->untold_ns + TELL_MS * TRI_NS_PER_MS;
-}
-
+/* At the end of the round: a RESULT says that a call was accepted, too. Not later: if broker and host died meanwhile, the
+ * caller would take a call that ran for one that no host ever had. */
 void
 tri_calls_tell(struct tri_core *core)
 {
-    while (tri_calls_tell_ns(core) <= core->now_ns) {
+    while (!tri_list_empty(&core->untold)) {
         struct tri_host *host = TRI_OWNER(core->untold.next, struct tri_host, untold);
         struct tri_node *node = &host->accepted;
         tri_list_remove(&host->untold);

@@ -103,7 +103,6 @@ struct tri_host {
     struct tri_node given;    /* tri_call.link: sent, not acknowledged, oldest first */
     struct tri_node accepted; /* tri_call.link */
     struct tri_node untold;   /* core->untold: callers have not been told of the last of these */
-    uint64_t untold_ns;       /* since when */
     struct tri_node waits;    /* tri_wait.by_host */
     uint64_t calls_sent;      /* CALL envelopes on this session */
     uint32_t outstanding;     /* calls in given and accepted */
@@ -201,6 +200,7 @@ struct tri_pending {
     struct tri_node actor_link;  /* WATCH: actor->watchers */
     uint8_t kind, state, retries;
     bool credited, one_way, in_place, no_retry, event_death;
+    bool again; /* it was sent to a broker that died: it may have run there */
     bool told; /* ACCEPTED: its caller has heard of it */
     uint16_t flags;
     uint32_t missing, need_count;
@@ -506,7 +506,6 @@ void tri_credit_take(struct tri_pending *call, struct tri_peer *peer, uint64_t b
 void tri_call_spawned(struct tri_core *core, const struct tri_pending *call);
 void tri_host_acknowledged(struct tri_core *core, struct tri_host *host, uint64_t sequence);
 void tri_calls_tell(struct tri_core *core); /* ACCEPTED of what did not get its RESULT meanwhile */
-uint64_t tri_calls_tell_ns(const struct tri_core *core);
 void tri_caller_acknowledged(struct tri_core *core, struct tri_peer *peer, uint64_t sequence);
 tri_core_handler tri_on_call, tri_on_result, tri_on_cancel;
 

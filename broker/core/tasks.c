@@ -113,7 +113,7 @@ tri_task_submit(struct tri_core *core, struct tri_pending *call, const struct tr
         return;
     }
     call->parcel->route.result = call->id;
-    call->parcel->route.flags &= (uint16_t)~TRI_ONE_WAY;
+    call->parcel->route.flags &= (uint16_t) ~(TRI_ONE_WAY | TRI_RETRIED);
     bool possible = special != NULL ? tri_ledger_feasible(&core->ledger, special->num_cpus, special->num_gpus,
                                                           special->memory_bytes, special)
                                     : tri_ledger_feasible(&core->ledger, 1, 0, 0, NULL);

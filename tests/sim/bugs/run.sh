@@ -3,7 +3,8 @@
 # usage: tests/sim/bugs/run.sh BUILD_DIR [SEEDS]
 #
 # BUILD_DIR is a Meson build of this tree with the simulator in it: generated headers and the objects of what is not
-# patched are taken from there; only the patched file is compiled again.
+# patched are taken from there; only the patched file is compiled again. What the simulator finds without a fault says
+# nothing about one: seeds that fail in the unpatched build are left out, and counted.
 set -eu
 
 build=$(cd "${1:?usage: run.sh BUILD_DIR [SEEDS]}" && pwd)
@@ -13,6 +14,35 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/troupe-bugs.XXXXXX")
 trap 'rm -rf "$work"' EXIT INT TERM
 cc=${CC:-cc}
 failed=0
+
+# Writes the ranges of seeds, "FROM COUNT" each, in which the unpatched build finds nothing.
+clean_ranges() {
+    from=1
+    while [ "$from" -le "$seeds" ]; do
+        count=$((seeds - from + 1))
+        status=0
+        output=$("$build/tests/sim/sim" --from "$from" --seeds "$count" --quiet 2>&1) || status=$?
+        if [ "$status" -eq 0 ]; then
+            echo "$from $count"
+            return 0
+        fi
+        bad=$(echo "$output" | sed -n 's/^seed \([0-9]*\): step.*/\1/p' | head -n 1)
+        if [ -z "$bad" ]; then
+            echo "the unpatched simulator died: $output" >&2
+            return 1
+        fi
+        [ "$bad" -eq "$from" ] || echo "$from $((bad - from))"
+        from=$((bad + 1))
+    done
+}
+
+clean_ranges >"$work/ranges"
+clean=$(awk '{ n += $2 } END { print n + 0 }' "$work/ranges")
+echo "unpatched: nothing found in $clean of $seeds seeds"
+if [ "$clean" -lt $((seeds * 9 / 10)) ]; then
+    echo "too many seeds fail without a fault"
+    failed=1
+fi
 
 for room in actors/core broker/core transport transport/base schemas include; do
     mkdir -p "$work/$room"
@@ -25,6 +55,19 @@ flags=$(grep -o -m1 -e '-fsanitize=[a-z,]*' "$build/build.ninja" || true)
 objects_without() {
     find "$build/tests/sim" "$build/actors/core" "$build/broker/core" "$build/transport" "$build/schemas" -name '*.o' |
         grep -v -e "$1" -e '/tests/sim/bugs/'
+}
+
+# Says what was found, and fails if nothing was.
+hunt() {
+    while read -r from count; do
+        status=0
+        output=$("$work/sim" --from "$from" --seeds "$count" --quiet 2>&1) || status=$?
+        if [ "$status" -ne 0 ]; then
+            echo "$output" | grep -m1 -e '^seed' -e ': ' | cut -c1-160
+            return 0
+        fi
+    done <"$work/ranges"
+    return 1
 }
 
 for patch in "$root"/tests/sim/bugs/*.patch; do
@@ -44,13 +87,11 @@ for patch in "$root"/tests/sim/bugs/*.patch; do
     $cc -std=gnu11 -D_GNU_SOURCE -g -O2 $flags -I"$work" -I"$work/include" -I"$build" -c "$work/$file" -o "$work/patched.o"
     # shellcheck disable=SC2046,SC2086
     ${CXX:-c++} $flags -o "$work/sim" $(objects_without "$object") "$work/patched.o" -lzmq -lflatbuffers -lpthread -lm
-    status=0
-    output=$("$work/sim" --seeds "$seeds" --quiet 2>&1) || status=$?
-    if [ "$status" -eq 0 ]; then
-        echo "$name: NOT FOUND in $seeds seeds"
-        failed=1
+    if found=$(hunt); then
+        echo "$name: $found"
     else
-        echo "$name: $(echo "$output" | grep -m1 -e '^seed' -e ': ' | cut -c1-160)"
+        echo "$name: NOT FOUND in $clean seeds"
+        failed=1
     fi
     cp "$root/$file" "$work/$file"
 done

@@ -163,7 +163,7 @@ call_actor(struct fake *fake, uint64_t deadline_ns)
     return ref;
 }
 
-Test(proc, a_result_lies_at_its_reference_and_one_that_nobody_else_heard_of_ends_without_a_word)
+Test(proc, a_result_lies_at_its_reference_and_letting_it_go_is_told_once)
 {
     struct fake fake;
     struct tri_ref *ref;
@@ -178,7 +178,10 @@ Test(proc, a_result_lies_at_its_reference_and_one_that_nobody_else_heard_of_ends
     tri_proc_release(ref);
     cr_assert_eq(fake.freed, 1);
     tri_proc_round(fake.proc, 2);
-    cr_assert_eq(fake.count, 1);
+    cr_assert_eq(fake.count, 2);
+    cr_assert_eq(fake.posts[1].kind, TRI_RELEASE);
+    tri_proc_round(fake.proc, 3);
+    cr_assert_eq(fake.count, 2);
     close_fake(&fake);
 }
 

@@ -84,23 +84,6 @@ all_ended(struct sim_world *world)
                  (unsigned long long)counts.blocked);
 }
 
-/* One-way calls between processes that both lived have run. */
-static void
-one_way_ran(struct sim_world *world)
-{
-    for (struct sim_record *record = world->all_records; record != NULL; record = record->next) {
-        struct sim_process *host = record->one_way && record->runs == 0 ? sim_host_of(world, record->target) : NULL;
-        bool caller = false;
-        if (host == NULL || host->stopping || host->killed || host->leaving)
-            continue;
-        EACH_PROCESS(world, process)
-        {
-            caller |= tri_proc_space(process->proc) == record->caller;
-        }
-        record = caller ? record : record; /* its arguments may have failed */
-    }
-}
-
 static void
 let_go(struct sim_world *world)
 {
@@ -179,8 +162,6 @@ sim_ending(struct sim_world *world)
         sim_fail(world, "there is no broker at the end");
     if (!world->failed)
         all_ended(world);
-    if (!world->failed)
-        one_way_ran(world);
     if (world->failed)
         return;
     let_go(world);

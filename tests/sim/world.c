@@ -145,6 +145,20 @@ has_event(const struct sim_world *world, int32_t pid)
 
 /* ----------------------------------------------------------------------------------------------------- single actions */
 
+/* A link that was made anew may bring a packet once more, late. */
+static void
+maybe_again(struct sim_world *world, struct tri_node *queue, const struct tri_packet *packet)
+{
+    struct tri_packet again = *packet;
+    struct tri_batch_head head;
+
+    if (!sim_chance(world, 1) || tri_packet_head(packet, &head, NULL) != TRP_OK || head.sequence == 0)
+        return;
+    for (uint32_t i = 0; i < again.frame_count; i++)
+        (void)tri_buf_retain(again.frames[i]);
+    sim_queue_add(queue, &again);
+}
+
 static bool
 deliver_up(struct sim_world *world, struct sim_process *process)
 {
@@ -155,6 +169,7 @@ deliver_up(struct sim_world *world, struct sim_process *process)
     packet = TRI_OWNER(process->to_broker.next, struct sim_packet, link);
     tri_list_remove(&packet->link);
     sim_trace(world, "packet of %d arrives at the broker", process->pid);
+    maybe_again(world, &process->to_broker, &packet->packet);
     if (process->alive || sim_peer_of(world, process) != NULL)
         sim_broker_packet(world, process, &packet->packet);
     tri_packet_fini(&packet->packet);
@@ -172,6 +187,7 @@ deliver_down(struct sim_process *process)
     packet = TRI_OWNER(process->to_process.next, struct sim_packet, link);
     tri_list_remove(&packet->link);
     sim_trace(process->world, "packet arrives at process %d", process->pid);
+    maybe_again(process->world, &process->to_process, &packet->packet);
     sim_process_packet(process, &packet->packet);
     tri_packet_fini(&packet->packet);
     free(packet);

@@ -160,7 +160,9 @@ submit_request(struct tri_process *process, trp_runtime *runtime, const trp_requ
     struct tri_ref *made = NULL;
 
     if (request->actor != NULL) {
+        const struct tri_handle_more *more = request->actor->handle.more;
         submit.target = request->actor->handle.ref.entry.id;
+        submit.actor = more != NULL && more->name[0] != '\0' ? more->name : NULL;
         TRP_TRY(tri_call_pack(&process->packed, request->method, request->args, &tri_process_handles, error));
     } else {
         TRP_TRY(pack_task(process, request, error));

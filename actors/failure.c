@@ -5,7 +5,7 @@
 
 #include "actors/process.h"
 
-enum { FAILURE_FIELDS = 10, DEATH_FIELDS = 12 };
+enum { FAILURE_FIELDS = 11, DEATH_FIELDS = 12 };
 
 /* What the MAP of a failed reference borrows: the chain of causes, outermost first, and the entries made of it. */
 struct told {
@@ -59,7 +59,8 @@ tell(struct told *told, uint32_t i)
     n = entry(entries, n, "method", trp_str(error->method));
     n = entry(entries, n, "node", trp_str(error->node));
     n = entry(entries, n, "rank", trp_i64(error->rank));
-    n = entry(entries, n, "cause", i + 1 < told->count ? tell(told, i + 1) : trp_i64(error->cause));
+    n = entry(entries, n, "number", trp_i64(error->cause));
+    n = entry(entries, n, "cause", i + 1 < told->count ? tell(told, i + 1) : trp_null());
     n = entry(entries, n, "death", failure->death.present ? tell_death(&failure->death, told->deaths[i]) : trp_null());
     n = entry(entries, n, "ranks", trp_list(NULL, 0));
     return trp_map(entries, n);

@@ -317,7 +317,7 @@ retain(struct tri_handle *handle)
 }
 
 static void
-release(struct tri_handle *handle)
+release(struct tri_handle *handle, const char *function)
 {
     struct tri_process *process;
     bool last;
@@ -326,6 +326,10 @@ release(struct tri_handle *handle)
         return;
     process = handle->process;
     tri_process_lock(process);
+    if (handle->given == 0) {
+        tri_log(TRI_ERROR, "%s: a reference was released more often than it was retained", function);
+        abort();
+    }
     tri_handle_drop(process, handle);
     last = process->proc == NULL && process->zombies == 0;
     tri_process_unlock(process);
@@ -345,7 +349,7 @@ trp_ref_release(trp_ref **ref)
 {
     if (ref == NULL)
         return;
-    release(*ref != NULL ? &(*ref)->handle : NULL);
+    release(*ref != NULL ? &(*ref)->handle : NULL, "trp_ref_release");
     *ref = NULL;
 }
 
@@ -361,7 +365,7 @@ trp_actor_release(trp_actor **actor)
 {
     if (actor == NULL)
         return;
-    release(*actor != NULL ? &(*actor)->handle : NULL);
+    release(*actor != NULL ? &(*actor)->handle : NULL, "trp_actor_release");
     *actor = NULL;
 }
 

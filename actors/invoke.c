@@ -122,6 +122,16 @@ tri_execution_refuse(struct tri_execution *execution, const trp_error *error)
     pack_failure(execution, &failure);
 }
 
+/* It left because its time was up: for whoever called it that is the deadline, whichever of the two is seen first. */
+static bool
+left_for_its_deadline(const struct tri_execution *execution, trp_err err)
+{
+    const trp_error *said = &execution->error;
+    const bool cancelled = err == TRP_ECANCELLED || (said->code == err && said->cause == TRP_ECANCELLED);
+
+    return cancelled && execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns;
+}
+
 /* Whether the function gave its own words (trp_fail), or passes on what another function told it. */
 static void
 settle_failure(struct tri_execution *execution, trp_err err)
@@ -132,6 +142,8 @@ settle_failure(struct tri_execution *execution, trp_err err)
     made->code = err == TRP_ESTOP ? TRP_ESTOP : TRP_ETASK;
     if (err == TRP_ECANCELLED && trp_cancelled(&execution->ctx))
         made->code = TRP_ECANCELLED;
+    if (left_for_its_deadline(execution, err))
+        made->code = TRP_ETIMEDOUT;
     if (said->code != err) { /* nothing was said about this code */
         made->cause = (int32_t)err;
         snprintf(made->message, sizeof made->message, "%s", trp_strerror(err));
@@ -178,6 +190,13 @@ settle_value(struct tri_execution *execution)
 {
     if (execution->outcome != TRI_RAN_VALUE)
         return;
+    if (execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns) {
+        trp_error late;
+        (void)TRI_FAIL(&late, TRP_ETIMEDOUT, "%s() returned after its deadline had passed", execution->callable->name);
+        late.ran = TRP_RAN;
+        tri_execution_refuse(execution, &late);
+        return;
+    }
     if (!execution->replied) {
         trp_err err = tri_value_pack(&execution->packed, trp_null(), execution->ops->handles, NULL, &execution->error);
         if (err != TRP_OK) {

@@ -24,6 +24,7 @@ struct tri_local_actor {
     enum tri_local_state state;
     bool draining, detached, killed;
     char name[TRI_NAME_MAX + 1], space[TRI_NAME_MAX + 1];
+    char full_name[2 * TRI_NAME_MAX + 2]; /* "namespace/name"; "": none */
     char class_name[TRI_NAME_MAX + 1];
     char text[TRI_ID_TEXT_SIZE];
     const trp_class *row;

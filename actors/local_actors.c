@@ -2,6 +2,7 @@
  * local_actors.c - actors in local mode: names, construction, ends, watches, and looking around. With the process's lock,
  * but for tri_local_construct. It knows nothing of how calls are chosen.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -56,16 +57,25 @@ tri_local_refuse(const struct tri_local_actor *actor, struct tri_failure *failur
 static void
 tell_death(struct tri_local *local, const struct tri_local_actor *actor, struct tri_id result)
 {
-    const char *module_end = strchr(actor->class_name, ':');
-    char module[TRI_NAME_MAX + 1] = "";
+    const trp_value entries[] = {
+        trp_str("actor"),        trp_str(actor->name[0] != '\0' ? actor->name : actor->class_name),
+        trp_str("id"),           trp_str(actor->text),
+        trp_str("class"),        trp_str(actor->class_name),
+        trp_str("node"),         trp_str("local"),
+        trp_str("message"),      trp_str(actor->why.error.message),
+        trp_str("pid"),          trp_i64(getpid()),
+        trp_str("exit_code"),    trp_i64(actor->state == TRI_LOCAL_FAILED ? 2 : 0),
+        trp_str("signal"),       trp_i64(0),
+        trp_str("memory_limit"), trp_bool(false),
+        trp_str("module"),       trp_str(""),
+        trp_str("method"),       trp_str(""),
+        trp_str("sequence"),     trp_i64(0),
+        trp_str("backtrace"),    trp_str(""),
+        trp_str("last_output"),  trp_str(""),
+        trp_str("killed_by"),    trp_str(actor->killed ? "trp_kill" : ""),
+    };
 
-    (void)tri_text_copy(module, module_end != NULL ? (size_t)(module_end - actor->class_name) + 1 : sizeof module,
-                        actor->class_name);
-    tri_local_value(local, result,
-                    TRP_MAP("pid", (int64_t)getpid(), "exit_code", actor->state == TRI_LOCAL_FAILED ? 2 : 0, "signal",
-                            0, "module", (const char *)module, "actor",
-                            actor->name[0] != '\0' ? actor->name : actor->text, "killed_by",
-                            actor->killed ? "trp_kill" : ""));
+    tri_local_value(local, result, trp_map(entries, sizeof entries / sizeof *entries / 2));
 }
 
 static void
@@ -177,7 +187,8 @@ tri_local_idle(struct tri_local *local, struct tri_local_actor *actor)
                 actor->state = TRI_LOCAL_DEAD;
         }
     } else if (actor->draining && actor->queued == 0 && actor->state == TRI_LOCAL_READY) {
-        tri_local_end_actor(local, actor, actor->killed ? "it was killed" : "nobody held a handle on it any more");
+        tri_local_end_actor(local, actor,
+                            actor->killed ? "it was ended by trp_kill" : "nobody held a handle on it any more");
     }
 }
 
@@ -219,7 +230,7 @@ tri_local_on_kill(struct tri_local *local, struct tri_local_message *message)
     actor->killed = true;
     actor->draining = true;
     if (drain_ms == 0)
-        tri_local_end_actor(local, actor, "it was killed");
+        tri_local_end_actor(local, actor, "it was ended by trp_kill");
     else
         tri_local_idle(local, actor);
     if (actor->state >= TRI_LOCAL_FAILED)
@@ -281,6 +292,8 @@ make_actor(struct tri_local *local, const struct tri_local_message *message, con
     (void)tri_text_copy(actor->space, sizeof actor->space, spawn->namespace_);
     (void)tri_text_copy(actor->class_name, sizeof actor->class_name, spawn->class_name);
     (void)tri_id_format(actor->entry.id, actor->text);
+    if (actor->name[0] != '\0')
+        (void)snprintf(actor->full_name, sizeof actor->full_name, "%s/%s", actor->space, actor->name);
     tri_list_init(&actor->watches);
     (void)make_handle(local, actor);
     tri_table_insert(&local->actors, &actor->entry);
@@ -416,6 +429,18 @@ tri_local_free_actors(struct tri_local *local)
 
 /* -------------------------------------------------------------------------------------------------------- looking around */
 
+/* The last bearer of a name that died with it. */
+static struct tri_local_actor *
+find_dead(struct tri_local *local, const char *name, const char *space)
+{
+    for (struct tri_node *node = local->born.prev; node != &local->born; node = node->prev) {
+        struct tri_local_actor *actor = actor_at(node);
+        if (actor->state == TRI_LOCAL_FAILED && strcmp(actor->name, name) == 0 && strcmp(actor->space, space) == 0)
+            return actor;
+    }
+    return NULL;
+}
+
 void
 tri_local_on_lookup(struct tri_local *local, struct tri_local_message *message)
 {
@@ -434,6 +459,14 @@ tri_local_on_lookup(struct tri_local *local, struct tri_local_message *message)
         answer_actor(local, result, actor);
         return;
     }
+    actor = find_dead(local, name, space);
+    if (actor != NULL) {
+        (void)TRI_FAIL(&failure.error, TRP_ENOENT,
+                       "Failed to look up actor with name '%.200s': in the namespace '%.100s' it died: %.400s", name,
+                       space, actor->why.error.message);
+        tri_local_fail(local, result, &failure);
+        return;
+    }
     (void)TRI_FAIL(&failure.error, TRP_ENOENT,
                    "Failed to look up actor with name '%s'. This could because 1. You are trying to look up a named "
                    "actor you didn't create. 2. The named actor died. 3. You did not use a namespace matching the "
@@ -447,16 +480,17 @@ struct listing {
     trp_value *items, *entries;
     size_t count;
 };
-enum { ACTOR_FIELDS = 6, LISTED_MAX = 10000 };
+enum { ACTOR_FIELDS = 8, LISTED_MAX = 10000 };
 
 static trp_value
 tell_actor(const struct tri_local_actor *actor, trp_value *entries)
 {
-    static const char *const states[] = {"starting", "ready", "failed", "dead"};
+    static const char *const states[] = {"created", "ready", "dead", "dead"};
     const trp_value fields[2 * ACTOR_FIELDS] = {
-        trp_str("id"),    trp_str(actor->text),          trp_str("name"),    trp_str(actor->name),
-        trp_str("space"), trp_str(actor->space),         trp_str("class"),   trp_str(actor->class_name),
-        trp_str("state"), trp_str(states[actor->state]), trp_str("pending"), trp_i64(actor->queued + actor->running)};
+        trp_str("id"),       trp_str(actor->text),       trp_str("name"),    trp_str(actor->full_name),
+        trp_str("class"),    trp_str(actor->class_name), trp_str("state"),   trp_str(states[actor->state]),
+        trp_str("pid"),      trp_i64(getpid()),          trp_str("pending"), trp_i64(actor->queued + actor->running),
+        trp_str("detached"), trp_bool(actor->detached),  trp_str("death"),   trp_str(actor->why.error.message)};
 
     (void)memcpy(entries, fields, sizeof fields);
     return trp_map(entries, ACTOR_FIELDS);
@@ -488,8 +522,16 @@ tri_local_on_query(struct tri_local *local, struct tri_local_message *message)
         return;
     }
     if (strcmp(what, "nodes") == 0) {
-        const trp_value node = TRP_MAP("name", "local", "pid", (int64_t)getpid(), "num_cpus", local->num_cpus);
+        const trp_value node = TRP_MAP("name", "local", "cpus", local->num_cpus, "gpus", 0.0, "processes", 1, "hosts",
+                                       0, "actors", (int64_t)local->actors.count);
         tri_local_value(local, result, trp_list(&node, 1));
+        return;
+    }
+    if (strcmp(what, "actors") != 0 && strcmp(what, "modules") != 0 && strcmp(what, "objects") != 0 &&
+        strcmp(what, "calls") != 0 && strncmp(what, "why ", 4) != 0) {
+        (void)TRI_FAIL(&failure.error, TRP_EINVAL,
+                       "'%.100s' cannot be asked for; there is: nodes, actors, modules, objects, calls, why ID", what);
+        tri_local_fail(local, result, &failure);
         return;
     }
     if (strcmp(what, "actors") == 0) {

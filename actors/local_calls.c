@@ -256,6 +256,8 @@ settle(struct tri_local *local, struct tri_local_call *call)
     struct tri_execution *execution = &call->execution;
     struct trp_reply *reply = execution->reply;
 
+    if (execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns)
+        tri_proc_tick(local->process->proc, tri_now_ns()); /* too late: its caller is told so, as through a broker */
     if (execution->outcome == TRI_RAN_DEFERRED && reply->answered) {
         tri_local_answer(local, call, &reply->packed.section, reply->failed);
         local->open--;

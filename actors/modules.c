@@ -99,25 +99,51 @@ is_module_file(const char *name, size_t *length)
     return size > 3 && strcmp(name + size - 3, ".so") == 0 && tri_module_name_ok(name, size - 3);
 }
 
-/* The names of all modules that could be loaded. */
+enum { LISTED_MAX = 64 };
+struct listed {
+    char names[LISTED_MAX][TRI_MODULE_NAME_MAX + 1];
+    size_t count;
+};
+
+static void
+list_name(struct listed *listed, const char *name, size_t length)
+{
+    if (listed->count == LISTED_MAX || length > TRI_MODULE_NAME_MAX)
+        return;
+    memcpy(listed->names[listed->count], name, length);
+    listed->names[listed->count++][length] = '\0';
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* The names of all modules that could be loaded, in order. */
 static void
 list_modules(const struct tri_modules *modules, char *list, size_t size)
 {
     char directory[PATH_MAX];
+    struct listed listed = {.count = 0};
     size_t length;
     list[0] = '\0';
     for (size_t i = 0; modules->linked != NULL && modules->linked[i] != NULL; i++)
         if (modules->linked[i]->name != NULL)
-            list_add(list, size, modules->linked[i]->name, (int)strlen(modules->linked[i]->name));
+            list_name(&listed, modules->linked[i]->name, strlen(modules->linked[i]->name));
     for (const char *rest = modules->path; next_directory(&rest, directory, sizeof directory);) {
         DIR *open = opendir(directory);
         if (open == NULL)
             continue;
         for (const struct dirent *entry; (entry = readdir(open)) != NULL;)
             if (is_module_file(entry->d_name, &length))
-                list_add(list, size, entry->d_name, (int)length);
+                list_name(&listed, entry->d_name, length);
         closedir(open);
     }
+    qsort(listed.names, listed.count, sizeof listed.names[0], by_name);
+    for (size_t i = 0; i < listed.count; i++)
+        if (i == 0 || strcmp(listed.names[i], listed.names[i - 1]) != 0)
+            list_add(list, size, listed.names[i], (int)strlen(listed.names[i]));
 }
 
 /* ---------------------------------------------------------------------------------------------------------- trust */
@@ -179,9 +205,11 @@ no_such_module(const struct tri_modules *modules, const char *name, trp_error *e
     char list[400];
     list_modules(modules, list, sizeof list);
     if (list[0] == '\0')
-        return TRI_FAIL(error, TRP_ENOENT, "there is no module '%s' in %.256s, nor any other", name,
-                        modules->path[0] != '\0' ? modules->path : "an empty module path");
-    return TRI_FAIL(error, TRP_ENOENT, "there is no module '%s' in %.256s; there are: %s", name, modules->path, list);
+        tri_text_copy(list, sizeof list, "none");
+    return TRI_FAIL(error, TRP_ENOENT,
+                    "there is no module '%s' in %.256s (there are: %s); set TRP_MODULE_PATH, or the --module-path of "
+                    "the troupe-node that was joined",
+                    name, modules->path[0] != '\0' ? modules->path : "the module path, which is empty", list);
 }
 
 static trp_err

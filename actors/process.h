@@ -48,6 +48,7 @@ struct tri_unsent { /* a packet that the link did not take: its queue was full *
 
 struct tri_handle_more {
     char text[TRI_ID_TEXT_SIZE]; /* of trp_ref_id, trp_actor_id */
+    char name[64];               /* that an actor was spawned with or looked up by; "" */
     trp_value failure;           /* of trp_failure, made when asked */
     void *failure_memory;
 };
@@ -104,9 +105,9 @@ struct tri_process {
     bool keeper_runs, keeper_quit, keeper_ticks, keeper_sleeps_long;
     int keeper_bell;
     uint64_t keeper_wake_ns;
-    uint64_t now_ns;    /* when the last packet came, or a call with a deadline was made: as exact as calls without need */
-    uint64_t glance_ns; /* when the keeper last looked for threads that do not */
-    uint64_t activity;  /* counts uses of the lock by callers */
+    uint64_t now_ns; /* when the last packet came, or a call with a deadline was made: as exact as calls without need */
+    uint64_t glance_ns;             /* when the keeper last looked for threads that do not */
+    uint64_t activity;              /* counts uses of the lock by callers */
     uint64_t flushes, flushes_seen; /* counts sends; as the keeper's last tick saw it */
 
     /* handles */

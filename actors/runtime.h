@@ -91,7 +91,7 @@ trp_err tri_process_wait(struct tri_process *process, bool (*done)(void *user), 
 /* With the lock: sends what is posted, now. Otherwise the keeper does within 50 us. */
 void tri_process_flush(struct tri_process *process);
 void tri_process_flush_full(struct tri_process *process); /* with the lock: only what fills packets */
-void tri_process_poke(struct tri_process *process); /* with the lock: waiters look at done() again */
+void tri_process_poke(struct tri_process *process);       /* with the lock: waiters look at done() again */
 /* What the worker host needs besides. All with the lock. */
 const char *tri_process_node(const struct tri_process *process); /* the node's name, as WELCOME said; "" before */
 /* Posts an envelope to the broker that the proc knows nothing of (MODULE). */

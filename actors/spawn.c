@@ -219,6 +219,16 @@ spawn_one(struct tri_process *process, trp_runtime *runtime, struct spawning *it
     return err;
 }
 
+/* For what is said of its calls. */
+static void
+keep_name(trp_actor *actor, const char *name)
+{
+    struct tri_handle_more *more = name != NULL ? tri_handle_more(&actor->handle) : NULL;
+
+    if (more != NULL)
+        (void)tri_text_copy(more->name, sizeof more->name, name);
+}
+
 trp_err
 trp_spawn(trp_runtime *runtime, const char *class_name, trp_value args, const trp_actor_options *options,
           trp_actor **actor, trp_error *error)
@@ -237,6 +247,8 @@ trp_spawn(trp_runtime *runtime, const char *class_name, trp_value args, const tr
     err = describe(process, runtime, class_name, options != NULL ? options : &defaults, &it, error);
     if (err == TRP_OK)
         err = spawn_one(process, runtime, &it, args, actor, error);
+    if (err == TRP_OK && options != NULL)
+        keep_name(*actor, options->name);
     tri_process_unlock(process);
     return err;
 }
@@ -262,6 +274,8 @@ trp_lookup(trp_runtime *runtime, const char *name, trp_actor **actor, trp_error 
         err = request(process, TRI_LOOKUP, (struct tri_id){0, 0}, "lookup", &ref, error);
     if (err == TRP_OK)
         err = answer(process, runtime, ref, actor, error);
+    if (err == TRP_OK)
+        keep_name(*actor, name);
     tri_process_unlock(process);
     return err;
 }

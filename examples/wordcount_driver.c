@@ -22,6 +22,8 @@ struct job {
     trp_runtime *rt;
     trp_actor *tallies[TALLIES];
     trp_ref *added[WINDOW]; /* additions in flight; NULL: free */
+    char **paths;           /* as given */
+    int path_count;
     char **files;
     size_t file_count, file_capacity, file_done;
     uint64_t bytes, pieces;
@@ -64,6 +66,14 @@ add_file(struct job *job, const char *path)
         cannot_read(job, path, ENOMEM);
     else
         job->file_count++;
+}
+
+static void
+free_files(struct job *job)
+{
+    for (size_t i = 0; i < job->file_count; i++)
+        free(job->files[i]);
+    free(job->files);
 }
 
 static void find_files(struct job *job, const char *path, int depth);
@@ -273,6 +283,8 @@ print_figures(struct job *job, double began_s, trp_error *error)
         err = trp_get(ref, 10000, &nodes, error);
     for (size_t i = 0; err == TRP_OK && i < nodes.size; i++)
         hosts += trp_as_i64(trp_field(trp_at(nodes, i), "hosts"));
+    for (int i = 0; err == TRP_OK && i < job->path_count; i++)
+        printf("%s%s%s", i == 0 ? "counted in " : ", ", job->paths[i], i + 1 == job->path_count ? "\n" : "");
     if (err == TRP_OK)
         printf("%zu files, %.1f MB, %" PRIu64 " tasks and %d actors in %" PRId64 " hosts, %.2f s\n", job->file_done,
                (double)job->bytes / 1e6, job->pieces + 1, (int)TALLIES, hosts, now_s() - began_s);
@@ -289,9 +301,10 @@ run(struct job *job, int64_t shown, trp_error *error)
         err = trp_spawn(job->rt, "wordcount:Tally", TRP_NOARGS, NULL, &job->tallies[i], error);
     if (err == TRP_OK)
         err = count_files(job, error);
-    if (err == TRP_OK)
+    const bool complete = !job->missed; /* a count of less than was asked for is none */
+    if (err == TRP_OK && complete)
         err = print_result(job, shown, error);
-    if (err == TRP_OK && shown >= 0)
+    if (err == TRP_OK && complete && shown >= 0)
         err = print_figures(job, began_s, error);
     for (int i = 0; i < WINDOW; i++)
         trp_ref_release(&job->added[i]);
@@ -310,7 +323,7 @@ usage(bool asked)
             "Counts the words of files, and of all files in directories (%s).\n"
             "  --top N   shows the N most frequent words (%d)\n"
             "  --all     shows every word and nothing else\n\n"
-            "Exit status: 0 done, 1 failed or some files could not be read, 2 wrong usage.\n",
+            "Exit status: 0 done, 1 failed, or something could not be read: then nothing is shown, 2 wrong usage.\n",
             default_path, (int)SHOWN);
     return asked ? 0 : 2;
 }
@@ -347,18 +360,21 @@ main(int argc, char **argv)
     int first = read_options(argc, argv, &shown);
     if (wants_help(argc, argv) || first < 0)
         return usage(wants_help(argc, argv));
-    if (first >= argc)
-        find_files(&job, default_path, 0);
-    for (int i = first; i < argc; i++)
-        find_files(&job, argv[i], 0);
+    char *defaults[] = {(char *)default_path};
+    job.paths = first < argc ? argv + first : defaults;
+    job.path_count = first < argc ? argc - first : 1;
+    for (int i = 0; i < job.path_count; i++)
+        find_files(&job, job.paths[i], 0);
+    if (job.missed) { /* a count of less than was asked for is none */
+        free_files(&job);
+        return 1;
+    }
     trp_err err = trp_init(&config, &job.rt, &error);
     if (err == TRP_OK)
         err = run(&job, shown, &error);
     if (err != TRP_OK)
         fprintf(stderr, "wordcount: %s\n", error.message);
     trp_shutdown(&job.rt);
-    for (size_t i = 0; i < job.file_count; i++)
-        free(job.files[i]);
-    free(job.files);
+    free_files(&job);
     return err != TRP_OK || job.missed ? 1 : 0;
 }

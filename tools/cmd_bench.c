@@ -129,7 +129,7 @@ take_case(const char *name, struct options *options)
             return true;
         }
     tri_unknown("case", name, all.names);
-    fprintf(stderr, "`troupe bench --list` lists them\n");
+    fprintf(stderr, "Run `troupe bench --list` for the list.\n");
     return false;
 }
 

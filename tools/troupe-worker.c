@@ -15,11 +15,11 @@ static int
 usage(FILE *file)
 {
     fprintf(file,
-            "usage: troupe-worker --dir DIR --token NUMBER [--module-path PATH] [--progress FD] [--log-level 0-3]\n\n"
+            "usage: troupe-worker --dir DIR --token NUMBER [--module-path PATH] [--progress FD] [--log-level LEVEL]\n\n"
             "Runs actors or tasks for the node in DIR. The node starts it; NUMBER is what the node expects it with.\n"
             "  --module-path  directories of modules, separated by ':' ($TRP_MODULE_PATH)\n"
             "  --progress     descriptor of the page that the node reads when this process has died\n"
-            "  --log-level    0 error, 1 warning (unless given), 2 info, 3 debug\n\n"
+            "  --log-level    error, warning (unless given), info or debug\n\n"
             "Exit status: 0 it ended in order, 1 the broker is gone, 2 wrong command line or a constructor failed.\n");
     return file == stdout ? 0 : 2;
 }
@@ -31,6 +31,19 @@ read_number(const char *text, uint64_t *number)
     errno = 0;
     *number = strtoull(text, &end, 0);
     return errno == 0 && end != text && *end == '\0' && text[0] != '-';
+}
+
+static bool
+read_level(const char *text, enum tri_level *level)
+{
+    static const char *const levels[] = {
+        [TRI_ERROR] = "error", [TRI_WARNING] = "warning", [TRI_INFO] = "info", [TRI_DEBUG] = "debug"};
+    for (unsigned i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(text, levels[i]) == 0) {
+            *level = (enum tri_level)i;
+            return true;
+        }
+    return false;
 }
 
 struct options {
@@ -52,6 +65,8 @@ read_option(struct options *options, const char *name, const char *text)
         options->start.module_path = text;
         return true;
     }
+    if (strcmp(name, "--log-level") == 0)
+        return read_level(text, &options->start.log_level);
     if (!read_number(text, &number))
         return false;
     if (strcmp(name, "--token") == 0) {
@@ -63,10 +78,6 @@ read_option(struct options *options, const char *name, const char *text)
         options->progress_fd = number;
         options->has_progress = true;
         return number <= INT32_MAX;
-    }
-    if (strcmp(name, "--log-level") == 0 && number <= TRI_DEBUG) {
-        options->start.log_level = (enum tri_level)number;
-        return true;
     }
     return false;
 }

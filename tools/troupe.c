@@ -48,7 +48,7 @@ refuse_verb(const char *typed)
     for (size_t i = 0; i < VERB_COUNT; i++)
         names[i] = verbs[i].name;
     tri_unknown("verb", typed, names);
-    fprintf(stderr, "`troupe help` lists them\n");
+    fprintf(stderr, "Run `troupe help` for the list.\n");
     return TRI_EXIT_USAGE;
 }
 

@@ -212,16 +212,22 @@ return_error(struct tri_proc *proc, struct tri_accepted *accepted, trp_err code,
     return tri_proc_return(proc, &accepted->call, &proc->packed.section, true, error);
 }
 
-/* A call that is not even accepted: its actor is not, or no longer, here. */
+/* A call that is not even accepted: its actor is not, or no longer, here; or it comes after later ones of its lane, as the
+ * broker that died had failed it, and its caller did not hear of that. */
 static trp_err
-refuse(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
+refuse(struct tri_proc *proc, const struct tri_envelope *envelope, bool late, trp_error *error)
 {
     struct tri_failure failure = {0};
     struct tri_ref *ref;
 
     if ((envelope->route->flags & TRI_ONE_WAY) != 0)
         return TRP_OK;
-    (void)TRI_FAIL(&failure.error, TRP_EACTORDIED, "the actor that was called does not live in this process any more");
+    if (late)
+        (void)TRI_FAIL(&failure.error, TRP_ECANCELLED,
+                       "the broker had failed the call before it died; later ones have run");
+    else
+        (void)TRI_FAIL(&failure.error, TRP_EACTORDIED,
+                       "the actor that was called does not live in this process any more");
     TRP_TRY(tri_error_pack(&proc->packed, &failure, error));
     TRP_TRY(keep_result(proc, envelope->route->result, &proc->packed.section, true, &ref, error));
     post_result(proc, envelope->route->result, NULL, 0, &proc->packed.section, true);
@@ -230,7 +236,7 @@ refuse(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *er
 
 /* ----------------------------------------------------------------------------------------------------------- handlers */
 
-enum verdict { TAKE, REPEAT, REFUSE };
+enum verdict { TAKE, REPEAT, LATE, REFUSE };
 
 static enum verdict
 judge_task(struct tri_proc *proc, struct tri_id id)
@@ -258,7 +264,7 @@ judge_call(struct tri_proc *proc, const struct tri_route *route, struct tri_lane
     if (*lane == NULL)
         return TAKE; /* one-way, of a caller that was not named */
     if (route->sequence <= (*lane)->last)
-        return REPEAT;
+        return (route->flags & TRI_ONE_WAY) != 0 || judge_task(proc, route->result) == REPEAT ? REPEAT : LATE;
     (*lane)->last = route->sequence;
     return TAKE;
 }
@@ -292,7 +298,7 @@ tri_on_incoming_call(struct tri_proc *proc, const struct tri_envelope *envelope,
         return accept(proc, envelope, lane, refs, count, error);
     tri_refs_let_go(proc, &refs, &count);
     proc->ops.release(proc->ops.user, bytes_of(envelope));
-    return verdict == REFUSE ? refuse(proc, envelope, error) : TRP_OK;
+    return verdict == REPEAT ? TRP_OK : refuse(proc, envelope, verdict == LATE, error);
 }
 
 trp_err

@@ -161,7 +161,7 @@ tri_out_end(struct tri_proc *proc, struct tri_out *out)
     if (actor != NULL && actor->out == out)
         actor->out = NULL;
     tri_body_free(proc, &out->body);
-    tri_memory_put(&proc->memory, out->method, TRI_METHOD_TEXT);
+    tri_memory_put(&proc->memory, out->words, sizeof *out->words);
     tri_memory_put(&proc->memory, out, sizeof *out);
     proc->out_count--;
     for (int i = 0; i < 2; i++) {

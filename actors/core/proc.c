@@ -4,6 +4,8 @@
  */
 #include "actors/core/state.h"
 
+#include <inttypes.h>
+
 /* ------------------------------------------------------------------------------------------------------ making, ending */
 
 static trp_err
@@ -203,7 +205,8 @@ overdue(struct tri_proc *proc, struct tri_out *out)
 {
     struct tri_failure failure = {0};
     struct tri_ref *ref = out->ref;
-    const char *method = out->method == NULL ? "" : out->method;
+    const struct tri_words *words = out->words;
+    const uint64_t waited_ms = words == NULL ? 0 : (words->deadline_ns + TRI_NS_PER_MS / 2) / TRI_NS_PER_MS;
 
     tri_timer_remove(proc, out);
     out->overdue = true;
@@ -211,8 +214,21 @@ overdue(struct tri_proc *proc, struct tri_out *out)
         (void)tri_ids_add(&proc->cancels, ref->entry.id);
     if (ref->state != TRI_REF_PENDING)
         return;
-    (void)TRI_FAIL(&failure.error, TRP_ETIMEDOUT, "%s%sdid not answer before its deadline", method,
-                   method[0] == '\0' ? "it " : "() ");
+    if (words == NULL)
+        (void)TRI_FAIL(&failure.error, TRP_ETIMEDOUT, "no answer came before the deadline");
+    else if (words->actor[0] != '\0')
+        (void)TRI_FAIL(&failure.error, TRP_ETIMEDOUT,
+                       "%s() of actor '%s' on node '%s' did not answer before its deadline of %" PRIu64 " ms",
+                       words->method, words->actor, proc->node, waited_ms);
+    else
+        (void)TRI_FAIL(&failure.error, TRP_ETIMEDOUT,
+                       "%s() on node '%s' did not answer before its deadline of %" PRIu64 " ms", words->method,
+                       proc->node, waited_ms);
+    if (words != NULL) {
+        (void)tri_text_copy(failure.error.actor, sizeof failure.error.actor, words->actor);
+        (void)tri_text_copy(failure.error.method, sizeof failure.error.method, words->method);
+    }
+    (void)tri_text_copy(failure.error.node, sizeof failure.error.node, proc->node);
     failure.error.ran = out->posted || out->again ? TRP_MAY_HAVE_RUN : TRP_NOT_RUN;
     tri_ref_fail(proc, ref, &failure);
     tri_ref_announce(proc, ref);

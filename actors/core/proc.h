@@ -107,6 +107,7 @@ struct tri_submit {
     uint64_t deadline_ns;    /* absolute; TRI_NEVER */
     struct tri_section body; /* packed; its entries name references of this process (held by the caller meanwhile) */
     const char *method;      /* for error texts; copied short */
+    const char *actor;       /* its name, likewise; NULL: the id is said */
 };
 /* Sends it, or queues it while credit is short. *ref (NULL: one-way or unnamed spawn): the result, with one handle, the caller's.
  * References in the body that are private and READY: their values are published first (PUT); those at top level and READY here are

@@ -32,13 +32,16 @@ add_hold(struct tri_entry *entry, void *user)
     uint32_t flags = 0;
 
     ref->asked = false;
+    if (ref->handed == 0 && ref->out != NULL && !ref->out->accepted && !ref->is_actor &&
+        ref->entry.id.space == part->proc->space)
+        ref->handed = 1; /* what makes it is said again behind this, and may cross a hand-over: held from now on */
     if (ref->handed == 0 && !ref->kept)
         return;
     if (ref->value_buf != NULL && !ref->local)
         flags |= TRI_SNAP_VALUE;
     if (ref->is_actor)
         flags |= TRI_SNAP_ACTOR;
-    if (ref->is_actor && ref->out != NULL && !ref->out->accepted)
+    if (ref->out != NULL && !ref->out->accepted)
         flags |= TRI_SNAP_COMING;
     if (ref->kept)
         flags |= TRI_SNAP_KEPT;
@@ -210,6 +213,7 @@ tri_proc_welcome(struct tri_proc *proc, const struct tri_welcome *welcome, uint6
     if (welcome->space == 0)
         return TRI_FAIL(error, TRP_EPROTO, "the broker gave no space");
     proc->broker = welcome->broker;
+    (void)tri_text_copy(proc->node, sizeof proc->node, welcome->node != NULL ? welcome->node : "");
     if (proc->space == 0)
         proc->space = welcome->space;
     else if (welcome->snapshot)

@@ -22,7 +22,6 @@ enum {
     TRI_SNAP_MAX = 1000,    /* rows of a SNAPSHOT part */
     TRI_APPENDED_MAX = 256, /* values that a call carries itself */
     TRI_APPENDED_FRAMES_MAX = 32,
-    TRI_METHOD_TEXT = 48,
     TRI_QUEUED_CALLS_MAX = 4 * 1024 * 1024, /* that wait here for credit; then who makes more waits, too */
     TRI_QUEUED_BYTES_MAX = 1024 * 1024 * 1024,
 };
@@ -55,6 +54,12 @@ struct tri_lane_out {
     struct tri_out *first_one_way, *last_one_way; /* not known to be accepted */
 };
 
+/* What is said of a call whose deadline passed. */
+struct tri_words {
+    uint64_t deadline_ns; /* from when it was made */
+    char method[64], actor[64];
+};
+
 struct tri_out {
     struct tri_node link;
     struct tri_ref *ref;   /* result, or what is PUT; NULL: none */
@@ -65,7 +70,7 @@ struct tri_out {
     struct tri_body *body;
     struct tri_lane_out *lane;
     struct tri_out *next_one_way;
-    char *method; /* for the text of a deadline that passed; NULL */
+    struct tri_words *words; /* of one with a deadline; NULL */
     uint16_t flags;
     uint8_t kind;
     int8_t priority;
@@ -122,6 +127,7 @@ struct tri_proc {
     struct tri_proc_ops ops;
     struct tri_memory memory;
     uint64_t seed, space, broker, now_ns, next_number, next_one_way;
+    char node[64];
     bool ending; /* tri_proc_destroy: nothing is said any more */
     bool gone;   /* the broker is, for good */
     trp_error gone_why;

@@ -235,7 +235,23 @@ out_name(struct tri_proc *proc, struct tri_out *out, struct tri_ref **ref, trp_e
 }
 
 static void
-out_enqueue(struct tri_proc *proc, struct tri_out *out, const char *method)
+keep_words(struct tri_proc *proc, struct tri_out *out, const struct tri_submit *submit)
+{
+    struct tri_words *words = tri_memory_take(&proc->memory, sizeof *words);
+    char id[TRI_ID_TEXT_SIZE] = "";
+
+    out->words = words;
+    if (words == NULL)
+        return; /* then the error is shorter */
+    words->deadline_ns = out->deadline_ns > proc->now_ns ? out->deadline_ns - proc->now_ns : 0;
+    (void)tri_text_copy(words->method, sizeof words->method, submit->method == NULL ? "" : submit->method);
+    if (submit->actor == NULL && !tri_id_is_none(submit->target))
+        (void)tri_id_format(submit->target, id);
+    (void)tri_text_copy(words->actor, sizeof words->actor, submit->actor != NULL ? submit->actor : id);
+}
+
+static void
+out_enqueue(struct tri_proc *proc, struct tri_out *out, const struct tri_submit *submit)
 {
     if (out->lane != NULL && out->ref == NULL) {
         if (out->lane->last_one_way != NULL)
@@ -245,9 +261,7 @@ out_enqueue(struct tri_proc *proc, struct tri_out *out, const char *method)
         out->lane->last_one_way = out;
     }
     if (out->deadline_ns != TRI_NEVER && out->ref != NULL) {
-        out->method = tri_memory_take(&proc->memory, TRI_METHOD_TEXT);
-        if (out->method != NULL)
-            tri_text_copy(out->method, TRI_METHOD_TEXT, method == NULL ? "" : method);
+        keep_words(proc, out, submit);
         tri_timer_add(proc, out);
     }
     proc->out_count++;
@@ -284,7 +298,7 @@ tri_proc_submit(struct tri_proc *proc, const struct tri_submit *submit, bool now
         out_discard(proc, out);
         return err;
     }
-    out_enqueue(proc, out, submit->method);
+    out_enqueue(proc, out, submit);
     if (queued != NULL)
         *queued = proc->unposted != &proc->outs;
     return TRP_OK;

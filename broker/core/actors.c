@@ -339,11 +339,12 @@ tri_actor_die(struct tri_core *core, struct tri_actor *actor, const struct tri_d
         return;
     tri_death_text(death, why != NULL ? why : actor->kill_rule, how, sizeof how);
     if (death == NULL && actor->kill_rule != NULL && cause == NULL)
-        tri_text_copy(how, sizeof how, actor->kill_rule);
+        snprintf(how, sizeof how, "it was ended by %s", actor->kill_rule);
     actor->state = TRI_ACTOR_DEAD;
     actor->obituary = tri_obituary_new(death, cause);
     if (actor->obituary != NULL)
         tri_fail(&actor->obituary->error, TRP_EACTORDIED, "%s", how);
+    tri_epitaph_add(core, actor);
     tri_name_free(core, actor);
     tri_timer_clear(&core->timers, &actor->timer);
     tri_list_remove(&actor->link);
@@ -368,7 +369,7 @@ tri_actor_close(struct tri_core *core, struct tri_actor *actor)
     actor->closing = true;
     tri_name_free(core, actor);
     if (actor->kill_rule == NULL)
-        actor->kill_rule = "nobody held a handle on it any more, or its creator had ended";
+        actor->kill_rule = "the loss of its last handle, or the end of its creator";
     if ((actor->state == TRI_ACTOR_WAITING || actor->state == TRI_ACTOR_ABSENT) && actor->pending == 0)
         tri_actor_die(core, actor, NULL, NULL, actor->kill_rule);
     else
@@ -432,12 +433,12 @@ tri_actor_overdue(struct tri_core *core, struct tri_actor *actor)
     if (actor->host == NULL)
         return;
     if (actor->orphan)
-        snprintf(rule, sizeof rule, "its creator died, and it had not finished its queue %" PRIu64 " s later",
+        snprintf(rule, sizeof rule, "the limit of %" PRIu64 " s for finishing its queue after its creator died",
                  ORPHAN_NS / TRI_NS_PER_S);
     else if (actor->closing)
-        snprintf(rule, sizeof rule, "it had not finished its queue when the time that trp_kill gave it was over");
+        snprintf(rule, sizeof rule, "trp_kill, as its queue was not finished in the time given");
     else
-        snprintf(rule, sizeof rule, "its constructor did not return within %" PRIu64 " ms",
+        snprintf(rule, sizeof rule, "the limit of %" PRIu64 " ms for its constructor",
                  actor->start_timeout_ns / TRI_NS_PER_MS);
     actor->killed = true;
     tri_host_kill(core, actor->host, rule);

@@ -532,6 +532,7 @@ tri_core_destroy(struct tri_core **made)
     tri_table_fini(&core->hosts);
     tri_table_fini(&core->things);
     tri_names_fini(&core->names);
+    tri_epitaphs_fini(core);
     tri_table_fini(&core->lanes);
     tri_pool_fini(&core->objects_pool);
     tri_pool_fini(&core->calls_pool);

@@ -18,8 +18,14 @@ tri_on_lookup(struct tri_core *core, struct tri_peer *peer, const struct tri_mes
     tri_table_prefetch(&core->things, message->route->result, true);
     struct tri_id id;
     struct tri_actor *actor = tri_name_find(core, namespace_, text, &id);
+    const char *why = actor == NULL ? tri_epitaph_find(core, namespace_, text) : NULL;
     if (actor != NULL)
         tri_answer_actor(core, peer, message->route->result, id, actor);
+    else if (why != NULL)
+        tri_answer_error(core, peer, message->route->result, TRP_ENOENT,
+                         "Failed to look up actor with name '%.200s': in the namespace '%.100s' of node '%s' it died: "
+                         "%.400s",
+                         text, namespace_, core->node, why);
     else
         tri_answer_error(core, peer, message->route->result, TRP_ENOENT,
                          "Failed to look up actor with name '%.200s'. This could be because 1. you look for a named "
@@ -47,7 +53,7 @@ tri_on_kill(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
     if (actor->state != TRI_ACTOR_DEAD) {
         tri_name_free(core, actor);
         actor->killed = true;
-        actor->kill_rule = "it was killed by trp_kill";
+        actor->kill_rule = "trp_kill";
         if (drain_ms > 0) {
             tri_timer_set(&core->timers, &actor->timer, TRI_TIMER_ACTOR,
                           core->now_ns +
@@ -70,6 +76,12 @@ tri_on_kill(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
 
 /* ------------------------------------------------------------------------------------------------------------ watching */
 
+static const char *
+text_of(const char *text)
+{
+    return text != NULL ? text : "";
+}
+
 const struct tri_section *
 tri_death_value(struct tri_core *core, const struct tri_actor *actor)
 {
@@ -77,6 +89,7 @@ tri_death_value(struct tri_core *core, const struct tri_actor *actor)
     const struct tri_obituary *obituary = actor->obituary;
     const struct tri_death *death = obituary != NULL ? &obituary->death : &nothing;
     char id[TRI_ID_TEXT_SIZE];
+    const char *killed_by = text_of(death->present ? death->killed_by : actor->killed ? actor->kill_rule : NULL);
     const trp_value entries[] = {
         trp_str("actor"),        trp_str(actor->texts->label),
         trp_str("id"),           trp_str(tri_id_format(tri_thing_id(&actor->thing), id)),
@@ -87,12 +100,12 @@ tri_death_value(struct tri_core *core, const struct tri_actor *actor)
         trp_str("exit_code"),    trp_i64(death->present ? death->exit_code : 0),
         trp_str("signal"),       trp_i64(death->signal),
         trp_str("memory_limit"), trp_bool(death->memory_limit),
-        trp_str("module"),       trp_str(death->module),
-        trp_str("method"),       trp_str(death->method),
+        trp_str("module"),       trp_str(text_of(death->module)),
+        trp_str("method"),       trp_str(text_of(death->method)),
         trp_str("sequence"),     trp_u64(death->sequence),
-        trp_str("backtrace"),    trp_str(death->backtrace),
-        trp_str("last_output"),  trp_str(death->last_output),
-        trp_str("killed_by"),    trp_str(death->killed_by),
+        trp_str("backtrace"),    trp_str(text_of(death->backtrace)),
+        trp_str("last_output"),  trp_str(text_of(death->last_output)),
+        trp_str("killed_by"),    trp_str(killed_by),
     };
     trp_value map = trp_map(entries, sizeof entries / sizeof *entries / 2);
     if (tri_value_pack(&core->packed, map, NULL, NULL, NULL) != TRP_OK)

@@ -83,8 +83,10 @@ tri_call_fail_actor(struct tri_core *core, struct tri_pending *call, const struc
     uint32_t count = 0;
     if (actor->obituary != NULL)
         tri_text_copy(why, sizeof why, actor->obituary->error.message);
+    else if ((actor->state == TRI_ACTOR_DEAD || actor->killed || actor->closing) && actor->kill_rule != NULL)
+        snprintf(why, sizeof why, "it was ended by %s", actor->kill_rule);
     else if (actor->state == TRI_ACTOR_DEAD || actor->killed || actor->closing)
-        tri_text_copy(why, sizeof why, actor->kill_rule != NULL ? actor->kill_rule : "it has ended");
+        tri_text_copy(why, sizeof why, "it has ended");
     tri_fail(&failure.error, TRP_EACTORDIED, "%s on node '%s' does not answer: %s. The call %s.",
              tri_actor_text(actor, text), core->node, why, not_run(call));
     place_error(core, call, &failure.error);
@@ -127,7 +129,7 @@ tri_death_text(const struct tri_death *death, const char *why, char *text, size_
     if (death == NULL || !death->present)
         snprintf(text, size, "%s", why != NULL ? why : "its process is gone");
     else if (death->killed_by != NULL && death->killed_by[0] != '\0')
-        snprintf(text, size, "its process %d was killed: %s", death->pid, death->killed_by);
+        snprintf(text, size, "its process %d was killed by %s", death->pid, death->killed_by);
     else if (death->memory_limit)
         snprintf(text, size, "its process %d went over its memory limit", death->pid);
     else if (death->signal != 0)

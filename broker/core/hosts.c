@@ -118,13 +118,13 @@ void
 tri_host_overdue(struct tri_core *core, struct tri_host *host)
 {
     if (host->state == TRI_HOST_LIVE) {
-        tri_host_kill(core, host, "it did not exit after its actor had ended");
+        tri_host_kill(core, host, "the time limit for its exit after its actor had ended");
         tri_timer_set(&core->timers, &host->timer, TRI_TIMER_HOST, core->now_ns + EXIT_NS);
         return;
     }
     bool forking = host->state == TRI_HOST_FORKING;
     if (forking)
-        tri_host_kill(core, host, "it did not log in within 10 s of its fork");
+        tri_host_kill(core, host, "the limit of 10 s for its login");
     tri_host_gone(core, host, NULL, forking ? "its process did not log in within 10 s" : "its process is gone");
 }
 

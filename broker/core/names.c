@@ -241,3 +241,47 @@ tri_name_free(struct tri_core *core, struct tri_actor *actor)
     free(actor->name);
     actor->name = NULL;
 }
+
+/* ---------------------------------------------------------------------------------------------------------- epitaphs */
+
+void
+tri_epitaph_add(struct tri_core *core, const struct tri_actor *actor)
+{
+    const struct tri_obituary *obituary = actor->obituary;
+    struct tri_epitaph *epitaph = &core->epitaphs[core->next_epitaph];
+    struct tri_failure chain[8];
+    uint32_t count = 0;
+    if (actor->name == NULL || obituary == NULL)
+        return;
+    core->next_epitaph = (core->next_epitaph + 1) % TRI_EPITAPHS;
+    free(epitaph->name);
+    free(epitaph->why);
+    epitaph->name = strdup(actor->name->text);
+    if (obituary->cause != NULL && tri_error_unpack(&obituary->cause->sections[0], chain, &count, NULL) == TRP_OK &&
+        count > 0)
+        epitaph->why = strdup(chain[0].error.message);
+    else
+        epitaph->why = strdup(obituary->error.message);
+}
+
+const char *
+tri_epitaph_find(const struct tri_core *core, const char *namespace_, const char *text)
+{
+    const size_t space = strlen(namespace_);
+    for (size_t i = 1; i <= TRI_EPITAPHS; i++) {
+        const struct tri_epitaph *epitaph = &core->epitaphs[(core->next_epitaph + TRI_EPITAPHS - i) % TRI_EPITAPHS];
+        if (epitaph->name != NULL && strncmp(epitaph->name, namespace_, space) == 0 && epitaph->name[space] == '/' &&
+            strcmp(epitaph->name + space + 1, text) == 0)
+            return epitaph->why;
+    }
+    return NULL;
+}
+
+void
+tri_epitaphs_fini(struct tri_core *core)
+{
+    for (size_t i = 0; i < TRI_EPITAPHS; i++) {
+        free(core->epitaphs[i].name);
+        free(core->epitaphs[i].why);
+    }
+}

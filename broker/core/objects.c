@@ -176,7 +176,7 @@ comes_again(const struct tri_core *core, const struct tri_object *object)
 {
     const struct tri_peer *maker = tri_peer_of_space(core, tri_thing_id(&object->thing).space);
     const struct tri_hold *hold = maker != NULL ? tri_hold_find(&object->thing, maker) : NULL;
-    return object->state == TRI_OBJECT_UNKNOWN && hold != NULL && !hold->has_value && !hold->sent;
+    return object->state == TRI_OBJECT_UNKNOWN && object->coming && hold != NULL && !hold->has_value && !hold->sent;
 }
 
 /* Asks somebody who has the value. */

@@ -4,6 +4,7 @@
 #include "broker/core/state.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 struct tri_peer *
@@ -264,7 +265,7 @@ tri_core_peer_gone(struct tri_core *core, tri_peer_index index, const struct tri
     struct tri_host *host = peer->host;
     if (host != NULL && death == NULL) { /* the root will say how; it is killed in case it lives */
         host->state = TRI_HOST_LOST;
-        tri_host_kill(core, host, "its door was closed");
+        tri_host_kill(core, host, "the loss of its connection");
         tri_timer_set(&core->timers, &host->timer, TRI_TIMER_HOST, now_ns + TRI_NS_PER_S);
         tri_waits_of_host(core, host);
     }
@@ -289,8 +290,11 @@ tri_peer_cut(struct tri_core *core, struct tri_peer *peer, const trp_error *why)
         tri_waits_of_host(core, host);
     }
     tri_peer_drop(core, peer);
-    if (host != NULL)
-        tri_host_kill(core, host, why->message);
+    if (host != NULL) {
+        char rule[160];
+        snprintf(rule, sizeof rule, "the broker, which refused what it sent: %.100s", why->message);
+        tri_host_kill(core, host, rule);
+    }
     core->ops.cut(core->ops.user, index, why->message);
 }
 

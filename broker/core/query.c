@@ -209,12 +209,6 @@ page_calls(struct tri_core *core, struct page *page)
     return true;
 }
 
-static bool
-page_nothing(struct tri_core *core, struct page *page)
-{
-    return page_init(page, core, 0);
-}
-
 /* ----------------------------------------------------------------------------------------------------------------- why */
 
 static void
@@ -317,8 +311,10 @@ static const struct {
     const char *name;
     bool (*make)(struct tri_core *core, struct page *page);
 } pages[] = {
-    {"nodes", page_nodes}, {"actors", page_actors},  {"objects", page_objects},
-    {"calls", page_calls}, {"groups", page_nothing}, {"devices", page_nothing},
+    {"nodes", page_nodes},
+    {"actors", page_actors},
+    {"objects", page_objects},
+    {"calls", page_calls},
 };
 
 static void
@@ -376,8 +372,8 @@ tri_on_query(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     }
     if (!known)
         tri_answer_error(core, peer, result, TRP_EINVAL,
-                         "'%.100s' cannot be asked for; there is: nodes, actors, modules, objects, calls, groups, "
-                         "devices, why ID",
+                         "'%.100s' cannot be asked for; there is: nodes, actors, modules, objects, calls, "
+                         "why ID",
                          text);
     else if (!made)
         tri_answer(core, peer, result, &core->memory_packed.section, true);

@@ -199,7 +199,7 @@ kill_silent(struct tri_core *core)
         host->expected = false;
         if (host->ending)
             continue;
-        tri_host_kill(core, host, "it did not report to the new broker within 2 s");
+        tri_host_kill(core, host, "the limit of 2 s for its report to a new broker");
         host->state = TRI_HOST_LOST;
         tri_timer_set(&core->timers, &host->timer, TRI_TIMER_HOST, core->now_ns + TRI_NS_PER_S);
     }
@@ -254,6 +254,7 @@ report_hold(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_
             tri_actor_die(core, actor, NULL, NULL, "its host did not come back after the broker had died");
         return;
     }
+    object->coming |= (held->flags & TRI_SNAP_COMING) != 0 && held->id.space == peer->entry.id.space;
     if (hold != NULL && (held->flags & TRI_SNAP_VALUE) != 0) {
         hold->has_value = true;
         hold->seen = hold->handed;
@@ -408,6 +409,25 @@ tri_on_snapshot(struct tri_core *core, struct tri_peer *peer, const struct tri_m
     return TRP_OK;
 }
 
+/* A task that runs already, as a host said. With all this it can be given to another one. */
+static trp_err
+task_again(struct tri_core *core, struct tri_peer *peer, struct tri_pending *call, const struct tri_message *message,
+           trp_error *error)
+{
+    const struct tri_route *route = message->route;
+    TRP_TRY(tri_task_check(message, &call->special, &call->max_retries, error));
+    TRP_TRY(tri_refs_take(core, peer, message->sections, message->section_count, &call->refs, error));
+    call->no_retry = (route->flags & TRI_NO_RETRY) != 0;
+    call->parent = route->parent;
+    if (route->deadline_us != 0 && route->deadline_us < UINT64_C(1) << 50)
+        call->deadline_ns = core->now_ns + route->deadline_us * 1000;
+    call->parcel = tri_parcel_new(route, message->sections, message->section_count, message->bytes);
+    if (call->parcel == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for a task");
+    call->parcel->route.flags &= (uint16_t)~TRI_RETRIED;
+    return TRP_OK;
+}
+
 /* A CALL comes again whose name is known: a host has it, or has its result, or it is queued here already. */
 trp_err
 tri_recovery_call(struct tri_core *core, struct tri_peer *peer, struct tri_pending *call,
@@ -431,11 +451,8 @@ tri_recovery_call(struct tri_core *core, struct tri_peer *peer, struct tri_pendi
         tri_credit_take(call, peer, message->bytes);
         if (object->thing.own.handed == 0)
             tri_hold_hand(core, &object->thing, peer, 1);
-        if (call->kind == TRI_CALL_TASK && call->parcel == NULL) {
-            call->max_retries = 3;
-            call->no_retry = (route->flags & TRI_NO_RETRY) != 0;
-            call->parcel = tri_parcel_new(route, message->sections, message->section_count, message->bytes);
-        }
+        if (call->kind == TRI_CALL_TASK && call->parcel == NULL)
+            return task_again(core, peer, call, message, error);
         return TRP_OK;
     }
     struct tri_parcel *value = object->value;

@@ -156,6 +156,7 @@ struct tri_object {
     struct tri_thing thing;
     uint8_t state;  /* UNKNOWN: some process has it, or will say */
     bool recovered; /* a host told a new broker of it; its maker may send the CALL again */
+    bool coming;    /* its maker, whose snapshot said so, will say again what makes it */
     bool carried;   /* an envelope named it: a value that was only PUT waits for that one */
     struct tri_pending *call;
     struct tri_parcel *value; /* NULL: only elsewhere */
@@ -201,7 +202,7 @@ struct tri_pending {
     uint8_t kind, state, retries;
     bool credited, one_way, in_place, no_retry, event_death;
     bool again; /* it was sent to a broker that died: it may have run there */
-    bool told; /* ACCEPTED: its caller has heard of it */
+    bool told;  /* ACCEPTED: its caller has heard of it */
     uint16_t flags;
     uint32_t missing, need_count;
     int32_t max_retries;
@@ -295,6 +296,12 @@ struct tri_name_slot {
         struct tri_name *apart; /* else it is there */
     } as;
 };
+enum { TRI_EPITAPHS = 64 };
+struct tri_epitaph {
+    char *name; /* "namespace/name"; NULL: none */
+    char *why;
+};
+
 struct tri_names {
     struct tri_name_slot *segments[TRI_NAME_SEGMENTS]; /* segment s holds 2^s * 64 buckets */
     void *raw[TRI_NAME_SEGMENTS];                      /* what was allocated for them */
@@ -355,6 +362,8 @@ struct tri_core {
     size_t peer_capacity, peer_count;
     struct tri_table spaces, hosts, things, lanes;
     struct tri_names names;
+    struct tri_epitaph epitaphs[TRI_EPITAPHS]; /* of actors that died with a name, the oldest is replaced */
+    size_t next_epitaph;
     struct tri_node all_hosts, actors, placing, tasks, waits, round, untold, delayed, unclaimed;
     uint32_t actor_count, host_count, queued_tasks, queued_calls, hold_count, pending, object_count;
     uint32_t waiting_hosts; /* pool hosts of which an execution waits */
@@ -364,7 +373,8 @@ struct tri_core {
     uint32_t pool_hosts;
     bool tasks_changed; /* look at the queue when the event is over */
     bool placing_changed;
-    uint64_t stock_ns; /* no spare is forked before */
+    uint64_t stock_ns;      /* no spare is forked before */
+    uint64_t task_moved_ns; /* the last time a task was given or ended, or a host was asked for */
     struct tri_ledger ledger;
     struct tri_pool objects_pool, calls_pool, holds_pool, lanes_pool, actors_pool, texts_pool;
     struct tri_timers timers;
@@ -569,6 +579,10 @@ struct tri_actor *tri_name_find(const struct tri_core *core, const char *namespa
 trp_err tri_name_bind(struct tri_core *core, struct tri_actor *actor, const char *namespace_, const char *name,
                       trp_error *error);
 void tri_name_free(struct tri_core *core, struct tri_actor *actor);
+void tri_epitaph_add(struct tri_core *core, const struct tri_actor *actor); /* it dies, and has its name still */
+/* Why the last bearer of a name died; NULL: that is not known. */
+const char *tri_epitaph_find(const struct tri_core *core, const char *namespace_, const char *text);
+void tri_epitaphs_fini(struct tri_core *core);
 
 /* directory.c */
 const struct tri_section *tri_death_value(struct tri_core *core, const struct tri_actor *actor);

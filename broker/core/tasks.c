@@ -10,6 +10,7 @@ enum { WINDOW_MAX = 512 };
 #define QUICK_NS  (250 * UINT64_C(1000))
 #define SLOW_NS   TRI_NS_PER_MS
 #define RECALL_NS (2 * TRI_NS_PER_MS)
+#define RELIEF_NS (100 * TRI_NS_PER_MS)
 
 struct tri_special *
 tri_special_new(const struct tri_needs *needs)
@@ -70,6 +71,21 @@ host_bound(const struct tri_core *core)
     return core->limits.waiting_hosts_per_cpu * tri_tasks_cpus(core);
 }
 
+/* At the bound all hosts wait, and for something else than a queued task that they could run themselves: an actor, say, that
+ * waits for such a task. When nothing has moved for a while, one host more is the only way on. */
+static bool
+starved(const struct tri_core *core)
+{
+    return core->pool_hosts >= host_bound(core) && core->pool_hosts == core->waiting_hosts &&
+           !tri_list_empty(&core->tasks);
+}
+
+static bool
+may_grow(const struct tri_core *core)
+{
+    return core->pool_hosts < host_bound(core) || (starved(core) && core->now_ns >= core->task_moved_ns + RELIEF_NS);
+}
+
 bool
 tri_waits_at_bound(const struct tri_core *core)
 {
@@ -95,10 +111,34 @@ tri_task_ready(struct tri_core *core, struct tri_pending *call)
     queue(core, call, &core->tasks);
 }
 
+/* A host had it from the broker before, with its arguments; to be given to another one it has to have them here. false: it
+ * waits for them, or has failed. */
+static bool
+needs_again(struct tri_core *core, struct tri_pending *call)
+{
+    if (tri_call_needs(core, call, call->refs, NULL) != TRP_OK) {
+        tri_call_fail(core, call, TRP_ENOMEM, "the broker has no memory for the call's arguments");
+        return false;
+    }
+    struct tri_object *failed = tri_call_failed_need(call);
+    if (failed != NULL) {
+        tri_call_fail_need(core, call, failed);
+        return false;
+    }
+    for (uint32_t i = 0; i < call->need_count; i++)
+        if (call->needs[i].missing)
+            tri_object_fetch(core, call->needs[i].object);
+    if (call->missing > 0 && call->deadline_ns != TRI_NEVER)
+        tri_timer_set(&core->timers, &call->timer, TRI_TIMER_CALL, call->deadline_ns);
+    return call->missing == 0;
+}
+
 void
 tri_task_requeue(struct tri_core *core, struct tri_pending *call)
 {
     call->in_place = false;
+    if (call->needs == NULL && call->refs != NULL && !needs_again(core, call))
+        return;
     queue(core, call, core->tasks.next);
 }
 
@@ -156,6 +196,7 @@ tri_task_give(struct tri_core *core, struct tri_pending *call, struct tri_host *
         host->busy_cpu = true;
         tri_ledger_add(&core->ledger, 1, 0, 0, NULL, 1);
     }
+    core->task_moved_ns = core->now_ns;
     if (host->outstanding == 0)
         host->progress_ns = core->now_ns;
     if (call->retries > 0)
@@ -191,11 +232,12 @@ grow(struct tri_core *core, bool plain)
         const struct tri_host *host = TRI_OWNER(node, struct tri_host, all);
         forking += host->kind == TRI_HOST_POOL && host->state == TRI_HOST_FORKING;
     }
-    if (core->pool_hosts >= host_bound(core) || core->pool_hosts - core->waiting_hosts >= tri_tasks_cpus(core) ||
+    if (!may_grow(core) || core->pool_hosts - core->waiting_hosts >= tri_tasks_cpus(core) ||
         forking >= core->queued_tasks || core->now_ns < core->stock_ns)
         return NULL;
     if (plain && !tri_ledger_fits(&core->ledger, 1.0 + forking, 0, 0, NULL))
         return NULL;
+    core->task_moved_ns = core->now_ns;
     struct tri_host *host = tri_host_take(core, TRI_HOST_POOL, "tasks");
     return host != NULL && usable(host) ? host : NULL;
 }
@@ -272,7 +314,7 @@ tri_task_left(struct tri_core *core, struct tri_host *host, struct tri_pending *
         host->window *= 2;
     else if (took_ns > SLOW_NS)
         host->window = 1;
-    host->progress_ns = core->now_ns;
+    host->progress_ns = core->task_moved_ns = core->now_ns;
     core->tasks_changed = true;
 }
 
@@ -314,6 +356,8 @@ void
 tri_tasks_recall(struct tri_core *core)
 {
     struct tri_id none = {0, 0};
+    if (starved(core) && may_grow(core))
+        core->tasks_changed = true;
     if (core->barrier || !somebody_idle(core))
         return;
     TRI_EACH(&core->all_hosts, node)
@@ -334,6 +378,8 @@ tri_tasks_next_ns(const struct tri_core *core)
         return next;
     if (!tri_list_empty(&core->tasks) && core->now_ns < core->stock_ns)
         next = core->stock_ns;
+    if (starved(core) && core->task_moved_ns + RELIEF_NS < next)
+        next = core->task_moved_ns + RELIEF_NS;
     if (core->barrier || !somebody_idle(core))
         return next;
     TRI_EACH(&core->all_hosts, node)
@@ -362,7 +408,7 @@ tri_on_returned(struct tri_core *core, struct tri_peer *peer, const struct tri_m
     peer->host->recalled = false;
     for (uint32_t i = count; i-- > 0;) {
         struct tri_pending *call = tri_as_object(tri_thing_find(core, ids[i]))->call;
-        if (call->host != peer->host) /* twice in the list */
+        if (call == NULL || call->host != peer->host) /* twice in the list */
             continue;
         tri_call_unlink(core, call);
         if (call->parcel != NULL) {

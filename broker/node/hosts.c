@@ -380,11 +380,14 @@ send_exited(struct tri_root *root, const struct tri_hosted *host, const siginfo_
         exited.signal = crash;
         exited.exit_code = -1;
     }
+    bool idle = exited.started == exited.finished && exited.started > 0; /* the page has what ran before */
+    if (idle)
+        exited.sequence = 0;
     bool ours = host->rule[0] != '\0' && exited.signal == SIGKILL;
     const char *texts[] = {
-        page_text(module, sizeof module, page->module, sizeof page->module),
+        idle ? "" : page_text(module, sizeof module, page->module, sizeof page->module),
         page_text(actor, sizeof actor, page->actor[0] != '\0' ? page->actor : host->label, sizeof page->actor),
-        page_text(method, sizeof method, page->method, sizeof page->method),
+        idle ? "" : page_text(method, sizeof method, page->method, sizeof page->method),
         page_text(backtrace, sizeof backtrace, page->backtrace, sizeof page->backtrace),
         output,
         ours ? host->rule : "",

@@ -20,7 +20,7 @@ typedef struct trp_ctx trp_ctx;
 /* ---------------------------------------------------------------------------------------- inside of a method */
 
 /* Where and as what something runs; strings are "" where there is nothing to say. Ranks and groups are those of somebody
- * alone (rank 0 of 1) for every actor and task of this release. (T6) */
+ * alone (rank 0 of 1) for every actor and task of this release. */
 typedef struct trp_place {
     const char *node;
     const char *name;   /* the actor's */
@@ -58,7 +58,7 @@ struct trp_ctx {
 /*
  * The function of a method. `self` is the actor's state; no lock is needed while its class's max_concurrency is 1.
  * Return trp_return(ctx, value); TRP_OK alone returns null. Any failure is the caller's TRP_ETASK, with the words in
- * ctx->error, and `self` stays as it was left (R24). TRP_ESTOP stays TRP_ESTOP: no more to iterate (T37).
+ * ctx->error, and `self` stays as it was left. TRP_ESTOP stays TRP_ESTOP: no more to iterate.
  */
 typedef trp_err trp_method_fn(trp_ctx *ctx, void *self);
 
@@ -73,7 +73,7 @@ TRP_API trp_err trp_return(trp_ctx *ctx, trp_value value);
 TRP_API trp_err trp_delegate(trp_ctx *ctx, trp_ref *ref);
 
 /* Fails with a sentence. `cause` is any number that tells callers what to do, as trp_error.cause; a trp_err if one
- * fits. Returns TRP_ETASK: `return trp_fail(ctx, TRP_ENOENT, "The board is empty.");` (R24) */
+ * fits. Returns TRP_ETASK: `return trp_fail(ctx, TRP_ENOENT, "The board is empty.");` */
 TRP_API trp_err trp_fail(trp_ctx *ctx, int32_t cause, const char *format, ...) TRP_PRINTF(3, 4);
 
 /*
@@ -98,14 +98,14 @@ TRP_API void *trp_alloc(trp_ctx *ctx, size_t size);
  * Tables are constant rows, ended by a zero row ({0} in C, {} in C++); a row names the fields it sets. Their sizes are
  * stamped into the module, so that rows can grow at their end.
  *
- * `args` describes parameters, for checking, for keywords and defaults, for `troupe module inspect`:
+ * `args` describes parameters, for checking, for keywords and defaults:
  *
  *     "name:s, score:d"           two, both needed
  *     "n:i=1"                     a default, in JSON; `=null` lets it be absent
  *     "x:t, labels:[i], ..."      further ones are let through, as two more values: LIST of positional, MAP of keywords
  *     NULL or ""                  none
  *
- * with the letters of trp_check. Bad rows are refused when the module loads, by name and reason (T11).
+ * with the letters of trp_check. Bad rows are refused when the module loads, by name and reason.
  */
 typedef struct trp_method {
     const char *name;
@@ -122,7 +122,7 @@ typedef struct trp_class {
     const char *init_args TRP_0;
     void (*fini)(void *self) TRP_0; /* at a graceful end, also after a failed init; not after a crash */
     const trp_method *methods TRP_0;
-    uint32_t max_concurrency TRP_0; /* 0: 1. More: methods run in parallel, and lock for themselves (X26) */
+    uint32_t max_concurrency TRP_0; /* 0: 1. More: methods run in parallel, and lock for themselves */
 } trp_class;
 
 typedef struct trp_function {
@@ -150,7 +150,7 @@ struct trp_module {
     const trp_function *tasks TRP_0;
     const char *version TRP_0;
     const char *about TRP_0;
-    void (*seed)(int64_t seed) TRP_0; /* once per process, before anything runs (T41) */
+    void (*seed)(int64_t seed) TRP_0; /* once per process, before anything runs */
 };
 
 #define TRP_ABI 0x00010000u

@@ -23,8 +23,7 @@
  *     trp_actor_release(&counter);
  *     trp_shutdown(&rt);
  *
- * What holds everywhere is at the top of runtime.h; the reasons are in docs/decisions.md. Sources in comments (R5, T3,
- * X21...) are rows of SEMANTICS.md.
+ * What holds everywhere is at the top of runtime.h; the reasons are in docs/decisions.md.
  */
 #ifndef TROUPE_TROUPE_H
 #define TROUPE_TROUPE_H

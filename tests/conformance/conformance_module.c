@@ -1,5 +1,6 @@
 /* conformance_module.c - module "conformance": what the conformance tables call. Runs in worker hosts, and in the test's
  * own process in local mode. */
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,6 +250,23 @@ log_beget(trp_ctx *ctx, void *self)
     return err;
 }
 
+/* Works until its deadline has passed, and leaves as it was told to. */
+static trp_err
+log_linger(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    while (!trp_cancelled(ctx))
+        sched_yield();
+    switch (ctx->args[0].as.i64) {
+    case 0:
+        return TRP_ECANCELLED;
+    case 1:
+        return trp_fail(ctx, TRP_ECANCELLED, "its time was up");
+    default:
+        return trp_return(ctx, trp_str("too late"));
+    }
+}
+
 static trp_err
 log_delegate(trp_ctx *ctx, void *self)
 {
@@ -274,6 +292,7 @@ static const trp_method log_methods[] = {
     {.name = "wait_for_self", .fn = log_wait_for_self},
     {.name = "beget", .fn = log_beget},
     {.name = "delegate", .fn = log_delegate},
+    {.name = "linger", .fn = log_linger, .args = "how:i"},
     {0},
 };
 

@@ -11,6 +11,7 @@ import tempfile
 
 PACKAGE_ROW = re.compile(r"^\| ([a-z0-9, +-]+) \|", re.M)
 BLOCK = re.compile(r"^```c\n(.*?)^```$", re.M | re.S)
+SERVICE = re.compile(r"^## A node service\n\n((?:    .*\n)+)\n", re.M)
 SHELL = re.compile(r"^After `\./run`.*?\n\n((?:    .*\n)+)\nIt prints `(.*?)`\.$", re.M | re.S)
 
 
@@ -31,6 +32,37 @@ def shell_lines(source, build):
     """[line], what the last one prints. $T/build is where this tree was built."""
     lines, printed = SHELL.search(page(source)).groups()
     return [line.strip().replace("$T/build", build) for line in lines.splitlines()], printed
+
+
+def run_service(source, build, directory, printed):
+    """The lines of "A node service", in the directory with the built programs, as one shell has them. The driver waits
+    for READY, which a person at a terminal sees."""
+    start, driver, end = [line.strip().replace("$T/build", build) for line in SERVICE.search(page(source))[1].splitlines()]
+    script = "\n".join(
+        [
+            "set -em",
+            start.replace(" &", " >ready 2>log &"),
+            'for i in $(seq 200); do grep -q "^READY" ready && break; sleep 0.05; done',
+            'grep -q "^READY" ready || { cat log; exit 1; }',
+            "unset TRP_MODULE_PATH",
+            driver,
+            end,
+            "wait %1",
+            "echo ended >&2",
+        ]
+    )
+    with tempfile.TemporaryDirectory() as home:
+        environment = {name: value for name, value in os.environ.items() if name not in ("TROUPE_DIR", "TRP_MODULE_PATH")}
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=directory,
+            env=dict(environment, T=source, PWD=directory, XDG_RUNTIME_DIR=home),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    print("$ %s\n%s%s" % (script, done.stdout, done.stderr), end="")
+    return done.returncode == 0 and done.stdout == printed + "\n"
 
 
 def packages_differ(source):
@@ -77,9 +109,12 @@ def main():
             print("$ %s\n%s%s" % (line, done.stdout, done.stderr), end="")
             if done.returncode != 0:
                 return 1
-    if len(lines) != 3 or done.stdout != printed + "\n":
-        print("README has %d lines and says that the last prints %r" % (len(lines), printed))
-        return 1
+        if len(lines) != 3 or done.stdout != printed + "\n":
+            print("README has %d lines and says that the last prints %r" % (len(lines), printed))
+            return 1
+        if not run_service(source, build, directory, printed):
+            print("the lines of 'A node service' do not do what README says")
+            return 1
     return 0
 
 

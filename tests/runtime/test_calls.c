@@ -100,7 +100,8 @@ Test(calls, failure_is_the_same_at_each_get, .init = start, .fini = stop)
     cr_assert_eq(value.kind, TRP_MAP);
     cr_expect_eq(trp_as_i64(trp_field(value, "code")), TRP_ETASK);
     cr_expect_str_eq(trp_as_str(trp_field(value, "message")), "it failed, as told");
-    cr_expect_eq(trp_as_i64(trp_field(value, "cause")), 7);
+    cr_expect_eq(trp_as_i64(trp_field(value, "number")), 7);
+    cr_expect_eq(trp_field(value, "cause").kind, TRP_NULL);
     trp_ref_release(&ref);
 }
 

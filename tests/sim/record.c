@@ -141,11 +141,14 @@ sim_record_start(struct sim_process *host, struct tri_incoming *call)
     before = record->ran_on == 0 ? NULL : sim_host_with(world, record->ran_on);
     if (before != NULL && before->alive)
         sim_fail(world, "a call ran twice while its host %d lived", before->pid);
-    if (record->runs > 0 && !task)
+    /* Delivery is once between two that live. When the host dies and the broker, too, before the caller heard ACCEPTED, nobody
+     * is left who knows that a call ran, and it is made again with its actor (docs/decisions.md, D17). */
+    if (record->runs > 0 && !task && record->ran_under == world->incarnation)
         sim_fail(world, "a call of an actor ran twice, on hosts %llu and %llu", (unsigned long long)record->ran_on,
                  (unsigned long long)host->token);
     record->runs++;
     record->ran_on = host->token;
+    record->ran_under = world->incarnation;
     if (task)
         return;
     if (!tri_id_equal(route->target, host->actor))
@@ -154,6 +157,9 @@ sim_record_start(struct sim_process *host, struct tri_incoming *call)
     record = sim_record_find(world, id);
     if (record == NULL)
         record = sim_record_add(world, id);
+    if (record->ran_on != host->token)
+        record->sequence = 0; /* the actor was made anew there: a life of its own */
+    record->ran_on = host->token;
     if (route->sequence <= record->sequence)
         sim_fail(world, "lane order: call %llu starts after call %llu", (unsigned long long)route->sequence,
                  (unsigned long long)record->sequence);

@@ -89,6 +89,7 @@ struct sim_record {
     struct tri_entry entry;
     struct tri_id target;
     uint64_t ran_on, sequence; /* token of the host that started it last; 0: none */
+    uint64_t ran_under;        /* incarnation of the broker then */
     uint32_t runs;
     bool task, one_way, failed, returned, endless, kill_asked;
     uint64_t caller;

@@ -147,7 +147,7 @@ has_event(const struct sim_world *world, int32_t pid)
 
 /* A link that was made anew may bring a packet once more, late. */
 static void
-maybe_again(struct sim_world *world, struct tri_node *queue, const struct tri_packet *packet)
+maybe_again(struct sim_world *world, struct tri_node *queue, struct tri_packet *packet)
 {
     struct tri_packet again = *packet;
     struct tri_batch_head head;

@@ -18,7 +18,8 @@ import time
 TAIL_LINES = 40
 SANITIZERS = {
     "asan": {
-        "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=0:strict_string_checks=1",
+        # The packaged libzmq frees by free() what its own operator new made, in code that it inlined.
+        "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=0:strict_string_checks=1:alloc_dealloc_mismatch=0",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     },
     "tsan": {

@@ -15,6 +15,12 @@ trap 'rm -rf "$work"' EXIT INT TERM
 cc=${CC:-cc}
 failed=0
 
+# The objects have to be those of these sources.
+ninja -C "$build" tests/sim/sim >"$work/ninja.log" || {
+    cat "$work/ninja.log" >&2
+    exit 1
+}
+
 # Writes the ranges of seeds, "FROM COUNT" each, in which the unpatched build finds nothing.
 clean_ranges() {
     from=1
@@ -63,7 +69,8 @@ hunt() {
         status=0
         output=$("$work/sim" --from "$from" --seeds "$count" --quiet 2>&1) || status=$?
         if [ "$status" -ne 0 ]; then
-            echo "$output" | grep -m1 -e '^seed' -e ': ' | cut -c1-160
+            echo "$output" | grep -m1 -e '^seed' -e ': ' | cut -c1-160 || true
+            [ "$status" -eq 1 ] || echo "(status $status)"
             return 0
         fi
     done <"$work/ranges"

@@ -32,7 +32,7 @@ tri_resources_of(trp_value map, struct tri_resource *rows, uint32_t *count, trp_
     *count = 0;
     if (map.kind == TRP_NULL)
         return TRP_OK;
-    TRP_TRY(trp_check(map, "{d}", error));
+    TRP_TRY(trp_check(map, "{sd}", error));
     if (map.size > TRI_SPAWN_LISTS_MAX)
         return TRI_FAIL(error, TRP_ELIMIT, "%zu custom resources; at most %d", map.size, TRI_SPAWN_LISTS_MAX);
     for (size_t i = 0; i < map.size; i++) {
@@ -51,7 +51,7 @@ env_of(trp_value map, struct tri_env *rows, uint32_t *count, trp_error *error)
     *count = 0;
     if (map.kind == TRP_NULL)
         return TRP_OK;
-    TRP_TRY(trp_check(map, "{s}", error));
+    TRP_TRY(trp_check(map, "{ss}", error));
     if (map.size > TRI_SPAWN_LISTS_MAX)
         return TRI_FAIL(error, TRP_ELIMIT, "%zu variables in env; at most %d", map.size, TRI_SPAWN_LISTS_MAX);
     for (size_t i = 0; i < map.size; i++) {

@@ -42,10 +42,6 @@ tri_packed_done(struct tri_packed *packed)
         scratch->meta = NULL;
         scratch->meta_capacity = 0;
     }
-    if (scratch->buf_capacity > KEEP_BYTES && packed->section.size <= TRI_COPY_MAX) {
-        tri_buf_release(&packed->buf);
-        scratch->buf_capacity = 0;
-    }
 }
 
 void
@@ -74,6 +70,10 @@ tri_packed_begin(struct tri_packed *packed, size_t bound, struct tri_meta *meta,
         return TRI_FAIL(error, TRP_ELIMIT, "a message of %zu structured bytes; the limit is %d", bound, TRI_META_MAX);
     bound = tri_pad8(bound);
     scratch->shape.count = 0;
+    if (scratch->buf_capacity > KEEP_BYTES) { /* what was packed last is over, and its room too large to keep */
+        tri_buf_release(&packed->buf);
+        scratch->buf_capacity = 0;
+    }
     if (scratch->meta_capacity < bound) {
         size_t capacity = bound < FIRST_BYTES ? FIRST_BYTES : tri_pad8(bound + bound / 2);
         uint8_t *memory = malloc(capacity);

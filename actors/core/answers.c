@@ -14,6 +14,8 @@ body_of(const struct tri_envelope *envelope, struct tri_section *section, trp_er
     return TRP_OK;
 }
 
+static void accepted_one(struct tri_proc *proc, struct tri_id id);
+
 /* The envelope that asked for it has its answer. */
 static void
 answered(struct tri_proc *proc, struct tri_ref *ref, uint64_t acknowledged)
@@ -25,6 +27,8 @@ answered(struct tri_proc *proc, struct tri_ref *ref, uint64_t acknowledged)
     ref->own_call = ref->local = false; /* to whoever asks from now on, this is how it ended */
     if (out->lane != NULL)
         tri_lane_told(proc, out->lane, acknowledged > out->sequence ? acknowledged : out->sequence);
+    if (out->kind == TRI_KILL)
+        accepted_one(proc, out->target); /* a SPAWN that is kept must not bring it back under a new broker */
     tri_out_end(proc, out);
 }
 

@@ -551,3 +551,33 @@ Test(without_a_node, r4_shutdown_is_harmless_at_any_time)
     trp_shutdown(&rt);
     cr_expect_null(rt);
 }
+
+/* What was packed last is whole, however large the one before was. */
+ROW(r7_small_values_follow_large_ones)
+{
+    enum { SIZE = 8 * 1024 * 1024 };
+    char *bytes = calloc(1, SIZE);
+    for (int i = 0; i < 2; i++) {
+        trp_ref *large = stage_task(rt, "conformance:echo", TRP_ARGS(trp_bytes(bytes, SIZE)));
+        trp_error error;
+        cr_assert_eq(trp_get(large, 20000, NULL, &error), TRP_OK, "%s", error.message);
+        trp_ref_release(&large);
+        stage_expect(stage_task(rt, "conformance:echo", TRP_ARGS("small")), "\"small\"");
+        stage_expect(stage_put(rt, trp_i64(i)), i == 0 ? "0" : "1");
+    }
+    free(bytes);
+}
+
+/* R21: variables reach the process of the actor; resources that the node does not have are refused at once. */
+ROW_WITH_BROKER(r21_environment_and_custom_resources)
+{
+    trp_error error;
+    trp_actor *actor = NULL;
+    trp_actor_options with = {.env = TRP_MAP("TRP_ROW", "here")};
+    cr_assert_eq(trp_spawn(rt, "counter:Counter", TRP_NOARGS, &with, &actor, &error), TRP_OK, "%s", error.message);
+    stage_says(actor, "increment", TRP_NOARGS, "1");
+    trp_actor_release(&actor);
+    trp_actor_options lacking = {.name = "lacking", .resources = TRP_MAP("slots", 1)};
+    cr_expect_eq(trp_spawn(rt, "counter:Counter", TRP_NOARGS, &lacking, &actor, &error), TRP_ENORESOURCE);
+    cr_expect(strstr(error.message, "slots") != NULL, "%s", error.message);
+}

@@ -101,7 +101,7 @@ static bool
 spawn_admitted(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message,
                const struct tri_spawn *spawn, const struct tri_special *special)
 {
-    char why[600], has[200];
+    char why[600], has[200], needs[200];
     struct tri_id id;
     struct tri_actor *taken = spawn->name[0] != '\0' ? tri_name_find(core, spawn->namespace_, spawn->name, &id) : NULL;
     if (taken != NULL && spawn->get_if_exists && !tri_id_is_none(message->route->result)) {
@@ -125,11 +125,10 @@ spawn_admitted(struct tri_core *core, struct tri_peer *peer, const struct tri_me
     if (!tri_ledger_feasible(&core->ledger, spawn->num_cpus > 0 ? spawn->num_cpus : 1, spawn->num_gpus,
                              spawn->memory_bytes, special)) {
         tri_ledger_text(&core->ledger, has, sizeof has);
-        snprintf(why, sizeof why,
-                 "Actor '%.100s' needs %g CPUs to be placed, %g GPUs, %" PRIu64
-                 " bytes of memory and %u other resources; node '%.60s' has %.180s",
-                 spawn->name[0] ? spawn->name : spawn->class_name, spawn->num_cpus > 0 ? spawn->num_cpus : 1.0,
-                 spawn->num_gpus, spawn->memory_bytes, spawn->resource_count, core->node, has);
+        tri_needs_text(spawn->resources, spawn->resource_count, spawn->num_cpus > 0 ? spawn->num_cpus : 1,
+                       spawn->num_gpus, spawn->memory_bytes, needs, sizeof needs);
+        snprintf(why, sizeof why, "Actor '%.100s' needs %.180s to be placed; node '%.60s' has %.180s",
+                 spawn->name[0] ? spawn->name : spawn->class_name, needs, core->node, has);
         refuse_spawn(core, peer, message, spawn, TRP_ENORESOURCE, why);
         return false;
     }

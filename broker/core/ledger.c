@@ -116,3 +116,16 @@ tri_ledger_text(const struct tri_ledger *ledger, char *text, size_t size)
         length +=
             snprintf(text + length, size - (size_t)length, ", %g %s", ledger->custom[i].amount, ledger->custom[i].name);
 }
+
+void
+tri_needs_text(const struct tri_resource *resources, uint32_t count, double cpus, double gpus, uint64_t memory,
+               char *text, size_t size)
+{
+    int length = snprintf(text, size, "%g CPUs", cpus);
+    if (gpus > 0 && length > 0 && (size_t)length < size)
+        length += snprintf(text + length, size - (size_t)length, ", %g GPUs", gpus);
+    if (memory > 0 && length > 0 && (size_t)length < size)
+        length += snprintf(text + length, size - (size_t)length, ", %llu bytes of memory", (unsigned long long)memory);
+    for (uint32_t i = 0; i < count && length > 0 && (size_t)length < size; i++)
+        length += snprintf(text + length, size - (size_t)length, ", %g %s", resources[i].amount, resources[i].name);
+}

@@ -623,5 +623,7 @@ bool tri_ledger_fits(const struct tri_ledger *ledger, double cpus, double gpus, 
 void tri_ledger_add(struct tri_ledger *ledger, double cpus, double gpus, uint64_t memory,
                     const struct tri_special *special, int sign);
 void tri_ledger_text(const struct tri_ledger *ledger, char *text, size_t size);
+void tri_needs_text(const struct tri_resource *resources, uint32_t count, double cpus, double gpus, uint64_t memory,
+                    char *text, size_t size); /* the same of what is asked for */
 
 #endif

@@ -158,13 +158,14 @@ tri_task_submit(struct tri_core *core, struct tri_pending *call, const struct tr
                                                           special->memory_bytes, special)
                                     : tri_ledger_feasible(&core->ledger, 1, 0, 0, NULL);
     if (!possible) {
-        char has[200];
+        char has[200], needs[200];
         tri_ledger_text(&core->ledger, has, sizeof has);
-        tri_call_fail(core, call, TRP_ENORESOURCE,
-                      "it needs %g CPUs, %g GPUs, %llu bytes and %u other resources, the node has %s",
-                      special != NULL ? special->num_cpus : 1.0, special != NULL ? special->num_gpus : 0.0,
-                      special != NULL ? (unsigned long long)special->memory_bytes : 0,
-                      special != NULL ? special->resource_count : 0, has);
+        if (special != NULL)
+            tri_needs_text(special->resources, special->resource_count, special->num_cpus, special->num_gpus,
+                           special->memory_bytes, needs, sizeof needs);
+        else
+            tri_needs_text(NULL, 0, 1, 0, 0, needs, sizeof needs);
+        tri_call_fail(core, call, TRP_ENORESOURCE, "it needs %s, the node has %s", needs, has);
         return;
     }
     if (failed != NULL) {

@@ -97,10 +97,10 @@ SYSTEM_TEST(system_waits, a_constructor_that_blocks_is_ended_by_its_start_deadli
     cr_assert_eq(trp_watch(actor, TRP_WATCH_READY, &ready, &error), TRP_OK, "%s", error.message);
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
     cr_expect_eq(error.ran, TRP_NOT_RUN);
-    expect_says("constructor did not return within 300 ms");
+    expect_says("the limit of 300 ms for its constructor");
     cr_expect_str_eq(error.actor, "Never");
     cr_expect_neq(trp_get(ready, SYSTEM_WAIT_MS, NULL, &error), TRP_OK);
-    expect_says("constructor did not return within 300 ms");
+    expect_says("the limit of 300 ms for its constructor");
     trp_ref_release(&ready);
     trp_ref_release(&ref);
     trp_actor_release(&actor);

@@ -14,7 +14,31 @@ body_of(const struct tri_envelope *envelope, struct tri_section *section, trp_er
     return TRP_OK;
 }
 
-static void accepted_one(struct tri_proc *proc, struct tri_id id);
+static void
+accepted_one(struct tri_proc *proc, struct tri_id id)
+{
+    struct tri_ref *ref = tri_ref_find(proc, id);
+    struct tri_out *out = ref == NULL ? NULL : ref->out;
+
+    if (out == NULL || out->accepted || (out->flags & TRI_TASK) != 0 ||
+        (out->kind != TRI_CALL && out->kind != TRI_SPAWN))
+        return;
+    if (out->lane != NULL)
+        tri_lane_told(proc, out->lane, out->sequence);
+    ref->handles++;
+    tri_out_accepted(proc, out);
+    tri_ref_drop(proc, ref);
+}
+
+/* The ids of an envelope whose body is nothing else; borrowed from it. */
+static trp_err
+ids_of(const struct tri_envelope *envelope, const struct tri_id **ids, uint32_t *count, trp_error *error)
+{
+    struct tri_section section;
+
+    TRP_TRY(body_of(envelope, &section, error));
+    return tri_ids_unpack(&section, ids, count, error);
+}
 
 /* The envelope that asked for it has its answer. */
 static void
@@ -93,27 +117,10 @@ tri_on_answer(struct tri_proc *proc, const struct tri_envelope *envelope, trp_er
     return TRP_OK;
 }
 
-static void
-accepted_one(struct tri_proc *proc, struct tri_id id)
-{
-    struct tri_ref *ref = tri_ref_find(proc, id);
-    struct tri_out *out = ref == NULL ? NULL : ref->out;
-
-    if (out == NULL || out->accepted || (out->flags & TRI_TASK) != 0 ||
-        (out->kind != TRI_CALL && out->kind != TRI_SPAWN))
-        return;
-    if (out->lane != NULL)
-        tri_lane_told(proc, out->lane, out->sequence);
-    ref->handles++;
-    tri_out_accepted(proc, out);
-    tri_ref_drop(proc, ref);
-}
-
 trp_err
 tri_on_accepted(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
 {
     const struct tri_id *ids;
-    struct tri_section section;
     uint32_t count;
 
     if (!tri_id_is_none(envelope->route->target)) {
@@ -125,8 +132,7 @@ tri_on_accepted(struct tri_proc *proc, const struct tri_envelope *envelope, trp_
         if (envelope->route->section_count == 0)
             return TRP_OK;
     }
-    TRP_TRY(body_of(envelope, &section, error));
-    TRP_TRY(tri_ids_unpack(&section, &ids, &count, error));
+    TRP_TRY(ids_of(envelope, &ids, &count, error));
     for (uint32_t i = 0; i < count; i++)
         accepted_one(proc, ids[i]);
     return TRP_OK;
@@ -153,11 +159,9 @@ trp_err
 tri_on_freed(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
 {
     const struct tri_id *ids;
-    struct tri_section section;
     uint32_t count;
 
-    TRP_TRY(body_of(envelope, &section, error));
-    TRP_TRY(tri_ids_unpack(&section, &ids, &count, error));
+    TRP_TRY(ids_of(envelope, &ids, &count, error));
     for (uint32_t i = 0; i < count; i++)
         freed_one(proc, ids[i]);
     return TRP_OK;
@@ -167,11 +171,9 @@ trp_err
 tri_on_fetch(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
 {
     const struct tri_id *ids;
-    struct tri_section section;
     uint32_t count;
 
-    TRP_TRY(body_of(envelope, &section, error));
-    TRP_TRY(tri_ids_unpack(&section, &ids, &count, error));
+    TRP_TRY(ids_of(envelope, &ids, &count, error));
     for (uint32_t i = 0; i < count; i++)
         TRP_TRY(fetch_one(proc, ids[i], error));
     tri_outs_pump(proc);

@@ -197,8 +197,6 @@ tri_process_adopt(struct tri_process *process, trp_runtime *runtime, const struc
         trp_ref *held;
         if (ref == NULL && entry->place != TRI_NESTED && (entry->flags & TRI_REF_ACTOR) == 0)
             continue; /* an argument of its own: its value came along instead */
-        if (ref == NULL && entry->place != TRI_NESTED && (entry->flags & TRI_REF_ACTOR) == 0)
-            continue; /* an argument of its own: its value came along instead */
         if (ref == NULL) {
             char text[TRI_ID_TEXT_SIZE];
             tri_process_disown(process, view);

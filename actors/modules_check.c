@@ -79,17 +79,28 @@ tri_module_check_stamp(const trp_module *module, const char *name, const char *o
 
 /* -------------------------------------------------------------------------------------------------------------- rows */
 
-/* Names of rows: what fits into messages, has no ':' and prints. */
+/* Names of rows: text that fits into messages, has no ':' and prints. */
 static bool
 row_name_ok(const char *name)
 {
     size_t size = strnlen(name, TRI_NAME_MAX + 1);
-    if (size == 0 || size > TRI_NAME_MAX)
+    if (size == 0 || size > TRI_NAME_MAX || tri_text_valid(name, size) < size)
         return false;
     for (size_t i = 0; i < size; i++)
         if ((unsigned char)name[i] <= ' ' || name[i] == ':' || name[i] == 0x7f)
             return false;
     return true;
+}
+
+/* What is shown to people: trp_query("modules") carries it. */
+static trp_err
+check_about(const trp_module *module, const char *what, const char *name, const char *about, trp_error *error)
+{
+    const size_t size = about != NULL ? strlen(about) : 0;
+    const size_t valid = size > 0 ? tri_text_valid(about, size) : 0;
+    if (valid < size)
+        return BAD(error, module, "%s of %.64s is not UTF-8 at byte %zu", what, name, valid);
+    return TRP_OK;
 }
 
 static trp_err
@@ -130,6 +141,7 @@ check_method(const trp_module *module, const trp_class *row, const trp_method *m
                    method->name);
     if (method->fn == NULL)
         return BAD(error, module, "method %s.%s has no function", row->name, method->name);
+    TRP_TRY(check_about(module, "about", method->name, method->about, error));
     callable->method = method->fn;
     return make_callable(module, row->name, method->name, method->args, callable, error);
 }
@@ -168,6 +180,7 @@ check_class(const trp_module *module, struct tri_class_info *info, trp_error *er
                    (int)TRI_CONCURRENCY_MAX);
     if (row->init == NULL && row->init_args != NULL && row->init_args[0] != '\0')
         return BAD(error, module, "class %s has init_args but no init", row->name);
+    TRP_TRY(check_about(module, "about", row->name, row->about, error));
     info->has_init = row->init != NULL;
     info->init.method = row->init;
     TRP_TRY(make_callable(module, row->name, "init", row->init_args, &info->init, error));
@@ -212,6 +225,7 @@ check_task(const trp_module *module, struct tri_task_info *info, trp_error *erro
     if (row->max_retries < -1 || (row->no_retries && row->max_retries != 0))
         return BAD(error, module, "task %s has max_retries %d%s", row->name, (int)row->max_retries,
                    row->no_retries ? " and no_retries" : "");
+    TRP_TRY(check_about(module, "about", row->name, row->about, error));
     size_t size = strlen(module->name) + strlen(row->name) + 2;
     info->name = malloc(size);
     if (info->name == NULL)
@@ -253,7 +267,11 @@ tri_loaded_new(const trp_module *module, struct tri_loaded **loaded, trp_error *
     if (made == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for module '%s'", module->name);
     made->module = module;
-    trp_err err = check_classes(made, error);
+    trp_err err = check_about(module, "about", module->name, module->about, error);
+    if (err == TRP_OK)
+        err = check_about(module, "version", module->name, module->version, error);
+    if (err == TRP_OK)
+        err = check_classes(made, error);
     if (err == TRP_OK)
         err = check_tasks(made, error);
     if (err != TRP_OK) {

@@ -4,10 +4,13 @@
  */
 #include "schemas/packed.h"
 
-static size_t
-length(const char *text)
+trp_err
+tri_text_check(const char *what, const char *text, trp_error *error)
 {
-    return text != NULL ? strnlen(text, TRI_TEXT_MAX) : 0;
+    size_t size = tri_text_length(text), valid = tri_text_valid(text, size);
+    if (valid < size)
+        return TRI_FAIL(error, TRP_EINVAL, "the %s '%.200s' is not UTF-8 at byte %zu", what, text, valid);
+    return TRP_OK;
 }
 
 static trp_err
@@ -43,7 +46,7 @@ trp_err
 tri_login_pack(struct tri_packed *packed, const struct tri_login *login, trp_error *error)
 {
     struct tri_meta meta;
-    TRP_TRY(tri_packed_begin(packed, 256 + length(login->program), &meta, error));
+    TRP_TRY(tri_packed_begin(packed, 256 + tri_text_length(login->program), &meta, error));
     tri_meta_pack_login(&meta, login);
     return finish(packed, &meta, error);
 }
@@ -59,7 +62,7 @@ trp_err
 tri_welcome_pack(struct tri_packed *packed, const struct tri_welcome *welcome, trp_error *error)
 {
     struct tri_meta meta;
-    TRP_TRY(tri_packed_begin(packed, 256 + length(welcome->node), &meta, error));
+    TRP_TRY(tri_packed_begin(packed, 256 + tri_text_length(welcome->node), &meta, error));
     tri_meta_pack_welcome(&meta, welcome);
     return finish(packed, &meta, error);
 }
@@ -133,8 +136,9 @@ failure_bound(const struct tri_failure *failure)
     const struct tri_death *death = &failure->death;
     size_t bound = 512 + sizeof failure->error;
     if (death->present)
-        bound += 512 + length(death->module) + length(death->actor) + length(death->method) + length(death->backtrace) +
-                 length(death->last_output) + length(death->killed_by);
+        bound += 512 + tri_text_length(death->module) + tri_text_length(death->actor) + tri_text_length(death->method) +
+                 tri_text_length(death->backtrace) + tri_text_length(death->last_output) +
+                 tri_text_length(death->killed_by);
     return bound;
 }
 
@@ -168,9 +172,11 @@ trp_err
 tri_name_pack(struct tri_packed *packed, const char *text, const char *namespace_, trp_error *error)
 {
     struct tri_meta meta;
-    if (length(text) == TRI_TEXT_MAX || length(namespace_) > TRI_NAME_MAX)
+    if (tri_text_length(text) == TRI_TEXT_MAX || tri_text_length(namespace_) > TRI_NAME_MAX)
         return TRI_FAIL(error, TRP_EINVAL, "the name '%.32s...' is longer than %d bytes", text, TRI_NAME_MAX);
-    TRP_TRY(tri_packed_begin(packed, 256 + length(text) + length(namespace_), &meta, error));
+    TRP_TRY(tri_text_check("name", text, error));
+    TRP_TRY(tri_text_check("namespace", namespace_, error));
+    TRP_TRY(tri_packed_begin(packed, 256 + tri_text_length(text) + tri_text_length(namespace_), &meta, error));
     tri_meta_pack_name(&meta, text, namespace_);
     return finish(packed, &meta, error);
 }
@@ -220,7 +226,7 @@ trp_err
 tri_log_pack(struct tri_packed *packed, const struct tri_log_line *line, trp_error *error)
 {
     struct tri_meta meta;
-    TRP_TRY(tri_packed_begin(packed, 256 + length(line->actor) + length(line->text), &meta, error));
+    TRP_TRY(tri_packed_begin(packed, 256 + tri_text_length(line->actor) + tri_text_length(line->text), &meta, error));
     tri_meta_pack_log(&meta, line);
     return finish(packed, &meta, error);
 }

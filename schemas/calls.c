@@ -8,21 +8,15 @@
 
 enum { PATH_SIZE = 2 * TRI_NAME_MAX + 1 }; /* "module:Class" */
 
-static size_t
-length(const char *text)
-{
-    return text != NULL ? strnlen(text, TRI_TEXT_MAX) : 0;
-}
-
-/* A name that a user gave: not longer than `max`, and not empty. */
+/* A name that a user gave: text, not longer than `max`, and not empty. */
 static trp_err
 check_name(const char *what, const char *text, size_t max, trp_error *error)
 {
     if (text == NULL || text[0] == '\0')
         return TRI_FAIL(error, TRP_EINVAL, "the %s is empty", what);
-    if (length(text) > max)
+    if (tri_text_length(text) > max)
         return TRI_FAIL(error, TRP_EINVAL, "the %s '%.32s...' is longer than %zu bytes", what, text, max);
-    return TRP_OK;
+    return tri_text_check(what, text, error);
 }
 
 static trp_err
@@ -46,7 +40,7 @@ check_resources(const struct tri_resource *resources, uint32_t count, size_t *bo
         TRP_TRY(check_name("name of a resource", resources[i].name, TRI_NAME_MAX, error));
         if (!isfinite(resources[i].amount) || resources[i].amount < 0)
             return TRI_FAIL(error, TRP_EINVAL, "resource '%.64s' of amount %g", resources[i].name, resources[i].amount);
-        *bound += length(resources[i].name) + 64;
+        *bound += tri_text_length(resources[i].name) + 64;
     }
     return TRP_OK;
 }
@@ -63,7 +57,8 @@ static bool
 are_resources_sane(const struct tri_resource *resources, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (!isfinite(resources[i].amount) || resources[i].amount < 0 || length(resources[i].name) > TRI_NAME_MAX)
+        if (!isfinite(resources[i].amount) || resources[i].amount < 0 ||
+            tri_text_length(resources[i].name) > TRI_NAME_MAX)
             return false;
     return true;
 }
@@ -77,15 +72,15 @@ pack_call(struct tri_packed *packed, const char *method, trp_value args, const s
     struct tri_flat flat;
     struct tri_meta meta;
     size_t bound = 256;
-    TRP_TRY(check_name("name of the method or function", method, PATH_SIZE, error));
     if (needs != NULL) {
         TRP_TRY(check_amounts(needs->num_cpus, needs->num_gpus, error));
         TRP_TRY(check_resources(needs->resources, needs->resource_count, &bound, error));
     }
     TRP_TRY(tri_flat_args(packed, args, handles, &flat, error));
-    if (needs == NULL && tri_packed_again(packed, method, &flat.nodes, &meta))
-        return finish_args(packed, &meta, &flat, error);
-    bound += length(method) + flat.nodes.count * sizeof(struct tri_wire_node);
+    if (needs == NULL && method != NULL && tri_packed_again(packed, method, &flat.nodes, &meta))
+        return finish_args(packed, &meta, &flat, error); /* the name was checked the last time */
+    TRP_TRY(check_name("name of the method or function", method, PATH_SIZE, error));
+    bound += tri_text_length(method) + flat.nodes.count * sizeof(struct tri_wire_node);
     TRP_TRY(tri_packed_begin(packed, bound, &meta, error));
     tri_meta_pack_call(&meta, method, &flat.nodes, needs);
     if (needs == NULL)
@@ -114,7 +109,7 @@ tri_call_unpack(const struct tri_section *section, struct tri_call *call, trp_er
     struct tri_meta_nodes nodes;
     TRP_TRY(tri_view_hold(&call->args, section, &data, error));
     if (!tri_meta_open_call(data, section->meta_size, &call->method, &nodes) || call->method[0] == '\0' ||
-        length(call->method) > PATH_SIZE) {
+        tri_text_length(call->method) > PATH_SIZE) {
         tri_view_close(&call->args);
         return TRI_FAIL(error, TRP_EPROTO, "a call that does not verify (%u bytes)", section->meta_size);
     }
@@ -129,7 +124,7 @@ tri_call_method(const struct tri_section *section)
     if (((uintptr_t)section->data & 7) != 0 || section->meta_size > section->size ||
         !tri_meta_open_call(section->data, section->meta_size, &method, &nodes))
         return "";
-    return length(method) <= PATH_SIZE ? method : "";
+    return tri_text_length(method) <= PATH_SIZE ? method : "";
 }
 
 trp_err
@@ -151,8 +146,9 @@ check_spawn(const struct tri_spawn *spawn, size_t *bound, trp_error *error)
 {
     TRP_TRY(check_name("name of the class", spawn->class_name, PATH_SIZE, error));
     TRP_TRY(check_name("namespace", spawn->namespace_, TRI_NAME_MAX, error));
-    if (length(spawn->name) > TRI_NAME_MAX)
+    if (tri_text_length(spawn->name) > TRI_NAME_MAX)
         return TRI_FAIL(error, TRP_EINVAL, "the name '%.32s...' is longer than %d bytes", spawn->name, TRI_NAME_MAX);
+    TRP_TRY(tri_text_check("name", spawn->name, error));
     TRP_TRY(check_amounts(spawn->num_cpus, spawn->num_gpus, error));
     TRP_TRY(check_resources(spawn->resources, spawn->resource_count, bound, error));
     if (spawn->env_count > TRI_SPAWN_LISTS_MAX)
@@ -160,12 +156,13 @@ check_spawn(const struct tri_spawn *spawn, size_t *bound, trp_error *error)
                         TRI_SPAWN_LISTS_MAX);
     for (uint32_t i = 0; i < spawn->env_count; i++) {
         TRP_TRY(check_name("name of an environment variable", spawn->env[i].name, TRI_NAME_MAX, error));
-        if (length(spawn->env[i].text) == TRI_TEXT_MAX)
+        if (tri_text_length(spawn->env[i].text) == TRI_TEXT_MAX)
             return TRI_FAIL(error, TRP_ELIMIT, "environment variable '%.64s' is longer than %d bytes",
                             spawn->env[i].name, TRI_TEXT_MAX - 1);
-        *bound += length(spawn->env[i].name) + length(spawn->env[i].text) + 64;
+        TRP_TRY(tri_text_check("text of an environment variable", spawn->env[i].text, error));
+        *bound += tri_text_length(spawn->env[i].name) + tri_text_length(spawn->env[i].text) + 64;
     }
-    *bound += length(spawn->class_name) + length(spawn->name) + length(spawn->namespace_);
+    *bound += tri_text_length(spawn->class_name) + tri_text_length(spawn->name) + tri_text_length(spawn->namespace_);
     return TRP_OK;
 }
 
@@ -187,13 +184,13 @@ static bool
 is_spawn_sane(const struct tri_spawn *spawn)
 {
     for (uint32_t i = 0; i < spawn->env_count; i++)
-        if (spawn->env[i].name[0] == '\0' || length(spawn->env[i].name) > TRI_NAME_MAX ||
+        if (spawn->env[i].name[0] == '\0' || tri_text_length(spawn->env[i].name) > TRI_NAME_MAX ||
             strchr(spawn->env[i].name, '=') != NULL)
             return false;
-    return spawn->class_name[0] != '\0' && length(spawn->class_name) <= PATH_SIZE &&
-           length(spawn->name) <= TRI_NAME_MAX && spawn->namespace_[0] != '\0' &&
-           length(spawn->namespace_) <= TRI_NAME_MAX && isfinite(spawn->num_cpus) && isfinite(spawn->num_gpus) &&
-           are_resources_sane(spawn->resources, spawn->resource_count);
+    return spawn->class_name[0] != '\0' && tri_text_length(spawn->class_name) <= PATH_SIZE &&
+           tri_text_length(spawn->name) <= TRI_NAME_MAX && spawn->namespace_[0] != '\0' &&
+           tri_text_length(spawn->namespace_) <= TRI_NAME_MAX && isfinite(spawn->num_cpus) &&
+           isfinite(spawn->num_gpus) && are_resources_sane(spawn->resources, spawn->resource_count);
 }
 
 trp_err

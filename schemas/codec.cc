@@ -109,11 +109,11 @@ struct Build {
     }
     fb::Offset<fb::String> text(const char *text)
     {
-        return text == nullptr ? fbb.CreateString("", 0) : fbb.CreateString(text, strnlen(text, TRI_TEXT_MAX));
+        return text == nullptr ? fbb.CreateString("", 0) : bytes(text, strnlen(text, TRI_TEXT_MAX));
     }
     template <size_t N> fb::Offset<fb::String> field(const char (&text)[N])
     {
-        return fbb.CreateString(text, strnlen(text, N));
+        return bytes(text, strnlen(text, N));
     }
     template <class W, class T> fb::Offset<fb::Vector<const W *>> structs(const T *items, size_t count)
     {
@@ -137,6 +137,13 @@ struct Build {
     }
 
   private:
+    /* Names were checked before; the words of programs, which nobody has checked, travel as text all the same. */
+    fb::Offset<fb::String> bytes(const char *text, size_t size)
+    {
+        auto made = fbb.CreateString(text, size);
+        tri_text_clean(const_cast<char *>(fb::GetTemporaryPointer(fbb, made)->c_str()), size);
+        return made;
+    }
     tri_meta *meta_;
     Reserved reserved_;
 
@@ -178,29 +185,35 @@ open_nodes(const fb::Vector<const wire::Node *> *vector, tri_meta_nodes *nodes)
     return structs(vector, &nodes->nodes, &nodes->count) && nodes->count > 0 && nodes->count <= TRI_NODES_MAX;
 }
 
+/* Reads the texts of a body, which is good as long as all of them are text. */
+struct Texts {
+    bool good = true;
+    const char *operator()(const fb::String *text)
+    {
+        good = good && tri_text_valid(text->c_str(), text->size()) == text->size();
+        return text->c_str();
+    }
+    /* Into a field of trp_error, cut if it is too long for it. */
+    template <size_t N> void put(char (&field)[N], const fb::String *text)
+    {
+        tri_text_copy(field, N, (*this)(text));
+    }
+};
+
 bool
-open_resources(const fb::Vector<fb::Offset<wire::Resource>> *vector, tri_resource *resources, uint32_t *count)
+open_resources(Texts &text, const fb::Vector<fb::Offset<wire::Resource>> *vector, tri_resource *resources,
+               uint32_t *count)
 {
     *count = vector == nullptr ? 0 : vector->size();
     if (*count > TRI_SPAWN_LISTS_MAX)
         return false;
     for (uint32_t i = 0; i < *count; i++)
-        resources[i] = {vector->Get(i)->name()->c_str(), vector->Get(i)->amount()};
-    return true;
-}
-
-/* Copies a text into a field of trp_error, cut if it is too long for it. */
-template <size_t N>
-void
-put_text(char (&field)[N], const fb::String *text)
-{
-    size_t size = text->size() < N ? text->size() : N - 1;
-    memcpy(field, text->c_str(), size);
-    field[size] = '\0';
+        resources[i] = {text(vector->Get(i)->name()), vector->Get(i)->amount()};
+    return text.good;
 }
 
 void
-open_death(const wire::Death *wire, tri_death *death)
+open_death(Texts &text, const wire::Death *wire, tri_death *death)
 {
     memset(death, 0, sizeof *death);
     if (wire == nullptr) {
@@ -212,30 +225,30 @@ open_death(const wire::Death *wire, tri_death *death)
     death->exit_code = wire->exit_code();
     death->signal = wire->signal();
     death->memory_limit = wire->memory_limit();
-    death->module = wire->module_name()->c_str();
-    death->actor = wire->actor()->c_str();
-    death->method = wire->method()->c_str();
+    death->module = text(wire->module_name());
+    death->actor = text(wire->actor());
+    death->method = text(wire->method());
     death->sequence = wire->sequence();
-    death->backtrace = wire->backtrace()->c_str();
-    death->last_output = wire->last_output()->c_str();
-    death->killed_by = wire->killed_by()->c_str();
+    death->backtrace = text(wire->backtrace());
+    death->last_output = text(wire->last_output());
+    death->killed_by = text(wire->killed_by());
     death->started = wire->started();
     death->finished = wire->finished();
 }
 
 void
-open_failure(const wire::Failure *wire, tri_failure *failure)
+open_failure(Texts &text, const wire::Failure *wire, tri_failure *failure)
 {
     memset(failure, 0, sizeof *failure);
     failure->error.code = static_cast<trp_err>(wire->code());
     failure->error.ran = static_cast<trp_ran>(wire->ran());
     failure->error.cause = wire->cause();
     failure->error.rank = wire->rank();
-    put_text(failure->error.actor, wire->actor());
-    put_text(failure->error.method, wire->method());
-    put_text(failure->error.node, wire->node());
-    put_text(failure->error.message, wire->message());
-    open_death(wire->death(), &failure->death);
+    text.put(failure->error.actor, wire->actor());
+    text.put(failure->error.method, wire->method());
+    text.put(failure->error.node, wire->node());
+    text.put(failure->error.message, wire->message());
+    open_death(text, wire->death(), &failure->death);
 }
 
 fb::Offset<wire::Death>
@@ -290,8 +303,9 @@ tri_meta_open_call(const uint8_t *data, size_t size, const char **method, struct
     auto call = open<wire::Call>(data, size, "TCAL");
     if (call == nullptr || !open_nodes(call->nodes(), nodes))
         return false;
-    *method = call->method()->c_str();
-    return true;
+    Texts text;
+    *method = text(call->method());
+    return text.good;
 }
 
 bool
@@ -307,7 +321,8 @@ tri_meta_open_needs(const uint8_t *data, size_t size, struct tri_needs *needs, s
     if (wire == nullptr)
         return true;
     *needs = {wire->num_cpus(), wire->num_gpus(), wire->memory_bytes(), wire->max_retries(), scratch->resources, 0};
-    return open_resources(wire->resources(), scratch->resources, &needs->resource_count);
+    Texts text;
+    return open_resources(text, wire->resources(), scratch->resources, &needs->resource_count);
 }
 
 void
@@ -369,10 +384,11 @@ tri_meta_open_spawn(const uint8_t *data, size_t size, struct tri_spawn *spawn, s
     auto wire = open<wire::Spawn>(data, size, "TSPN");
     if (wire == nullptr || !open_nodes(wire->nodes(), nodes))
         return false;
+    Texts text;
     memset(spawn, 0, sizeof *spawn);
-    spawn->class_name = wire->class_name()->c_str();
-    spawn->name = wire->name()->c_str();
-    spawn->namespace_ = wire->name_space()->c_str();
+    spawn->class_name = text(wire->class_name());
+    spawn->name = text(wire->name());
+    spawn->namespace_ = text(wire->name_space());
     spawn->get_if_exists = wire->get_if_exists();
     spawn->detached = wire->detached();
     spawn->num_cpus = wire->num_cpus();
@@ -383,14 +399,14 @@ tri_meta_open_spawn(const uint8_t *data, size_t size, struct tri_spawn *spawn, s
     spawn->max_pending_calls = wire->max_pending_calls();
     spawn->resources = scratch->resources;
     spawn->env = scratch->env;
-    if (!open_resources(wire->resources(), scratch->resources, &spawn->resource_count))
+    if (!open_resources(text, wire->resources(), scratch->resources, &spawn->resource_count))
         return false;
     spawn->env_count = wire->env() == nullptr ? 0 : wire->env()->size();
     if (spawn->env_count > TRI_SPAWN_LISTS_MAX)
         return false;
     for (uint32_t i = 0; i < spawn->env_count; i++)
-        scratch->env[i] = {wire->env()->Get(i)->name()->c_str(), wire->env()->Get(i)->text()->c_str()};
-    return true;
+        scratch->env[i] = {text(wire->env()->Get(i)->name()), text(wire->env()->Get(i)->text())};
+    return text.good;
 }
 
 void
@@ -452,16 +468,17 @@ tri_meta_open_error(const uint8_t *data, size_t size, struct tri_failure chain[T
     auto wire = open<wire::Error>(data, size, "TERR");
     if (wire == nullptr || wire->failures()->size() == 0 || wire->failures()->size() > TRI_CAUSES_MAX)
         return false;
+    Texts text;
     *count = wire->failures()->size();
     for (uint32_t i = 0; i < *count; i++) {
         auto failure = wire->failures()->Get(i);
         if (failure->code() <= 0 || failure->code() >= TRP_ERR_LAST_ || failure->ran() < 0 || failure->ran() > TRP_RAN)
             return false;
-        open_failure(failure, &chain[i]);
+        open_failure(text, failure, &chain[i]);
         if (i > 0)
             chain[i - 1].cause = &chain[i];
     }
-    return true;
+    return text.good;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- login */
@@ -492,8 +509,9 @@ tri_meta_open_login(const uint8_t *data, size_t size, struct tri_login *login)
     login->received = wire->received();
     login->broker = wire->broker();
     login->host_token = wire->host_token();
-    login->program = wire->program()->c_str();
-    return true;
+    Texts text;
+    login->program = text(wire->program());
+    return text.good;
 }
 
 void
@@ -518,11 +536,12 @@ tri_meta_open_welcome(const uint8_t *data, size_t size, struct tri_welcome *welc
     welcome->broker = wire->broker();
     welcome->received = wire->received();
     welcome->snapshot = wire->snapshot();
-    welcome->node = wire->node()->c_str();
     welcome->credit_calls = wire->credit_calls();
     welcome->credit_bytes = wire->credit_bytes();
     welcome->num_cpus = wire->num_cpus();
-    return true;
+    Texts text;
+    welcome->node = text(wire->node());
+    return text.good;
 }
 
 void
@@ -560,9 +579,10 @@ tri_meta_open_name(const uint8_t *data, size_t size, const char **text, const ch
     auto wire = open<wire::Name>(data, size, "TNAM");
     if (wire == nullptr)
         return false;
-    *text = wire->text()->c_str();
-    *namespace_ = wire->name_space()->c_str();
-    return true;
+    Texts texts;
+    *text = texts(wire->text());
+    *namespace_ = texts(wire->name_space());
+    return texts.good;
 }
 
 void
@@ -579,9 +599,10 @@ tri_meta_open_log(const uint8_t *data, size_t size, struct tri_log_line *line)
     auto wire = open<wire::Log>(data, size, "TLIN");
     if (wire == nullptr)
         return false;
-    line->actor = wire->actor()->c_str();
+    Texts text;
+    line->actor = text(wire->actor());
     line->pid = wire->pid();
     line->is_stderr = wire->is_stderr();
-    line->text = wire->text()->c_str();
-    return true;
+    line->text = text(wire->text());
+    return text.good;
 }

@@ -29,6 +29,15 @@ struct tri_scratch {
     struct tri_shape shape;
 };
 
+/* Texts of bodies are NUL-terminated, and at most so long; NULL is "". */
+static inline size_t
+tri_text_length(const char *text)
+{
+    return text != NULL ? strnlen(text, TRI_TEXT_MAX) : 0;
+}
+/* A name that a user gave is UTF-8: TRP_EINVAL, with the byte where it is not. */
+trp_err tri_text_check(const char *what, const char *text, trp_error *error);
+
 /* The scratch, made when first needed. NULL: no memory. */
 struct tri_scratch *tri_packed_scratch(struct tri_packed *packed);
 /* Starts a packing: makes sure that a FlatBuffer of up to `bound` bytes can be built in *meta. TRP_ENOMEM. */

@@ -65,14 +65,24 @@ lay_scalar(struct packing *packing, size_t at, trp_value value)
 }
 
 static trp_err
+check_text(trp_value value, trp_error *error)
+{
+    const size_t valid = tri_text_valid(value.as.str, value.size);
+    if (valid == value.size)
+        return TRP_OK;
+    return TRI_FAIL(error, TRP_EINVAL, "a string %s at byte %zu; use bytes",
+                    value.as.str[valid] == '\0' ? "with a NUL inside," : "that is not UTF-8", valid);
+}
+
+static trp_err
 lay_bytes(struct packing *packing, size_t at, trp_value value)
 {
     if (value.size > TRI_FRAME_MAX)
         return TRI_FAIL(packing->error, TRP_ELIMIT, "a value of more than %d bytes", TRI_FRAME_MAX);
     if (value.size > 0 && value.as.bytes == NULL)
         return TRI_FAIL(packing->error, TRP_EINVAL, "a NULL pointer to %zu bytes", value.size);
-    if (value.kind == TRP_STR && value.size > 0 && memchr(value.as.str, '\0', value.size) != NULL)
-        return TRI_FAIL(packing->error, TRP_EINVAL, "a string with a NUL inside; use bytes");
+    if (value.kind == TRP_STR && value.size > 0)
+        TRP_TRY(check_text(value, packing->error));
     packing->inline_size += value.size;
     return reserve_block(packing, sizeof(uint64_t) + value.size + 1, 8, &packing->scratch->nodes[at].payload);
 }

@@ -67,7 +67,9 @@ check_bytes(struct checking *checking, uint32_t at)
     const char *text = (const char *)view->bytes + node->payload + head;
     if (text[size] != '\0')
         return "bytes without a NUL behind them";
-    return node->kind == TRP_STR && memchr(text, '\0', (size_t)size) != NULL ? "a string with a NUL inside" : NULL;
+    if (node->kind == TRP_STR && tri_text_valid(text, (size_t)size) != size)
+        return "a string that is no text (UTF-8 without a NUL)";
+    return NULL;
 }
 
 /* Children begin where those of the containers before have ended: so each node has one parent, which comes before it. */

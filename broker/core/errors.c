@@ -170,6 +170,7 @@ put_text(char **at, const char *text)
     char *start = *at;
     size_t size = strlen(text != NULL ? text : "") + 1;
     memcpy(start, text != NULL ? text : "", size);
+    tri_text_clean(start, size - 1); /* what it printed may be anything */
     *at += size;
     return start;
 }

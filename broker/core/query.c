@@ -59,6 +59,7 @@ put_text(struct page *page, const char *key, const char *text)
         return;
     }
     memcpy(at, text, size);
+    tri_text_clean(at, size - 1); /* some are cut */
     page->text_size += size;
     put(page, key, trp_str(at));
 }

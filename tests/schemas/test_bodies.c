@@ -6,6 +6,7 @@
 #include "tests/schemas/every_body.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 Test(bodies, every_sample_reads_back)
 {
@@ -225,5 +226,66 @@ Test(bodies, a_packed_buffer_that_somebody_holds_is_left_alone)
     cr_assert_str_eq(text, "first");
     cr_assert_neq(packed.buf, held);
     tri_buf_release(&held);
+    tri_packed_fini(&packed);
+}
+
+/* Every text of every body: with one byte that is no UTF-8, the whole is refused. */
+Test(bodies, texts_that_are_not_utf8_are_refused)
+{
+    static const struct {
+        const char *body, *text;
+    } rows[] = {
+        {"call", "increment"},
+        {"call", "step"},
+        {"task", "wordcount:count"},
+        {"task", "disks"},
+        {"spawn", "counter:Counter"},
+        {"spawn", "default"},
+        {"spawn", "slots"},
+        {"spawn", "EMPTY"},
+        {"spawn", "LANG"},
+        {"spawn", "minimal_score"},
+        {"error", "The board is empty."},
+        {"error", "#0 pop"},
+        {"login", "troupe-worker"},
+        {"welcome", "node"},
+        {"name", "Chemistry"},
+        {"name", "default"},
+        {"log", "board"},
+        {"log", "a line"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (size_t k = 0; k < tri_body_sample_count; k++) {
+            struct tri_packed packed = {0};
+            void *memory;
+            if (strcmp(tri_body_samples[k].name, rows[i].body) != 0)
+                continue;
+            cr_assert_eq(tri_body_samples[k].pack(&packed, NULL), TRP_OK);
+            struct tri_section section = tri_section_copy(&packed.section, packed.section.size, 0, &memory);
+            uint8_t *at = memmem(memory, (size_t)section.size, rows[i].text, strlen(rows[i].text));
+            cr_assert_not_null(at, "no '%s' in %s", rows[i].text, rows[i].body);
+            *at = 0xff;
+            cr_expect_eq(tri_body_samples[k].read(&section, NULL), TRP_EPROTO, "%s: %s", rows[i].body, rows[i].text);
+            free(memory);
+            tri_packed_fini(&packed);
+        }
+}
+
+Test(bodies, what_a_program_said_travels_as_text_whatever_it_was)
+{
+    struct tri_packed packed = {0};
+    struct tri_failure chain[8], failure = {.error = {.code = TRP_ETASK, .rank = -1}};
+    const struct tri_log_line line = {"board", 42, true, "gr\xfcn"};
+    struct tri_log_line found;
+    uint32_t count;
+    strcpy(failure.error.message, "gr\xfcn");
+    failure.death = (struct tri_death){.present = true, .last_output = "\xff\n"};
+    cr_assert_eq(tri_error_pack(&packed, &failure, NULL), TRP_OK);
+    cr_assert_eq(tri_error_unpack(&packed.section, chain, &count, NULL), TRP_OK);
+    cr_expect_str_eq(chain[0].error.message, "gr?n");
+    cr_expect_str_eq(chain[0].death.last_output, "?\n");
+    cr_assert_eq(tri_log_pack(&packed, &line, NULL), TRP_OK);
+    cr_assert_eq(tri_log_unpack(&packed.section, &found, NULL), TRP_OK);
+    cr_expect_str_eq(found.text, "gr?n");
     tri_packed_fini(&packed);
 }

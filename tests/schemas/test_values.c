@@ -216,6 +216,49 @@ Test(values, what_cannot_travel_is_refused)
     tri_packed_fini(&packed);
 }
 
+/* Wherever a text can stand. */
+Test(values, what_is_not_utf8_is_refused_by_its_byte)
+{
+    static const char bad[] = "abc\xff";
+    const struct tri_env env = {"PATH", bad}, odd_env = {bad, ""};
+    const struct tri_resource slots = {bad, 1};
+    const struct tri_needs needs = {.resources = &slots, .resource_count = 1};
+    const struct tri_spawn spawns[] = {
+        {.class_name = bad, .name = "", .namespace_ = "n"},
+        {.class_name = "m:C", .name = bad, .namespace_ = "n"},
+        {.class_name = "m:C", .name = "", .namespace_ = bad},
+        {.class_name = "m:C", .name = "", .namespace_ = "n", .env = &env, .env_count = 1},
+        {.class_name = "m:C", .name = "", .namespace_ = "n", .env = &odd_env, .env_count = 1},
+        {.class_name = "m:C", .name = "", .namespace_ = "n", .resources = &slots, .resource_count = 1},
+    };
+    const trp_value inside[] = {trp_str(bad), TRP_LIST(1, bad), TRP_MAP(bad, 1), TRP_MAP("a", bad)};
+    struct tri_packed packed = {0};
+    trp_error error;
+    size_t row = 0;
+
+#define REFUSED(call)                                                                                                  \
+    do {                                                                                                               \
+        memset(&error, 0, sizeof error);                                                                               \
+        cr_expect_eq(call, TRP_EINVAL, "row %zu: %s", row, error.message);                                             \
+        cr_expect_not_null(strstr(error.message, "at byte 3"), "row %zu: %s", row, error.message);                     \
+        row++;                                                                                                         \
+    } while (0)
+    for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
+        REFUSED(tri_value_pack(&packed, inside[i], NULL, NULL, &error));
+    REFUSED(tri_call_pack(&packed, "f", TRP_ARGS(bad), NULL, &error));
+    REFUSED(tri_call_pack(&packed, "f", TRP_ARGS(TRP_KW(bad, 1)), NULL, &error));
+    REFUSED(tri_call_pack(&packed, bad, TRP_NOARGS, NULL, &error));
+    REFUSED(tri_task_pack(&packed, bad, TRP_NOARGS, NULL, NULL, &error));
+    REFUSED(tri_task_pack(&packed, "m:f", TRP_NOARGS, &needs, NULL, &error));
+    REFUSED(tri_name_pack(&packed, bad, "n", &error));
+    REFUSED(tri_name_pack(&packed, "a", bad, &error));
+    for (size_t i = 0; i < sizeof spawns / sizeof *spawns; i++)
+        REFUSED(tri_spawn_pack(&packed, &spawns[i], TRP_NOARGS, NULL, &error));
+#undef REFUSED
+    cr_assert_eq(pack(&packed, TRP_LIST("gr\xc3\xbc\xc3\x9f", trp_bytes(bad, 4))), TRP_OK);
+    tri_packed_fini(&packed);
+}
+
 Test(values, keys_of_large_maps_are_compared_too)
 {
     struct tri_packed packed = {0};
@@ -286,14 +329,17 @@ static const struct row {
     {"a loop", false, 3, {NODE(TRP_LIST, 1, 1), NODE(TRP_LIST, 1, 2), NODE(TRP_LIST, 1, 1)}},
     {"items out of order", false, 3, {NODE(TRP_LIST, 1, 2), NODE(TRP_LIST, 1, 1), NODE(TRP_I64, 0, 1)}},
     {"a key that is a number", false, 3, {NODE(TRP_MAP, 1, 1), NODE(TRP_I64, 0, 1), NODE(TRP_I64, 0, 1)}},
-    {"a string at the end", false, 1, {NODE(TRP_STR, 0, 64)}},
+    {"a string at the end", false, 1, {NODE(TRP_STR, 0, 80)}},
     {"a string far away", false, 1, {NODE(TRP_STR, 0, UINT64_MAX & ~7ull)}},
     {"a string at an odd place", false, 1, {NODE(TRP_STR, 0, 4)}},
     {"a string that is too long", false, 1, {NODE(TRP_STR, 0, 16)}},
     {"a string without its NUL", false, 1, {NODE(TRP_STR, 0, 24)}},
     {"a string with a NUL inside", false, 1, {NODE(TRP_STR, 0, 40)}},
     {"bytes with a NUL inside", true, 1, {NODE(TRP_BYTES, 0, 40)}},
-    {"a tensor at the end", false, 1, {NODE(TRP_TENSOR, 0, 56)}},
+    {"a string that is not UTF-8", false, 1, {NODE(TRP_STR, 0, 56)}},
+    {"a key that is not UTF-8", false, 3, {NODE(TRP_MAP, 1, 1), NODE(TRP_STR, 0, 56), NODE(TRP_I64, 0, 1)}},
+    {"bytes that are not UTF-8", true, 1, {NODE(TRP_BYTES, 0, 56)}},
+    {"a tensor at the end", false, 1, {NODE(TRP_TENSOR, 0, 72)}},
     {"a tensor of strings", false, 1, {NODE(TRP_TENSOR, 0, 0)}},
     {"a reference without an entry", false, 1, {NODE(TRP_REF, 0, 0)}},
     {"an actor without an entry", false, 1, {NODE(TRP_ACTOR, 0, 0)}},
@@ -301,8 +347,8 @@ static const struct row {
 
 Test(values, each_of_these_is_judged_rightly)
 {
-    /* The block: {3, "abc"}; {2^60}; {7, no NUL}; {4, "ab\0c"} at 0, 16, 24, 40. */
-    static const uint64_t block[8] = {3, 0x636261, UINT64_C(1) << 60, 7, ~UINT64_C(0), 4, 0x63006261, 0};
+    /* The block: {3, "abc"}; {2^60}; {7, no NUL}; {4, "ab\0c"}; {3, "ab\xff"} at 0, 16, 24, 40, 56. */
+    static const uint64_t block[] = {3, 0x636261, UINT64_C(1) << 60, 7, ~UINT64_C(0), 4, 0x63006261, 3, 0xff6261, 0};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct tri_packed packed = {0};
         struct tri_meta meta;

@@ -171,7 +171,11 @@ tri_pad8(size_t size)
 {
     return (size + 7) & ~(size_t)7;
 }
-/* strlcpy's job: copies as much as fits with its NUL; returns dest. */
+/* strlcpy's job: copies as much as fits with its NUL, never half a character; returns dest. */
 char *tri_text_copy(char *dest, size_t size, const char *text);
+/* How many bytes, from the front, are text: UTF-8 (RFC 3629) without a NUL. `size`: all of them are. */
+size_t tri_text_valid(const char *text, size_t size);
+/* For words that come from anywhere, such as what a program printed: bytes that are no text become '?'. */
+void tri_text_clean(char *text, size_t size);
 
 #endif

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Makes one complete line of what was formatted: no control characters, and dots where it was cut, never half a
- * character of UTF-8. */
+/* Makes one complete line of what was formatted: no control characters, nothing but UTF-8, and dots where it was cut, never
+ * half a character. */
 static void
 finish_line(char *text, size_t size, int wanted)
 {
@@ -23,6 +23,7 @@ finish_line(char *text, size_t size, int wanted)
     for (char *c = text; *c != '\0'; c++)
         if ((unsigned char)*c < ' ')
             *c = ' ';
+    tri_text_clean(text, strlen(text));
 }
 
 static trp_err

@@ -1,5 +1,5 @@
 /*
- * text.c - growing arrays and copying of text. Pure but for malloc.
+ * text.c - growing arrays and copying of text. Pure but for malloc. What is text: utf8.c.
  */
 #include "transport/base/base.h"
 
@@ -38,7 +38,10 @@ tri_text_copy(char *dest, size_t size, const char *text)
 
     if (size == 0)
         return dest;
-    length = strnlen(text, size - 1);
+    length = strnlen(text, size);
+    if (length == size) /* cut, in front of a character */
+        for (length--; length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80;)
+            length--;
     memcpy(dest, text, length);
     dest[length] = '\0';
     return dest;

@@ -127,7 +127,7 @@ tri_host_construct(struct tri_host *host)
     tri_process_busy(host->process, false);
     tri_host_describe(host, false);
     actor->failed = frame->execution.outcome == TRI_RAN_FAILURE;
-    tri_proc_ready(proc, actor->id, actor->failed ? frame->execution.section : NULL);
+    tri_proc_ready(proc, actor->id, host->mailbox.limit, actor->failed ? frame->execution.section : NULL);
     if (frame->execution.reply != NULL)
         tri_reply_abandon(&frame->execution.reply);
     tri_frame_put(frame);

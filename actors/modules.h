@@ -10,7 +10,6 @@
 enum {
     TRI_MODULE_NAME_MAX = 63,   /* bytes; as the progress page has room */
     TRI_MODULE_ROWS_MAX = 4096, /* of a table: one without its zero row is noticed */
-    TRI_CONCURRENCY_MAX = 256,
 };
 
 struct tri_class_info {

@@ -23,6 +23,7 @@ enum tri_limits {
     TRI_NESTING_MAX = 64,
     TRI_NAME_MAX = 255, /* bytes */
     TRI_SECTIONS_MAX = 257,
+    TRI_CONCURRENCY_MAX = 256,       /* calls of an actor at a time */
     TRI_NODES_MAX = 4 * 1024 * 1024, /* values in a value */
 };
 
@@ -57,12 +58,12 @@ enum tri_kind {
     /* actors.fbs */
     TRI_SPAWN = 64, /* P>B  Spawn: route.target is the new actor's id, route.result the answer's or none */
     TRI_CREATE,     /* B>H  Spawn, the same section: be this actor, route.epoch */
-    TRI_READY,      /* H>B  no body, or Error with TRI_FAILED: its constructor has ended */
-    TRI_STOP,       /* B>H  no body: end the actor route.target; flag TRI_DRAIN: after its queue */
-    TRI_ENDED,      /* H>B  no body: it has ended, in order; the process exits */
-    TRI_KILL,       /* P>B  Kill: request; answered by RESULT null */
-    TRI_LOOKUP,     /* P>B  Name: request; answered by RESULT with an actor value */
-    TRI_WATCH,      /* P>B  Watch: request; answered by RESULT when it has happened */
+    TRI_READY,  /* H>B  no body, or Error with TRI_FAILED: its constructor has ended; route.sequence: calls at a time */
+    TRI_STOP,   /* B>H  no body: end the actor route.target; flag TRI_DRAIN: after its queue */
+    TRI_ENDED,  /* H>B  no body: it has ended, in order; the process exits */
+    TRI_KILL,   /* P>B  Kill: request; answered by RESULT null */
+    TRI_LOOKUP, /* P>B  Name: request; answered by RESULT with an actor value */
+    TRI_WATCH,  /* P>B  Watch: request; answered by RESULT when it has happened */
     /* module.fbs */
     TRI_MODULE = 80, /* H>B  Module: what a module offers; sent once per module and host, for looking around */
     /* control.fbs */
@@ -102,7 +103,8 @@ struct tri_route {
     struct tri_id
         result; /* name of the result; none: nobody wants one. Made by the caller: its space is the sender's */
     struct tri_id parent;  /* the call in whose execution this one was made; none from a driver */
-    uint64_t sequence;     /* CALL: 1, 2... within its lane (caller, target); 0 for tasks */
+    uint64_t sequence;     /* CALL: 1, 2... within its lane (caller, target); 0 for tasks. READY, CREATE to the broker:
+                              how many calls the actor runs at a time; 0: not constructed */
     uint64_t acknowledged; /* RESULT: of this lane, all calls up to this one were accepted */
     uint64_t deadline_us;  /* left of it when sent; 0: none */
 };

@@ -439,7 +439,7 @@ resident_of(const struct tri_proc *proc, struct tri_id actor)
 }
 
 void
-tri_proc_ready(struct tri_proc *proc, struct tri_id actor, const struct tri_section *failure)
+tri_proc_ready(struct tri_proc *proc, struct tri_id actor, uint32_t concurrency, const struct tri_section *failure)
 {
     struct tri_resident *resident = resident_of(proc, actor);
     struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_READY, .target = actor};
@@ -447,7 +447,9 @@ tri_proc_ready(struct tri_proc *proc, struct tri_id actor, const struct tri_sect
     if (resident == NULL)
         return;
     resident->ready = failure == NULL;
+    resident->concurrency = failure == NULL ? concurrency : 0;
     route.epoch = resident->epoch;
+    route.sequence = resident->concurrency;
     route.flags = failure == NULL ? 0 : TRI_FAILED;
     tri_post(proc, &route, failure);
     tri_refs_let_go(proc, &resident->refs, &resident->ref_count); /* its arguments are its own business now */

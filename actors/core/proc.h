@@ -140,8 +140,9 @@ void tri_proc_give_back(struct tri_proc *proc, struct tri_incoming *const *calls
 void tri_proc_blocked(struct tri_proc *proc, struct tri_id execution, const struct tri_id *ids, uint32_t count,
                       bool any);
 void tri_proc_unblocked(struct tri_proc *proc, struct tri_id execution);
-void tri_proc_ready(struct tri_proc *proc, struct tri_id actor,
-                    const struct tri_section *failure); /* NULL: constructed */
+/* Constructed, to run so many calls at a time; or (failure) not. */
+void tri_proc_ready(struct tri_proc *proc, struct tri_id actor, uint32_t concurrency,
+                    const struct tri_section *failure);
 void tri_proc_ended(struct tri_proc *proc, struct tri_id actor);
 /* The reference to an actor that lives here, without a handle: what it knows itself by. Handing it on makes holders of others;
  * it keeps nobody alive. Good as long as the proc. TRP_ENOMEM. */

@@ -104,6 +104,7 @@ post_residents(struct part *part)
         route.kind = TRI_CREATE;
         route.flags = 0;
         route.epoch = resident->epoch;
+        route.sequence = resident->concurrency;
         (void)proc->ops.post(proc->ops.user, &route, resident->create->sections, resident->create->section_count,
                              false);
         add_actor(part, resident->entry.id, resident->epoch, resident->ready ? TRI_SNAP_READY : 0);

@@ -92,6 +92,7 @@ struct tri_resident {
     struct tri_node link;
     uint64_t epoch;
     bool ready;
+    uint32_t concurrency;      /* calls at a time; 0: not constructed */
     struct tri_letter *create; /* said again to a new broker */
     struct tri_ref **refs;     /* held until it is constructed */
     uint32_t ref_count;

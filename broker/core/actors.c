@@ -458,6 +458,23 @@ own_actor(const struct tri_peer *peer, const struct tri_message *message, struct
                     tri_kind_name(message->route->kind));
 }
 
+/* How many calls at a time its class allows, and its creator asked for: known only where its module is. */
+static trp_err
+check_concurrency(const struct tri_route *route, trp_error *error)
+{
+    if (route->sequence > TRI_CONCURRENCY_MAX)
+        return TRI_FAIL(error, TRP_EPROTO, "%s of an actor that runs %" PRIu64 " calls at a time; the limit is %d",
+                        tri_kind_name(route->kind), route->sequence, TRI_CONCURRENCY_MAX);
+    return TRP_OK;
+}
+
+static void
+set_concurrency(struct tri_actor *actor, const struct tri_route *route)
+{
+    if (route->sequence > 0)
+        actor->max_concurrency = (uint32_t)route->sequence;
+}
+
 trp_err
 tri_on_ready(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
 {
@@ -469,6 +486,7 @@ tri_on_ready(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
         return TRI_FAIL(error, TRP_EPROTO, "READY of an actor that was ready");
     if ((message->route->flags & TRI_FAILED) != 0 && message->section_count == 0)
         return TRI_FAIL(error, TRP_EPROTO, "READY failed without an error");
+    TRP_TRY(check_concurrency(message->route, error));
     if (!actor->closing)
         tri_timer_clear(&core->timers, &actor->timer);
     if ((message->route->flags & TRI_FAILED) != 0) {
@@ -480,6 +498,7 @@ tri_on_ready(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
         tri_actor_die(core, actor, NULL, &message->sections[0], why);
         return TRP_OK;
     }
+    set_concurrency(actor, message->route);
     actor->state = TRI_ACTOR_READY;
     actor->was_ready = true;
     tri_watchers_tell(core, actor);
@@ -522,6 +541,7 @@ tri_on_create(struct tri_core *core, struct tri_peer *peer, const struct tri_mes
     struct tri_spawn body;
     if (!peer->reporting || peer->host->actor != NULL || tri_id_is_none(route->target))
         return TRI_FAIL(error, TRP_EPROTO, "CREATE from a host that is not reporting, or has an actor");
+    TRP_TRY(check_concurrency(route, error));
     TRP_TRY(tri_spawn_unpack(&message->sections[0], &body, &scratch, error));
     tri_view_close(&body.args);
     TRP_TRY(tri_name_check(body.name, body.namespace_, error));
@@ -538,6 +558,7 @@ tri_on_create(struct tri_core *core, struct tri_peer *peer, const struct tri_mes
     if (actor == NULL)
         actor = tri_actor_new(core, route->target);
     tri_actor_set(actor, &body);
+    set_concurrency(actor, route);
     actor->special = special;
     actor->state = TRI_ACTOR_CREATED;
     actor->epoch = route->epoch;

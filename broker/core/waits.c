@@ -20,10 +20,11 @@ tri_wait_find(const struct tri_host *host, struct tri_id parent)
     return NULL;
 }
 
+/* Executions that may be at a time. Until it is constructed that is its constructor. */
 static uint32_t
 concurrency(const struct tri_actor *actor)
 {
-    return actor->max_concurrency > 0 ? actor->max_concurrency : 1;
+    return actor->state == TRI_ACTOR_READY && actor->max_concurrency > 0 ? actor->max_concurrency : 1;
 }
 
 /* The CPU of what waits is others' meanwhile. */

@@ -401,7 +401,7 @@ fake_plain(struct fake *fake, tri_peer_index peer, uint8_t kind, struct tri_id t
 }
 
 struct tri_id
-fake_actor(struct fake *fake, tri_peer_index driver, const char *name, tri_peer_index *host)
+fake_actor_of(struct fake *fake, tri_peer_index driver, const char *name, uint64_t concurrency, tri_peer_index *host)
 {
     struct tri_id actor = fake_id(fake, driver);
     struct tri_spawn body = fake_spawn_body(name);
@@ -410,7 +410,14 @@ fake_actor(struct fake *fake, tri_peer_index driver, const char *name, tri_peer_
     *host = fake_host(fake);
     cr_assert_not_null(fake_last(fake, *host, TRI_CREATE));
     fake_acknowledge(fake, *host);
-    err = fake_plain(fake, *host, TRI_READY, actor, no_id);
+    struct tri_route ready = {.kind = TRI_READY, .target = actor, .sequence = concurrency};
+    err = fake_send(fake, *host, ready, NULL, 0);
     cr_assert_eq(err, TRP_OK, "%s", fake->error.message);
     return actor;
+}
+
+struct tri_id
+fake_actor(struct fake *fake, tri_peer_index driver, const char *name, tri_peer_index *host)
+{
+    return fake_actor_of(fake, driver, name, 0, host);
 }

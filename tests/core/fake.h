@@ -83,5 +83,8 @@ trp_err fake_spawn(struct fake *fake, tri_peer_index peer, struct tri_id target,
 trp_err fake_plain(struct fake *fake, tri_peer_index peer, uint8_t kind, struct tri_id target, struct tri_id parent);
 /* A driver's actor that runs in a host that is logged in, READY. */
 struct tri_id fake_actor(struct fake *fake, tri_peer_index driver, const char *name, tri_peer_index *host);
+/* The same, whose READY says that it runs so many calls at a time. */
+struct tri_id fake_actor_of(struct fake *fake, tri_peer_index driver, const char *name, uint64_t concurrency,
+                            tri_peer_index *host);
 
 #endif

@@ -110,6 +110,20 @@ Test(actors, a_constructor_that_blocks_is_killed_at_its_deadline)
     fake_free(fake);
 }
 
+Test(actors, one_that_runs_more_calls_at_a_time_than_a_class_may_declare_is_refused)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_id(fake, driver);
+    struct tri_spawn body = fake_spawn_body("");
+    fake_spawn(fake, driver, actor, no_id, &body);
+    host = fake_host(fake);
+    struct tri_route ready = {.kind = TRI_READY, .target = actor, .sequence = TRI_CONCURRENCY_MAX + 1};
+    cr_assert_eq(fake_send(fake, host, ready, NULL, 0), TRP_EPROTO);
+    cr_assert_not_null(strstr(fake->error.message, "257 calls at a time"), "%s", fake->error.message);
+    fake_free(fake);
+}
+
 Test(actors, killing_frees_the_name_and_fails_what_is_queued)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

@@ -34,7 +34,7 @@ report_actor(struct fake *fake, tri_peer_index host, struct tri_snapshot body)
     trp_err err = tri_spawn_pack(&fake->packed, &spawn, trp_null(), NULL, &fake->error);
     cr_assert_eq(err, TRP_OK);
     struct tri_section section = fake->packed.section;
-    struct tri_route route = {.kind = TRI_CREATE, .target = actor, .epoch = OLD(5)};
+    struct tri_route route = {.kind = TRI_CREATE, .target = actor, .epoch = OLD(5), .sequence = 2};
     cr_assert_eq(fake_send(fake, host, route, &section, 1), TRP_OK, "%s", fake->error.message);
     body.actors = &told;
     body.actor_count = 1;
@@ -140,6 +140,19 @@ Test(recovery, an_actor_whose_host_is_gone_is_dead)
     snapshot(fake, driver, (struct tri_snapshot){.holds = &hold, .hold_count = 1}, true);
     fake_call(fake, driver, actor, result, 3, NULL, 0);
     cr_assert_eq(fake_error(fake_result(fake, driver, result)).code, TRP_EACTORDIED);
+    fake_free(fake);
+}
+
+Test(recovery, a_new_broker_knows_how_many_calls_an_actor_runs_at_a_time)
+{
+    struct fake *fake = second_broker(1);
+    struct tri_id first = {OLD(1), 9}, second = {OLD(2), 1};
+    struct tri_snap_call call = {.id = first, .target = actor, .sequence = 1, .flags = TRI_SNAP_RUNNING};
+    tri_peer_index host = fake_login(fake, TRI_HOST, TOKEN, OLD(2));
+    report_actor(fake, host, (struct tri_snapshot){.calls = &call, .call_count = 1});
+    cr_assert_eq(fake_call(fake, host, actor, second, 1, NULL, 0), TRP_OK, "%s", fake->error.message);
+    fake_ids(fake, host, TRI_BLOCKED, 0, first, &second, 1);
+    cr_assert_eq(fake_count(fake, host, TRI_DEADLOCK), 0);
     fake_free(fake);
 }
 

@@ -47,6 +47,65 @@ Test(waits, an_actor_that_waits_for_itself_is_refused)
     fake_free(fake);
 }
 
+Test(waits, an_actor_may_wait_for_itself_while_its_class_leaves_it_a_turn)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor_of(fake, driver, "pair", 2, &host), first = fake_id(fake, driver);
+    fake_call(fake, driver, actor, first, 1, NULL, 0);
+    struct tri_id second = nested_call(fake, host, actor, first, 1);
+    fake_ids(fake, host, TRI_BLOCKED, 0, first, &second, 1);
+    cr_assert_eq(fake_count(fake, host, TRI_DEADLOCK), 0);
+    struct tri_id third = nested_call(fake, host, actor, second, 2);
+    fake_ids(fake, host, TRI_BLOCKED, 0, second, &third, 1); /* that was the last one */
+    cr_assert_eq(fake_count(fake, host, TRI_DEADLOCK), 1);
+    fake_free(fake);
+}
+
+Test(waits, a_constructor_is_the_only_one_however_many_calls_its_actor_will_run)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_id(fake, driver);
+    struct tri_spawn body = fake_spawn_body("pair");
+    body.max_concurrency = 2;
+    fake_spawn(fake, driver, actor, fake_id(fake, driver), &body);
+    host = fake_host(fake);
+    fake_acknowledge(fake, host);
+    struct tri_id call = fake_id(fake, host);
+    fake_call(fake, host, actor, call, 1, NULL, 0);
+    fake_ids(fake, host, TRI_BLOCKED, 0, actor, &call, 1);
+    cr_assert_eq(fake_count(fake, host, TRI_DEADLOCK), 1);
+    fake_free(fake);
+}
+
+Test(waits, the_cpu_of_an_actor_is_lent_when_all_its_turns_wait)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_core_counts counts;
+    struct tri_id actor = fake_id(fake, driver), first = fake_id(fake, driver), second = fake_id(fake, driver);
+    struct tri_id value = fake_id(fake, driver);
+    struct tri_spawn body = fake_spawn_body("pair");
+    body.num_cpus = 1;
+    fake_spawn(fake, driver, actor, fake_id(fake, driver), &body);
+    host = fake_host(fake);
+    fake_acknowledge(fake, host);
+    fake_send(fake, host, (struct tri_route){.kind = TRI_READY, .target = actor, .sequence = 2}, NULL, 0);
+    fake_call(fake, driver, actor, first, 1, NULL, 0);
+    fake_call(fake, driver, actor, second, 2, NULL, 0);
+    fake_ids(fake, host, TRI_BLOCKED, 0, first, &value, 1);
+    tri_core_count(fake->core, &counts);
+    cr_assert_eq(counts.cpus_used, 1);
+    fake_ids(fake, host, TRI_BLOCKED, 0, second, &value, 1);
+    tri_core_count(fake->core, &counts);
+    cr_assert_eq(counts.cpus_used, 0);
+    fake_plain(fake, host, TRI_UNBLOCKED, no_id, first);
+    tri_core_count(fake->core, &counts);
+    cr_assert_eq(counts.cpus_used, 1);
+    fake_free(fake);
+}
+
 Test(waits, any_of_several_is_no_deadlock_while_one_can_come)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

@@ -303,6 +303,7 @@ stillborn_init(trp_ctx *ctx, void *self)
 static const trp_class trouble_classes[] = {
     {.name = "Trouble", .about = "does what it is told, however bad", .methods = trouble_methods},
     {.name = "Stillborn", .init = stillborn_init, .init_args = "how:s", .methods = trouble_methods},
+    {.name = "Pair", .about = "the same, two at a time", .methods = trouble_methods, .max_concurrency = 2},
     {0},
 };
 

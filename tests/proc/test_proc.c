@@ -301,6 +301,27 @@ Test(proc, a_host_runs_a_repeated_call_once_and_refuses_another_epoch)
     close_fake(&fake);
 }
 
+Test(proc, every_broker_is_told_how_many_calls_an_actor_runs_at_a_time)
+{
+    struct tri_welcome welcome = {
+        .version = 1, .space = 7, .broker = 2, .snapshot = true, .node = "", .credit_calls = 10, .credit_bytes = 1000};
+    struct tri_packed spawn = {0};
+    struct tri_spawn asked = {.class_name = "m:C", .name = "", .namespace_ = "default"};
+    struct fake fake;
+
+    open_fake(&fake, true);
+    cr_assert_eq(tri_spawn_pack(&spawn, &asked, trp_null(), NULL, NULL), TRP_OK);
+    hear(&fake, (struct tri_route){.kind = TRI_CREATE, .target = {3, 4}, .epoch = 5}, &spawn.section);
+    tri_proc_ready(fake.proc, (struct tri_id){3, 4}, 3, NULL);
+    cr_assert_eq(fake.posts[0].kind, TRI_READY);
+    cr_assert_eq(fake.posts[0].sequence, 3);
+    cr_assert_eq(tri_proc_welcome(fake.proc, &welcome, 5, NULL), TRP_OK);
+    cr_assert_eq(fake.posts[1].kind, TRI_CREATE);
+    cr_assert_eq(fake.posts[1].sequence, 3);
+    tri_packed_fini(&spawn);
+    close_fake(&fake);
+}
+
 Test(proc, a_driver_refuses_what_is_for_hosts)
 {
     struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RECALL};

@@ -254,12 +254,12 @@ construct(struct sim_process *host)
         return false;
     sim_bag_clear(&host->args);
     if (host->construct_fails) {
-        tri_proc_ready(host->proc, host->actor, &host->world->error.section);
+        tri_proc_ready(host->proc, host->actor, 1, &host->world->error.section);
         exit_host(host, false);
         return true;
     }
     host->constructed = true;
-    tri_proc_ready(host->proc, host->actor, NULL);
+    tri_proc_ready(host->proc, host->actor, 1, NULL);
     return true;
 }
 

@@ -72,6 +72,17 @@ close_cycle(trp_runtime *runtime, size_t count)
     }
 }
 
+SYSTEM_TEST(system_waits, a_class_that_runs_two_calls_at_a_time_may_call_itself)
+{
+    trp_runtime *runtime = system_private();
+    trp_actor *pair = spawn(runtime, "trouble:Pair", TRP_NOARGS, "Pat", 0);
+    trp_ref *ref = call(pair, "call_other", TRP_ARGS(pair, "slow", 1));
+    cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_OK, "%s", error.message);
+    trp_ref_release(&ref);
+    trp_actor_release(&pair);
+    trp_shutdown(&runtime);
+}
+
 SYSTEM_TEST(system_waits, two_actors_that_wait_for_each_other_are_told_so)
 {
     trp_runtime *runtime = system_private();

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "actors/checks.h"
 #include "actors/process.h"
 
 /* Keeps the descriptor readable exactly while something is due. */
@@ -146,6 +147,7 @@ trp_runtime_process(trp_runtime *runtime, int64_t timeout_ms, trp_error *error)
     size_t left = 0;
     trp_err err;
 
+    TRP_TRY(tri_check_timeout(timeout_ms, error));
     TRP_TRY(tri_runtime_enter(runtime, &process, error));
     wait.process = process;
     if (tri_current_execution != NULL)

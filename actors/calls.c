@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "actors/checks.h"
 #include "actors/process.h"
 #include "actors/submit.h"
 
@@ -58,15 +59,6 @@ tri_submit(struct tri_process *process, struct tri_submit *submit, bool nowait, 
 
 /* --------------------------------------------------------------------------------------------------------- requests */
 
-static trp_err
-check_reserved(const uint64_t *reserved, size_t count, const char *what, trp_error *error)
-{
-    for (size_t i = 0; i < count; i++)
-        if (reserved[i] != 0)
-            return TRI_FAIL(error, TRP_EINVAL, "%s.reserved[%zu] is not 0", what, i);
-    return TRP_OK;
-}
-
 static bool
 is_set(trp_value value)
 {
@@ -103,9 +95,8 @@ check_request(const trp_request *request, trp_ref *const *ref, trp_error *error)
         return TRI_FAIL(error, TRP_EINVAL, "flags has bits that mean nothing: 0x%x", request->flags);
     if (ref == NULL && (request->flags & TRP_ONE_WAY) == 0)
         return TRI_FAIL(error, TRP_EINVAL, "ref is NULL");
-    if (request->deadline_ms < 0)
-        return TRI_FAIL(error, TRP_EINVAL, "deadline_ms is negative");
-    TRP_TRY(check_reserved(request->reserved, 8, "request", error));
+    TRP_TRY(tri_check_time("deadline_ms", request->deadline_ms, error));
+    TRP_TRY(tri_check_reserved("request", request->reserved, 8, error));
     return request->actor != NULL ? check_call(request, error) : TRP_OK;
 }
 
@@ -128,8 +119,7 @@ pack_task(struct tri_process *process, const trp_request *request, trp_error *er
     const bool plain = request->num_cpus == 0 && request->num_gpus == 0 && request->memory_bytes == 0 &&
                        request->max_retries == 0 && !is_set(request->resources);
 
-    if (strchr(request->method, ':') == NULL)
-        return TRI_FAIL(error, TRP_EINVAL, "'%s' is no task: it has to be \"module:function\"", request->method);
+    TRP_TRY(tri_check_path("method", request->method, "module:function", error));
     if (request->max_retries < -1)
         return TRI_FAIL(error, TRP_EINVAL, "max_retries is %d; -1 stands for always", request->max_retries);
     if (is_set(request->env))

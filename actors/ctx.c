@@ -34,6 +34,8 @@ trp_err
 trp_return(trp_ctx *ctx, trp_value value)
 {
     struct tri_execution *execution = execution_of(ctx);
+    if (ctx == NULL)
+        return TRP_EINVAL;
     if (execution->replied)
         return refuse_second(execution);
     TRP_TRY(tri_value_pack(&execution->packed, value, execution->ops->handles, NULL, ctx->error));
@@ -47,6 +49,8 @@ trp_err
 trp_delegate(trp_ctx *ctx, trp_ref *ref)
 {
     struct tri_execution *execution = execution_of(ctx);
+    if (ctx == NULL)
+        return TRP_EINVAL;
     if (execution->replied)
         return refuse_second(execution);
     if (ref == NULL)
@@ -61,7 +65,7 @@ trp_delegate(trp_ctx *ctx, trp_ref *ref)
 static void
 set_words(char *message, size_t size, const char *format, va_list arguments)
 {
-    vsnprintf(message, size, format, arguments);
+    vsnprintf(message, size, format != NULL ? format : "", arguments);
     for (char *at = message; (at = strchr(at, '\n')) != NULL;)
         *at = at[1] == '\0' ? '\0' : ' ';
 }
@@ -72,6 +76,8 @@ trp_fail(trp_ctx *ctx, int32_t cause, const char *format, ...)
     struct tri_execution *execution = execution_of(ctx);
     va_list arguments;
     char message[sizeof ctx->error->message];
+    if (ctx == NULL)
+        return TRP_EINVAL;
     va_start(arguments, format); /* its arguments may lie in ctx->error */
     set_words(message, sizeof message, format, arguments);
     va_end(arguments);
@@ -86,6 +92,8 @@ trp_err
 trp_defer(trp_ctx *ctx, trp_reply **reply)
 {
     struct tri_execution *execution = execution_of(ctx);
+    if (ctx == NULL)
+        return TRP_EINVAL;
     if (execution->replied)
         return refuse_second(execution);
     if (reply == NULL)
@@ -105,6 +113,16 @@ trp_defer(trp_ctx *ctx, trp_reply **reply)
     return TRP_OK;
 }
 
+/* NULL: there is none, or it was given already. */
+static trp_reply *
+take_reply(trp_reply **reply)
+{
+    trp_reply *given = reply != NULL ? *reply : NULL;
+    if (given != NULL)
+        *reply = NULL;
+    return given;
+}
+
 static void
 refuse_reply(trp_reply *reply, int32_t cause, const char *message)
 {
@@ -117,8 +135,7 @@ void
 trp_reply_value(trp_reply **reply, trp_value value)
 {
     trp_error error;
-    trp_reply *given = *reply;
-    *reply = NULL;
+    trp_reply *given = take_reply(reply);
     if (given == NULL)
         return;
     trp_err err = tri_value_pack(&given->packed, value, given->ops->handles, NULL, &error);
@@ -133,8 +150,7 @@ void
 trp_reply_fail(trp_reply **reply, int32_t cause, const char *format, ...)
 {
     char message[sizeof((trp_error *)NULL)->message];
-    trp_reply *given = *reply;
-    *reply = NULL;
+    trp_reply *given = take_reply(reply);
     if (given == NULL)
         return;
     va_list arguments;
@@ -149,6 +165,8 @@ bool
 trp_cancelled(const trp_ctx *ctx)
 {
     const struct tri_execution *execution = (const struct tri_execution *)(const void *)ctx;
+    if (ctx == NULL)
+        return false;
     if (execution->cancelled != NULL && __atomic_load_n(execution->cancelled, __ATOMIC_RELAXED))
         return true;
     return execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns;
@@ -157,5 +175,5 @@ trp_cancelled(const trp_ctx *ctx)
 void *
 trp_alloc(trp_ctx *ctx, size_t size)
 {
-    return tri_arena_alloc(&execution_of(ctx)->memory, size > 0 ? size : 1);
+    return ctx != NULL ? tri_arena_alloc(&execution_of(ctx)->memory, size > 0 ? size : 1) : NULL;
 }

@@ -3,11 +3,13 @@
  * found and started (launch.c), and nothing of calls.
  */
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "actors/checks.h"
 #include "actors/process.h"
 
 #define TRI_TEXT_(x) #x
@@ -42,21 +44,21 @@ check_config(const trp_config *config, trp_error *error)
         return TRI_FAIL(error, TRP_EINVAL, "config.mode is %d, there is no such mode", (int)config->mode);
     if ((unsigned)config->log_level > TRP_LOG_DEBUG)
         return TRI_FAIL(error, TRP_EINVAL, "config.log_level is %d, there is no such level", (int)config->log_level);
-    if (config->reconnect_ms < 0)
-        return TRI_FAIL(error, TRP_EINVAL, "config.reconnect_ms is negative");
-    if (config->node.num_cpus < 0 || config->node.num_gpus < 0)
-        return TRI_FAIL(error, TRP_EINVAL, "config.node: a negative number of CPUs or GPUs");
-    if (config->default_namespace != NULL &&
-        (config->default_namespace[0] == '\0' || strlen(config->default_namespace) > TRI_NAME_MAX ||
-         strchr(config->default_namespace, '/') != NULL))
-        return TRI_FAIL(error, TRP_EINVAL, "config.default_namespace has to have 1 to %d bytes, and no '/'",
-                        TRI_NAME_MAX);
+    TRP_TRY(tri_check_time("config.reconnect_ms", config->reconnect_ms, error));
+    if (!(config->node.num_cpus >= 0 && config->node.num_cpus < INFINITY) ||
+        !(config->node.num_gpus >= 0 && config->node.num_gpus < INFINITY))
+        return TRI_FAIL(error, TRP_EINVAL, "config.node has %g CPUs and %g GPUs; both have to be 0 or more",
+                        config->node.num_cpus, config->node.num_gpus);
+    if (config->default_namespace != NULL) {
+        TRP_TRY(tri_check_text("config.default_namespace", config->default_namespace, error));
+        if (strchr(config->default_namespace, '/') != NULL)
+            return TRI_FAIL(error, TRP_EINVAL, "config.default_namespace is '%s'; it has to be without a '/'",
+                            config->default_namespace);
+    }
     if (config->certificate != NULL || (config->address != NULL && strncmp(config->address, "tcp:", 4) == 0))
         return TRI_FAIL(error, TRP_ENOTSUP, "nodes are reached through their directory; keys for tcp do not exist yet");
-    for (size_t i = 0; i < 8; i++)
-        if (config->reserved[i] != 0 || config->node.reserved[i] != 0)
-            return TRI_FAIL(error, TRP_EINVAL, "config: reserved[%zu] is not 0", i);
-    return TRP_OK;
+    TRP_TRY(tri_check_reserved("config", config->reserved, 8, error));
+    return tri_check_reserved("config.node", config->node.reserved, 8, error);
 }
 
 /* Whether the root of a node in this directory lives: then its broker is there, or will be. */

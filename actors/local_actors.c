@@ -527,13 +527,6 @@ tri_local_on_query(struct tri_local *local, struct tri_local_message *message)
         tri_local_value(local, result, trp_list(&node, 1));
         return;
     }
-    if (strcmp(what, "actors") != 0 && strcmp(what, "modules") != 0 && strcmp(what, "objects") != 0 &&
-        strcmp(what, "calls") != 0 && strncmp(what, "why ", 4) != 0) {
-        (void)TRI_FAIL(&failure.error, TRP_EINVAL,
-                       "'%.100s' cannot be asked for; there is: nodes, actors, modules, objects, calls, why ID", what);
-        tri_local_fail(local, result, &failure);
-        return;
-    }
     if (strcmp(what, "actors") == 0) {
         listing.items = calloc(LISTED_MAX, sizeof *listing.items);
         listing.entries = calloc(LISTED_MAX, 2 * ACTOR_FIELDS * sizeof *listing.entries);

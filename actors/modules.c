@@ -239,17 +239,14 @@ find_module(const struct tri_modules *modules, const char *name, const trp_modul
 
 /* "module:row": loads the module unless it is. With the lock. */
 static trp_err
-load(struct tri_modules *modules, const char *full, const char *what, struct tri_loaded **loaded, const char **row,
+load(struct tri_modules *modules, const char *full, const char *form, struct tri_loaded **loaded, const char **row,
      trp_error *error)
 {
     char name[TRI_MODULE_NAME_MAX + 1];
     const trp_module *module;
-    const char *colon = strchr(full, ':');
-    size_t size = colon != NULL ? (size_t)(colon - full) : strlen(full);
-    if (colon == NULL || colon[1] == '\0' || !tri_module_name_ok(full, size))
-        return TRI_FAIL(error, TRP_EINVAL, "'%.200s' is not of the form module:%s", full, what);
-    snprintf(name, sizeof name, "%.*s", (int)size, full);
-    *row = colon + 1;
+    TRP_TRY(tri_check_path("the name", full, form, error));
+    *row = strchr(full, ':') + 1;
+    snprintf(name, sizeof name, "%.*s", (int)(*row - 1 - full), full);
     for (*loaded = modules->first; *loaded != NULL; *loaded = (*loaded)->next)
         if (strcmp((*loaded)->module->name, name) == 0)
             return TRP_OK;
@@ -270,7 +267,7 @@ find_class(struct tri_modules *modules, const char *name, struct tri_class_info 
 {
     const char *row;
     char list[400] = "";
-    TRP_TRY(load(modules, name, "Class", loaded, &row, error));
+    TRP_TRY(load(modules, name, "module:Class", loaded, &row, error));
     for (size_t i = 0; i < (*loaded)->class_count; i++) {
         *info = &(*loaded)->classes[i];
         if (strcmp((*info)->row->name, row) == 0)
@@ -287,7 +284,7 @@ find_task(struct tri_modules *modules, const char *name, struct tri_task_info **
 {
     const char *row;
     char list[400] = "";
-    TRP_TRY(load(modules, name, "function", loaded, &row, error));
+    TRP_TRY(load(modules, name, "module:function", loaded, &row, error));
     for (size_t low = 0, high = (*loaded)->task_count; low < high;) {
         size_t middle = low + (high - low) / 2;
         *info = &(*loaded)->tasks[middle];

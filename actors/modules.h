@@ -5,10 +5,10 @@
 #ifndef TRI_MODULES_H
 #define TRI_MODULES_H
 
+#include "actors/checks.h"
 #include "actors/invoke.h"
 
 enum {
-    TRI_MODULE_NAME_MAX = 63,   /* bytes; as the progress page has room */
     TRI_MODULE_ROWS_MAX = 4096, /* of a table: one without its zero row is noticed */
 };
 
@@ -35,7 +35,6 @@ struct tri_loaded {
 };
 
 /* modules_check.c */
-bool tri_module_name_ok(const char *name, size_t size); /* a C identifier of at most TRI_MODULE_NAME_MAX bytes */
 /* TRP_EMODULE: each field of the stamp that differs, with both numbers. `origin`: the file, for the text. */
 trp_err tri_module_check_stamp(const trp_module *module, const char *name, const char *origin, trp_error *error);
 /* Checks all rows and makes what is looked up. TRP_EMODULE: which row, and why; TRP_ENOMEM. */

@@ -25,23 +25,6 @@ bad_row(trp_error *error, const trp_module *module, const char *format, ...)
     return TRI_FAIL(error, TRP_EMODULE, "module '%s' cannot be used: %s", module->name, text);
 }
 
-static bool
-is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-bool
-tri_module_name_ok(const char *name, size_t size)
-{
-    if (size == 0 || size > TRI_MODULE_NAME_MAX || !is_letter(name[0]))
-        return false;
-    for (size_t i = 1; i < size; i++)
-        if (!is_letter(name[i]) && !(name[i] >= '0' && name[i] <= '9'))
-            return false;
-    return true;
-}
-
 /* ------------------------------------------------------------------------------------------------------------- stamp */
 
 trp_err
@@ -78,19 +61,6 @@ tri_module_check_stamp(const trp_module *module, const char *name, const char *o
 }
 
 /* -------------------------------------------------------------------------------------------------------------- rows */
-
-/* Names of rows: text that fits into messages, has no ':' and prints. */
-static bool
-row_name_ok(const char *name)
-{
-    size_t size = strnlen(name, TRI_NAME_MAX + 1);
-    if (size == 0 || size > TRI_NAME_MAX || tri_text_valid(name, size) < size)
-        return false;
-    for (size_t i = 0; i < size; i++)
-        if ((unsigned char)name[i] <= ' ' || name[i] == ':' || name[i] == 0x7f)
-            return false;
-    return true;
-}
 
 /* What is shown to people: trp_query("modules") carries it. */
 static trp_err
@@ -136,7 +106,7 @@ static trp_err
 check_method(const trp_module *module, const trp_class *row, const trp_method *method, struct tri_callable *callable,
              trp_error *error)
 {
-    if (!row_name_ok(method->name))
+    if (!tri_row_name_ok(method->name, strlen(method->name)))
         return BAD(error, module, "class %s has a method with the name '%.64s', which is not allowed", row->name,
                    method->name);
     if (method->fn == NULL)
@@ -173,7 +143,7 @@ static trp_err
 check_class(const trp_module *module, struct tri_class_info *info, trp_error *error)
 {
     const trp_class *row = info->row;
-    if (!row_name_ok(row->name))
+    if (!tri_row_name_ok(row->name, strlen(row->name)))
         return BAD(error, module, "it has a class with the name '%.64s', which is not allowed", row->name);
     if (row->max_concurrency > TRI_CONCURRENCY_MAX)
         return BAD(error, module, "class %s has max_concurrency %u, the limit is %d", row->name, row->max_concurrency,
@@ -216,7 +186,7 @@ static trp_err
 check_task(const trp_module *module, struct tri_task_info *info, trp_error *error)
 {
     const trp_function *row = info->row;
-    if (!row_name_ok(row->name))
+    if (!tri_row_name_ok(row->name, strlen(row->name)))
         return BAD(error, module, "it has a task with the name '%.64s', which is not allowed", row->name);
     if (row->fn == NULL)
         return BAD(error, module, "task %s has no function", row->name);

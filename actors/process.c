@@ -199,13 +199,15 @@ make_proc(struct tri_process *process, trp_error *error)
     return tri_proc_new(process->is_host, &ops, tri_random_secret(), &process->proc, error);
 }
 
+#define RECONNECT_MAX_MS (INT64_C(1) << 40) /* for ever, and no sum with it overflows */
+
 static void
 make_empty(struct tri_process *process, const struct tri_process_config *config)
 {
     process->state = TRI_LOGGING_IN;
     process->is_host = config->is_host;
     process->token = config->token;
-    process->reconnect_ms = config->reconnect_ms;
+    process->reconnect_ms = config->reconnect_ms < RECONNECT_MAX_MS ? config->reconnect_ms : RECONNECT_MAX_MS;
     process->has_hooks = config->hooks != NULL;
     if (config->hooks != NULL)
         process->hooks = *config->hooks;

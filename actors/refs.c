@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "actors/checks.h"
 #include "actors/invoke.h"
 #include "actors/process.h"
 #include "store/store.h"
@@ -84,6 +85,7 @@ trp_get(trp_ref *ref, int64_t timeout_ms, trp_value *value, trp_error *error)
     struct tri_process *process = NULL;
     trp_err err;
 
+    TRP_TRY(tri_check_timeout(timeout_ms, error));
     TRP_TRY(tri_handle_enter(ref != NULL ? &ref->handle : NULL, "ref", &process, error));
     err = tri_ref_wait(process, &ref->handle, until_of(timeout_ms, &ref->handle.ref), true, error);
     if (err == TRP_OK)
@@ -184,6 +186,8 @@ check_refs(trp_ref *const *refs, size_t count, trp_error *error)
     for (size_t i = 0; i < count; i++)
         if (refs[i] == NULL)
             return TRI_FAIL(error, TRP_EINVAL, "refs[%zu] is NULL", i);
+        else if (refs[i]->handle.process != refs[0]->handle.process)
+            return TRI_FAIL(error, TRP_ECLOSED, "refs[%zu] is of another runtime than refs[0]", i);
     return TRP_OK;
 }
 
@@ -193,6 +197,7 @@ trp_get_all(trp_ref *const *refs, size_t count, int64_t timeout_ms, trp_value *v
     struct tri_process *process = NULL;
     trp_err err;
 
+    TRP_TRY(tri_check_timeout(timeout_ms, error));
     if (count == 0)
         return TRP_OK;
     TRP_TRY(check_refs(refs, count, error));
@@ -299,6 +304,7 @@ trp_wait(trp_ref *const *refs, size_t count, size_t num_returns, int64_t timeout
 
     if (ready == NULL || ready_count == NULL)
         return TRI_FAIL(error, TRP_EINVAL, "%s is NULL", ready == NULL ? "ready" : "ready_count");
+    TRP_TRY(tri_check_timeout(timeout_ms, error));
     if (count == 0) {
         *ready_count = 0;
         return TRP_OK;

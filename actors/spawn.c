@@ -3,6 +3,7 @@
  */
 #include <math.h>
 
+#include "actors/checks.h"
 #include "actors/submit.h"
 
 /* ---------------------------------------------------------------------------------------------------------- options */
@@ -68,16 +69,14 @@ env_of(trp_value map, struct tri_env *rows, uint32_t *count, trp_error *error)
 static trp_err
 split_name(const trp_runtime *runtime, const char *full, char *space, const char **name, trp_error *error)
 {
-    const char *slash = strchr(full, '/');
+    const char *slash;
 
-    if (full[0] == '\0' || strlen(full) > TRI_NAME_MAX)
-        return TRI_FAIL(error, TRP_EINVAL, "a name has 1 to %d bytes, this has %zu", TRI_NAME_MAX, strlen(full));
+    TRP_TRY(tri_check_name("name", full, error));
+    slash = strchr(full, '/');
     *name = full;
     (void)tri_text_copy(space, TRI_NAME_MAX + 1, runtime->default_namespace);
     if (slash == NULL)
         return TRP_OK;
-    if (slash == full || slash[1] == '\0')
-        return TRI_FAIL(error, TRP_EINVAL, "'%s' is not of the form \"namespace/name\"", full);
     (void)memcpy(space, full, (size_t)(slash - full));
     space[slash - full] = '\0';
     *name = slash + 1;
@@ -126,31 +125,17 @@ answer(struct tri_process *process, trp_runtime *runtime, struct tri_ref *ref, t
 /* ----------------------------------------------------------------------------------------------------------- spawning */
 
 static trp_err
-check_class(const char *class_name, trp_error *error)
-{
-    const char *colon;
-
-    if (class_name == NULL)
-        return TRI_FAIL(error, TRP_EINVAL, "class_name is NULL");
-    colon = strchr(class_name, ':');
-    if (colon == NULL || colon == class_name || colon[1] == '\0' || strlen(class_name) > TRI_NAME_MAX)
-        return TRI_FAIL(error, TRP_EINVAL, "'%.300s' is no class: it has to be \"module:Class\"", class_name);
-    return TRP_OK;
-}
-
-static trp_err
 check_options(const trp_actor_options *options, trp_error *error)
 {
     if (options->num_cpus < 0)
-        return TRI_FAIL(error, TRP_EINVAL, "num_cpus is negative");
+        return TRI_FAIL(error, TRP_EINVAL, "num_cpus is %g; it has to be 0 or more", options->num_cpus);
     if (options->get_if_exists && options->name == NULL)
         return TRI_FAIL(error, TRP_EINVAL, "get_if_exists needs a name");
-    if (options->start_timeout_ms < 0)
-        return TRI_FAIL(error, TRP_EINVAL, "start_timeout_ms is negative");
-    for (size_t i = 0; i < 8; i++)
-        if (options->reserved[i] != 0)
-            return TRI_FAIL(error, TRP_EINVAL, "options.reserved[%zu] is not 0", i);
-    return TRP_OK;
+    if (options->max_concurrency > TRI_CONCURRENCY_MAX)
+        return TRI_FAIL(error, TRP_EINVAL, "max_concurrency is %u; no class has more than %d", options->max_concurrency,
+                        (int)TRI_CONCURRENCY_MAX);
+    TRP_TRY(tri_check_time("start_timeout_ms", options->start_timeout_ms, error));
+    return tri_check_reserved("options", options->reserved, 8, error);
 }
 
 /* A spawn while it is put together. */
@@ -240,7 +225,7 @@ trp_spawn(trp_runtime *runtime, const char *class_name, trp_value args, const tr
 
     if (actor == NULL)
         return TRI_FAIL(error, TRP_EINVAL, "actor is NULL");
-    TRP_TRY(check_class(class_name, error));
+    TRP_TRY(tri_check_path("class_name", class_name, "module:Class", error));
     if (args.kind != TRP_ARGS && args.kind != TRP_NULL)
         return TRI_FAIL(error, TRP_EINVAL, "args is neither TRP_ARGS(...) nor TRP_NOARGS");
     TRP_TRY(tri_runtime_enter(runtime, &process, error));
@@ -264,8 +249,8 @@ trp_lookup(trp_runtime *runtime, const char *name, trp_actor **actor, trp_error 
     const char *own = NULL;
     trp_err err;
 
-    if (name == NULL || actor == NULL)
-        return TRI_FAIL(error, TRP_EINVAL, "%s is NULL", name == NULL ? "name" : "actor");
+    if (actor == NULL)
+        return TRI_FAIL(error, TRP_EINVAL, "actor is NULL");
     TRP_TRY(tri_runtime_enter(runtime, &process, error));
     err = split_name(runtime, name, space, &own, error);
     if (err == TRP_OK)
@@ -290,8 +275,8 @@ trp_kill(trp_actor *actor, const trp_kill_options *options, trp_error *error)
 
     if (options == NULL)
         options = &defaults;
-    if (options->drain_ms < 0)
-        return TRI_FAIL(error, TRP_EINVAL, "drain_ms is negative");
+    TRP_TRY(tri_check_time("drain_ms", options->drain_ms, error));
+    TRP_TRY(tri_check_reserved("options", options->reserved, 4, error));
     TRP_TRY(tri_handle_enter(actor != NULL ? &actor->handle : NULL, "actor", &process, error));
     err = tri_kill_pack(&process->packed, options->drain_ms, options->allow_restart, error);
     if (err == TRP_OK)
@@ -330,10 +315,9 @@ trp_query(trp_runtime *runtime, const char *what, trp_ref **ref, trp_error *erro
     struct tri_ref *made = NULL;
     trp_err err;
 
-    if (what == NULL || ref == NULL)
-        return TRI_FAIL(error, TRP_EINVAL, "%s is NULL", what == NULL ? "what" : "ref");
-    if (strlen(what) > TRI_NAME_MAX)
-        return TRI_FAIL(error, TRP_EINVAL, "what has %zu bytes, at most %d are allowed", strlen(what), TRI_NAME_MAX);
+    if (ref == NULL)
+        return TRI_FAIL(error, TRP_EINVAL, "ref is NULL");
+    TRP_TRY(tri_check_query(what, error));
     TRP_TRY(tri_runtime_enter(runtime, &process, error));
     err = tri_name_pack(&process->packed, what, runtime->default_namespace, error);
     if (err == TRP_OK)

@@ -84,7 +84,7 @@ trp_field(trp_value map, const char *key)
 bool
 trp_as_tensor(trp_value value, DLTensor *tensor)
 {
-    if (value.kind != TRP_TENSOR || value.as.opaque == NULL)
+    if (value.kind != TRP_TENSOR || value.as.opaque == NULL || tensor == NULL)
         return false;
     if (value.form == 0) {
         *tensor = *(const DLTensor *)value.as.opaque;

@@ -8,7 +8,7 @@
 
 enum { PATH_SIZE = 2 * TRI_NAME_MAX + 1 }; /* "module:Class" */
 
-/* A name that a user gave: text, not longer than `max`, and not empty. */
+/* A name that a user gave: text without control characters, not longer than `max`, and not empty. */
 static trp_err
 check_name(const char *what, const char *text, size_t max, trp_error *error)
 {
@@ -16,6 +16,10 @@ check_name(const char *what, const char *text, size_t max, trp_error *error)
         return TRI_FAIL(error, TRP_EINVAL, "the %s is empty", what);
     if (tri_text_length(text) > max)
         return TRI_FAIL(error, TRP_EINVAL, "the %s '%.32s...' is longer than %zu bytes", what, text, max);
+    for (const char *at = text; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            return TRI_FAIL(error, TRP_EINVAL, "the %s '%.200s' has a control character at byte %zu", what, text,
+                            (size_t)(at - text));
     return tri_text_check(what, text, error);
 }
 

@@ -46,6 +46,8 @@ typedef struct trp_place {
  *   actor     itself, to pass on or kill, for as long as its state; does not keep it alive. NULL in a task
  *   error     where functions that take a ctx report. Passed on, it makes another's failure this one's, with its cause:
  *             TRP_TRY(trp_get(ref, 1000, &value, ctx->error));
+ *
+ * Functions that take a ctx give TRP_EINVAL, false or NULL where it is NULL.
  */
 struct trp_ctx {
     const trp_value *args;

@@ -2,6 +2,7 @@
  * test_driver.c - trp_init and trp_shutdown: states, refusals, forks; handles that outlive the runtime.
  */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -73,15 +74,13 @@ Test(driver, refused_configurations)
         trp_config config;
         trp_err err;
     } rows[] = {
-        {{.mode = (trp_mode)7}, TRP_EINVAL},
-        {{.log_level = (trp_log_level)9}, TRP_EINVAL},
-        {{.reconnect_ms = -1}, TRP_EINVAL},
-        {{.default_namespace = ""}, TRP_EINVAL},
-        {{.default_namespace = "a/b"}, TRP_EINVAL},
-        {{.node = {.num_cpus = -1}}, TRP_EINVAL},
-        {{.reserved = {0, 1}}, TRP_EINVAL},
-        {{.node = {.reserved = {1}}}, TRP_EINVAL},
-        {{.address = "tcp://127.0.0.1:1", .modules = none}, TRP_ENOTSUP},
+        {{.mode = (trp_mode)7}, TRP_EINVAL},          {{.log_level = (trp_log_level)9}, TRP_EINVAL},
+        {{.reconnect_ms = -1}, TRP_EINVAL},           {{.default_namespace = ""}, TRP_EINVAL},
+        {{.default_namespace = "a/b"}, TRP_EINVAL},   {{.default_namespace = "a\n"}, TRP_EINVAL},
+        {{.default_namespace = "a\xff"}, TRP_EINVAL}, {{.reconnect_ms = INT64_MIN}, TRP_EINVAL},
+        {{.node = {.num_gpus = NAN}}, TRP_EINVAL},    {{.node = {.num_cpus = INFINITY}}, TRP_EINVAL},
+        {{.node = {.num_cpus = -1}}, TRP_EINVAL},     {{.reserved = {0, 1}}, TRP_EINVAL},
+        {{.node = {.reserved = {1}}}, TRP_EINVAL},    {{.address = "tcp://127.0.0.1:1", .modules = none}, TRP_ENOTSUP},
         {{.certificate = "key"}, TRP_ENOTSUP},
     };
 

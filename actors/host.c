@@ -24,7 +24,7 @@ static void
 on_run(void *user, struct tri_incoming *call)
 {
     struct tri_host *host = user;
-    if ((call->letter->route.flags & TRI_IN_PLACE) != 0 && tri_host_take_in_place(host, call))
+    if ((call->route->flags & TRI_IN_PLACE) != 0 && tri_host_take_in_place(host, call))
         return;
     tri_mailbox_push(&host->mailbox, call);
 }

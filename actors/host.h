@@ -69,6 +69,7 @@ struct tri_host {
     pthread_t threads[256];
 
     const struct tri_callable *cache[TRI_CALLABLE_CACHE]; /* by the hash of the name that calls use */
+    const struct tri_callable *last_called;               /* the next call is for the same, mostly */
     const struct tri_callable *shown;                     /* what the progress page names */
     bool described;                                       /* all loaded modules were told to the broker */
 };

@@ -94,7 +94,7 @@ static void
 progress_started(struct tri_host *host, const struct tri_incoming *call)
 {
     struct tri_progress *progress = host->progress;
-    atomic_store_explicit(&progress->sequence, call->letter->route.sequence, memory_order_relaxed);
+    atomic_store_explicit(&progress->sequence, call->route->sequence, memory_order_relaxed);
     if (call->index > atomic_load_explicit(&progress->started, memory_order_relaxed))
         atomic_store_explicit(&progress->started, call->index, memory_order_release);
 }
@@ -336,7 +336,7 @@ finish(struct tri_frame *frame)
     case TRI_RAN_FAILURE:
         if (execution->reply != NULL)
             tri_reply_abandon(&execution->reply);
-        if ((frame->call->letter->route.flags & TRI_ONE_WAY) != 0)
+        if ((frame->call->route->flags & TRI_ONE_WAY) != 0)
             log_failure(frame);
         break;
     case TRI_RAN_VALUE:
@@ -357,15 +357,27 @@ hash_name(const char *name)
     return hash % TRI_CALLABLE_CACHE;
 }
 
-/* The row that a call is for, from the cache or the tables; tells the broker of a module that this loaded. */
+static bool
+is_called(const struct tri_callable *callable, const char *name, bool is_task)
+{
+    return callable != NULL && (callable->task != NULL) == is_task && strcmp(callable->name, name) == 0;
+}
+
+/* The row that a call is for: the last one's, from the cache, or from the tables; tells the broker of a module that this
+ * loaded. */
 static trp_err
 find_callable(struct tri_host *host, const char *name, bool is_task, const struct tri_callable **callable,
               trp_error *error)
 {
+    *callable = __atomic_load_n(&host->last_called, __ATOMIC_ACQUIRE);
+    if (is_called(*callable, name, is_task))
+        return TRP_OK;
     const struct tri_callable **cached = &host->cache[hash_name(name)];
     *callable = __atomic_load_n(cached, __ATOMIC_ACQUIRE);
-    if (*callable != NULL && ((*callable)->task != NULL) == is_task && strcmp((*callable)->name, name) == 0)
+    if (is_called(*callable, name, is_task)) {
+        __atomic_store_n(&host->last_called, *callable, __ATOMIC_RELEASE);
         return TRP_OK;
+    }
     trp_err err = is_task ? tri_modules_find_task(host->modules, name, callable, error)
                           : tri_modules_find_method(host->modules, host->actor.row, name, callable, error);
     if (is_task) {
@@ -382,13 +394,11 @@ static trp_err
 open_call(struct tri_frame *frame, trp_error *error)
 {
     struct tri_host *host = frame->host;
-    const struct tri_letter *letter = frame->call->letter;
+    const struct tri_incoming *call = frame->call;
     struct tri_execution *execution = &frame->execution;
     struct tri_call body;
-    bool is_task = (letter->route.flags & TRI_TASK) != 0;
-    if (letter->section_count == 0)
-        return TRI_FAIL(error, TRP_EPROTO, "a call without a body");
-    TRP_TRY(tri_call_unpack(&letter->sections[0], &body, error));
+    bool is_task = (call->route->flags & TRI_TASK) != 0;
+    TRP_TRY(tri_call_unpack(&call->sections[0], &body, error));
     trp_err err = is_task || host->actor.row != NULL
                       ? find_callable(host, body.method, is_task, &execution->callable, error)
                       : TRI_FAIL(error, TRP_EPROTO, "no actor lives here");
@@ -399,8 +409,8 @@ open_call(struct tri_frame *frame, trp_error *error)
         tri_view_close(&body.args);
         return err;
     }
-    return tri_arguments_open(&frame->arguments, host->process, &host->runtime, &body.args, letter->sections,
-                              letter->section_count, &execution->memory, error);
+    return tri_arguments_open(&frame->arguments, host->process, &host->runtime, &body.args, call->sections,
+                              call->section_count, &execution->memory, error);
 }
 
 /* Without the lock. */
@@ -439,7 +449,7 @@ tri_host_run(struct tri_host *host, struct tri_incoming *call, bool in_place)
         tri_log(TRI_ERROR, "no memory to run a call");
         abort();
     }
-    bool is_task = (call->letter->route.flags & TRI_TASK) != 0;
+    bool is_task = (call->route->flags & TRI_TASK) != 0;
     frame->call = call;
     frame->execution.id = call->entry.id;
     frame->execution.deadline_ns = call->deadline_ns;

@@ -35,7 +35,7 @@ holds_call_of(const struct tri_node *queue, struct tri_id caller)
 void
 tri_mailbox_push(struct tri_mailbox *mailbox, struct tri_incoming *call)
 {
-    size_t wanted = queue_of(call->letter->route.priority), at = wanted;
+    size_t wanted = queue_of(call->priority), at = wanted;
     /* Less urgent queues are empty unless somebody uses priorities: then this looks for the caller's own calls there. */
     for (size_t i = TRI_PRIORITIES - 1; i > wanted; i--) {
         if (!tri_list_empty(&mailbox->queues[i]) && holds_call_of(&mailbox->queues[i], call->caller)) {

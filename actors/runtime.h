@@ -117,7 +117,7 @@ trp_err tri_process_adopt(struct tri_process *process, trp_runtime *runtime, con
 void tri_process_disown(struct tri_process *process, struct tri_view *view);
 
 /* The execution that this thread is in the middle of; NULL: none. Thread-local (docs/decisions.md). */
-extern _Thread_local struct tri_execution *tri_current_execution;
+extern _Thread_local __attribute__((tls_model("initial-exec"))) struct tri_execution *tri_current_execution;
 /* What calls made on this thread inherit. */
 struct tri_inherited {
     struct tri_id parent;

@@ -29,9 +29,12 @@ struct tri_signature {
     char *text;
     struct block *blocks;
     uint32_t count;
-    bool open; /* ends in "...": further arguments pass */
+    bool open;  /* ends in "...": further arguments pass */
+    bool plain; /* each parameter's picture is one letter, of which kinds[] says what fits as it is */
+    uint8_t kinds[TRI_PARAMETERS_MAX];
     struct parameter parameters[TRI_PARAMETERS_MAX];
 };
+enum { ANY_KIND = 0xff };
 
 /* ----------------------------------------------------------------------------------------------------- JSON to values */
 
@@ -268,6 +271,19 @@ parse(struct parsing *parsing)
     return TRP_OK;
 }
 
+/* What most calls are: as many positional arguments as there are parameters, each of exactly the kind that its letter says. */
+static void
+look_at_letters(struct tri_signature *signature)
+{
+    signature->plain = !signature->open;
+    for (uint32_t i = 0; i < signature->count; i++) {
+        const char letter = *signature->parameters[i].picture;
+        const trp_kind kind = tri_letter_kind(letter);
+        signature->plain = signature->plain && strchr("[({", letter) == NULL;
+        signature->kinds[i] = kind == TRP_NONE ? ANY_KIND : (uint8_t)kind;
+    }
+}
+
 trp_err
 tri_signature_parse(const char *description, struct tri_signature **signature, trp_error *error)
 {
@@ -280,11 +296,13 @@ tri_signature_parse(const char *description, struct tri_signature **signature, t
     }
     struct parsing parsing = {made, made->text, error};
     trp_err err = parse(&parsing);
-    if (err != TRP_OK)
+    if (err != TRP_OK) {
         tri_signature_free(&made);
-    else
-        *signature = made;
-    return err;
+        return err;
+    }
+    look_at_letters(made);
+    *signature = made;
+    return TRP_OK;
 }
 
 void
@@ -502,9 +520,28 @@ gather(struct fitting *fitting)
     fitting->fitted[signature->count + 1] = trp_map(entries, named);
 }
 
-trp_err
-tri_signature_fit(const struct tri_signature *signature, const char *what, trp_value positional, trp_value keywords,
-                  trp_value *fitted, uint32_t *count, void **memory, trp_error *error)
+/* false: not as plain as that, which does not mean wrong. */
+static bool
+fit_plain(const struct tri_signature *signature, trp_value positional, trp_value keywords, trp_value *fitted)
+{
+    const struct tri_view *view = positional.as.opaque;
+    if (!signature->plain || positional.kind != TRP_TUPLE || keywords.kind != TRP_NULL ||
+        positional.size != signature->count)
+        return false;
+    const uint32_t first = positional.form == 0 ? 0 : (uint32_t)view->nodes[positional.form - 1].payload;
+    for (uint32_t i = 0; i < signature->count; i++) {
+        fitted[i] =
+            positional.form == 0 ? ((const trp_value *)positional.as.opaque)[i] : tri_view_value(view, first + i);
+        if (fitted[i].kind != (trp_kind)signature->kinds[i] &&
+            (signature->kinds[i] != ANY_KIND || fitted[i].kind > TRP_ACTOR))
+            return false;
+    }
+    return true;
+}
+
+static trp_err
+fit_any(const struct tri_signature *signature, const char *what, trp_value positional, trp_value keywords,
+        trp_value *fitted, void **memory, trp_error *error)
 {
     struct fitting fitting = {.signature = signature,
                               .what = what != NULL ? what : "this",
@@ -513,7 +550,6 @@ tri_signature_fit(const struct tri_signature *signature, const char *what, trp_v
                               .fitted = fitted,
                               .error = error};
     bool converts[TRI_PARAMETERS_MAX];
-    *memory = NULL;
     TRP_TRY(count_given(&fitting));
     TRP_TRY(assign(&fitting));
     TRP_TRY(check_kinds(&fitting, converts));
@@ -530,6 +566,16 @@ tri_signature_fit(const struct tri_signature *signature, const char *what, trp_v
             fitted[i] = convert(&fitting, signature->parameters[i].picture, fitted[i]);
     if (signature->open)
         gather(&fitting);
-    *count = signature->count + (signature->open ? 2 : 0);
     return TRP_OK;
+}
+
+trp_err
+tri_signature_fit(const struct tri_signature *signature, const char *what, trp_value positional, trp_value keywords,
+                  trp_value *fitted, uint32_t *count, void **memory, trp_error *error)
+{
+    *memory = NULL;
+    *count = signature->count + (signature->open ? 2 : 0);
+    if (fit_plain(signature, positional, keywords, fitted))
+        return TRP_OK;
+    return fit_any(signature, what, positional, keywords, fitted, memory, error);
 }

@@ -24,5 +24,6 @@ trp_value tri_picture_convert(char letter, trp_value value);
 /* "an int64" */
 const char *tri_kind_words(trp_kind kind);
 const char *tri_letter_words(char letter);
+trp_kind tri_letter_kind(char letter); /* TRP_NONE: 'v', any */
 
 #endif

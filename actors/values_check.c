@@ -36,6 +36,13 @@ tri_letter_words(char letter)
     return found != NULL ? found->words : "?";
 }
 
+trp_kind
+tri_letter_kind(char letter)
+{
+    const struct letter *found = find_letter(letter);
+    return found != NULL ? found->kind : TRP_NONE;
+}
+
 const char *
 tri_kind_words(trp_kind kind)
 {

@@ -62,6 +62,8 @@ fetch_one(struct tri_proc *proc, struct tri_id id, trp_error *error)
     struct tri_ref *ref = tri_ref_find(proc, id);
     struct tri_out *out;
 
+    if (ref == NULL)
+        ref = tri_kept_take(proc, id);
     if (ref != NULL && ref->own_call) {
         ref->asked = true; /* the broker knows the name from a call that carries it, and not yet what it is of */
         return TRP_OK;
@@ -163,7 +165,8 @@ tri_on_freed(struct tri_proc *proc, const struct tri_envelope *envelope, trp_err
 
     TRP_TRY(ids_of(envelope, &ids, &count, error));
     for (uint32_t i = 0; i < count; i++)
-        freed_one(proc, ids[i]);
+        if (!tri_kept_free(proc, ids[i]))
+            freed_one(proc, ids[i]);
     return TRP_OK;
 }
 

@@ -115,10 +115,10 @@ tri_proc_count(const struct tri_proc *proc, struct tri_proc_counts *counts)
     struct check check = {.proc = proc};
 
     tri_table_each((struct tri_table *)(uintptr_t)&proc->refs, count_kept, &check);
-    counts->refs = proc->refs.count;
+    counts->refs = proc->refs.count + proc->kept_count;
     counts->outstanding = proc->out_count - proc->queued_count;
     counts->queued = proc->queued_count;
-    counts->kept = check.kept;
+    counts->kept = check.kept + proc->kept_count;
     counts->incoming = proc->incoming_count;
     counts->lanes = proc->lanes_out.count + proc->lane_count;
 }

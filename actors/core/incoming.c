@@ -1,6 +1,6 @@
 /*
- * incoming.c - the host's side: actors that live here, calls that were accepted, their results. Under the process's lock.
- * It must not know how methods are run, nor in which order (the mailbox).
+ * incoming.c - the host's side: actors that live here, which calls are accepted, executions that wait. Under the process's
+ * lock. It must not know how methods are run, nor in which order (the mailbox).
  */
 #include "actors/core/state.h"
 
@@ -48,192 +48,6 @@ lane_of(struct tri_proc *proc, uint64_t caller, struct tri_id actor)
     return lane;
 }
 
-/* ------------------------------------------------------------------------------------------------------ accepted calls */
-
-static struct tri_accepted *
-accepted_of(struct tri_incoming *call)
-{
-    return TRI_OWNER(call, struct tri_accepted, call);
-}
-
-void
-tri_accepted_end(struct tri_proc *proc, struct tri_accepted *accepted)
-{
-    tri_table_remove(&proc->calls, &accepted->call.entry);
-    tri_list_remove(&accepted->link);
-    proc->incoming_count--;
-    if (!proc->ending && accepted->credited)
-        proc->ops.release(proc->ops.user, accepted->call.bytes);
-    tri_letter_clear(accepted->call.letter);
-    tri_refs_let_go(proc, &accepted->refs, &accepted->ref_count);
-    tri_memory_put(&proc->memory, accepted, accepted->block_size);
-}
-
-static uint64_t
-bytes_of(const struct tri_envelope *envelope)
-{
-    uint64_t bytes = envelope->route->size;
-
-    for (uint32_t i = 0; i < envelope->frame_count; i++)
-        bytes += envelope->frames[i]->size;
-    return bytes;
-}
-
-static trp_err
-accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tri_lane_in *lane, struct tri_ref **refs,
-       uint32_t ref_count, trp_error *error)
-{
-    const struct tri_route *route = envelope->route;
-    const size_t size = sizeof(struct tri_accepted) + tri_letter_room(envelope);
-    struct tri_accepted *accepted = tri_memory_take(&proc->memory, size);
-
-    if (accepted == NULL || tri_table_reserve(&proc->calls, 1) != TRP_OK) {
-        tri_memory_put(&proc->memory, accepted, size);
-        return TRI_FAIL(error, TRP_ENOMEM, "no memory for a call");
-    }
-    memset(accepted, 0, sizeof *accepted);
-    accepted->block_size = size;
-    accepted->one_way = (route->flags & TRI_ONE_WAY) != 0;
-    accepted->task = (route->flags & TRI_TASK) != 0;
-    accepted->refs = refs;
-    accepted->ref_count = ref_count;
-    accepted->lane = lane;
-    accepted->credited = true;
-    accepted->call.letter = tri_letter_copy_to(accepted + 1, envelope);
-    accepted->call.caller.space = route->result.space;
-    accepted->call.entry.id = accepted->one_way ? (struct tri_id){0, ++proc->next_one_way} : route->result;
-    accepted->call.deadline_ns = route->deadline_us == 0 ? TRI_NEVER : proc->now_ns + route->deadline_us * 1000;
-    accepted->call.bytes = bytes_of(envelope);
-    accepted->call.index = proc->next_index;
-    accepted->call.in_place = (route->flags & TRI_IN_PLACE) != 0;
-    tri_table_insert(&proc->calls, &accepted->call.entry);
-    tri_list_append(&proc->accepted, &accepted->link);
-    proc->incoming_count++;
-    if (accepted->task && tri_list_empty(&proc->resident_list)) /* an actor's host may run one in place */
-        proc->pool = true;
-    proc->ops.run(proc->ops.user, &accepted->call);
-    return TRP_OK;
-}
-
-/* ------------------------------------------------------------------------------------------------------------ results */
-
-static void
-post_result(struct tri_proc *proc, struct tri_id id, const struct tri_letter *letter, uint64_t acknowledged,
-            const struct tri_section *section, bool failed)
-{
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .result = id};
-
-    if (letter != NULL) {
-        route.target = letter->route.target;
-        route.sequence = letter->route.sequence;
-    }
-    route.acknowledged = acknowledged;
-    route.flags = failed ? TRI_FAILED : 0;
-    tri_post(proc, &route, section);
-}
-
-/* Keeps a result under its name until FREED. Its entries' handles become the value's. */
-static trp_err
-keep_result(struct tri_proc *proc, struct tri_id id, const struct tri_section *section, bool failed,
-            struct tri_ref **kept, trp_error *error)
-{
-    struct tri_ref *ref = tri_ref_find(proc, id);
-    trp_err err = TRP_OK;
-
-    *kept = NULL;
-    TRP_TRY(tri_refs_hold(proc, section, error));
-    if (ref == NULL)
-        ref = tri_ref_make(proc, id, false);
-    if (ref == NULL)
-        err = TRI_FAIL(error, TRP_ENOMEM, "no memory for a result");
-    else if (ref->state == TRI_REF_PENDING)
-        err = tri_ref_set(proc, ref, section, failed, error);
-    else
-        tri_refs_unhold(proc, section); /* known already; the broker decides which one it takes */
-    if (err != TRP_OK) {
-        tri_refs_unhold(proc, section);
-        if (ref != NULL)
-            tri_ref_look(proc, ref);
-        return err;
-    }
-    ref->kept = ref->returned = true;
-    *kept = ref;
-    return TRP_OK;
-}
-
-static trp_err
-publish_named(struct tri_proc *proc, const struct tri_section *section, trp_error *error)
-{
-    for (uint32_t i = 0; i < section->ref_count; i++)
-        TRP_TRY(tri_publish(proc, tri_ref_find(proc, section->refs[i].id), error));
-    return TRP_OK;
-}
-
-static trp_err
-return_named(struct tri_proc *proc, struct tri_accepted *accepted, const struct tri_section *section, bool failed,
-             trp_error *error)
-{
-    struct tri_id id = accepted->call.entry.id;
-    struct tri_section said = *section;
-    struct tri_ref *ref;
-
-    TRP_TRY(keep_result(proc, id, section, failed, &ref, error));
-    TRP_TRY(publish_named(proc, section, error));
-    said.place = 0;
-    if (ref->value_refs != NULL && said.ref_count == ref->value.ref_count)
-        said.refs = ref->value_refs; /* all nested, whatever place they were packed with */
-    for (uint32_t i = 0; i < said.ref_count; i++)
-        tri_ref_carried(proc, tri_ref_find(proc, said.refs[i].id));
-    post_result(proc, id, accepted->call.letter, accepted->lane == NULL ? 0 : accepted->lane->last, &said, failed);
-    tri_outs_pump(proc);
-    tri_ref_announce(proc, ref);
-    return TRP_OK;
-}
-
-trp_err
-tri_proc_return(struct tri_proc *proc, struct tri_incoming *call, const struct tri_section *section, bool failed,
-                trp_error *error)
-{
-    struct tri_accepted *accepted = accepted_of(call);
-
-    if (!accepted->one_way)
-        TRP_TRY(return_named(proc, accepted, section, failed, error));
-    tri_accepted_end(proc, accepted);
-    return TRP_OK;
-}
-
-static trp_err
-return_error(struct tri_proc *proc, struct tri_accepted *accepted, trp_err code, const char *text, trp_error *error)
-{
-    struct tri_failure failure = {0};
-
-    (void)TRI_FAIL(&failure.error, code, "%s", text);
-    TRP_TRY(tri_error_pack(&proc->packed, &failure, error));
-    return tri_proc_return(proc, &accepted->call, &proc->packed.section, true, error);
-}
-
-/* A call that is not even accepted: its actor is not, or no longer, here; or it comes after later ones of its lane, as the
- * broker that died had failed it, and its caller did not hear of that. */
-static trp_err
-refuse(struct tri_proc *proc, const struct tri_envelope *envelope, bool late, trp_error *error)
-{
-    struct tri_failure failure = {0};
-    struct tri_ref *ref;
-
-    if ((envelope->route->flags & TRI_ONE_WAY) != 0)
-        return TRP_OK;
-    if (late)
-        (void)TRI_FAIL(&failure.error, TRP_ECANCELLED,
-                       "the broker had failed the call before it died; later ones have run");
-    else
-        (void)TRI_FAIL(&failure.error, TRP_EACTORDIED,
-                       "the actor that was called does not live in this process any more");
-    TRP_TRY(tri_error_pack(&proc->packed, &failure, error));
-    TRP_TRY(keep_result(proc, envelope->route->result, &proc->packed.section, true, &ref, error));
-    post_result(proc, envelope->route->result, NULL, 0, &proc->packed.section, true);
-    return TRP_OK;
-}
-
 /* ----------------------------------------------------------------------------------------------------------- handlers */
 
 enum verdict { TAKE, REPEAT, LATE, REFUSE };
@@ -269,14 +83,23 @@ judge_call(struct tri_proc *proc, const struct tri_route *route, struct tri_lane
     return TAKE;
 }
 
+/* What most calls are: one section, and no reference in it. */
+static bool
+names_nothing(const struct tri_envelope *envelope)
+{
+    const struct tri_section_head *head = (const void *)(envelope->route + 1);
+
+    return envelope->route->section_count == 1 && head->ref_count == 0;
+}
+
 trp_err
 tri_on_incoming_call(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
 {
     const struct tri_route *route = envelope->route;
     bool task = (route->flags & TRI_TASK) != 0;
     struct tri_lane_in *lane = NULL;
-    struct tri_ref **refs;
-    uint32_t count;
+    struct tri_ref **refs = NULL;
+    uint32_t count = 0;
     enum verdict verdict;
 
     if (route->section_count == 0)
@@ -289,16 +112,17 @@ tri_on_incoming_call(struct tri_proc *proc, const struct tri_envelope *envelope,
         if (lane == NULL)
             return TRI_FAIL(error, TRP_ENOMEM, "no memory for a lane");
     }
-    TRP_TRY(tri_refs_adopt(proc, envelope, true, &refs, &count, error));
+    if (!names_nothing(envelope))
+        TRP_TRY(tri_refs_adopt(proc, envelope, true, &refs, &count, error));
     if (task)
         verdict = (route->flags & TRI_ONE_WAY) != 0 ? TAKE : judge_task(proc, route->result);
     else
         verdict = judge_call(proc, route, &lane);
     if (verdict == TAKE)
-        return accept(proc, envelope, lane, refs, count, error);
+        return tri_accept(proc, envelope, lane, refs, count, error);
     tri_refs_let_go(proc, &refs, &count);
-    proc->ops.release(proc->ops.user, bytes_of(envelope));
-    return verdict == REPEAT ? TRP_OK : refuse(proc, envelope, verdict == LATE, error);
+    proc->ops.release(proc->ops.user, tri_envelope_bytes(envelope));
+    return verdict == REPEAT ? TRP_OK : tri_refuse_call(proc, envelope, verdict == LATE, error);
 }
 
 trp_err
@@ -315,17 +139,17 @@ tri_on_incoming_cancel(struct tri_proc *proc, const struct tri_envelope *envelop
     for (uint32_t i = 0; i < count; i++) {
         struct tri_entry *entry = tri_table_find(&proc->calls, ids[i]);
         struct tri_incoming *call = entry == NULL ? NULL : TRI_OWNER(entry, struct tri_incoming, entry);
-        if (call == NULL)
+        if (call == NULL || tri_accepted_of(call)->kept)
             continue;
         call->cancelled = true;
         if (call->started)
             continue;
         proc->ops.dropped(proc->ops.user, call);
-        TRP_TRY(return_error(proc, accepted_of(call),
-                             call->deadline_ns <= proc->now_ns ? TRP_ETIMEDOUT : TRP_ECANCELLED,
-                             call->deadline_ns <= proc->now_ns ? "its deadline passed before it started"
-                                                               : "it was cancelled before it started",
-                             error));
+        TRP_TRY(tri_accepted_fail(proc, tri_accepted_of(call),
+                                  call->deadline_ns <= proc->now_ns ? TRP_ETIMEDOUT : TRP_ECANCELLED,
+                                  call->deadline_ns <= proc->now_ns ? "its deadline passed before it started"
+                                                                    : "it was cancelled before it started",
+                                  error));
     }
     return TRP_OK;
 }
@@ -370,7 +194,7 @@ tri_proc_give_back(struct tri_proc *proc, struct tri_incoming *const *calls, siz
 
     for (size_t i = 0; i < count; i++)
         if (tri_ids_add(&ids, calls[i]->entry.id))
-            tri_accepted_end(proc, accepted_of(calls[i]));
+            tri_accepted_end(proc, tri_accepted_of(calls[i]));
     post_returned(proc, &ids);
     free(ids.ids);
 }
@@ -564,6 +388,7 @@ tri_incoming_fini(struct tri_proc *proc)
 {
     while (!tri_list_empty(&proc->accepted))
         tri_accepted_end(proc, TRI_OWNER(proc->accepted.next, struct tri_accepted, link));
+    tri_kept_fini(proc);
     while (!tri_list_empty(&proc->resident_list))
         resident_end(proc, TRI_OWNER(proc->resident_list.next, struct tri_resident, link));
     while (!tri_list_empty(&proc->blocked))

@@ -66,13 +66,16 @@ struct tri_proc_ops {
 
 /* Host: a call that was accepted and has not ended. */
 struct tri_incoming {
-    struct tri_entry entry;    /* result id; for one-way calls an id made up here (space 0) */
-    struct tri_letter *letter; /* route, body, appended values */
-    struct tri_id caller;      /* {space of the caller, 0} */
-    uint64_t deadline_ns;      /* absolute, TRI_NEVER: none */
-    uint64_t bytes;            /* credit that it took */
-    uint64_t index;            /* of its CALL among those that this host got, 1...: what the progress page shows */
+    struct tri_entry entry;             /* result id; for one-way calls an id made up here (space 0) */
+    const struct tri_route *route;      /* as it came */
+    const struct tri_section *sections; /* body, appended values */
+    uint32_t section_count;
+    int8_t priority;
     bool started, cancelled, in_place;
+    struct tri_id caller; /* {space of the caller, 0} */
+    uint64_t deadline_ns; /* absolute, TRI_NEVER: none */
+    uint64_t bytes;       /* credit that it took */
+    uint64_t index;       /* of its CALL among those that this host got, 1...: what the progress page shows */
     struct tri_node link; /* the mailbox's */
 };
 

@@ -45,6 +45,8 @@ tri_ref_adopt(struct tri_proc *proc, const struct tri_ref_entry *entry)
     struct tri_ref *ref = tri_ref_find(proc, entry->id);
 
     if (ref == NULL)
+        ref = tri_kept_take(proc, entry->id);
+    if (ref == NULL)
         ref = tri_ref_make(proc, entry->id, (entry->flags & TRI_REF_ACTOR) != 0);
     if (ref == NULL)
         return NULL;

@@ -74,7 +74,7 @@ add_calls(struct part *part)
     proc->next_index = 0;
     for (node = proc->accepted.next; node != &proc->accepted; node = node->next) {
         struct tri_accepted *accepted = TRI_OWNER(node, struct tri_accepted, link);
-        const struct tri_route *route = &accepted->call.letter->route;
+        const struct tri_route *route = accepted->call.route;
         struct tri_id none = {0, 0};
         accepted->call.index = ++proc->next_index;
         accepted->credited = false;
@@ -126,6 +126,26 @@ post_kept(struct tri_entry *entry, void *user)
     tri_post(proc, &route, &ref->value);
 }
 
+/* Results that are kept where their calls lay. */
+static void
+add_kept(struct part *part)
+{
+    struct tri_proc *proc = part->proc;
+    struct tri_node *node;
+
+    for (node = proc->kept.next; node != &proc->kept; node = node->next) {
+        const struct tri_accepted *kept = TRI_OWNER(node, struct tri_accepted, link);
+        const struct tri_id id = kept->call.entry.id;
+        const struct tri_route route = {
+            .version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .flags = kept->failed ? TRI_FAILED : 0, .result = id};
+        tri_post(proc, &route, &kept->sections[0]);
+        part->holds[part->snapshot.hold_count++] =
+            (struct tri_snap_hold){.id = id, .flags = TRI_SNAP_VALUE | TRI_SNAP_KEPT};
+        if (part->snapshot.hold_count == TRI_SNAP_MAX)
+            post_part(part, false);
+    }
+}
+
 static trp_err
 post_snapshot(struct tri_proc *proc, trp_error *error)
 {
@@ -139,6 +159,7 @@ post_snapshot(struct tri_proc *proc, trp_error *error)
     part->snapshot.actors = part->actors;
     post_residents(part);
     tri_table_each(&proc->refs, post_kept, proc);
+    add_kept(part);
     tri_table_each(&proc->refs, add_hold, part);
     add_calls(part);
     post_part(part, true);

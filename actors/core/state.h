@@ -98,16 +98,19 @@ struct tri_resident {
     uint32_t ref_count;
 };
 
-/* Host: an accepted call as the proc sees it. */
+/* Host: an accepted call as the proc sees it; in one block with its sections and, behind these, its envelope's bytes. When it
+ * has returned a small value that names nothing, that is kept in their place until FREED. */
 struct tri_accepted {
-    struct tri_incoming call; /* first; its letter lies behind the record, in one block */
+    struct tri_incoming call; /* first */
     size_t block_size;
-    struct tri_node link; /* in the order accepted */
+    struct tri_node link; /* in the order accepted; kept: in that of their returns */
     struct tri_ref **refs;
+    struct tri_lane_in *lane;
     uint32_t ref_count;
     bool one_way, task;
-    bool credited; /* it came from this broker: one before has taken its window with it */
-    struct tri_lane_in *lane;
+    bool credited;     /* it came from this broker: one before has taken its window with it */
+    bool kept, failed; /* it has returned: sections[0] is its value, or why it failed */
+    struct tri_section sections[];
 };
 
 struct tri_block_wait {
@@ -151,9 +154,9 @@ struct tri_proc {
     uint64_t round_ns; /* of the last round */
 
     /* host */
-    struct tri_table calls, lanes_in, residents;
-    struct tri_node accepted, resident_list, blocked;
-    uint64_t next_index, incoming_count, lane_count;
+    struct tri_table calls, lanes_in, residents; /* calls: accepted and kept ones */
+    struct tri_node accepted, kept, resident_list, blocked;
+    uint64_t next_index, incoming_count, lane_count, kept_count;
 
     struct tri_packed packed;
     struct tri_section sections[TRI_SECTIONS_MAX];
@@ -210,8 +213,25 @@ bool tri_ids_add(struct tri_ids *ids, struct tri_id id);
 typedef trp_err tri_proc_handler(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error);
 tri_proc_handler tri_on_incoming_call, tri_on_incoming_cancel, tri_on_incoming_recall, tri_on_incoming_create,
     tri_on_incoming_stop, tri_on_incoming_deadlock;
-void tri_accepted_end(struct tri_proc *proc, struct tri_accepted *accepted);
 void tri_incoming_fini(struct tri_proc *proc);
+
+/* accepted.c */
+struct tri_accepted *tri_accepted_of(struct tri_incoming *call);
+uint64_t tri_envelope_bytes(const struct tri_envelope *envelope); /* what a call takes of the credit */
+trp_err tri_accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tri_lane_in *lane,
+                   struct tri_ref **refs, uint32_t ref_count, trp_error *error);
+void tri_accepted_end(struct tri_proc *proc, struct tri_accepted *accepted);
+/* It ends without having run. */
+trp_err tri_accepted_fail(struct tri_proc *proc, struct tri_accepted *accepted, trp_err code, const char *text,
+                          trp_error *error);
+/* A call that is not even accepted: its actor is not, or no longer, here; or (late) it comes after later ones of its lane, as
+ * the broker that died had failed it, and its caller did not hear of that. */
+trp_err tri_refuse_call(struct tri_proc *proc, const struct tri_envelope *envelope, bool late, trp_error *error);
+/* A call whose result is kept in its place is forgotten. false: it is not, or not so. */
+bool tri_kept_free(struct tri_proc *proc, struct tri_id id);
+/* It becomes a reference, kept likewise, for whoever names it or asks for its value. NULL: none; or no memory, then it stays. */
+struct tri_ref *tri_kept_take(struct tri_proc *proc, struct tri_id id);
+void tri_kept_fini(struct tri_proc *proc);
 
 /* answers.c */
 tri_proc_handler tri_on_answer, tri_on_accepted, tri_on_freed, tri_on_fetch;

@@ -9,16 +9,13 @@ enum { CALLS = 32 };
 
 static struct tri_mailbox mailbox;
 static struct tri_incoming calls[CALLS];
-static struct tri_letter letters[CALLS];
 
 static void
 start(void)
 {
     tri_mailbox_init(&mailbox, CALLS);
-    for (uint32_t i = 0; i < CALLS; i++) {
-        calls[i].letter = &letters[i];
+    for (uint32_t i = 0; i < CALLS; i++)
         calls[i].index = i + 1;
-    }
 }
 
 /* Call i of a caller comes. */
@@ -26,7 +23,7 @@ static void
 come(uint32_t i, uint64_t caller, int8_t priority)
 {
     calls[i].caller.space = caller;
-    letters[i].route.priority = priority;
+    calls[i].priority = priority;
     tri_mailbox_push(&mailbox, &calls[i]);
 }
 

@@ -322,6 +322,100 @@ Test(proc, every_broker_is_told_how_many_calls_an_actor_runs_at_a_time)
     close_fake(&fake);
 }
 
+/* A host whose actor has returned the value of call {9, 1}, which it keeps. */
+static void
+open_with_result(struct fake *fake)
+{
+    const struct tri_route call = {.kind = TRI_CALL, .target = {3, 4}, .result = {9, 1}, .sequence = 1, .epoch = 5};
+    const struct tri_spawn asked = {.class_name = "m:C", .name = "", .namespace_ = "default"};
+    struct tri_packed spawn = {0};
+    struct tri_proc_counts counts;
+
+    open_fake(fake, true);
+    cr_assert_eq(tri_spawn_pack(&spawn, &asked, trp_null(), NULL, NULL), TRP_OK);
+    hear(fake, (struct tri_route){.kind = TRI_CREATE, .target = {3, 4}, .epoch = 5}, &spawn.section);
+    tri_packed_fini(&spawn);
+    hear(fake, call, &fake->body.section);
+    tri_proc_start(fake->proc, fake->call);
+    cr_assert_eq(tri_proc_return(fake->proc, fake->call, &fake->value.section, false, NULL), TRP_OK);
+    hear(fake, call, &fake->body.section);
+    cr_assert_eq(fake->ran, 1, "a call whose result is kept ran again");
+    tri_proc_count(fake->proc, &counts);
+    cr_assert_eq(counts.kept, 1);
+    cr_assert_eq(counts.incoming, 0);
+    cr_assert_eq(fake->posts[fake->count - 1].kind, TRI_RESULT);
+    fake->count = 0;
+}
+
+static void
+free_result(struct fake *fake)
+{
+    struct tri_proc_counts counts;
+
+    hear_ids(fake, TRI_FREED, (struct tri_id){9, 1});
+    tri_proc_count(fake->proc, &counts);
+    cr_assert_eq(counts.kept, 0);
+    close_fake(fake);
+}
+
+Test(proc, a_result_is_kept_until_it_is_freed_and_said_again_to_a_new_broker)
+{
+    const struct tri_welcome welcome = {
+        .version = 1, .space = 7, .broker = 2, .snapshot = true, .node = "", .credit_calls = 10, .credit_bytes = 1000};
+    size_t results = 0;
+    struct fake fake;
+
+    open_with_result(&fake);
+    cr_assert_eq(tri_proc_welcome(fake.proc, &welcome, 5, NULL), TRP_OK);
+    for (size_t i = 0; i < fake.count; i++)
+        results += fake.posts[i].kind == TRI_RESULT && fake.posts[i].result.number == 1;
+    cr_assert_eq(results, 1);
+    free_result(&fake);
+}
+
+Test(proc, a_kept_result_that_is_asked_for_is_put_and_stays_kept)
+{
+    struct tri_proc_counts counts;
+    struct fake fake;
+
+    open_with_result(&fake);
+    hear_ids(&fake, TRI_FETCH, (struct tri_id){9, 1});
+    cr_assert_eq(fake.count, 1);
+    cr_assert_eq(fake.posts[0].kind, TRI_PUT);
+    cr_assert_eq(fake.posts[0].result.number, 1);
+    tri_proc_count(fake.proc, &counts);
+    cr_assert_eq(counts.kept, 1);
+    fake.count = 0;
+    hear_ids(&fake, TRI_FETCH, (struct tri_id){9, 1});
+    cr_assert_eq(fake.count, 1);
+    free_result(&fake);
+}
+
+Test(proc, a_kept_result_that_comes_back_inside_of_a_call_is_ready_here)
+{
+    const struct tri_ref_entry entry = {.id = {9, 1}, .place = TRI_NESTED};
+    struct tri_section section;
+    struct tri_ref *ref;
+    struct fake fake;
+
+    open_with_result(&fake);
+    section = fake.body.section;
+    section.refs = &entry;
+    section.ref_count = 1;
+    hear(&fake, (struct tri_route){.kind = TRI_CALL, .target = {3, 4}, .result = {9, 2}, .sequence = 2, .epoch = 5},
+         &section);
+    cr_assert_eq(fake.ran, 2);
+    ref = tri_proc_find(fake.proc, entry.id);
+    cr_assert_not_null(ref);
+    cr_assert_eq(ref->state, TRI_REF_READY);
+    cr_assert_eq(ref->value.size, fake.value.section.size);
+    cr_assert_eq(memcmp(ref->value.data, fake.value.section.data, ref->value.size), 0);
+    tri_proc_release(ref);
+    cr_assert_eq(tri_proc_return(fake.proc, fake.call, &fake.value.section, false, NULL), TRP_OK);
+    hear_ids(&fake, TRI_FREED, (struct tri_id){9, 2});
+    free_result(&fake);
+}
+
 Test(proc, a_driver_refuses_what_is_for_hosts)
 {
     struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RECALL};

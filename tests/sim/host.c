@@ -137,8 +137,8 @@ start(struct sim_process *host, struct tri_incoming *call)
     execution->call = call;
     execution->id = call->entry.id;
     execution->steps_left = (uint32_t)sim_random(host->world, host->world->draining ? 2 : 6);
-    for (uint32_t i = 0; i < call->letter->section_count; i++) {
-        section = call->letter->sections[i];
+    for (uint32_t i = 0; i < call->section_count; i++) {
+        section = call->sections[i];
         sim_bag_take(host, &execution->bag, &section);
     }
     return true;

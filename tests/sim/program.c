@@ -181,7 +181,7 @@ submit(struct act *act, struct tri_submit *asked, bool wants)
     asked->deadline_ns = TRI_NEVER;
     if (wants && sim_chance(world, 8))
         asked->deadline_ns = world->now_ns + 100000 + sim_random(world, 20000000);
-    if (act->execution != NULL && tri_id_equal(act->execution->id, act->execution->call->letter->route.result))
+    if (act->execution != NULL && tri_id_equal(act->execution->id, act->execution->call->route->result))
         asked->parent = act->execution->id;
     act->done = tri_proc_submit(act->process->proc, asked, sim_chance(world, 3), world->now_ns, wants ? &ref : NULL,
                                 NULL, &error) == TRP_OK;
@@ -348,7 +348,7 @@ act_get(struct act *act)
     if (tri_proc_want(act->process->proc, ref, &error) != TRP_OK)
         sim_fail(act->process->world, "want: %s", error.message);
     if (execution == NULL || ((struct sim_ref *)(void *)ref)->endless ||
-        !tri_id_equal(execution->id, execution->call->letter->route.result))
+        !tri_id_equal(execution->id, execution->call->route->result))
         return;
     execution->any = sim_chance(act->process->world, 30);
     execution->blocked = true;

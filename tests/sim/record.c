@@ -103,7 +103,7 @@ sim_record_create(struct sim_process *host)
 static void
 check_arguments(struct sim_process *host, const struct tri_incoming *call)
 {
-    const struct tri_section *body = &call->letter->sections[0];
+    const struct tri_section *body = &call->sections[0];
 
     for (uint32_t i = 0; i < body->ref_count; i++) {
         const struct tri_ref_entry *entry = &body->refs[i];
@@ -111,8 +111,8 @@ check_arguments(struct sim_process *host, const struct tri_incoming *call)
         bool found = false;
         if (entry->place == TRI_NESTED || (entry->flags & TRI_REF_ACTOR) != 0)
             continue;
-        for (uint32_t k = 1; k < call->letter->section_count; k++)
-            found |= call->letter->sections[k].place == entry->place + 1;
+        for (uint32_t k = 1; k < call->section_count; k++)
+            found |= call->sections[k].place == entry->place + 1;
         if (!found)
             sim_fail(host->world, "a call runs without the value of its argument %u", entry->place);
         if (record != NULL && record->returned && record->failed)
@@ -123,7 +123,7 @@ check_arguments(struct sim_process *host, const struct tri_incoming *call)
 void
 sim_record_start(struct sim_process *host, struct tri_incoming *call)
 {
-    const struct tri_route *route = &call->letter->route;
+    const struct tri_route *route = call->route;
     struct sim_world *world = host->world;
     bool one_way = (route->flags & TRI_ONE_WAY) != 0, task = (route->flags & TRI_TASK) != 0;
     struct tri_id id = one_way ? sim_one_way_id(call->caller.space, route->target, route->sequence) : route->result;

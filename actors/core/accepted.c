@@ -1,0 +1,313 @@
+/*
+ * accepted.c - a call at its host from when it is accepted until nobody needs its result: its record, what it returns, what is
+ * kept of that. Under the process's lock. It must not know which calls are accepted (incoming.c), nor how methods are run.
+ */
+#include "actors/core/state.h"
+
+/* ------------------------------------------------------------------------------------------------------ accepted calls */
+
+struct tri_accepted *
+tri_accepted_of(struct tri_incoming *call)
+{
+    return TRI_OWNER(call, struct tri_accepted, call);
+}
+
+/* What a call had while it ran. */
+static void
+let_go(struct tri_proc *proc, struct tri_accepted *accepted)
+{
+    tri_list_remove(&accepted->link);
+    proc->incoming_count--;
+    if (!proc->ending && accepted->credited)
+        proc->ops.release(proc->ops.user, accepted->call.bytes);
+    for (uint32_t i = 0; i < accepted->call.section_count; i++)
+        if (accepted->sections[i].frame != NULL)
+            tri_buf_release(&accepted->sections[i].frame);
+    if (accepted->ref_count > 0)
+        tri_refs_let_go(proc, &accepted->refs, &accepted->ref_count);
+}
+
+void
+tri_accepted_end(struct tri_proc *proc, struct tri_accepted *accepted)
+{
+    if (!accepted->one_way)
+        tri_table_remove(&proc->calls, &accepted->call.entry);
+    let_go(proc, accepted);
+    tri_memory_put(&proc->memory, accepted, accepted->block_size);
+}
+
+uint64_t
+tri_envelope_bytes(const struct tri_envelope *envelope)
+{
+    uint64_t bytes = envelope->route->size;
+
+    for (uint32_t i = 0; i < envelope->frame_count; i++)
+        bytes += envelope->frames[i]->size;
+    return bytes;
+}
+
+/* The envelope's own bytes and frames: the packet goes. */
+static void
+copy_envelope(struct tri_accepted *accepted, const struct tri_envelope *envelope)
+{
+    const uint32_t count = envelope->route->section_count;
+    struct tri_envelope own = *envelope;
+
+    own.route = memcpy(&accepted->sections[count], envelope->route, envelope->route->size);
+    for (uint32_t i = 0; i < count; i++) {
+        tri_envelope_section(&own, i, &accepted->sections[i]);
+        (void)tri_buf_retain(accepted->sections[i].frame);
+    }
+    accepted->call.route = own.route;
+    accepted->call.sections = accepted->sections;
+    accepted->call.section_count = count;
+}
+
+trp_err
+tri_accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tri_lane_in *lane, struct tri_ref **refs,
+           uint32_t ref_count, trp_error *error)
+{
+    const struct tri_route *route = envelope->route;
+    const size_t size = sizeof(struct tri_accepted) + route->section_count * sizeof(struct tri_section) + route->size;
+    struct tri_accepted *accepted = tri_memory_take(&proc->memory, size);
+
+    if (accepted == NULL || tri_table_reserve(&proc->calls, 1) != TRP_OK) {
+        tri_memory_put(&proc->memory, accepted, size);
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for a call");
+    }
+    *accepted = (struct tri_accepted){
+        .call = {.entry.id = route->result,
+                 .priority = route->priority,
+                 .in_place = (route->flags & TRI_IN_PLACE) != 0,
+                 .caller.space = route->result.space,
+                 .deadline_ns = route->deadline_us == 0 ? TRI_NEVER : proc->now_ns + route->deadline_us * 1000,
+                 .bytes = tri_envelope_bytes(envelope),
+                 .index = proc->next_index},
+        .block_size = size,
+        .refs = refs,
+        .lane = lane,
+        .ref_count = ref_count,
+        .one_way = (route->flags & TRI_ONE_WAY) != 0,
+        .task = (route->flags & TRI_TASK) != 0,
+        .credited = true,
+    };
+    copy_envelope(accepted, envelope);
+    if (accepted->one_way)
+        accepted->call.entry.id = (struct tri_id){0, ++proc->next_one_way};
+    else
+        tri_table_insert(&proc->calls, &accepted->call.entry);
+    tri_list_append(&proc->accepted, &accepted->link);
+    proc->incoming_count++;
+    if (accepted->task && tri_list_empty(&proc->resident_list)) /* an actor's host may run one in place */
+        proc->pool = true;
+    proc->ops.run(proc->ops.user, &accepted->call);
+    return TRP_OK;
+}
+
+/* ------------------------------------------------------------------------------------------- results kept in their place */
+
+/* Most results are small values that nobody here will ask for: one of these lies where its call lay, and is no reference. */
+static bool
+fits_in_place(const struct tri_proc *proc, const struct tri_accepted *accepted, const struct tri_section *section)
+{
+    const size_t room = accepted->block_size - sizeof *accepted - sizeof(struct tri_section);
+
+    return section->ref_count == 0 && section->frame == NULL && section->size <= room &&
+           accepted->block_size <= TRI_BLOCK_STEP * TRI_BLOCK_CLASSES &&
+           tri_ref_find(proc, accepted->call.entry.id) == NULL;
+}
+
+static void
+keep_in_place(struct tri_proc *proc, struct tri_accepted *accepted, const struct tri_section *section, bool failed)
+{
+    struct tri_section *value = &accepted->sections[0];
+
+    let_go(proc, accepted);
+    *value = *section;
+    value->place = 0;
+    value->data = memcpy(value + 1, section->data, section->size);
+    accepted->failed = failed;
+    accepted->kept = true;
+    tri_list_append(&proc->kept, &accepted->link);
+    proc->kept_count++;
+}
+
+static void
+forget_kept(struct tri_proc *proc, struct tri_accepted *kept)
+{
+    tri_table_remove(&proc->calls, &kept->call.entry);
+    tri_list_remove(&kept->link);
+    proc->kept_count--;
+    tri_memory_put(&proc->memory, kept, kept->block_size);
+}
+
+static struct tri_accepted *
+find_kept(const struct tri_proc *proc, struct tri_id id)
+{
+    struct tri_entry *entry = proc->kept_count == 0 ? NULL : tri_table_find(&proc->calls, id);
+    struct tri_accepted *kept = entry == NULL ? NULL : TRI_OWNER(entry, struct tri_accepted, call.entry);
+
+    return kept != NULL && kept->kept ? kept : NULL;
+}
+
+bool
+tri_kept_free(struct tri_proc *proc, struct tri_id id)
+{
+    struct tri_accepted *kept = find_kept(proc, id);
+
+    if (kept == NULL)
+        return false;
+    forget_kept(proc, kept);
+    return true;
+}
+
+void
+tri_kept_fini(struct tri_proc *proc)
+{
+    while (!tri_list_empty(&proc->kept))
+        forget_kept(proc, TRI_OWNER(proc->kept.next, struct tri_accepted, link));
+}
+
+struct tri_ref *
+tri_kept_take(struct tri_proc *proc, struct tri_id id)
+{
+    struct tri_accepted *kept = find_kept(proc, id);
+    struct tri_ref *ref = kept == NULL ? NULL : tri_ref_make(proc, id, false);
+
+    if (ref == NULL)
+        return NULL;
+    if (tri_ref_set(proc, ref, &kept->sections[0], kept->failed, NULL) != TRP_OK) {
+        tri_ref_look(proc, ref); /* nobody has it: it goes */
+        return NULL;
+    }
+    ref->kept = ref->returned = true;
+    forget_kept(proc, kept);
+    return ref;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ results */
+
+static void
+post_result(struct tri_proc *proc, const struct tri_accepted *accepted, const struct tri_section *section, bool failed)
+{
+    const struct tri_route route = {
+        .version = TRI_WIRE_VERSION,
+        .kind = TRI_RESULT,
+        .flags = failed ? TRI_FAILED : 0,
+        .target = accepted->call.route->target,
+        .result = accepted->call.entry.id,
+        .sequence = accepted->call.route->sequence,
+        .acknowledged = accepted->lane == NULL ? 0 : accepted->lane->last,
+    };
+
+    tri_post(proc, &route, section);
+}
+
+/* Keeps a result under its name until FREED. Its entries' handles become the value's. */
+static trp_err
+keep_result(struct tri_proc *proc, struct tri_id id, const struct tri_section *section, bool failed,
+            struct tri_ref **kept, trp_error *error)
+{
+    struct tri_ref *ref = tri_ref_find(proc, id);
+    trp_err err = TRP_OK;
+
+    *kept = NULL;
+    TRP_TRY(tri_refs_hold(proc, section, error));
+    if (ref == NULL)
+        ref = tri_ref_make(proc, id, false);
+    if (ref == NULL)
+        err = TRI_FAIL(error, TRP_ENOMEM, "no memory for a result");
+    else if (ref->state == TRI_REF_PENDING)
+        err = tri_ref_set(proc, ref, section, failed, error);
+    else
+        tri_refs_unhold(proc, section); /* known already; the broker decides which one it takes */
+    if (err != TRP_OK) {
+        tri_refs_unhold(proc, section);
+        if (ref != NULL)
+            tri_ref_look(proc, ref);
+        return err;
+    }
+    ref->kept = ref->returned = true;
+    *kept = ref;
+    return TRP_OK;
+}
+
+static trp_err
+publish_named(struct tri_proc *proc, const struct tri_section *section, trp_error *error)
+{
+    for (uint32_t i = 0; i < section->ref_count; i++)
+        TRP_TRY(tri_publish(proc, tri_ref_find(proc, section->refs[i].id), error));
+    return TRP_OK;
+}
+
+static trp_err
+return_named(struct tri_proc *proc, struct tri_accepted *accepted, const struct tri_section *section, bool failed,
+             trp_error *error)
+{
+    struct tri_id id = accepted->call.entry.id;
+    struct tri_section said = *section;
+    struct tri_ref *ref;
+
+    TRP_TRY(keep_result(proc, id, section, failed, &ref, error));
+    TRP_TRY(publish_named(proc, section, error));
+    said.place = 0;
+    if (ref->value_refs != NULL && said.ref_count == ref->value.ref_count)
+        said.refs = ref->value_refs; /* all nested, whatever place they were packed with */
+    for (uint32_t i = 0; i < said.ref_count; i++)
+        tri_ref_carried(proc, tri_ref_find(proc, said.refs[i].id));
+    post_result(proc, accepted, &said, failed);
+    tri_outs_pump(proc);
+    tri_ref_announce(proc, ref);
+    return TRP_OK;
+}
+
+trp_err
+tri_proc_return(struct tri_proc *proc, struct tri_incoming *call, const struct tri_section *section, bool failed,
+                trp_error *error)
+{
+    struct tri_accepted *accepted = tri_accepted_of(call);
+
+    if (!accepted->one_way && fits_in_place(proc, accepted, section)) {
+        post_result(proc, accepted, section, failed);
+        keep_in_place(proc, accepted, section, failed);
+        tri_outs_pump(proc);
+        return TRP_OK;
+    }
+    if (!accepted->one_way)
+        TRP_TRY(return_named(proc, accepted, section, failed, error));
+    tri_accepted_end(proc, accepted);
+    return TRP_OK;
+}
+
+trp_err
+tri_accepted_fail(struct tri_proc *proc, struct tri_accepted *accepted, trp_err code, const char *text,
+                  trp_error *error)
+{
+    struct tri_failure failure = {0};
+
+    (void)TRI_FAIL(&failure.error, code, "%s", text);
+    TRP_TRY(tri_error_pack(&proc->packed, &failure, error));
+    return tri_proc_return(proc, &accepted->call, &proc->packed.section, true, error);
+}
+
+trp_err
+tri_refuse_call(struct tri_proc *proc, const struct tri_envelope *envelope, bool late, trp_error *error)
+{
+    const struct tri_route route = {
+        .version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .flags = TRI_FAILED, .result = envelope->route->result};
+    struct tri_failure failure = {0};
+    struct tri_ref *ref;
+
+    if ((envelope->route->flags & TRI_ONE_WAY) != 0)
+        return TRP_OK;
+    if (late)
+        (void)TRI_FAIL(&failure.error, TRP_ECANCELLED,
+                       "the broker had failed the call before it died; later ones have run");
+    else
+        (void)TRI_FAIL(&failure.error, TRP_EACTORDIED,
+                       "the actor that was called does not live in this process any more");
+    TRP_TRY(tri_error_pack(&proc->packed, &failure, error));
+    TRP_TRY(keep_result(proc, envelope->route->result, &proc->packed.section, true, &ref, error));
+    tri_post(proc, &route, &proc->packed.section);
+    return TRP_OK;
+}

@@ -14,4 +14,7 @@
  */
 TRP_API int trp_worker_main(const struct tri_worker_start *start);
 
+/* What all hosts need and a fork hands on: called once by the process that they are forked from, before it. */
+TRP_API void trp_worker_warm(void);
+
 #endif

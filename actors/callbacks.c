@@ -79,7 +79,7 @@ void
 tri_callbacks_end(struct tri_process *process, trp_runtime *runtime)
 {
     for (struct tri_slab *slab = process->slabs; slab != NULL && process->callbacks > 0; slab = slab->next)
-        for (size_t i = 0; i < TRI_SLAB_HANDLES; i++) {
+        for (size_t i = 0; i < slab->used; i++) {
             struct tri_handle *handle = &slab->handles[i];
             if (handle->live && (runtime == NULL || handle->runtime == runtime))
                 tri_callbacks_ready(process, handle); /* it will not end any more */

@@ -121,13 +121,22 @@ tri_crash_thread_end(void)
     stack = NULL;
 }
 
+void
+tri_crash_warm(void)
+{
+    static bool warm;
+    void *primer[2];
+    if (!warm)
+        (void)backtrace(primer, 2);
+    warm = true;
+}
+
 trp_err
 tri_crash_install(struct tri_progress *progress, trp_error *error)
 {
-    void *primer[2];
     TRI_ASSERT(progress != NULL);
     page = progress;
-    (void)backtrace(primer, 2);
+    tri_crash_warm();
     TRP_TRY(tri_crash_thread_begin(error));
     struct sigaction action = {.sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigemptyset(&action.sa_mask);

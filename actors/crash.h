@@ -7,6 +7,8 @@
 
 #include "transport/transport.h"
 
+/* What a first backtrace costs; a fork hands it on. */
+void tri_crash_warm(void);
 /* Once per process. TRP_ENOMEM. */
 trp_err tri_crash_install(struct tri_progress *progress, trp_error *error);
 /* In each further thread that runs user code: a stack for the handler, so that an overflow of the thread's own is

@@ -11,33 +11,36 @@
 
 /* ---------------------------------------------------------------------------------------------------------- the slab */
 
-static bool
-add_slab(struct tri_process *process)
+/* One that was given back, else the next of the newest slab: what is not used is not touched either. NULL: no memory. */
+static struct tri_handle *
+take_handle(struct tri_process *process)
 {
-    struct tri_slab *slab = malloc(sizeof *slab);
+    struct tri_slab *slab = process->slabs;
+    struct tri_handle *handle = process->free_handles;
 
-    if (slab == NULL)
-        return false;
-    slab->next = process->slabs;
-    process->slabs = slab;
-    for (size_t i = TRI_SLAB_HANDLES; i-- > 0;) {
-        slab->handles[i].live = false;
-        slab->handles[i].ref.out = (void *)process->free_handles;
-        process->free_handles = &slab->handles[i];
+    if (handle != NULL) {
+        process->free_handles = (void *)handle->ref.out;
+        return handle;
     }
-    return true;
+    if (slab == NULL || slab->used == TRI_SLAB_HANDLES) {
+        slab = malloc(sizeof *slab);
+        if (slab == NULL)
+            return NULL;
+        slab->next = process->slabs;
+        slab->used = 0;
+        process->slabs = slab;
+    }
+    return &slab->handles[slab->used++];
 }
 
 struct tri_ref *
 tri_handle_new(void *user, bool is_actor)
 {
     struct tri_process *process = user;
-    struct tri_handle *handle = process->free_handles;
+    struct tri_handle *handle = take_handle(process);
 
-    if (handle == NULL && !add_slab(process))
+    if (handle == NULL)
         return NULL;
-    handle = process->free_handles;
-    process->free_handles = (void *)handle->ref.out;
     handle->process = process; /* the rest of ref is set by the proc; the view when it is opened */
     handle->runtime = NULL;
     handle->more = NULL;
@@ -133,7 +136,7 @@ void
 tri_handles_end(struct tri_process *process)
 {
     for (struct tri_slab *slab = process->slabs; slab != NULL; slab = slab->next)
-        for (size_t i = 0; i < TRI_SLAB_HANDLES; i++) {
+        for (size_t i = 0; i < slab->used; i++) {
             struct tri_handle *handle = &slab->handles[i];
             if (handle->live && handle->view != NULL)
                 close_view(process, handle);

@@ -288,6 +288,12 @@ host_end(struct tri_host *host)
     tri_process_unlock(host->process);
 }
 
+void
+trp_worker_warm(void)
+{
+    tri_crash_warm();
+}
+
 int
 trp_worker_main(const struct tri_worker_start *start)
 {

@@ -12,14 +12,17 @@
 
 #include "actors/process.h"
 
-enum { TICK_US = 50, BUSY_TICK_US = 200, EMPTY_TICKS = 40, LOOK_MS = 2, HELLO_AGAIN_MS = 1000 };
+enum { TICK_NS = 50000, BUSY_TICK_NS = 400000, EMPTY_TICKS = 4, LOOK_MS = 2, HELLO_AGAIN_MS = 1000 };
 
 void
 tri_keeper_ring(struct tri_process *process)
 {
     const uint64_t one = 1;
 
-    (void)!write(process->keeper_bell, &one, sizeof one); /* full: it is ringing already */
+    if (!process->keeper_sleeps)
+        return; /* it looks at everything before it sleeps */
+    process->keeper_sleeps = false;
+    (void)!write(process->keeper_bell, &one, sizeof one);
 }
 
 void
@@ -28,6 +31,7 @@ tri_keeper_arm(struct tri_process *process)
     if (process->keeper_ticks || !process->keeper_runs)
         return;
     process->keeper_ticks = true;
+    process->keeper_pause_ns = TICK_NS;
     tri_keeper_ring(process);
 }
 
@@ -84,9 +88,11 @@ sleep_alone(struct tri_process *process, uint64_t now_ns, uint64_t until_ns)
     if (timer_ns < until_ns)
         until_ns = timer_ns;
     process->keeper_wake_ns = until_ns;
+    process->keeper_sleeps = true;
     (void)pthread_mutex_unlock(&process->lock);
     woken = poll(&fd, 1, tri_poll_ms(until_ns, now_ns));
     (void)pthread_mutex_lock(&process->lock);
+    process->keeper_sleeps = false;
     if (woken > 0)
         (void)!read(process->keeper_bell, &count, sizeof count);
 }
@@ -105,9 +111,11 @@ sleep_in_poll(struct tri_process *process, uint64_t now_ns)
 
     process->poller = &process->keeper_place;
     process->keeper_wake_ns = next_timer(process);
+    process->keeper_sleeps = true;
     (void)pthread_mutex_unlock(&process->lock);
     woken = poll(fds, 3, tri_poll_ms(process->keeper_wake_ns, now_ns));
     (void)pthread_mutex_lock(&process->lock);
+    process->keeper_sleeps = false;
     if (woken > 0 && fds[2].revents != 0)
         (void)!read(process->keeper_bell, &count, sizeof count);
     if (process->poller != &process->keeper_place)
@@ -117,17 +125,29 @@ sleep_in_poll(struct tri_process *process, uint64_t now_ns)
         tri_process_look_at_door(process);
 }
 
-/* What is left to be sent goes out, fifty microseconds after it was left at the latest. */
+bool
+tri_keeper_would_send(const struct tri_process *process, uint64_t now_ns)
+{
+    return process->posted_ns != 0 && now_ns >= process->posted_ns + TICK_NS;
+}
+
+/*
+ * What is left to be sent goes out, fifty microseconds after it was left. While callers send themselves, what lies here is
+ * young, and each look costs them a part of their processor: the pauses grow, and what the last of them leaves waits that
+ * much longer, once.
+ */
 static void
 tick(struct tri_process *process, unsigned *empty)
 {
-    struct timespec pause = {0, TICK_US * 1000};
+    struct timespec pause = {0, 0};
 
     if (process->state == TRI_UP && (tri_channel_has_output(&process->channel) || !tri_list_empty(&process->unsent))) {
-        if (process->flushes == process->flushes_seen)
+        if (process->flushes == process->flushes_seen) {
             tri_process_flush(process);
-        else
-            pause.tv_nsec = BUSY_TICK_US * 1000; /* callers send themselves: what lies here is young */
+            process->keeper_pause_ns = TICK_NS;
+        } else if (process->keeper_pause_ns < BUSY_TICK_NS) {
+            process->keeper_pause_ns *= 2;
+        }
         process->flushes_seen = process->flushes;
         *empty = 0;
     } else if (++*empty > EMPTY_TICKS) {
@@ -135,6 +155,7 @@ tick(struct tri_process *process, unsigned *empty)
         *empty = 0;
         return;
     }
+    pause.tv_nsec = (long)process->keeper_pause_ns;
     (void)pthread_mutex_unlock(&process->lock);
     (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
     (void)pthread_mutex_lock(&process->lock);

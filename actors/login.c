@@ -80,6 +80,7 @@ send_posted(struct tri_process *process, bool all)
     trp_err err;
 
     process->flushes++;
+    process->posted_ns = 0;
     err = all ? tri_channel_flush(channel, emit, process, &why) : tri_channel_flush_full(channel, emit, process, &why);
     if (err != TRP_OK)
         tri_process_fail(process, &why);

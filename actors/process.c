@@ -464,11 +464,14 @@ tri_process_unlock(struct tri_process *process)
     }
     if (!tri_list_empty(&process->doomed))
         tri_handles_drain(process);
-    if (process->state == TRI_UP && !process->keeper_ticks && process->local == NULL) {
-        if (tri_channel_has_output(&process->channel))
+    if (process->state == TRI_UP && process->local == NULL) {
+        if (tri_channel_has_output(&process->channel)) {
+            if (process->posted_ns == 0)
+                process->posted_ns = tri_now_ns();
             tri_keeper_arm(process);
-        else
+        } else if (!process->keeper_ticks) {
             tri_keeper_timer(process); /* what was released may have nothing to travel with */
+        }
     }
     (void)pthread_mutex_unlock(&process->lock);
 }

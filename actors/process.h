@@ -56,6 +56,7 @@ struct tri_handle_more {
 enum { TRI_SLAB_HANDLES = 128 };
 struct tri_slab {
     struct tri_slab *next;
+    size_t used; /* the rest was never given out */
     struct tri_handle handles[TRI_SLAB_HANDLES];
 };
 
@@ -102,13 +103,16 @@ struct tri_process {
 
     /* the keeper */
     pthread_t keeper;
-    bool keeper_runs, keeper_quit, keeper_ticks, keeper_sleeps_long;
+    bool keeper_runs, keeper_quit, keeper_ticks;
+    bool keeper_sleeps, keeper_sleeps_long; /* on its bell; until it is rung */
     int keeper_bell;
     uint64_t keeper_wake_ns;
     uint64_t now_ns; /* when the last packet came, or a call with a deadline was made: as exact as calls without need */
     uint64_t glance_ns;             /* when the keeper last looked for threads that do not */
     uint64_t activity;              /* counts uses of the lock by callers */
     uint64_t flushes, flushes_seen; /* counts sends; as the keeper's last tick saw it */
+    uint64_t posted_ns;             /* since when something posted waits to be sent; 0: nothing does */
+    uint64_t keeper_pause_ns;       /* between two ticks */
 
     /* handles */
     struct tri_slab *slabs;
@@ -159,6 +163,8 @@ void *tri_keeper_main(void *process);
 void tri_keeper_ring(struct tri_process *process);  /* with the lock: wakes it */
 void tri_keeper_arm(struct tri_process *process);   /* with the lock: something is to be flushed soon */
 void tri_keeper_timer(struct tri_process *process); /* with the lock: a nearer timer may have been set */
+/* Whether what was posted has waited as long as it may: a caller that only looks sends it then, like the keeper. */
+bool tri_keeper_would_send(const struct tri_process *process, uint64_t now_ns);
 int tri_poll_ms(uint64_t until_ns, uint64_t now_ns);
 
 /* handles.c: with the lock */

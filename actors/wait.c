@@ -204,6 +204,8 @@ static trp_err
 wait_once(struct tri_process *process, struct tri_waiter *waiter, bool (*done)(void *user), void *user,
           uint64_t until_ns, bool *ended, trp_error *error)
 {
+    const uint64_t now_ns = until_ns == TRI_NEVER ? 0 : tri_now_ns();
+    const bool only_looks = until_ns != TRI_NEVER && now_ns >= until_ns;
     bool got = false;
 
     *ended = true;
@@ -212,12 +214,13 @@ wait_once(struct tri_process *process, struct tri_waiter *waiter, bool (*done)(v
         return TRP_OK;
     TRP_TRY(tri_process_alive(process, error));
     if (process->local == NULL) {
-        tri_process_flush(process);
+        if (!only_looks || tri_keeper_would_send(process, now_ns))
+            tri_process_flush(process);
         got = may_poll(process, waiter) && tri_process_receive(process);
         if (got && done(user))
             return TRP_OK;
     }
-    if (until_ns != TRI_NEVER && tri_now_ns() >= until_ns)
+    if (only_looks)
         return timed_out(error);
     *ended = false;
     if (got || waiter->poked)

@@ -8,5 +8,6 @@
 int
 main(int argc, char **argv)
 {
+    trp_worker_warm();
     return tri_root_main(argc, argv, trp_worker_main, NULL);
 }

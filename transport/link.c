@@ -5,9 +5,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include <zmq.h>
 
 enum { DESCRIPTORS_WANTED = 64, SOCKETS_MAX = 16 };
@@ -42,6 +45,28 @@ count_open(void)
     return count;
 }
 
+/* Whether the next ones are free: one look, where counting would read a directory. */
+static bool
+next_are_free(rlim_t limit)
+{
+    struct pollfd fds[DESCRIPTORS_WANTED];
+    const int next = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+
+    if (next < 0)
+        return false;
+    (void)close(next);
+    if (limit < (rlim_t)next + DESCRIPTORS_WANTED)
+        return false;
+    for (int i = 0; i < DESCRIPTORS_WANTED; i++)
+        fds[i] = (struct pollfd){.fd = next + i};
+    if (poll(fds, DESCRIPTORS_WANTED, 0) != DESCRIPTORS_WANTED)
+        return false;
+    for (int i = 0; i < DESCRIPTORS_WANTED; i++)
+        if (fds[i].revents != POLLNVAL)
+            return false;
+    return true;
+}
+
 static bool
 have_descriptors(void)
 {
@@ -54,7 +79,8 @@ have_descriptors(void)
         if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
             limit = raised;
     }
-    if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= count_open() + DESCRIPTORS_WANTED)
+    if (limit.rlim_cur == RLIM_INFINITY || next_are_free(limit.rlim_cur) ||
+        limit.rlim_cur >= count_open() + DESCRIPTORS_WANTED)
         return true;
     errno = EMFILE;
     return false;

@@ -1,5 +1,5 @@
 /*
- * memory.c - pooled blocks for the records of a process: free lists by size, filled slab by slab, given back at the end.
+ * memory.c - pooled blocks for the records of a process: free lists by size, cut from slabs, given back at the end.
  * Under the process's lock. It must not know what lies in them.
  */
 #include "actors/core/state.h"
@@ -15,25 +15,25 @@ class_of(size_t size)
     return size == 0 ? 0 : (size - 1) / TRI_BLOCK_STEP;
 }
 
-static bool
-refill(struct tri_memory *memory, size_t class)
+/* The next block of a slab that all sizes share: what is not used is not touched either. */
+static void *
+carve(struct tri_memory *memory, size_t size)
 {
-    size_t step = (class + 1) * TRI_BLOCK_STEP;
-    size_t count = TRI_SLAB_BYTES / step;
-    struct tri_memory_slab *slab = malloc(sizeof *slab + count * step);
-    char *block;
+    void *block;
 
-    if (slab == NULL)
-        return false;
-    slab->next = memory->slabs;
-    memory->slabs = slab;
-    block = (char *)(slab + 1);
-    for (size_t i = count; i-- > 0;) {
-        void **link = (void **)(void *)(block + i * step);
-        *link = memory->free[class];
-        memory->free[class] = link;
+    if (memory->fresh_bytes < size) {
+        struct tri_memory_slab *slab = malloc(sizeof *slab + TRI_SLAB_BYTES);
+        if (slab == NULL)
+            return NULL;
+        slab->next = memory->slabs;
+        memory->slabs = slab;
+        memory->fresh = (char *)(slab + 1);
+        memory->fresh_bytes = TRI_SLAB_BYTES;
     }
-    return true;
+    block = memory->fresh;
+    memory->fresh += size;
+    memory->fresh_bytes -= size;
+    return block;
 }
 
 void *
@@ -44,9 +44,9 @@ tri_memory_take(struct tri_memory *memory, size_t size)
 
 #if !defined(__SANITIZE_ADDRESS__) /* which wants to see each block's end */
     if (class < TRI_BLOCK_CLASSES) {
-        if (memory->free[class] == NULL && !refill(memory, class))
-            return NULL;
         block = memory->free[class];
+        if (block == NULL)
+            return carve(memory, (class + 1) * TRI_BLOCK_STEP);
         memory->free[class] = *block;
         return block;
     }
@@ -54,7 +54,7 @@ tri_memory_take(struct tri_memory *memory, size_t size)
     (void)memory;
     (void)class;
     (void)block;
-    (void)refill;
+    (void)carve;
 #endif
     return malloc(size == 0 ? 1 : size);
 }

@@ -30,6 +30,8 @@ struct tri_memory_slab;
 struct tri_memory {
     void *free[TRI_BLOCK_CLASSES];
     struct tri_memory_slab *slabs;
+    char *fresh; /* of the newest slab: what was never given out */
+    size_t fresh_bytes;
 };
 void tri_memory_fini(struct tri_memory *memory);
 void *tri_memory_take(struct tri_memory *memory, size_t size); /* not zeroed; NULL: no memory */

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,11 +195,11 @@ host_new(struct tri_root *root, const char *label, int ends[2], struct tri_hoste
 }
 
 static void
-default_signals(void)
+default_signals(const sigset_t *handled)
 {
     sigset_t none;
     for (int number = 1; number < NSIG; number++)
-        if (number != SIGKILL && number != SIGSTOP)
+        if (sigismember(handled, number) == 1)
             (void)signal(number, SIG_DFL);
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
@@ -243,7 +242,6 @@ _Noreturn static void
 become_host(const struct tri_root *root, const struct tri_hosted *host, const int ends[2], const char *const *env,
             uint32_t env_count)
 {
-    struct sched_param batch = {0};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != root->pid)
         _exit(1); /* the root died before it said so */
@@ -253,8 +251,7 @@ become_host(const struct tri_root *root, const struct tri_hosted *host, const in
     (void)dup2(ends[0], STDOUT_FILENO);
     (void)dup2(ends[1], STDERR_FILENO);
     (void)close_range(3, ~0u, 0);
-    default_signals();
-    (void)sched_setscheduler(0, SCHED_BATCH, &batch);
+    default_signals(&root->handled);
     limit_memory(host->memory_bytes);
     for (uint32_t i = 0; i + 1 < env_count; i += 2)
         if (setenv(env[i], env[i + 1], 1) < 0)

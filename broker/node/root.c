@@ -301,6 +301,7 @@ finish(struct tri_root *root)
     }
     tri_hosts_end(root); /* and the broker: it waits for all children */
     root->broker_pid = 0;
+    tri_link_context_end(&root->warm_context);
     tri_home_close(&root->home);
     tri_table_fini(&root->hosts);
     free(root->drivers);

@@ -13,6 +13,7 @@
 #ifndef TRI_ROOT_H
 #define TRI_ROOT_H
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include "broker/broker.h"
@@ -123,6 +124,8 @@ struct tri_root {
     pid_t pid;
     int epoll_fd, null_fd, error_fd; /* error_fd: where errors of the start are said */
     struct tri_watch signals, parent, broker;
+    void *warm_context; /* warm.c */
+    sigset_t handled;   /* signals that a host sets back */
     /* hosts */
     struct tri_table hosts; /* by {TRI_BY_TOKEN, token} and {TRI_BY_PID, pid} */
     struct tri_node host_list;
@@ -154,7 +157,7 @@ void tri_root_start_failed(struct tri_root *root, const trp_error *error); /* sa
 void tri_root_started(struct tri_root *root);                              /* the broker is ready */
 
 /* Loads, binds and ends what a host needs, so that its pages are there before the fork. */
-trp_err tri_root_warm(const struct tri_root *root, trp_error *error);
+trp_err tri_root_warm(struct tri_root *root, trp_error *error);
 
 /* ----------------------------------------------------------------------------------------------------------- hosts */
 

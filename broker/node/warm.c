@@ -1,11 +1,13 @@
 /*
  * warm.c - what the root does once so that every host forked from it starts quickly: one ZeroMQ context made, used over the
- * kind of link that hosts use, and ended, which loads and binds all of it; then what is free is given back.
+ * kind of link that hosts use, and ended, which loads and binds all of it; then what is free is given back. Another context
+ * stays and is never used, so that what libzmq sets up for a process's first one (protocols, cryptography) is there.
  */
 #include "broker/node/root.h"
 
 #include <errno.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -39,11 +41,12 @@ connect_and_exchange(void *context, const char *address, struct tri_link *server
 }
 
 trp_err
-tri_root_warm(const struct tri_root *root, trp_error *error)
+tri_root_warm(struct tri_root *root, trp_error *error)
 {
     char address[sizeof root->home.path + 32];
     snprintf(address, sizeof address, "ipc://%s/warm.sock", root->home.path);
-    void *context = tri_link_context();
+    root->warm_context = tri_link_context(); /* no threads: these come with a first socket */
+    void *context = root->warm_context != NULL ? tri_link_context() : NULL;
     if (context == NULL)
         return tri_fail_errno(error, TRP_ELIMIT, errno, "cannot start ZeroMQ; allow more open files (ulimit -n)");
     struct tri_link *server = NULL;
@@ -54,6 +57,12 @@ tri_root_warm(const struct tri_root *root, trp_error *error)
     }
     tri_link_context_end(&context);
     (void)unlink(address + sizeof "ipc://" - 1);
+    sigemptyset(&root->handled);
+    for (int number = 1; number < NSIG; number++) {
+        struct sigaction action;
+        if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
+            sigaddset(&root->handled, number);
+    }
     malloc_trim(0);
     return err;
 }

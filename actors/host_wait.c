@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+enum { EXECUTIONS_MAX = 64 }; /* on one thread, each in the middle of the one before */
+
 static bool
 waits_for(const struct tri_execution *execution, struct tri_id id)
 {
@@ -131,7 +133,7 @@ tri_host_wait_work(void *user, struct tri_execution *execution, trp_err *err, tr
     if (call == NULL)
         return false;
     tri_list_remove(&call->link);
-    if (execution->depth + 1 >= TRI_NESTING_MAX) {
+    if (execution->depth + 1 >= EXECUTIONS_MAX) {
         tri_proc_give_back(tri_process_proc(host->process), &call, 1);
         return false;
     }

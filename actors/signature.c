@@ -76,7 +76,8 @@ list_from_json(struct tri_signature *signature, const char *picture, const json_
 {
     size_t size = json_array_size(json);
     bool is_tuple = *picture == '(';
-    trp_value *items = json_is_array(json) ? allocate(signature, (size + 1) * sizeof *items) : NULL;
+    trp_value *items =
+        json_is_array(json) && depth < TRP_NESTING_MAX ? allocate(signature, (size + 1) * sizeof *items) : NULL;
     if (items == NULL)
         return false;
     const char *item = *picture == 'v' ? picture : picture + 1;
@@ -94,7 +95,8 @@ static bool
 map_from_json(struct tri_signature *signature, const char *picture, json_t *json, int depth, trp_value *value)
 {
     size_t size = json_object_size(json), i = 0;
-    trp_value *entries = json_is_object(json) ? allocate(signature, (2 * size + 1) * sizeof *entries) : NULL;
+    trp_value *entries =
+        json_is_object(json) && depth < TRP_NESTING_MAX ? allocate(signature, (2 * size + 1) * sizeof *entries) : NULL;
     const char *key;
     json_t *item;
     if (entries == NULL)
@@ -138,12 +140,10 @@ any_from_json(struct tri_signature *signature, const json_t *json, int depth, tr
     return true;
 }
 
-/* The value that JSON stands for where the picture is wanted; false: it cannot. */
+/* The value that JSON stands for where the picture is wanted, with `depth` containers around it; false: it cannot. */
 static bool
 from_json(struct tri_signature *signature, const char *picture, const json_t *json, int depth, trp_value *value)
 {
-    if (depth > TRI_NESTING_MAX)
-        return false;
     switch (*picture) {
     case 'v':
         return any_from_json(signature, json, depth, value);

@@ -98,7 +98,7 @@ trp_as_tensor(trp_value value, DLTensor *tensor)
 
 /* ---------------------------------------------------------------------------------------------------------- equality */
 
-static bool equal(trp_value a, trp_value b, int depth);
+static bool equal(trp_value a, trp_value b, int level);
 
 static bool
 equal_bytes(trp_value a, trp_value b)
@@ -107,10 +107,10 @@ equal_bytes(trp_value a, trp_value b)
 }
 
 static bool
-equal_items(trp_value a, trp_value b, int depth)
+equal_items(trp_value a, trp_value b, int level)
 {
     for (size_t i = 0; i < a.size; i++)
-        if (!equal(child(a, i), child(b, i), depth + 1))
+        if (!equal(child(a, i), child(b, i), level + 1))
             return false;
     return a.size == b.size;
 }
@@ -129,12 +129,12 @@ find_entry(trp_value map, trp_value key, size_t guess)
 }
 
 static bool
-equal_maps(trp_value a, trp_value b, int depth)
+equal_maps(trp_value a, trp_value b, int level)
 {
     if (a.size != b.size)
         return false;
     for (size_t i = 0; i < a.size; i++)
-        if (!equal(child(a, 2 * i + 1), find_entry(b, child(a, 2 * i), i), depth + 1))
+        if (!equal(child(a, 2 * i + 1), find_entry(b, child(a, 2 * i), i), level + 1))
             return false;
     return true;
 }
@@ -176,9 +176,9 @@ equal_tensors(trp_value a, trp_value b)
 }
 
 static bool
-equal(trp_value a, trp_value b, int depth)
+equal(trp_value a, trp_value b, int level)
 {
-    if (a.kind != b.kind || depth > TRI_NESTING_MAX + 1)
+    if (a.kind != b.kind)
         return false;
     switch (a.kind) {
     case TRP_NULL:
@@ -197,9 +197,9 @@ equal(trp_value a, trp_value b, int depth)
     case TRP_TUPLE:
     case TRP_ARGS:
     case TRP_KEYWORD:
-        return equal_items(a, b, depth);
+        return tri_level_may_open(a.kind, &level) && equal_items(a, b, level);
     case TRP_MAP:
-        return equal_maps(a, b, depth);
+        return tri_level_may_open(a.kind, &level) && equal_maps(a, b, level);
     case TRP_TENSOR:
         return equal_tensors(a, b);
     case TRP_REF:
@@ -213,5 +213,5 @@ equal(trp_value a, trp_value b, int depth)
 bool
 trp_equal(trp_value a, trp_value b)
 {
-    return equal(a, b, 0);
+    return equal(a, b, tri_level_of(a));
 }

@@ -21,6 +21,22 @@ bool tri_picture_skip(const char **picture);
 bool tri_picture_fits(const char *picture, trp_value value, bool *converts, struct tri_miss *miss);
 /* The value at one place, converted to what the letter there asks for (which it fits). */
 trp_value tri_picture_convert(char letter, trp_value value);
+/* Walks from the outside in: the level of the outermost value is tri_level_of, that of what lies in another one more. false:
+ * here is one level too many (TRP_NESTING_MAX), or arguments where none can be. Arguments and keywords are no levels. */
+static inline int
+tri_level_of(trp_value value)
+{
+    return value.kind == TRP_ARGS ? -2 : value.kind == TRP_KEYWORD ? -1 : 0;
+}
+static inline bool
+tri_level_may_open(trp_kind kind, int *level)
+{
+    if (kind == TRP_ARGS || kind == TRP_KEYWORD)
+        return *level < (kind == TRP_ARGS ? -1 : 0);
+    if (*level < 0)
+        *level = 0;
+    return *level < TRP_NESTING_MAX;
+}
 /* "an int64" */
 const char *tri_kind_words(trp_kind kind);
 const char *tri_letter_words(char letter);

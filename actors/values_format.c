@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FORMAT_DEPTH = TRI_NESTING_MAX + 2, BYTES_SHOWN = 32 };
+enum { BYTES_SHOWN = 32 };
 
 /* Counts all, keeps what fits. */
 struct text {
@@ -144,22 +144,22 @@ add_tensor(struct text *text, trp_value value)
 
 /* --------------------------------------------------------------------------------------------------------- containers */
 
-static void add_value(struct text *text, trp_value value, int depth);
+static void add_value(struct text *text, trp_value value, int level);
 
 static void
-add_items(struct text *text, trp_value value, int depth)
+add_items(struct text *text, trp_value value, int level)
 {
     add_text(text, "[");
     for (size_t i = 0; i < value.size; i++) {
         if (i > 0)
             add_text(text, ", ");
-        add_value(text, trp_at(value, i), depth + 1);
+        add_value(text, trp_at(value, i), level + 1);
     }
     add_text(text, "]");
 }
 
 static void
-add_map(struct text *text, trp_value value, int depth)
+add_map(struct text *text, trp_value value, int level)
 {
     add_text(text, "{");
     for (size_t i = 0; i < value.size; i++) {
@@ -168,29 +168,38 @@ add_map(struct text *text, trp_value value, int depth)
         trp_value key = trp_key_at(value, i);
         add_string(text, trp_as_str(key), key.kind == TRP_STR ? key.size : 0);
         add_text(text, ": ");
-        add_value(text, trp_at(value, i), depth + 1);
+        add_value(text, trp_at(value, i), level + 1);
     }
     add_text(text, "}");
 }
 
 static void
-add_keyword(struct text *text, trp_value value, int depth)
+add_keyword(struct text *text, trp_value value, int level)
 {
     const trp_value *pair = value.as.opaque;
     if (pair == NULL)
         return;
     add_text(text, trp_as_str(pair[0]));
     add_text(text, "=");
-    add_value(text, pair[1], depth + 1);
+    add_value(text, pair[1], level + 1);
 }
 
 static void
-add_value(struct text *text, trp_value value, int depth)
+add_container(struct text *text, trp_value value, int level)
 {
-    if (depth > FORMAT_DEPTH) {
+    if (!tri_level_may_open(value.kind, &level))
         add_text(text, "\"...\"");
-        return;
-    }
+    else if (value.kind == TRP_MAP)
+        add_map(text, value, level);
+    else if (value.kind == TRP_KEYWORD)
+        add_keyword(text, value, level);
+    else
+        add_items(text, value, level);
+}
+
+static void
+add_value(struct text *text, trp_value value, int level)
+{
     switch (value.kind) {
     case TRP_BOOL:
         add_text(text, value.as.boolean ? "true" : "false");
@@ -210,10 +219,9 @@ add_value(struct text *text, trp_value value, int depth)
     case TRP_LIST:
     case TRP_TUPLE:
     case TRP_ARGS:
-        add_items(text, value, depth);
-        break;
     case TRP_MAP:
-        add_map(text, value, depth);
+    case TRP_KEYWORD:
+        add_container(text, value, level);
         break;
     case TRP_TENSOR:
         add_tensor(text, value);
@@ -223,9 +231,6 @@ add_value(struct text *text, trp_value value, int depth)
         break;
     case TRP_ACTOR:
         add_format(text, "\"actor:%s\"", trp_actor_id(value.as.actor));
-        break;
-    case TRP_KEYWORD:
-        add_keyword(text, value, depth);
         break;
     case TRP_NULL:
         add_text(text, "null");
@@ -240,7 +245,7 @@ size_t
 trp_format(trp_value value, char *text, size_t size)
 {
     struct text out = {text, size, 0};
-    add_value(&out, value, 0);
+    add_value(&out, value, tri_level_of(value));
     if (size > 0)
         text[out.length < size ? out.length : size - 1] = '\0';
     return out.length;

@@ -20,8 +20,7 @@ enum tri_limits {
     TRI_COPY_MAX = 4096,              /* data up to this is copied into the batch, larger is a frame of its own */
     TRI_FRAME_MAX = 64 * 1024 * 1024, /* a frame, and a body */
     TRI_REFS_MAX = 4096,              /* references of an envelope */
-    TRI_NESTING_MAX = 64,
-    TRI_NAME_MAX = 255, /* bytes */
+    TRI_NAME_MAX = 255,               /* bytes */
     TRI_SECTIONS_MAX = 257,
     TRI_CONCURRENCY_MAX = 256,       /* calls of an actor at a time */
     TRI_NODES_MAX = 4 * 1024 * 1024, /* values in a value */

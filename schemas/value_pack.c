@@ -128,7 +128,8 @@ lay_children(struct packing *packing, size_t at, trp_value value)
 {
     size_t count = value.size, first = packing->count;
     if (packing->depth >= packing->depth_max)
-        return TRI_FAIL(packing->error, TRP_ELIMIT, "a value nested deeper than %d", TRI_NESTING_MAX);
+        return TRI_FAIL(packing->error, TRP_ELIMIT, "a value of more than %d levels, one container in the other",
+                        TRP_NESTING_MAX);
     if (count > TRI_NODES_MAX)
         return TRI_FAIL(packing->error, TRP_ELIMIT, "a value of more than %d values", TRI_NODES_MAX);
     packing->scratch->nodes[at].count = (uint32_t)count;
@@ -284,7 +285,7 @@ begin(struct packing *packing, struct tri_packed *packed, const struct tri_handl
     packing->scratch = tri_packed_scratch(packed);
     packing->handles = handles;
     packing->error = error;
-    packing->depth_max = TRI_NESTING_MAX;
+    packing->depth_max = TRP_NESTING_MAX;
     return packing->scratch != NULL ? TRP_OK : TRI_FAIL(error, TRP_ENOMEM, "no memory to pack a value");
 }
 
@@ -347,7 +348,7 @@ lay_root(struct packing *packing, size_t positional, size_t keywords)
     }
     tuple.payload = positional > 0 ? packing->top_begin : 0;
     nodes[keywords > 0 ? 1 : 0] = tuple;
-    packing->depth_max = TRI_NESTING_MAX + packing->depth;
+    packing->depth_max = TRP_NESTING_MAX + packing->depth;
     packing->top_names = packing->top_begin + positional;
     packing->top_end = packing->top_names + 2 * keywords;
 }

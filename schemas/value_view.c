@@ -178,7 +178,7 @@ check_nodes(const struct tri_view *view, const struct tri_section *section, bool
             depth++;
             level_end = checking.next;
         }
-        checking.container_legal = depth < TRI_NESTING_MAX + base;
+        checking.container_legal = depth < TRP_NESTING_MAX + base;
         if (at >= checking.next)
             wrong = "an item of nothing";
         else if (node->kind >= sizeof checks / sizeof *checks || node->zero[0] != 0 || node->zero[1] != 0 ||

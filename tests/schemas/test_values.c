@@ -140,17 +140,17 @@ Test(values, sixty_four_levels_pass_and_one_more_does_not)
     struct tri_view view;
     struct tri_call call;
     trp_value items[70];
-    cr_assert_eq(pack(&packed, nest(items, TRI_NESTING_MAX)), TRP_OK);
+    cr_assert_eq(pack(&packed, nest(items, TRP_NESTING_MAX)), TRP_OK);
     cr_assert_eq(tri_view_open(&view, &packed.section, NULL), TRP_OK);
     tri_view_close(&view);
-    cr_assert_eq(pack(&packed, nest(items, TRI_NESTING_MAX + 1)), TRP_ELIMIT);
+    cr_assert_eq(pack(&packed, nest(items, TRP_NESTING_MAX + 1)), TRP_ELIMIT);
     for (int keyword = 0; keyword < 2; keyword++) {
-        trp_value deep = nest(items, TRI_NESTING_MAX), pair[2] = {trp_str("a"), deep};
+        trp_value deep = nest(items, TRP_NESTING_MAX), pair[2] = {trp_str("a"), deep};
         trp_value item = keyword ? trp_keyword(pair) : deep;
         cr_assert_eq(tri_call_pack(&packed, "f", trp_args(&item, 1), NULL, NULL), TRP_OK);
         cr_assert_eq(tri_call_unpack(&packed.section, &call, NULL), TRP_OK);
         tri_view_close(&call.args);
-        pair[1] = deep = nest(items, TRI_NESTING_MAX + 1);
+        pair[1] = deep = nest(items, TRP_NESTING_MAX + 1);
         item = keyword ? trp_keyword(pair) : deep;
         cr_assert_eq(tri_call_pack(&packed, "f", trp_args(&item, 1), NULL, NULL), TRP_ELIMIT);
     }
@@ -368,6 +368,35 @@ Test(values, each_of_these_is_judged_rightly)
         }
         tri_packed_fini(&packed);
     }
+}
+
+/* As the wire has it, from somebody who packs without our limit. `base`: the nodes above an argument. */
+Test(values, sixty_four_levels_verify_and_one_more_does_not)
+{
+    enum { MOST = TRP_NESTING_MAX + 1 };
+    for (int levels = TRP_NESTING_MAX; levels <= MOST; levels++)
+        for (int as_args = 0; as_args < 2; as_args++) {
+            struct tri_wire_node nodes[MOST + 2] = {{0}};
+            struct tri_meta_nodes all = {nodes, (uint32_t)(as_args + levels + 1)};
+            struct tri_packed packed = {0};
+            struct tri_meta meta;
+            struct tri_call call;
+            uint8_t *block;
+            for (uint32_t i = 0; i + 1 < all.count; i++)
+                nodes[i] = (struct tri_wire_node)NODE(as_args && i == 0 ? TRP_TUPLE : TRP_LIST, 1, i + 1);
+            cr_assert_eq(tri_packed_begin(&packed, 4096, &meta, NULL), TRP_OK);
+            if (as_args)
+                tri_meta_pack_call(&meta, "f", &all, NULL);
+            else
+                tri_meta_pack_value(&meta, &all);
+            cr_assert_eq(tri_packed_finish(&packed, &meta, 0, 0, &block, NULL), TRP_OK);
+            trp_err err = as_args ? tri_call_unpack(&packed.section, &call, NULL)
+                                  : tri_view_open(&call.args, &packed.section, NULL);
+            cr_expect_eq(err, levels <= TRP_NESTING_MAX ? TRP_OK : TRP_EPROTO, "%d levels", levels);
+            if (err == TRP_OK)
+                tri_view_close(&call.args);
+            tri_packed_fini(&packed);
+        }
 }
 
 Test(values, a_reference_does_not_pass_as_an_actor)

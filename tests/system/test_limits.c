@@ -172,7 +172,7 @@ call(trp_actor *actor, trp_value args)
 
 SYSTEM_TEST(system_limits, values_that_are_too_large_too_deep_or_name_too_much_are_refused)
 {
-    enum { FRAME = 64 * 1024 * 1024, DEEP = 70, REFS = 4097 };
+    enum { FRAME = 64 * 1024 * 1024, DEEP = TRP_NESTING_MAX + 2, REFS = 4097 };
     static trp_value nested[DEEP], named[REFS];
     trp_runtime *runtime = system_private();
     trp_actor *actor = NULL;
@@ -191,7 +191,7 @@ SYSTEM_TEST(system_limits, values_that_are_too_large_too_deep_or_name_too_much_a
         cr_expect_eq(put(runtime, rows[i]), TRP_ELIMIT, "row %zu: %s", i, error.message);
         cr_expect_eq(call(actor, TRP_ARGS(rows[i])), TRP_ELIMIT, "row %zu: %s", i, error.message);
     }
-    cr_expect_eq(put(runtime, nested[60]), TRP_OK, "%s", error.message);
+    cr_expect_eq(put(runtime, nested[TRP_NESTING_MAX]), TRP_OK, "%s", error.message);
     cr_expect_eq(put(runtime, trp_list(named, REFS - 1)), TRP_OK, "%s", error.message);
     free(bytes);
     trp_ref_release(&one);

@@ -54,6 +54,21 @@ Test(signature, arguments_find_their_parameters)
     cr_expect_str_eq(fit("x:t=null, y:i=5", none, TRP_MAP("y", 6)), "[null, 6]");
 }
 
+Test(signature, a_default_has_as_many_levels_as_a_value_may_have)
+{
+    for (int levels = TRP_NESTING_MAX; levels <= TRP_NESTING_MAX + 1; levels++) {
+        struct tri_signature *signature = NULL;
+        char description[200] = "x:v=";
+        for (int i = 0; i < levels; i++)
+            strcat(description, "[");
+        for (int i = 0; i < levels; i++)
+            strcat(description, "]");
+        const trp_err err = tri_signature_parse(description, &signature, NULL);
+        cr_expect_eq(err != TRP_OK, levels > TRP_NESTING_MAX, "%d levels gave %d", levels, (int)err);
+        tri_signature_free(&signature);
+    }
+}
+
 Test(signature, defaults_are_json)
 {
     trp_value none = trp_null();

@@ -133,6 +133,43 @@ Test(values, equality_is_of_kind_and_content)
     forget(&received);
 }
 
+Test(values, sixty_four_levels_are_compared_and_shown_and_one_more_is_not)
+{
+    static const struct {
+        const char *name;
+        trp_kind kind;
+    } rows[] = {{"list", TRP_LIST}, {"tuple", TRP_TUPLE}, {"map", TRP_MAP}};
+    static trp_value items[TRP_NESTING_MAX + 1][2];
+    static char text[2000];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        trp_value deep = trp_i64(7);
+        for (int levels = 1; levels <= TRP_NESTING_MAX + 1; levels++) {
+            trp_value *inner = items[levels - 1];
+            inner[0] = rows[i].kind == TRP_MAP ? trp_str("k") : deep;
+            inner[1] = deep;
+            deep = trp_value_(rows[i].kind, inner, 1);
+            const bool good = levels <= TRP_NESTING_MAX;
+            const trp_value pair[] = {trp_str("name"), deep}, keyword = trp_keyword(pair);
+            const trp_value outer[] = {deep, trp_args(&deep, 1), trp_args(&keyword, 1)};
+            for (size_t k = 0; k < 3; k++) {
+                cr_expect_eq(trp_equal(outer[k], outer[k]), good, "%s of %d, %zu", rows[i].name, levels, k);
+                (void)trp_format(outer[k], text, sizeof text);
+                cr_expect_eq(strstr(text, "7") != NULL, good, "%s of %d: %s", rows[i].name, levels, text);
+            }
+        }
+    }
+}
+
+Test(values, arguments_inside_of_others_end_the_comparison)
+{
+    trp_value items[1];
+    char text[100];
+    items[0] = trp_args(items, 1);
+    cr_expect_not(trp_equal(items[0], items[0]));
+    (void)trp_format(items[0], text, sizeof text);
+    cr_expect_str_eq(text, "[\"...\"]");
+}
+
 Test(values, pictures_pass_what_they_show)
 {
     static const char *const pictures[] = {"v", "[v]", "(id?sbv)", "{sd}", "[(s[i])]", "()", "[{s(ii)}]"};

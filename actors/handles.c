@@ -270,20 +270,26 @@ const struct tri_handles tri_process_handles = {ref_id, actor_id, NULL};
 
 /* ------------------------------------------------------------------------------------------------- coming from outside */
 
+static trp_err
+enter(struct tri_process *inside, struct tri_process **process, trp_error *error)
+{
+    if (tri_process_forked())
+        return TRI_FAIL(error, TRP_EFORKED, "this process was forked from the one that made the runtime");
+    tri_process_lock(inside);
+    if (inside->state == TRI_CLOSED) {
+        tri_process_unlock(inside);
+        return TRI_FAIL(error, TRP_ECLOSED, "the runtime is shut down");
+    }
+    *process = inside;
+    return TRP_OK;
+}
+
 trp_err
 tri_handle_enter(const struct tri_handle *handle, const char *what, struct tri_process **process, trp_error *error)
 {
     if (handle == NULL)
         return TRI_FAIL(error, TRP_EINVAL, "%s is NULL", what);
-    if (tri_process_forked())
-        return TRI_FAIL(error, TRP_EFORKED, "this process was forked from the one that made the runtime");
-    *process = handle->process;
-    tri_process_lock(*process);
-    if ((*process)->state == TRI_CLOSED) {
-        tri_process_unlock(*process);
-        return TRI_FAIL(error, TRP_ECLOSED, "the runtime is shut down");
-    }
-    return TRP_OK;
+    return enter(handle->process, process, error);
 }
 
 trp_err
@@ -291,15 +297,7 @@ tri_runtime_enter(const trp_runtime *runtime, struct tri_process **process, trp_
 {
     if (runtime == NULL)
         return TRI_FAIL(error, TRP_EINVAL, "runtime is NULL");
-    if (tri_process_forked())
-        return TRI_FAIL(error, TRP_EFORKED, "this process was forked from the one that made the runtime");
-    *process = runtime->process;
-    tri_process_lock(*process);
-    if ((*process)->state == TRI_CLOSED) {
-        tri_process_unlock(*process);
-        return TRI_FAIL(error, TRP_ECLOSED, "the runtime is shut down");
-    }
-    return TRP_OK;
+    return enter(runtime->process, process, error);
 }
 
 static void

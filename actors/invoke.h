@@ -31,7 +31,7 @@ struct tri_callable {
     trp_task_fn *task;
     struct tri_signature *signature;
 };
-/* Found in loaded modules (modules.c). Same errors as tri_modules_class and tri_modules_task; TRP_ENOMETHOD lists the
+/* Found in loaded modules (modules.c). Same errors as tri_modules_class; TRP_ENOMETHOD lists the
  * methods that there are. `class_row` as tri_modules_class gave it. Not for several threads at once with tri_modules_*. */
 trp_err tri_modules_find_task(struct tri_modules *modules, const char *name, const struct tri_callable **callable,
                               trp_error *error);

@@ -216,8 +216,6 @@ run_call(struct tri_local *local, struct tri_local_call *call, trp_error *error)
 {
     struct tri_execution *execution = &call->execution;
     const struct tri_letter *letter = call->letter;
-    const trp_module *module;
-    const trp_function *row;
     struct tri_call body;
     trp_err err;
 
@@ -225,7 +223,7 @@ run_call(struct tri_local *local, struct tri_local_call *call, trp_error *error)
     (void)tri_text_copy(error->method, sizeof error->method, body.method);
     if (call->actor != NULL)
         err = tri_modules_find_method(local->modules, call->actor->row, body.method, &execution->callable, error);
-    else if ((err = tri_modules_task(local->modules, body.method, &module, &row, error)) == TRP_OK)
+    else
         err = tri_modules_find_task(local->modules, body.method, &execution->callable, error);
     if (err != TRP_OK) {
         tri_view_close(&body.args);

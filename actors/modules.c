@@ -261,89 +261,78 @@ load(struct tri_modules *modules, const char *full, const char *form, struct tri
 
 /* -------------------------------------------------------------------------------------------------------- looking up */
 
+/* A list of names is cut where a sentence would be too long. */
+enum { NAMES_SIZE = 400 };
+
 static trp_err
-find_class(struct tri_modules *modules, const char *name, struct tri_class_info **info, struct tri_loaded **loaded,
-           trp_error *error)
+no_such_row(const struct tri_loaded *loaded, const char *what, const char *row, const char *names, trp_error *error)
 {
-    const char *row;
-    char list[400] = "";
-    TRP_TRY(load(modules, name, "module:Class", loaded, &row, error));
-    for (size_t i = 0; i < (*loaded)->class_count; i++) {
-        *info = &(*loaded)->classes[i];
-        if (strcmp((*info)->row->name, row) == 0)
-            return TRP_OK;
-        list_add(list, sizeof list, (*info)->row->name, (int)strlen((*info)->row->name));
-    }
-    return TRI_FAIL(error, TRP_ENOENT, "module '%s' has no class '%.200s'; it has %s%s", (*loaded)->module->name, row,
-                    list[0] != '\0' ? "" : "none", list);
+    return TRI_FAIL(error, TRP_ENOENT, "module '%s' has no %s '%.200s'; it has %s", loaded->module->name, what, row,
+                    names[0] != '\0' ? names : "none");
 }
 
 static trp_err
-find_task(struct tri_modules *modules, const char *name, struct tri_task_info **info, struct tri_loaded **loaded,
-          trp_error *error)
+find_class(struct tri_modules *modules, const char *name, const trp_module **module, const trp_class **class_row,
+           trp_error *error)
 {
+    struct tri_loaded *loaded;
     const char *row;
-    char list[400] = "";
-    TRP_TRY(load(modules, name, "module:function", loaded, &row, error));
-    for (size_t low = 0, high = (*loaded)->task_count; low < high;) {
-        size_t middle = low + (high - low) / 2;
-        *info = &(*loaded)->tasks[middle];
-        int order = strcmp(row, (*info)->row->name);
-        if (order == 0)
+    char names[NAMES_SIZE] = "";
+    TRP_TRY(load(modules, name, "module:Class", &loaded, &row, error));
+    for (size_t i = 0; i < loaded->class_count; i++) {
+        const trp_class *found = loaded->classes[i].row;
+        if (strcmp(found->name, row) == 0) {
+            *module = loaded->module;
+            *class_row = found;
             return TRP_OK;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
+        }
+        list_add(names, sizeof names, found->name, (int)strlen(found->name));
     }
-    for (size_t i = 0; i < (*loaded)->task_count; i++)
-        list_add(list, sizeof list, (*loaded)->tasks[i].row->name, (int)strlen((*loaded)->tasks[i].row->name));
-    return TRI_FAIL(error, TRP_ENOENT, "module '%s' has no task '%.200s'; it has %s%s", (*loaded)->module->name, row,
-                    list[0] != '\0' ? "" : "none", list);
+    return no_such_row(loaded, "class", row, names, error);
+}
+
+static int
+compare_task(const void *name, const void *info)
+{
+    return strcmp(name, ((const struct tri_task_info *)info)->row->name);
+}
+
+static trp_err
+find_task(struct tri_modules *modules, const char *name, const struct tri_callable **callable, trp_error *error)
+{
+    struct tri_loaded *loaded;
+    const char *row;
+    char names[NAMES_SIZE] = "";
+    TRP_TRY(load(modules, name, "module:function", &loaded, &row, error));
+    const struct tri_task_info *found =
+        bsearch(row, loaded->tasks, loaded->task_count, sizeof *loaded->tasks, compare_task);
+    if (found != NULL) {
+        *callable = &found->callable;
+        return TRP_OK;
+    }
+    for (size_t i = 0; i < loaded->task_count; i++)
+        list_add(names, sizeof names, loaded->tasks[i].row->name, (int)strlen(loaded->tasks[i].row->name));
+    return no_such_row(loaded, "task", row, names, error);
 }
 
 trp_err
 tri_modules_class(struct tri_modules *modules, const char *name, const trp_module **module, const trp_class **row,
                   trp_error *error)
 {
-    struct tri_loaded *loaded;
-    struct tri_class_info *info;
     pthread_mutex_lock(&modules->lock);
-    trp_err err = find_class(modules, name, &info, &loaded, error);
+    trp_err err = find_class(modules, name, module, row, error);
     pthread_mutex_unlock(&modules->lock);
-    TRP_TRY(err);
-    *module = loaded->module;
-    *row = info->row;
-    return TRP_OK;
-}
-
-trp_err
-tri_modules_task(struct tri_modules *modules, const char *name, const trp_module **module, const trp_function **row,
-                 trp_error *error)
-{
-    struct tri_loaded *loaded;
-    struct tri_task_info *info;
-    pthread_mutex_lock(&modules->lock);
-    trp_err err = find_task(modules, name, &info, &loaded, error);
-    pthread_mutex_unlock(&modules->lock);
-    TRP_TRY(err);
-    *module = loaded->module;
-    *row = info->row;
-    return TRP_OK;
+    return err;
 }
 
 trp_err
 tri_modules_find_task(struct tri_modules *modules, const char *name, const struct tri_callable **callable,
                       trp_error *error)
 {
-    struct tri_loaded *loaded;
-    struct tri_task_info *info;
     pthread_mutex_lock(&modules->lock);
-    trp_err err = find_task(modules, name, &info, &loaded, error);
+    trp_err err = find_task(modules, name, callable, error);
     pthread_mutex_unlock(&modules->lock);
-    TRP_TRY(err);
-    *callable = &info->callable;
-    return TRP_OK;
+    return err;
 }
 
 /* The class that a row was made into; rows are found by address. */
@@ -368,37 +357,28 @@ tri_modules_find_init(struct tri_modules *modules, const trp_class *class_row)
     return info->has_init ? &info->init : NULL;
 }
 
+static int
+compare_method(const void *name, const void *callable)
+{
+    return strcmp(name, ((const struct tri_callable *)callable)->name);
+}
+
 trp_err
 tri_modules_find_method(struct tri_modules *modules, const trp_class *class_row, const char *name,
                         const struct tri_callable **callable, trp_error *error)
 {
     const struct tri_class_info *info = class_of(modules, class_row);
-    char list[400] = "";
-    for (size_t low = 0, high = info->method_count; low < high;) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(name, info->methods[middle].name);
-        if (order == 0) {
-            *callable = &info->methods[middle];
-            return TRP_OK;
-        }
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
+    char names[NAMES_SIZE] = "";
+    const struct tri_callable *found =
+        bsearch(name, info->methods, info->method_count, sizeof *info->methods, compare_method);
+    if (found != NULL) {
+        *callable = found;
+        return TRP_OK;
     }
     for (size_t i = 0; i < info->method_count; i++)
-        list_add(list, sizeof list, info->methods[i].name, (int)strlen(info->methods[i].name));
-    return TRI_FAIL(error, TRP_ENOMETHOD, "class %s has no method '%.200s'; it has %s%s", class_row->name, name,
-                    list[0] != '\0' ? "" : "none", list);
-}
-
-const trp_method *
-tri_class_method(const trp_class *row, const char *name)
-{
-    for (const trp_method *method = row->methods; method != NULL && method->name != NULL; method++)
-        if (strcmp(method->name, name) == 0)
-            return method;
-    return NULL;
+        list_add(names, sizeof names, info->methods[i].name, (int)strlen(info->methods[i].name));
+    return TRI_FAIL(error, TRP_ENOMETHOD, "class %s has no method '%.200s'; it has %s", class_row->name, name,
+                    names[0] != '\0' ? names : "none");
 }
 
 struct tri_loaded *

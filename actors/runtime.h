@@ -133,9 +133,6 @@ void tri_modules_destroy(struct tri_modules **modules);
 /* "module:Class". Loads on demand: TRP_ENOENT (what exists is in the text), TRP_EMODULE, TRP_EACCES. */
 trp_err tri_modules_class(struct tri_modules *modules, const char *name, const trp_module **module,
                           const trp_class **row, trp_error *error);
-trp_err tri_modules_task(struct tri_modules *modules, const char *name, const trp_module **module,
-                         const trp_function **row, trp_error *error);
-const trp_method *tri_class_method(const trp_class *row, const char *name); /* NULL: none */
 
 /* Fits the arguments of a call (ARGS, or an unpacked Call's root with appended values already in place) to a row's description:
  * `fitted` (room for TRI_PARAMETERS_MAX + 2) gets a value per parameter. Texts of defaults live as long as the module.

@@ -125,6 +125,10 @@ trp_err tri_bench_call(trp_runtime *runtime, trp_actor *actor, uint64_t number, 
 /* Gets an echo, checks it, releases it. timeout 0: TRP_ETIMEDOUT where it is not there. */
 trp_err tri_bench_take(trp_ref **ref, uint64_t number, size_t body_size, int64_t timeout_ms, trp_error *error);
 trp_err tri_bench_sync(struct tri_bench *bench, trp_actor *actor, size_t body_size, size_t count, trp_error *error);
+/* The measurement of calls one by one: of an actor, or where `variant` is 0 of tasks. */
+trp_err tri_bench_sync_open(struct tri_bench *bench, trp_error *error);
+trp_err tri_bench_sync_ours(struct tri_bench *bench, struct tri_bench_sample *samples, trp_error *error);
+trp_err tri_bench_sync_limit(struct tri_bench *bench, struct tri_bench_sample *samples, trp_error *error);
 /* `actor_count` actors in turn. */
 trp_err tri_bench_ring(trp_runtime *runtime, trp_actor *const *actors, size_t actor_count, size_t body_size,
                        size_t outstanding, size_t count, uint64_t think_ns, uint64_t *took_ns, trp_error *error);

@@ -4,7 +4,6 @@
 #include "tools/bench/bench.h"
 
 enum {
-    SYNC_CALLS = 3000,
     WARM_CALLS = 20000,
     RATE_CALLS = 400000,
     LARGE_CALLS = 100000,
@@ -20,39 +19,6 @@ set_rate(struct tri_bench_sample *sample, size_t count, uint64_t took_ns, uint64
 {
     sample->value = (double)count * 1e9 / (double)took_ns;
     sample->cpu = tri_bench_cpu_per_million(cpu_before, cpu_after, count);
-}
-
-/* ---------------------------------------------------------------------------------------------------- one by one */
-
-static trp_err
-open_pair(struct tri_bench *bench, trp_error *error)
-{
-    TRP_TRY(tri_bench_start(bench, 1, error));
-    TRP_TRY(tri_chain_open(1, &bench->chain, error));
-    TRP_TRY(tri_bench_sync(bench, bench->actors[0], TRI_BENCH_BODY_SIZE, SYNC_CALLS / 10, error));
-    return tri_chain_sync(bench->chain, TRI_BENCH_BODY_SIZE, SYNC_CALLS / 10, bench->latency_ns, error);
-}
-
-static trp_err
-sync_ours(struct tri_bench *bench, struct tri_bench_sample *samples, trp_error *error)
-{
-    uint64_t before = tri_bench_cpu_ns(bench);
-
-    TRP_TRY(tri_bench_sync(bench, bench->actors[0], TRI_BENCH_BODY_SIZE, SYNC_CALLS, error));
-    samples->cpu = tri_bench_cpu_per_million(before, tri_bench_cpu_ns(bench), SYNC_CALLS);
-    tri_bench_latencies(bench, SYNC_CALLS, samples);
-    return TRP_OK;
-}
-
-static trp_err
-sync_limit(struct tri_bench *bench, struct tri_bench_sample *samples, trp_error *error)
-{
-    uint64_t before = tri_bench_limit_cpu_ns(bench);
-
-    TRP_TRY(tri_chain_sync(bench->chain, TRI_BENCH_BODY_SIZE, SYNC_CALLS, bench->latency_ns, error));
-    samples->cpu = tri_bench_cpu_per_million(before, tri_bench_limit_cpu_ns(bench), SYNC_CALLS);
-    tri_bench_latencies(bench, SYNC_CALLS, samples);
-    return TRP_OK;
 }
 
 /* ---------------------------------------------------------------------------------------------- 1,000 outstanding */
@@ -197,12 +163,12 @@ load_limit(struct tri_bench *bench, struct tri_bench_sample *samples, trp_error 
 
 const struct tri_bench_measurement tri_bench_calls[] = {
     {{{"call.sync", "us", "64 B echo, one after the other", TRI_BENCH_RATIO_MOST, 1.0, true}},
-     open_pair,
-     sync_ours,
-     sync_limit,
+     tri_bench_sync_open,
+     tri_bench_sync_ours,
+     tri_bench_sync_limit,
      0,
      false,
-     0},
+     1},
     {{{"call.async", "/s", "64 B echo, 1,000 outstanding", TRI_BENCH_RATIO_LEAST, 1.3, true}},
      open_rate,
      rate_ours,

@@ -5,38 +5,7 @@
 
 #include "tools/bench/bench.h"
 
-enum { SYNC_TASKS = 3000, BATCH = 1000, BATCHES = 100 };
-
-static trp_err
-open_sync(struct tri_bench *bench, trp_error *error)
-{
-    TRP_TRY(tri_bench_start(bench, 0, error));
-    TRP_TRY(tri_chain_open(1, &bench->chain, error));
-    TRP_TRY(tri_bench_sync(bench, NULL, TRI_BENCH_BODY_SIZE, SYNC_TASKS / 10, error));
-    return tri_chain_sync(bench->chain, TRI_BENCH_BODY_SIZE, SYNC_TASKS / 10, bench->latency_ns, error);
-}
-
-static trp_err
-sync_ours(struct tri_bench *bench, struct tri_bench_sample *samples, trp_error *error)
-{
-    uint64_t before = tri_bench_cpu_ns(bench);
-
-    TRP_TRY(tri_bench_sync(bench, NULL, TRI_BENCH_BODY_SIZE, SYNC_TASKS, error));
-    samples->cpu = tri_bench_cpu_per_million(before, tri_bench_cpu_ns(bench), SYNC_TASKS);
-    tri_bench_latencies(bench, SYNC_TASKS, samples);
-    return TRP_OK;
-}
-
-static trp_err
-sync_limit(struct tri_bench *bench, struct tri_bench_sample *samples, trp_error *error)
-{
-    uint64_t before = tri_bench_limit_cpu_ns(bench);
-
-    TRP_TRY(tri_chain_sync(bench->chain, TRI_BENCH_BODY_SIZE, SYNC_TASKS, bench->latency_ns, error));
-    samples->cpu = tri_bench_cpu_per_million(before, tri_bench_limit_cpu_ns(bench), SYNC_TASKS);
-    tri_bench_latencies(bench, SYNC_TASKS, samples);
-    return TRP_OK;
-}
+enum { BATCH = 1000, BATCHES = 100 };
 
 /* --------------------------------------------------------------------------------------------- batches of 1,000 */
 
@@ -88,9 +57,9 @@ async_limit(struct tri_bench *bench, struct tri_bench_sample *samples, trp_error
 
 const struct tri_bench_measurement tri_bench_tasks[] = {
     {{{"task.sync", "us", "a task that gives 64 B back, one after the other", TRI_BENCH_RATIO_MOST, 1.2, true}},
-     open_sync,
-     sync_ours,
-     sync_limit,
+     tri_bench_sync_open,
+     tri_bench_sync_ours,
+     tri_bench_sync_limit,
      0,
      false,
      0},

@@ -6,7 +6,7 @@
 
 #include "tools/bench/bench.h"
 
-enum { BODY_MAX = 4096 };
+enum { BODY_MAX = 4096, SYNC_COUNT = 3000 };
 
 trp_err
 tri_bench_call(trp_runtime *runtime, trp_actor *actor, uint64_t number, size_t body_size, trp_ref **ref,
@@ -52,6 +52,37 @@ tri_bench_sync(struct tri_bench *bench, trp_actor *actor, size_t body_size, size
         trp_ref_release(&ref);
         TRP_TRY(err);
     }
+    return TRP_OK;
+}
+
+trp_err
+tri_bench_sync_open(struct tri_bench *bench, trp_error *error)
+{
+    TRP_TRY(tri_bench_start(bench, bench->measurement->variant, error));
+    TRP_TRY(tri_chain_open(1, &bench->chain, error));
+    TRP_TRY(tri_bench_sync(bench, bench->actors[0], TRI_BENCH_BODY_SIZE, SYNC_COUNT / 10, error));
+    return tri_chain_sync(bench->chain, TRI_BENCH_BODY_SIZE, SYNC_COUNT / 10, bench->latency_ns, error);
+}
+
+trp_err
+tri_bench_sync_ours(struct tri_bench *bench, struct tri_bench_sample *samples, trp_error *error)
+{
+    uint64_t before = tri_bench_cpu_ns(bench);
+
+    TRP_TRY(tri_bench_sync(bench, bench->actors[0], TRI_BENCH_BODY_SIZE, SYNC_COUNT, error));
+    samples->cpu = tri_bench_cpu_per_million(before, tri_bench_cpu_ns(bench), SYNC_COUNT);
+    tri_bench_latencies(bench, SYNC_COUNT, samples);
+    return TRP_OK;
+}
+
+trp_err
+tri_bench_sync_limit(struct tri_bench *bench, struct tri_bench_sample *samples, trp_error *error)
+{
+    uint64_t before = tri_bench_limit_cpu_ns(bench);
+
+    TRP_TRY(tri_chain_sync(bench->chain, TRI_BENCH_BODY_SIZE, SYNC_COUNT, bench->latency_ns, error));
+    samples->cpu = tri_bench_cpu_per_million(before, tri_bench_limit_cpu_ns(bench), SYNC_COUNT);
+    tri_bench_latencies(bench, SYNC_COUNT, samples);
     return TRP_OK;
 }
 

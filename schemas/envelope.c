@@ -40,7 +40,7 @@ static const struct kind {
     [TRI_UNBLOCKED] = {"UNBLOCKED", 0, 0, 0, false},
     [TRI_DEADLOCK] = {"DEADLOCK", TRI_FAILED, 1, 1, false},
     [TRI_STARTED] = {"STARTED", 0, 0, 0, false},
-    [TRI_PUT] = {"PUT", TRI_FAILED, 1, 1, false},
+    [TRI_PUT] = {"PUT", TRI_FAILED | TRI_FETCHED, 1, 1, false},
     [TRI_WAIT] = {"WAIT", 0, 1, 1, false},
     [TRI_RELEASE] = {"RELEASE", 0, 1, 1, false},
     [TRI_FREED] = {"FREED", 0, 1, 1, false},

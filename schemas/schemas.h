@@ -83,6 +83,7 @@ enum {
     TRI_ANY = 1 << 7,      /* BLOCKED */
     TRI_RETRIED = 1 << 8,  /* CALL of a task to a host: it was given to another host before, which died;
                               CALL, SPAWN to a broker: it was sent to the one before, which died */
+    TRI_FETCHED = 1 << 9,  /* PUT: FETCH asked for it; it makes its sender no holder */
 };
 
 /* The first bytes of every envelope, little-endian, 8-byte aligned in the batch. The broker reads this much, the section
@@ -336,6 +337,7 @@ enum {
     TRI_SNAP_READY = 32,    /* actor: constructed */
     TRI_SNAP_COMING = 128,  /* hold of an actor of one's own: its SPAWN comes again, behind the snapshot */
     TRI_SNAP_POOL = 64,     /* actor entry with id none: this host is one of the task pool */
+    TRI_SNAP_ENDED = 256,   /* actor entry with id none: its actor has ended, and this host is about to exit */
 };
 struct tri_snapshot {
     const struct tri_snap_hold *holds;

@@ -76,6 +76,7 @@ fetch_one(struct tri_proc *proc, struct tri_id id, trp_error *error)
     if (out == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory to send a value");
     out->fetched = true;
+    out->flags = TRI_FETCHED;
     out->ref = ref;
     out->bytes = tri_bytes_of(&ref->value, 1);
     ref->kept = true;

@@ -140,8 +140,16 @@ drop_queue_handles(struct tri_proc *proc, struct tri_out *out)
 
     if (out->ref != NULL)
         tri_ref_drop(proc, out->ref);
+    if (out->kind != TRI_SPAWN)
+        out->actor = NULL;
     if (actor != NULL)
         tri_ref_drop(proc, actor);
+}
+
+bool
+tri_out_aims(const struct tri_out *out)
+{
+    return out->kind != TRI_SPAWN && out->kind != TRI_PUT && !tri_id_is_none(out->target);
 }
 
 void
@@ -329,7 +337,7 @@ post_out(struct tri_proc *proc, struct tri_out *out)
     struct tri_route route = {
         .version = TRI_WIRE_VERSION,
         .kind = out->kind,
-        .flags = put && out->ref->state == TRI_REF_FAILED ? TRI_FAILED : out->flags,
+        .flags = out->flags,
         .priority = out->priority,
         .target = out->target,
         .parent = out->parent,
@@ -339,13 +347,16 @@ post_out(struct tri_proc *proc, struct tri_out *out)
 
     if (out->ref != NULL)
         route.result = out->ref->entry.id;
+    if (put && out->ref->state == TRI_REF_FAILED)
+        route.flags |= TRI_FAILED;
     if (out->again && (out->kind == TRI_CALL || out->kind == TRI_SPAWN))
         route.flags |= TRI_RETRIED;
     proc->ops.post(proc->ops.user, &route, put ? &out->ref->value : out->body->sections,
                    put ? 1 : out->body->section_count, tri_out_credited(out->kind));
     left_queue(proc, out);
     names_carried(proc, out);
-    if (out->ref != NULL) /* also of a value that was asked for: its maker holds it from now on */
+    if (out->ref != NULL &&
+        !out->fetched) /* who was asked for a value may have let go of it: it does not hold it anew */
         tri_ref_carried(proc, out->ref);
     if (out->actor != NULL)
         tri_ref_carried(proc, out->actor);

@@ -32,8 +32,7 @@ add_hold(struct tri_entry *entry, void *user)
     uint32_t flags = 0;
 
     ref->asked = false;
-    if (ref->handed == 0 && ref->out != NULL && !ref->out->accepted && !ref->is_actor &&
-        ref->entry.id.space == part->proc->space)
+    if (ref->handed == 0 && ref->out != NULL && !ref->out->accepted && ref->entry.id.space == part->proc->space)
         ref->handed = 1; /* what makes it is said again behind this, and may cross a hand-over: held from now on */
     if (ref->handed == 0 && !ref->kept)
         return;
@@ -109,8 +108,8 @@ post_residents(struct part *part)
                              false);
         add_actor(part, resident->entry.id, resident->epoch, resident->ready ? TRI_SNAP_READY : 0);
     }
-    if (proc->pool)
-        add_actor(part, (struct tri_id){0, 0}, 0, TRI_SNAP_POOL);
+    if (proc->pool || proc->ended)
+        add_actor(part, (struct tri_id){0, 0}, 0, proc->pool ? TRI_SNAP_POOL : TRI_SNAP_ENDED);
 }
 
 static void
@@ -183,15 +182,18 @@ queue_again(struct tri_proc *proc)
             continue;
         if (out->ref != NULL) /* given again by tri_out_append */
             out->ref->handles--;
-        if (out->actor != NULL)
+        if (out->actor != NULL && out->kind == TRI_SPAWN)
             out->actor->handles--;
     }
     proc->unposted = &proc->outs;
     proc->queued_count = proc->queued_bytes = proc->queued_spawns = 0;
     while (!tri_list_empty(&all)) {
         struct tri_out *out = TRI_OWNER(all.next, struct tri_out, link);
+        struct tri_ref *target = out->kind == TRI_SPAWN ? NULL : out->actor;
         tri_list_remove(&out->link);
         tri_out_append(proc, out);
+        if (target != NULL)
+            tri_ref_drop(proc, target); /* hold_targets' handle: the queue has its own */
         tri_outs_pump(proc);
     }
 }
@@ -206,6 +208,27 @@ want_again(struct tri_entry *entry, void *user)
         ref->wanted = tri_ids_add(&proc->waits, ref->entry.id);
 }
 
+/* Whom calls mean that are said again has to live until then, also if its handle was released behind them. */
+static void
+hold_targets(struct tri_proc *proc)
+{
+    struct tri_node *node;
+
+    for (node = proc->outs.next; node != &proc->outs; node = node->next) {
+        struct tri_out *out = TRI_OWNER(node, struct tri_out, link);
+        if (!tri_out_aims(out) || out->actor != NULL)
+            continue;
+        out->actor = tri_ref_find(proc, out->target);
+        if (out->actor == NULL)
+            out->actor = tri_ref_make(proc, out->target, true);
+        if (out->actor == NULL)
+            continue; /* no memory: it may find its actor ended */
+        out->actor->shared = true;
+        out->actor->handed += out->actor->handed == 0;
+        out->actor->handles++;
+    }
+}
+
 static trp_err
 tell_everything(struct tri_proc *proc, trp_error *error)
 {
@@ -214,6 +237,7 @@ tell_everything(struct tri_proc *proc, trp_error *error)
     proc->release_count = 0; /* what is not held is not said to be */
     proc->cancels.count = 0;
     proc->waits.count = 0;
+    hold_targets(proc);
     TRP_TRY(post_snapshot(proc, error));
     if (proc->is_host && proc->ops.renumbered != NULL)
         proc->ops.renumbered(proc->ops.user);

@@ -65,7 +65,7 @@ struct tri_words {
 struct tri_out {
     struct tri_node link;
     struct tri_ref *ref;   /* result, or what is PUT; NULL: none */
-    struct tri_ref *actor; /* SPAWN: whom */
+    struct tri_ref *actor; /* SPAWN: whom; else the target, while this waits to be posted */
     struct tri_id target, parent;
     uint64_t sequence, deadline_ns, bytes;
     size_t timer; /* in the heap, from 1; 0: not in it */
@@ -130,6 +130,7 @@ struct tri_ids {
 
 struct tri_proc {
     bool is_host, pool;
+    bool ended; /* host: the actor that lived here has, and the process is about to */
     struct tri_proc_ops ops;
     struct tri_memory memory;
     uint64_t seed, space, broker, now_ns, next_number, next_one_way;
@@ -191,6 +192,7 @@ trp_err tri_refs_adopt(struct tri_proc *proc, const struct tri_envelope *envelop
 /* outgoing.c */
 struct tri_out *tri_out_new(struct tri_proc *proc, uint8_t kind);
 void tri_out_append(struct tri_proc *proc, struct tri_out *out); /* at the end of the queue: not posted */
+bool tri_out_aims(const struct tri_out *out);                    /* it has an actor to go to */
 void tri_out_accepted(struct tri_proc *proc, struct tri_out *out);
 void tri_out_end(struct tri_proc *proc, struct tri_out *out);
 void tri_outs_pump(struct tri_proc *proc);

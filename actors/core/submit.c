@@ -267,6 +267,11 @@ out_enqueue(struct tri_proc *proc, struct tri_out *out, const struct tri_submit 
     proc->out_count++;
     tri_out_append(proc, out);
     tri_outs_pump(proc);
+    if (proc->unposted == &proc->outs || out->posted || !tri_out_aims(out))
+        return;
+    out->actor = tri_ref_find(proc, out->target); /* or its RELEASE might go before the call */
+    if (out->actor != NULL)
+        out->actor->handles++;
 }
 
 trp_err

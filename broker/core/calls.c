@@ -554,6 +554,7 @@ tri_call_end(struct tri_core *core, struct tri_pending *call)
     tri_list_remove(&call->caller_link);
     if (call->object != NULL) {
         call->object->call = NULL;
+        tri_object_relieve(core, call->object);
         tri_settle(core, &call->object->thing);
     }
     tri_pool_put(&core->calls_pool, call);

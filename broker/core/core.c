@@ -42,7 +42,7 @@ static const struct {
     [TRI_BLOCKED] = {FROM_HOST, true, TRI_ANY, tri_on_blocked},
     [TRI_UNBLOCKED] = {FROM_HOST, false, 0, tri_on_unblocked},
     [TRI_STARTED] = {FROM_HOST, false, 0, on_nothing},
-    [TRI_PUT] = {FROM_ANY, true, TRI_FAILED, tri_on_put},
+    [TRI_PUT] = {FROM_ANY, true, TRI_FAILED | TRI_FETCHED, tri_on_put},
     [TRI_WAIT] = {FROM_ANY, true, 0, tri_on_wait},
     [TRI_RELEASE] = {FROM_ANY, true, 0, tri_on_release},
     [TRI_SPAWN] = {FROM_ANY, true, TRI_RETRIED, tri_on_spawn},

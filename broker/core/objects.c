@@ -226,15 +226,25 @@ tri_object_copies(struct tri_core *core, struct tri_object *object)
     }
 }
 
-/* A holder has acknowledged the RESULT that it was sent: the keeper need not keep it any longer. */
+/* The keeper need not keep it any longer once a holder has it, and its caller knows that the call has ended: one that does
+ * not would send it again to a new broker, and it would run again. */
+void
+tri_object_relieve(struct tri_core *core, struct tri_object *object)
+{
+    const struct tri_pending *call = object->call;
+    for (struct tri_hold *hold = object->thing.holds; hold != NULL && object->keeper != NULL; hold = hold->next)
+        if (hold->has_value && hold->peer != object->keeper && (call == NULL || call->caller == hold->peer))
+            tri_object_keeper(core, object, NULL);
+}
+
+/* A holder has acknowledged the RESULT that it was sent. */
 void
 tri_object_acknowledged(struct tri_core *core, struct tri_hold *hold)
 {
     struct tri_object *object = tri_as_object(hold->thing);
     hold->has_value = true;
     hold->seen = hold->at_send;
-    if (object->keeper != NULL && object->keeper != hold->peer)
-        tri_object_keeper(core, object, NULL);
+    tri_object_relieve(core, object);
     tri_settle(core, hold->thing);
 }
 
@@ -254,7 +264,7 @@ put_value(struct tri_core *core, struct tri_peer *peer, struct tri_object *objec
         failed = true;
     }
     struct tri_peer *keeper = object->keeper == NULL && !object->revoked ? peer : object->keeper;
-    object->revoked = false;
+    object->revoked = object->revoked && object->fetching != NULL;
     tri_object_resolve(core, object, message->route, section, failed, refs, keeper);
     if (object->value == NULL)
         keep_value(object, section, failed);
@@ -266,15 +276,17 @@ trp_err
 tri_on_put(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
 {
     struct tri_id id = message->route->result;
-    bool own = id.space == peer->entry.id.space;
+    bool fetched = (message->route->flags & TRI_FETCHED) != 0;
     struct tri_thing *thing = tri_thing_find(core, id);
     struct tri_object *object = tri_as_object(thing);
     if (tri_id_is_none(id) || message->section_count != 1 || (thing != NULL && object == NULL))
         return TRI_FAIL(error, TRP_EPROTO, "PUT of something that is no object, or without one value");
-    if (!own && peer->fetches == 0)
+    if (!fetched && id.space != peer->entry.id.space)
         return TRI_FAIL(error, TRP_EPROTO, "PUT under a name of another process");
-    if (object == NULL && !own) { /* it was freed while it was fetched */
-        peer->fetches--;
+    if (fetched && peer->fetches == 0)
+        return TRI_FAIL(error, TRP_EPROTO, "PUT as an answer to FETCH, of which there was none");
+    peer->fetches -= fetched;
+    if (object == NULL && fetched) { /* it was freed while it was fetched */
         core->dropped++;
         tri_batch_add(core, peer, &peer->freed, id);
         return TRP_OK;
@@ -287,13 +299,11 @@ tri_on_put(struct tri_core *core, struct tri_peer *peer, const struct tri_messag
     object = tri_as_object(tri_thing_find(core, id)); /* a value may name itself */
     if (object == NULL)
         object = tri_object_new(core, id, TRI_OBJECT_UNKNOWN);
-    if (own && object->thing.own.handed == 0)
+    if (!fetched && object->thing.own.handed == 0)
         tri_hold_hand(core, &object->thing, peer, 1);
     object->thing.shared = true;
-    if (object->fetching == peer) {
-        peer->fetches -= peer->fetches > 0;
+    if (fetched && object->fetching == peer)
         object->fetching = NULL;
-    }
     struct tri_hold *hold = tri_hold_find(&object->thing, peer);
     if (hold != NULL && object->state != TRI_OBJECT_PENDING)
         hold->has_value = true;

@@ -261,6 +261,8 @@ report_hold(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_
     }
     if ((held->flags & TRI_SNAP_KEPT) != 0 && object->keeper == NULL)
         tri_object_keeper(core, object, peer);
+    else if ((held->flags & TRI_SNAP_KEPT) != 0 && object->keeper != peer)
+        tri_batch_add(core, peer, &peer->freed, held->id); /* one is enough */
     tri_settle(core, thing);
 }
 
@@ -374,6 +376,8 @@ reported(struct tri_core *core, struct tri_peer *peer)
     if (peer->host != NULL && peer->host->state == TRI_HOST_FORKING) {
         peer->host->expected = false;
         tri_host_live(core, peer->host);
+        if (peer->host->ending)
+            tri_host_leave(core, peer->host);
     }
     tri_recovery_look(core);
 }
@@ -392,6 +396,9 @@ tri_on_snapshot(struct tri_core *core, struct tri_peer *peer, const struct tri_m
         if ((told->flags & TRI_SNAP_POOL) != 0) {
             tri_host_set_kind(core, peer->host, TRI_HOST_POOL);
             tri_text_copy(peer->host->label, sizeof peer->host->label, "tasks");
+        } else if ((told->flags & TRI_SNAP_ENDED) != 0 && actor == NULL) {
+            tri_host_set_kind(core, peer->host, TRI_HOST_ACTOR);
+            peer->host->ending = true; /* nothing is given to it any more */
         } else if (actor == NULL || !tri_id_equal(tri_thing_id(&actor->thing), told->id)) {
             return TRI_FAIL(error, TRP_EPROTO, "a snapshot has an actor without its CREATE");
         } else {

@@ -484,6 +484,7 @@ void tri_object_send(struct tri_core *core, struct tri_object *object, struct tr
 void tri_object_fetch(struct tri_core *core, struct tri_object *object);
 void tri_object_keeper(struct tri_core *core, struct tri_object *object, struct tri_peer *keeper);
 void tri_object_acknowledged(struct tri_core *core, struct tri_hold *hold);
+void tri_object_relieve(struct tri_core *core, struct tri_object *object); /* its keeper, if it need not keep it */
 void tri_object_copies(struct tri_core *core, struct tri_object *object);
 tri_core_handler tri_on_put, tri_on_wait, tri_on_release;
 

@@ -372,6 +372,14 @@ fake_put(struct fake *fake, tri_peer_index peer, struct tri_id id, int64_t numbe
 }
 
 trp_err
+fake_answer_fetch(struct fake *fake, tri_peer_index peer, struct tri_id id, int64_t number)
+{
+    struct tri_section section = fake_value(fake, number);
+    struct tri_route route = {.kind = TRI_PUT, .flags = TRI_FETCHED, .result = id};
+    return fake_send(fake, peer, route, &section, 1);
+}
+
+trp_err
 fake_request(struct fake *fake, tri_peer_index peer, uint8_t kind, struct tri_id target, struct tri_id result,
              const struct tri_section *body)
 {

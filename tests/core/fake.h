@@ -75,6 +75,7 @@ trp_err fake_ids(struct fake *fake, tri_peer_index peer, uint8_t kind, uint16_t 
 trp_err fake_release(struct fake *fake, tri_peer_index peer, struct tri_id id, uint64_t handed);
 trp_err fake_put(struct fake *fake, tri_peer_index peer, struct tri_id id, int64_t number,
                  const struct tri_ref_entry *refs, uint16_t count);
+trp_err fake_answer_fetch(struct fake *fake, tri_peer_index peer, struct tri_id id, int64_t number);
 trp_err fake_request(struct fake *fake, tri_peer_index peer, uint8_t kind, struct tri_id target, struct tri_id result,
                      const struct tri_section *body);
 struct tri_spawn fake_spawn_body(const char *name);

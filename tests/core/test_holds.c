@@ -79,7 +79,9 @@ Test(holds, waiting_holders_get_the_result_and_the_keeper_is_freed)
     cr_assert_eq(fake_number(fake_result(fake, driver, result)), 9);
     cr_assert_not(fake_names(fake, host, TRI_FREED, result));
     fake_acknowledge(fake, other);
-    cr_assert(fake_names(fake, host, TRI_FREED, result), "a living holder has it");
+    cr_assert_not(fake_names(fake, host, TRI_FREED, result), "its caller does not know that it has ended");
+    fake_acknowledge(fake, driver);
+    cr_assert(fake_names(fake, host, TRI_FREED, result), "living holders have it");
     fake_return(fake, other, carrier, 1);
     fake_acknowledge(fake, driver);
     fake_release(fake, driver, result, 1);
@@ -135,9 +137,11 @@ Test(holds, a_value_that_the_broker_does_not_have_is_fetched)
     fake_call(fake, driver, actor, two, 2, &top, 1);
     cr_assert(fake_names(fake, host, TRI_FETCH, one));
     cr_assert_eq(fake_count(fake, host, TRI_CALL), 1);
-    cr_assert_eq(fake_put(fake, host, one, 11, NULL, 0), TRP_OK);
+    cr_assert_eq(fake_put(fake, host, one, 11, NULL, 0), TRP_EPROTO, "not said to be an answer");
+    cr_assert_eq(fake_answer_fetch(fake, host, one, 11), TRP_OK);
     cr_assert_eq(fake_count(fake, host, TRI_CALL), 2);
     cr_assert_eq(fake_last(fake, host, TRI_CALL)->parcel->section_count, 2);
+    cr_assert_eq(fake_answer_fetch(fake, host, one, 11), TRP_EPROTO, "asked for once");
     fake_free(fake);
 }
 

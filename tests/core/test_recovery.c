@@ -156,6 +156,56 @@ Test(recovery, a_new_broker_knows_how_many_calls_an_actor_runs_at_a_time)
     fake_free(fake);
 }
 
+Test(recovery, a_host_whose_actor_has_ended_is_given_nothing_and_has_to_exit)
+{
+    struct fake *fake = second_broker(2);
+    struct tri_snap_actor told = {.flags = TRI_SNAP_ENDED};
+    tri_peer_index host = fake_login(fake, TRI_HOST, TOKEN, OLD(2));
+    struct tri_snapshot body = {.actors = &told, .actor_count = 1};
+    cr_assert_eq(snapshot(fake, host, body, true), TRP_OK, "%s", fake->error.message);
+    tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+    snapshot(fake, driver, (struct tri_snapshot){0}, true);
+    struct tri_spawn spawn = fake_spawn_body("");
+    cr_assert_eq(fake_spawn(fake, driver, fake_id(fake, driver), no_id, &spawn), TRP_OK);
+    cr_assert_eq(fake_count(fake, host, TRI_CREATE), 0);
+    cr_assert_eq(fake->kill_count, 0);
+    fake_tick(fake, 5001);
+    cr_assert_eq(fake->kill_count, 1);
+    fake_free(fake);
+}
+
+Test(recovery, one_process_that_keeps_a_value_for_the_broker_is_enough)
+{
+    struct fake *fake = second_broker(2);
+    struct tri_id object = {OLD(1), 9};
+    struct tri_snap_hold kept = {.id = object, .flags = TRI_SNAP_KEPT | TRI_SNAP_VALUE};
+    tri_peer_index host = fake_login(fake, TRI_HOST, TOKEN, OLD(2));
+    fake_return(fake, host, object, 5);
+    report_actor(fake, host, (struct tri_snapshot){0});
+    tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+    snapshot(fake, driver, (struct tri_snapshot){.holds = &kept, .hold_count = 1}, true);
+    cr_assert(fake_names(fake, driver, TRI_FREED, object));
+    fake_free(fake);
+}
+
+Test(recovery, a_value_that_was_asked_for_makes_its_sender_no_holder)
+{
+    struct fake *fake = second_broker(2);
+    struct tri_id object = {OLD(1), 9};
+    struct tri_snap_hold kept = {.id = object, .flags = TRI_SNAP_KEPT | TRI_SNAP_VALUE};
+    struct tri_snap_hold held = {.id = object, .handed = 1};
+    tri_peer_index host = fake_login(fake, TRI_HOST, TOKEN, OLD(2));
+    report_actor(fake, host, (struct tri_snapshot){.holds = &held, .hold_count = 1});
+    tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+    snapshot(fake, driver, (struct tri_snapshot){.holds = &kept, .hold_count = 1}, true);
+    fake_ids(fake, host, TRI_WAIT, 0, no_id, &object, 1);
+    cr_assert(fake_names(fake, driver, TRI_FETCH, object));
+    cr_assert_eq(fake_answer_fetch(fake, driver, object, 5), TRP_OK);
+    cr_assert_eq(fake_number(fake_result(fake, host, object)), 5);
+    cr_assert_eq(tri_thing_find(fake->core, object)->own.handed, 0);
+    fake_free(fake);
+}
+
 Test(recovery, a_process_that_comes_back_by_the_same_broker_is_resumed)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

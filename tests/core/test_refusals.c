@@ -41,6 +41,8 @@ static const struct row {
     {"CREATE out of a snapshot", HOST, TRI_CREATE, 0, OWN, 0, 0, SPAWN},
     {"SNAPSHOT that nobody asked for", DRIVER, TRI_SNAPSHOT, TRI_LAST, 0, 0, 0, SNAPSHOT},
     {"PUT under another's name", DRIVER, TRI_PUT, 0, 0, FOREIGN, 0, VALUE},
+    {"PUT of what was not asked for", DRIVER, TRI_PUT, TRI_FETCHED, 0, FOREIGN, 0, VALUE},
+    {"PUT of one's own that was not asked for", DRIVER, TRI_PUT, TRI_FETCHED, 0, OWN, 0, VALUE},
     {"PUT of nothing", DRIVER, TRI_PUT, 0, 0, 0, 0, VALUE},
     {"WAIT that cannot be read", DRIVER, TRI_WAIT, 0, 0, 0, 0, GARBAGE},
     {"RELEASE that cannot be read", DRIVER, TRI_RELEASE, 0, 0, 0, 0, GARBAGE},

@@ -242,9 +242,39 @@ Test(proc, a_new_broker_is_told_of_calls_that_no_host_has_again)
     for (size_t i = 0; i < fake.count; i++)
         calls += fake.posts[i].kind == TRI_CALL;
     cr_assert_eq(calls, 1);
-    cr_assert_eq(fake.posts[fake.count - 1].result.number, second->entry.id.number);
+    cr_assert_eq(fake.posts[1].kind, TRI_CALL);
+    cr_assert_eq(fake.posts[1].result.number, second->entry.id.number);
+    cr_assert_eq(fake.posts[2].kind, TRI_RELEASE, "of the actor that it means, which was held until then");
+    cr_assert_eq(fake.count, 3);
     tri_proc_release(first);
     tri_proc_release(second);
+    close_fake(&fake);
+}
+
+Test(proc, an_actor_is_not_released_before_the_calls_that_wait_for_credit)
+{
+    struct tri_submit submit = {.kind = TRI_CALL, .deadline_ns = TRI_NEVER};
+    struct tri_ref *actor = NULL, *ref = NULL;
+    struct fake fake;
+
+    open_fake(&fake, false);
+    cr_assert_eq(tri_proc_actor_new(fake.proc, &actor, NULL), TRP_OK);
+    actor->shared = true;
+    actor->handed = 1; /* as if it had been spawned */
+    fake.credit = 0;
+    submit.target = actor->entry.id;
+    submit.body = fake.body.section;
+    cr_assert_eq(tri_proc_submit(fake.proc, &submit, false, 0, &ref, NULL, NULL), TRP_OK);
+    tri_proc_release(actor);
+    tri_proc_round(fake.proc, 1);
+    cr_assert_eq(fake.count, 0);
+    fake.credit = 1;
+    tri_proc_tick(fake.proc, 2);
+    tri_proc_round(fake.proc, 2);
+    cr_assert_eq(fake.count, 2);
+    cr_assert_eq(fake.posts[0].kind, TRI_CALL);
+    cr_assert_eq(fake.posts[1].kind, TRI_RELEASE);
+    tri_proc_release(ref);
     close_fake(&fake);
 }
 

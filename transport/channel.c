@@ -152,6 +152,32 @@ tri_channel_post(struct tri_channel *channel, const struct tri_route *route, con
     return TRP_OK;
 }
 
+trp_err
+tri_channel_pass(struct tri_channel *channel, const struct tri_route *route, const struct tri_route *from,
+                 uint64_t *where, trp_error *error)
+{
+    const size_t size = from->size;
+    struct tri_route *written;
+    size_t offset;
+
+    if (channel->envelope_count > 0 && channel->batch_size + size > TRI_BATCH_BYTES)
+        TRP_TRY(close_batch(channel, error));
+    offset = channel->envelope_count > 0 ? channel->batch_size : HEAD;
+    TRP_TRY(reserve_batch(channel, offset + size, error));
+    if (channel->packet.frame_count == 0)
+        channel->packet.frame_count = 1;
+    written = (struct tri_route *)(void *)(channel->batch->data + offset);
+    *written = *route;
+    written->size = from->size;
+    written->section_count = from->section_count;
+    memcpy(written + 1, from + 1, size - sizeof *from);
+    channel->batch_size = offset + size;
+    channel->envelope_count++;
+    channel->last = (struct tri_kept){.batch = channel->batch, .offset = (uint32_t)offset, .size = (uint32_t)size};
+    *where = channel->session.next_sequence + channel->full_count;
+    return TRP_OK;
+}
+
 void
 tri_channel_last(const struct tri_channel *channel, struct tri_kept *kept)
 {

@@ -149,6 +149,10 @@ void tri_channel_reset(struct tri_channel *channel, uint32_t window_calls,
  * credit: who sends credited envelopes asks tri_session_has_credit first, and calls tri_session_use. */
 trp_err tri_channel_post(struct tri_channel *channel, const struct tri_route *route, const struct tri_section *sections,
                          uint32_t section_count, uint64_t *where, trp_error *error);
+/* The same for the sections of an envelope without frames, as they lie behind its route `from`: of `route`, size and
+ * section_count are those of `from`. */
+trp_err tri_channel_pass(struct tri_channel *channel, const struct tri_route *route, const struct tri_route *from,
+                         uint64_t *where, trp_error *error);
 /* The envelope posted last; borrowed until the next post, empty after a flush. */
 void tri_channel_last(const struct tri_channel *channel, struct tri_kept *kept);
 

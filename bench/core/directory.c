@@ -30,6 +30,13 @@ on_send(void *user, tri_peer_index peer, const struct tri_route *route, const st
     return 1;
 }
 
+static uint64_t
+on_pass(void *user, tri_peer_index peer, const struct tri_route *route, const struct tri_route *from, bool credited)
+{
+    (void)user, (void)peer, (void)route, (void)from, (void)credited;
+    return 1;
+}
+
 static bool
 on_has_credit(void *user, tri_peer_index peer, uint64_t bytes)
 {
@@ -99,7 +106,8 @@ static trp_err
 open_stage(struct stage *stage, uint32_t names, const char *format, trp_error *error)
 {
     const struct tri_core_config config = {.incarnation = 1, .node = "bench", .num_cpus = 2, .seed = 1};
-    const struct tri_core_ops ops = {on_send, on_has_credit, on_release, on_cut, on_fork, on_text, on_text, stage};
+    const struct tri_core_ops ops = {on_send, on_pass, on_has_credit, on_release, on_cut,
+                                     on_fork, on_text, on_text,       stage};
     *stage = (struct stage){.now_ns = TRI_NS_PER_S, .draw = 7, .names = names, .format = format};
     TRP_TRY(tri_core_new(&config, &ops, NULL, 0, stage->now_ns, &stage->core, error));
     TRP_TRY(login(stage, &stage->maker, error));

@@ -51,9 +51,31 @@ tri_actor_new(struct tri_core *core, struct tri_id id)
     tri_list_init(&actor->watchers);
     tri_list_init(&actor->link);
     tri_list_append(&core->actors, &actor->all);
-    tri_table_insert(&core->things, &actor->thing.entry);
+    tri_thing_add(core, &actor->thing);
     core->actor_count++;
     return actor;
+}
+
+static struct tri_actor **
+recent(struct tri_core *core, struct tri_id id)
+{
+    return &core->recent_actors[(id.number ^ id.space) % TRI_RECENT];
+}
+
+struct tri_actor *
+tri_actor_find(struct tri_core *core, struct tri_id id)
+{
+    struct tri_actor **slot = recent(core, id);
+    if (*slot == NULL || !tri_id_equal(tri_thing_id(&(*slot)->thing), id))
+        *slot = tri_as_actor(tri_thing_find(core, id));
+    return *slot;
+}
+
+bool
+tri_actor_takes(const struct tri_actor *actor)
+{
+    return (actor->state == TRI_ACTOR_CREATED || actor->state == TRI_ACTOR_READY) && actor->host->peer != NULL &&
+           !actor->host->peer->reporting;
 }
 
 void
@@ -419,6 +441,8 @@ tri_actor_settle(struct tri_core *core, struct tri_actor *actor)
     tri_obituary_free(&actor->obituary);
     tri_list_remove(&actor->all);
     tri_table_remove(&core->things, &thing->entry);
+    if (*recent(core, thing->entry.id) == actor)
+        *recent(core, thing->entry.id) = NULL;
     core->actor_count--;
     tri_pool_put(&core->texts_pool, actor->texts);
     tri_pool_put(&core->actors_pool, actor);

@@ -26,6 +26,18 @@ tri_credit_take(struct tri_pending *call, struct tri_peer *peer, uint64_t bytes)
     peer->used_bytes += bytes;
 }
 
+void
+tri_credit_return(struct tri_core *core, struct tri_pending *call)
+{
+    struct tri_peer *caller = call->caller;
+    if (!call->credited || caller == NULL)
+        return;
+    caller->used_calls--;
+    caller->used_bytes -= call->bytes;
+    if (!caller->struck)
+        core->ops.release(core->ops.user, caller->index, call->bytes);
+}
+
 struct tri_pending *
 tri_call_new(struct tri_core *core, uint8_t kind, struct tri_peer *caller, struct tri_id id)
 {
@@ -216,13 +228,6 @@ forward(struct tri_core *core, struct tri_pending *call, const struct tri_route 
         tri_parcel_free(&call->parcel);
 }
 
-static bool
-actor_takes(const struct tri_actor *actor)
-{
-    return (actor->state == TRI_ACTOR_CREATED || actor->state == TRI_ACTOR_READY) && actor->host->peer != NULL &&
-           !actor->host->peer->reporting;
-}
-
 /* What it takes of its host's window: itself, and the values of its arguments behind it. */
 uint64_t
 tri_call_bytes(const struct tri_pending *call, uint64_t bytes)
@@ -236,7 +241,7 @@ tri_call_bytes(const struct tri_pending *call, uint64_t bytes)
 void
 tri_lanes_pump(struct tri_core *core, struct tri_actor *actor)
 {
-    while (!tri_list_empty(&actor->ready) && !core->barrier && actor_takes(actor)) {
+    while (!tri_list_empty(&actor->ready) && !core->barrier && tri_actor_takes(actor)) {
         struct tri_lane *lane = TRI_OWNER(actor->ready.next, struct tri_lane, link);
         struct tri_pending *call = TRI_OWNER(lane->calls.next, struct tri_pending, link);
         struct tri_parcel *parcel = call->parcel;
@@ -325,7 +330,7 @@ submit(struct tri_core *core, struct tri_pending *call, struct tri_actor *actor,
         struct tri_entry *entry = tri_table_find(&core->lanes, (struct tri_id){space, actor->serial});
         lane = entry != NULL ? TRI_OWNER(entry, struct tri_lane, entry) : NULL;
     }
-    if (lane == NULL && call->missing == 0 && actor_takes(actor) &&
+    if (lane == NULL && call->missing == 0 && tri_actor_takes(actor) &&
         core->ops.has_credit(core->ops.user, actor->host->peer->index, tri_call_bytes(call, message->bytes))) {
         forward(core, call, message->route, message->sections, message->section_count);
         return;
@@ -418,9 +423,7 @@ tri_on_call(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
     call->again = (route->flags & TRI_RETRIED) != 0;
     call->parent = route->parent;
     call->sequence = route->sequence;
-    if (route->deadline_us != 0)
-        call->deadline_ns =
-            route->deadline_us < UINT64_C(1) << 50 ? core->now_ns + route->deadline_us * 1000 : TRI_NEVER;
+    call->deadline_ns = tri_deadline_ns(core, route->deadline_us);
     if (!one_way) {
         if (refs != NULL)
             object = tri_as_object(tri_thing_find(core, route->result)); /* a call may carry its own name */
@@ -442,7 +445,7 @@ tri_on_call(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
         return TRP_OK;
     }
     struct tri_thing *target = tri_thing_find(core, route->target);
-    if (target == NULL && tri_core_open(core) && tri_table_reserve(&core->things, 1) == TRP_OK)
+    if (target == NULL && tri_core_open(core) && tri_things_reserve(core, 1))
         target = &tri_actor_new(core, route->target)->thing;
     if (tri_as_actor(target) == NULL) {
         char text[TRI_ID_TEXT_SIZE];
@@ -545,12 +548,7 @@ void
 tri_call_end(struct tri_core *core, struct tri_pending *call)
 {
     strip(core, call);
-    if (call->credited && call->caller != NULL) {
-        call->caller->used_calls--;
-        call->caller->used_bytes -= call->bytes;
-        if (!call->caller->struck)
-            core->ops.release(core->ops.user, call->caller->index, call->bytes);
-    }
+    tri_credit_return(core, call);
     tri_list_remove(&call->caller_link);
     if (call->object != NULL) {
         call->object->call = NULL;
@@ -566,7 +564,7 @@ void
 tri_call_finish(struct tri_core *core, struct tri_pending *call, const struct tri_route *route,
                 const struct tri_section *section, bool failed, struct tri_refs *contains, struct tri_peer *keeper)
 {
-    struct tri_object *object = call->object;
+    struct tri_object *object = call->quiet ? tri_quiet_name(core, call) : call->object;
     struct tri_peer *caller = call->caller;
     if (object == NULL && call->kind == TRI_CALL_ACTOR && caller != NULL && call->actor != NULL) {
         struct tri_route lane = {.target = tri_thing_id(&call->actor->thing), .sequence = call->sequence};
@@ -676,6 +674,10 @@ tri_caller_acknowledged(struct tri_core *core, struct tri_peer *peer, uint64_t s
         struct tri_pending *call = TRI_OWNER(peer->answered.next, struct tri_pending, link);
         if (call->packet > sequence)
             break;
+        if (call->quiet) {
+            tri_quiet_acknowledged(core, call);
+            continue;
+        }
         struct tri_object *object = call->object;
         struct tri_hold *own = object != NULL ? &object->thing.own : NULL;
         if (own != NULL && own->sent && !object->thing.shared && own->handed > 0)

@@ -14,7 +14,7 @@ struct check {
     char *why;
     size_t size;
     bool ok;
-    uint64_t holds, objects, actors, flights, calls, names;
+    uint64_t holds, objects, actors, flights, calls, names, quiet;
     double cpus, gpus;
 };
 
@@ -235,6 +235,21 @@ check_host(struct check *check, const struct tri_host *host)
 }
 
 static void
+check_quiet(struct check *check, const struct tri_peer *peer, const struct tri_pending *call)
+{
+    char id[TRI_ID_TEXT_SIZE];
+    const struct tri_ring *ring = &peer->quiet;
+    check->quiet++;
+    if (ring->size == 0 || ring->slots[call->id.number & (ring->size - 1)] != call || call->object != NULL)
+        wrong(check, "quiet call %s is not where its caller looks for it", tri_id_format(call->id, id));
+    if (tri_table_find(&check->core->things, call->id) != NULL)
+        wrong(check, "quiet call %s is a thing, too", tri_id_format(call->id, id));
+    if (call->needs != NULL || call->refs != NULL || call->parcel != NULL || call->one_way ||
+        (call->host == NULL) != (call->state == TRI_CALL_ANSWERED))
+        wrong(check, "quiet call %s is none", tri_id_format(call->id, id));
+}
+
+static void
 check_peer(struct check *check, const struct tri_peer *peer)
 {
     uint64_t calls = 0, bytes = 0;
@@ -245,6 +260,8 @@ check_peer(struct check *check, const struct tri_peer *peer)
         bytes += call->credited ? call->bytes : 0;
         if (call->caller != peer)
             wrong(check, "process %d has another's call", peer->pid);
+        if (call->quiet)
+            check_quiet(check, peer, call);
         count_call(check, call);
     }
     if (calls != peer->used_calls || bytes != peer->used_bytes)
@@ -298,6 +315,8 @@ tri_core_check(const struct tri_core *core, char *why, size_t size)
     if (check.holds != core->hold_count || check.objects != core->object_count || check.actors != core->actor_count)
         wrong(&check, "%" PRIu64 " holds, %" PRIu64 " objects, %" PRIu64 " actors; counted %u, %u, %u", check.holds,
               check.objects, check.actors, core->hold_count, core->object_count, core->actor_count);
+    if (check.quiet != core->quiet_count)
+        wrong(&check, "%" PRIu64 " calls are quiet, counted %u", check.quiet, core->quiet_count);
     if (check.names != core->names.count)
         wrong(&check, "%" PRIu64 " actors have names, the directory has %zu", check.names, core->names.count);
     if (fabs(check.cpus - core->ledger.cpus_used) > 1e-6 || fabs(check.gpus - core->ledger.gpus_used) > 1e-6)

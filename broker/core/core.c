@@ -77,6 +77,15 @@ tri_send(struct tri_core *core, struct tri_peer *peer, const struct tri_route *r
     return core->ops.send(core->ops.user, peer->index, route, sections, count, credited);
 }
 
+uint64_t
+tri_pass(struct tri_core *core, struct tri_peer *peer, const struct tri_route *route, const struct tri_route *from,
+         bool credited)
+{
+    if (peer->struck)
+        return 0;
+    return core->ops.pass(core->ops.user, peer->index, route, from, credited);
+}
+
 void
 tri_send_plain(struct tri_core *core, struct tri_peer *peer, uint8_t kind, uint16_t flags, struct tri_id target,
                struct tri_id result, struct tri_id parent, const struct tri_section *section)
@@ -245,6 +254,9 @@ take_envelope(struct tri_core *core, struct tri_peer *peer, const struct tri_env
 {
     const struct tri_route *route = envelope->route;
     TRP_TRY(check_legal(peer, route, error));
+    if ((route->kind == TRI_CALL && tri_quiet_call(core, peer, envelope)) ||
+        (route->kind == TRI_RESULT && tri_quiet_result(core, peer, envelope)))
+        return TRP_OK;
     if (route->section_count > TRI_SECTIONS_MAX)
         return TRI_FAIL(error, TRP_EPROTO, "%u sections", route->section_count);
     struct tri_message message = {.route = route, .sections = core->sections, .section_count = route->section_count};
@@ -253,8 +265,8 @@ take_envelope(struct tri_core *core, struct tri_peer *peer, const struct tri_env
         tri_envelope_section(envelope, i, &core->sections[i]);
     for (uint32_t i = 0; i < envelope->frame_count; i++)
         message.bytes += envelope->frames[i]->size;
-    if (!tri_pool_reserve(&core->objects_pool, 1) || !tri_pool_reserve(&core->calls_pool, 1) ||
-        !tri_pool_reserve(&core->holds_pool, 64) || tri_table_reserve(&core->things, 1) != TRP_OK)
+    if (!tri_things_reserve(core, 1) || !tri_pool_reserve(&core->calls_pool, 1) ||
+        !tri_pool_reserve(&core->holds_pool, 64))
         return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for %s", tri_kind_name(route->kind));
     if (tri_recovery_delays(core, peer, &message))
         return tri_recovery_delay(core, peer, &message, error);
@@ -509,6 +521,7 @@ tri_core_destroy(struct tri_core **made)
         free_calls(&peer->calls, offsetof(struct tri_pending, caller_link));
         free(peer->accepted.ids);
         free(peer->freed.ids);
+        free(peer->quiet.slots);
     }
     if (core->all_hosts.next != NULL) {
         free_actor_calls(core);
@@ -558,8 +571,8 @@ tri_core_count(const struct tri_core *core, struct tri_core_counts *counts)
         .actors = core->actor_count,
         .names = core->names.count,
         .pending = core->calls_pool.used,
-        .objects = core->object_count,
-        .holds = core->hold_count,
+        .objects = core->object_count + core->quiet_count,
+        .holds = core->hold_count + core->quiet_count,
         .queued_calls = core->queued_calls,
         .queued_tasks = core->queued_tasks,
         .blocked = core->waiting_hosts,

@@ -48,6 +48,10 @@ struct tri_core_ops {
      * channel has no memory is cut by the shell with an event of its own later. `credited`: counts against the peer's window. */
     uint64_t (*send)(void *user, tri_peer_index peer, const struct tri_route *route, const struct tri_section *sections,
                      uint32_t section_count, bool credited);
+    /* The same for sections that came in one envelope, without frames: `from` is its route, and they lie behind it as they are to
+     * be sent. Of `route`, size and section_count are those of `from`. */
+    uint64_t (*pass)(void *user, tri_peer_index peer, const struct tri_route *route, const struct tri_route *from,
+                     bool credited);
     /* Whether a credited envelope of this size fits into the peer's window now. */
     bool (*has_credit)(void *user, tri_peer_index peer, uint64_t bytes);
     /* A credited envelope of a peer has ended: give its credit back. */
@@ -105,7 +109,7 @@ uint64_t tri_core_next_ns(const struct tri_core *core); /* TRI_NEVER: nothing is
 /* --- looking, for shell, tests and simulator --- */
 
 /* Which driver should see what host `token` prints: the one whose task or actor runs there; TRI_NO_PEER: the log only. */
-tri_peer_index tri_core_log_reader(const struct tri_core *core, uint64_t token, const char **label);
+tri_peer_index tri_core_log_reader(struct tri_core *core, uint64_t token, const char **label);
 bool tri_core_is_host(const struct tri_core *core, tri_peer_index peer);
 uint64_t tri_core_token(const struct tri_core *core, tri_peer_index peer); /* 0: a driver */
 uint64_t tri_core_space(const struct tri_core *core, tri_peer_index peer);

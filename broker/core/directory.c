@@ -151,8 +151,7 @@ tri_on_watch(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     if (object != NULL && (object->call != NULL || object->state != TRI_OBJECT_UNKNOWN))
         return TRI_FAIL(error, TRP_EPROTO, "WATCH under a name that is taken");
     struct tri_thing *thing = tri_thing_find(core, message->route->target);
-    if (thing == NULL && tri_core_open(core) && tri_actors_reserve(core, 1) &&
-        tri_table_reserve(&core->things, 2) == TRP_OK)
+    if (thing == NULL && tri_core_open(core) && tri_actors_reserve(core, 1) && tri_things_reserve(core, 2))
         thing = &tri_actor_new(core, message->route->target)->thing;
     struct tri_actor *actor = tri_as_actor(thing);
     if (actor == NULL) {

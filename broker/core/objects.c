@@ -13,7 +13,7 @@ tri_object_new(struct tri_core *core, struct tri_id id, uint8_t state)
     object->thing.kind = TRI_THING_OBJECT;
     object->state = state;
     tri_list_init(&object->needs);
-    tri_table_insert(&core->things, &object->thing.entry);
+    tri_thing_add(core, &object->thing);
     core->object_count++;
     return object;
 }
@@ -172,7 +172,7 @@ tri_object_lost(struct tri_core *core, struct tri_object *object)
 
 /* Its maker waits for it, too, and is here: then the call that makes it is on its way again, behind the maker's snapshot. */
 static bool
-comes_again(const struct tri_core *core, const struct tri_object *object)
+comes_again(struct tri_core *core, const struct tri_object *object)
 {
     const struct tri_peer *maker = tri_peer_of_space(core, tri_thing_id(&object->thing).space);
     const struct tri_hold *hold = maker != NULL ? tri_hold_find(&object->thing, maker) : NULL;

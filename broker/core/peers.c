@@ -14,10 +14,16 @@ tri_peer_find(const struct tri_core *core, tri_peer_index index)
 }
 
 struct tri_peer *
-tri_peer_of_space(const struct tri_core *core, uint64_t space)
+tri_peer_of_space(struct tri_core *core, uint64_t space)
 {
+    struct tri_peer **recent = &core->recent_peers[space % TRI_RECENT];
+    if (*recent != NULL && (*recent)->entry.id.space == space)
+        return *recent;
     struct tri_entry *entry = tri_table_find(&core->spaces, (struct tri_id){space, 0});
-    return entry != NULL ? TRI_OWNER(entry, struct tri_peer, entry) : NULL;
+    struct tri_peer *peer = entry != NULL ? TRI_OWNER(entry, struct tri_peer, entry) : NULL;
+    if (peer != NULL)
+        *recent = peer;
+    return peer;
 }
 
 static bool
@@ -99,6 +105,7 @@ peer_new(struct tri_core *core, const struct tri_login *login, int32_t pid, stru
     peer->pid = pid;
     peer->cookie = login->cookie;
     peer->reporting = login->space != 0;
+    peer->newest = login->space != 0 || peer->entry.id.space <= core->strangers ? UINT64_MAX : 0;
     tri_text_copy(peer->program, sizeof peer->program, login->program != NULL ? login->program : "");
     struct tri_node *lists[] = {&peer->holds,    &peer->kept,   &peer->calls,
                                 &peer->answered, &peer->copies, &peer->round_link};
@@ -238,10 +245,15 @@ close_creations(struct tri_core *core, uint64_t space, bool leaves)
 void
 tri_peer_drop(struct tri_core *core, struct tri_peer *peer)
 {
+    tri_quiet_end(core, peer);
+    if (peer->host != NULL)
+        tri_quiet_unkept(core, peer);
     peer->struck = true;
     core->peers[peer->index] = NULL;
     core->peer_count--;
     tri_table_remove(&core->spaces, &peer->entry);
+    if (core->recent_peers[peer->entry.id.space % TRI_RECENT] == peer)
+        core->recent_peers[peer->entry.id.space % TRI_RECENT] = NULL;
     if (peer->host != NULL)
         peer->host->peer = NULL;
     tri_recovery_peer_gone(core, peer);
@@ -329,7 +341,7 @@ tri_core_recovering(const struct tri_core *core)
 
 /* Who is behind what runs in a host: its actor's creator, or its first task's caller. */
 static struct tri_peer *
-patron(const struct tri_core *core, const struct tri_host *host)
+patron(struct tri_core *core, const struct tri_host *host)
 {
     if (host->actor != NULL)
         return tri_peer_of_space(core, host->actor->creator);
@@ -338,7 +350,7 @@ patron(const struct tri_core *core, const struct tri_host *host)
 }
 
 tri_peer_index
-tri_core_log_reader(const struct tri_core *core, uint64_t token, const char **label)
+tri_core_log_reader(struct tri_core *core, uint64_t token, const char **label)
 {
     const struct tri_host *host = tri_host_find(core, token);
     *label = host != NULL ? host->label : "";

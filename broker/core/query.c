@@ -100,7 +100,7 @@ page_nodes(struct tri_core *core, struct page *page)
     put(page, "processes", trp_u64(core->peer_count));
     put(page, "hosts", trp_u64(core->host_count));
     put(page, "actors", trp_u64(core->actor_count));
-    put(page, "objects", trp_u64(core->object_count));
+    put(page, "objects", trp_u64(core->object_count + core->quiet_count));
     put(page, "calls_pending", trp_u64(core->calls_pool.used));
     put(page, "tasks_queued", trp_u64(core->queued_tasks));
     put(page, "waiting", trp_u64(core->waiting_hosts));
@@ -159,6 +159,9 @@ object_row(struct tri_entry *entry, void *user)
 static bool
 page_objects(struct tri_core *core, struct page *page)
 {
+    for (size_t i = 0; i < core->peer_capacity; i++)
+        if (core->peers[i] != NULL)
+            tri_quiet_end(core, core->peers[i]);
     if (!page_init(page, core, core->object_count))
         return false;
     tri_table_each(&core->things, object_row, page);

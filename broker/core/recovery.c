@@ -110,8 +110,8 @@ release_delayed(struct tri_core *core)
         free(delayed);
         memcpy(core->sections, parcel->sections, parcel->section_count * sizeof *parcel->sections);
         struct tri_message message = {&parcel->route, core->sections, parcel->section_count, parcel->bytes};
-        bool room = tri_pool_reserve(&core->objects_pool, 1) && tri_pool_reserve(&core->calls_pool, 1) &&
-                    tri_pool_reserve(&core->holds_pool, 64) && tri_table_reserve(&core->things, 1) == TRP_OK;
+        bool room = tri_things_reserve(core, 1) && tri_pool_reserve(&core->calls_pool, 1) &&
+                    tri_pool_reserve(&core->holds_pool, 64);
         trp_err err = room ? tri_dispatch(core, peer, &message, &error)
                            : tri_fail(&error, TRP_ENOMEM, "the broker has no memory");
         if (err != TRP_OK)
@@ -359,9 +359,8 @@ check_snapshot(struct tri_core *core, const struct tri_peer *peer, const struct 
         if (peer->host == NULL && told->id.space != peer->entry.id.space)
             return TRI_FAIL(error, TRP_EPROTO, "a driver reports a call of another process");
     }
-    if (!tri_pool_reserve(&core->objects_pool, count) || !tri_pool_reserve(&core->holds_pool, count) ||
-        !tri_pool_reserve(&core->calls_pool, count) || !tri_actors_reserve(core, count) ||
-        tri_table_reserve(&core->things, count + 1) != TRP_OK)
+    if (!tri_things_reserve(core, count + 1) || !tri_pool_reserve(&core->holds_pool, count) ||
+        !tri_pool_reserve(&core->calls_pool, count) || !tri_actors_reserve(core, count))
         return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for a snapshot");
     return TRP_OK;
 }

@@ -24,7 +24,12 @@ struct tri_pool {
 };
 void tri_pool_init(struct tri_pool *pool, size_t size);
 void tri_pool_fini(struct tri_pool *pool);
-bool tri_pool_reserve(struct tri_pool *pool, size_t count);
+bool tri_pool_grow(struct tri_pool *pool, size_t count);
+static inline bool
+tri_pool_reserve(struct tri_pool *pool, size_t count)
+{
+    return pool->free_count >= count || tri_pool_grow(pool, count);
+}
 void *tri_zeroed_new(size_t size);          /* free() it; a large one lies in large pages, where the system has some */
 void *tri_pool_take(struct tri_pool *pool); /* zeroed; aborts only where memory ends after the reserve was used up */
 void tri_pool_put(struct tri_pool *pool, void *record);
@@ -61,6 +66,12 @@ struct tri_batch {
 
 /* ------------------------------------------------------------------------------------------------------------- peers */
 
+/* Quiet calls by the numbers of their results; a power of two, so large that no two of them fall together. */
+struct tri_ring {
+    struct tri_pending **slots;
+    uint32_t size;
+};
+
 struct tri_peer {
     struct tri_entry entry; /* {space, 0}, in core->spaces */
     tri_peer_index index;
@@ -79,6 +90,8 @@ struct tri_peer {
     struct tri_node copies;   /* tri_hold.sent_link: RESULT sent to it as a holder */
     struct tri_node round_link;
     struct tri_batch accepted, freed;
+    struct tri_ring quiet;
+    uint64_t newest; /* the highest number in its space of which the core has heard; UINT64_MAX: that is not known */
     uint64_t used_calls, used_bytes; /* credit */
     uint64_t fetches;                /* ids asked of it by FETCH and not answered */
 };
@@ -201,8 +214,10 @@ struct tri_pending {
     struct tri_node actor_link;  /* WATCH: actor->watchers */
     uint8_t kind, state, retries;
     bool credited, one_way, in_place, no_retry, event_death;
-    bool again; /* it was sent to a broker that died: it may have run there */
-    bool told;  /* ACCEPTED: its caller has heard of it */
+    bool again;            /* it was sent to a broker that died: it may have run there */
+    bool told;             /* ACCEPTED: its caller has heard of it */
+    bool quiet;            /* it has no object so far (quiet.c) */
+    bool failed, released; /* quiet and answered: how, and that its caller has let go of the result */
     uint16_t flags;
     uint32_t missing, need_count;
     int32_t max_retries;
@@ -212,6 +227,7 @@ struct tri_pending {
     struct tri_peer *caller; /* NULL: gone, or not back yet */
     struct tri_actor *actor;
     struct tri_host *host;
+    struct tri_peer *keeper; /* quiet and answered: object->keeper */
     struct tri_lane *lane;
     uint64_t sequence, bytes, index, packet, deadline_ns, since_ns;
     uint64_t space; /* the caller's, also when it is gone */
@@ -349,6 +365,8 @@ struct tri_module_row {
     struct tri_parcel *value;
 };
 
+enum { TRI_RECENT = 64 };
+
 struct tri_core {
     struct tri_core_config config;
     struct tri_core_limits limits;
@@ -361,6 +379,11 @@ struct tri_core {
     struct tri_peer **peers; /* by index */
     size_t peer_capacity, peer_count;
     struct tri_table spaces, hosts, things, lanes;
+    size_t things_room;                        /* `things` may grow to that many */
+    struct tri_peer *recent_peers[TRI_RECENT]; /* found by space or id, before the table is asked */
+    struct tri_actor *recent_actors[TRI_RECENT];
+    uint64_t strangers; /* the highest space of which something was named while no process had it */
+    uint32_t quiet_count;
     struct tri_names names;
     struct tri_epitaph epitaphs[TRI_EPITAPHS]; /* of actors that died with a name, the oldest is replaced */
     size_t next_epitaph;
@@ -425,10 +448,27 @@ tri_core_open(const struct tri_core *core) /* recovery: what is not known may st
 }
 #define TRI_EACH(head, node) for (struct tri_node *node = (head)->next; node != (head); node = node->next)
 
+/* Room for so many things more, and for an object of each quiet call. */
+bool tri_things_grow(struct tri_core *core, size_t count);
+static inline bool
+tri_things_reserve(struct tri_core *core, size_t count)
+{
+    const size_t all = count + core->quiet_count;
+    return tri_pool_reserve(&core->objects_pool, all) &&
+           (core->things.count + all <= core->things_room || tri_things_grow(core, all));
+}
+static inline uint64_t
+tri_deadline_ns(const struct tri_core *core, uint64_t deadline_us) /* 0: none */
+{
+    return deadline_us - 1 < (UINT64_C(1) << 50) - 1 ? core->now_ns + deadline_us * 1000 : TRI_NEVER;
+}
+
 /* core.c */
 uint64_t tri_message_bytes(const struct tri_section *sections, uint32_t count);
 uint64_t tri_send(struct tri_core *core, struct tri_peer *peer, const struct tri_route *route,
                   const struct tri_section *sections, uint32_t count, bool credited);
+uint64_t tri_pass(struct tri_core *core, struct tri_peer *peer, const struct tri_route *route,
+                  const struct tri_route *from, bool credited); /* the sections behind `from`, as they lie */
 void tri_send_plain(struct tri_core *core, struct tri_peer *peer, uint8_t kind, uint16_t flags, struct tri_id target,
                     struct tri_id result, struct tri_id parent, const struct tri_section *section);
 void tri_send_ids(struct tri_core *core, struct tri_peer *peer, uint8_t kind, const struct tri_id *ids, uint32_t count);
@@ -445,7 +485,7 @@ trp_err tri_request_check(const struct tri_peer *peer, const struct tri_message 
 
 /* peers.c */
 struct tri_peer *tri_peer_find(const struct tri_core *core, tri_peer_index index);
-struct tri_peer *tri_peer_of_space(const struct tri_core *core, uint64_t space);
+struct tri_peer *tri_peer_of_space(struct tri_core *core, uint64_t space);
 void tri_peer_drop(struct tri_core *core, struct tri_peer *peer);
 void tri_peer_cut(struct tri_core *core, struct tri_peer *peer, const trp_error *why);
 
@@ -463,9 +503,9 @@ void tri_host_overdue(struct tri_core *core, struct tri_host *host);
 void tri_host_leave(struct tri_core *core, struct tri_host *host); /* its actor has ended: it should exit */
 void tri_hosts_stock(struct tri_core *core);
 
-/* objects.c */
-struct tri_thing *tri_thing_find(const struct tri_core *core, struct tri_id id);
-struct tri_object *tri_object_new(struct tri_core *core, struct tri_id id, uint8_t state); /* table reserved */
+/* things.c */
+struct tri_thing *tri_thing_find(struct tri_core *core, struct tri_id id); /* a quiet call gets its object */
+void tri_thing_add(struct tri_core *core, struct tri_thing *thing);        /* table reserved */
 struct tri_hold *tri_hold_find(const struct tri_thing *thing, const struct tri_peer *peer);
 struct tri_hold *tri_hold_hand(struct tri_core *core, struct tri_thing *thing, struct tri_peer *peer, uint64_t times);
 void tri_hold_end(struct tri_core *core, struct tri_hold *hold);
@@ -476,6 +516,10 @@ trp_err tri_refs_take(struct tri_core *core, struct tri_peer *peer, const struct
 void tri_refs_drop(struct tri_core *core, struct tri_refs **refs);
 void tri_refs_hand(struct tri_core *core, const struct tri_refs *refs, struct tri_peer *peer);
 bool tri_object_leads_to(struct tri_core *core, const struct tri_refs *refs, const struct tri_object *object);
+tri_core_handler tri_on_release;
+
+/* objects.c */
+struct tri_object *tri_object_new(struct tri_core *core, struct tri_id id, uint8_t state); /* table reserved */
 void tri_object_resolve(struct tri_core *core, struct tri_object *object, const struct tri_route *route,
                         const struct tri_section *section, bool failed, struct tri_refs *contains,
                         struct tri_peer *keeper);
@@ -486,7 +530,7 @@ void tri_object_keeper(struct tri_core *core, struct tri_object *object, struct 
 void tri_object_acknowledged(struct tri_core *core, struct tri_hold *hold);
 void tri_object_relieve(struct tri_core *core, struct tri_object *object); /* its keeper, if it need not keep it */
 void tri_object_copies(struct tri_core *core, struct tri_object *object);
-tri_core_handler tri_on_put, tri_on_wait, tri_on_release;
+tri_core_handler tri_on_put, tri_on_wait;
 
 /* calls.c */
 struct tri_pending *tri_call_new(struct tri_core *core, uint8_t kind, struct tri_peer *caller, struct tri_id id);
@@ -514,11 +558,22 @@ void tri_lane_append(struct tri_core *core, struct tri_actor *actor, struct tri_
 void tri_lanes_pump(struct tri_core *core, struct tri_actor *actor);
 trp_err tri_credit_check(const struct tri_core *core, const struct tri_peer *peer, trp_error *error);
 void tri_credit_take(struct tri_pending *call, struct tri_peer *peer, uint64_t bytes);
+void tri_credit_return(struct tri_core *core, struct tri_pending *call);
 void tri_call_spawned(struct tri_core *core, const struct tri_pending *call);
 void tri_host_acknowledged(struct tri_core *core, struct tri_host *host, uint64_t sequence);
 void tri_calls_tell(struct tri_core *core); /* ACCEPTED of what did not get its RESULT meanwhile */
 void tri_caller_acknowledged(struct tri_core *core, struct tri_peer *peer, uint64_t sequence);
 tri_core_handler tri_on_call, tri_on_result, tri_on_cancel;
+
+/* quiet.c */
+bool tri_quiet_call(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope);
+bool tri_quiet_result(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope);
+bool tri_quiet_release(const struct tri_peer *peer, const struct tri_release *release);
+void tri_quiet_acknowledged(struct tri_core *core, struct tri_pending *call);
+struct tri_pending *tri_quiet_find(struct tri_core *core, struct tri_id id);
+struct tri_object *tri_quiet_name(struct tri_core *core, struct tri_pending *call); /* quiet no more */
+void tri_quiet_end(struct tri_core *core, struct tri_peer *peer);                   /* all of a caller's */
+void tri_quiet_unkept(struct tri_core *core, const struct tri_peer *keeper);
 
 /* errors.c */
 const struct tri_section *tri_error_section(struct tri_core *core, const struct tri_failure *failure);
@@ -552,6 +607,8 @@ tri_core_handler tri_on_returned;
 /* actors.c */
 bool tri_actors_reserve(struct tri_core *core, size_t count);
 struct tri_actor *tri_actor_new(struct tri_core *core, struct tri_id id); /* ABSENT; table reserved */
+struct tri_actor *tri_actor_find(struct tri_core *core, struct tri_id id);
+bool tri_actor_takes(const struct tri_actor *actor); /* calls, now */
 void tri_actor_place(struct tri_core *core);
 void tri_actor_place_one(struct tri_core *core, struct tri_actor *actor);
 void tri_actor_create(struct tri_core *core, struct tri_actor *actor);

@@ -66,7 +66,7 @@ push(struct tri_pool *pool, void *record)
 }
 
 bool
-tri_pool_reserve(struct tri_pool *pool, size_t count)
+tri_pool_grow(struct tri_pool *pool, size_t count)
 {
     while (pool->free_count < count) {
         const size_t records = slab_records(pool), size = sizeof(struct slab) + TRI_NAME_LINE + records * pool->size;

@@ -7,9 +7,33 @@
 #include <inttypes.h>
 #include <string.h>
 
-struct tri_thing *
-tri_thing_find(const struct tri_core *core, struct tri_id id)
+bool
+tri_things_grow(struct tri_core *core, size_t count)
 {
+    if (tri_table_reserve(&core->things, count + 256) != TRP_OK)
+        return false;
+    core->things_room = core->things.count + count + 256;
+    return true;
+}
+
+void
+tri_thing_add(struct tri_core *core, struct tri_thing *thing)
+{
+    const struct tri_id id = thing->entry.id;
+    struct tri_peer *maker = tri_peer_of_space(core, id.space);
+    if (maker == NULL)
+        core->strangers = id.space > core->strangers ? id.space : core->strangers;
+    else if (id.number > maker->newest)
+        maker->newest = id.number;
+    tri_table_insert(&core->things, &thing->entry);
+}
+
+struct tri_thing *
+tri_thing_find(struct tri_core *core, struct tri_id id)
+{
+    struct tri_pending *quiet = tri_quiet_find(core, id);
+    if (quiet != NULL)
+        return &tri_quiet_name(core, quiet)->thing;
     struct tri_entry *entry = tri_table_find(&core->things, id);
     return entry != NULL ? TRI_OWNER(entry, struct tri_thing, entry) : NULL;
 }
@@ -123,7 +147,7 @@ adopt(struct tri_core *core, struct tri_peer *peer, const struct tri_ref_entry *
 }
 
 static trp_err
-check_entry(const struct tri_core *core, const struct tri_ref_entry *entry, trp_error *error)
+check_entry(struct tri_core *core, const struct tri_ref_entry *entry, trp_error *error)
 {
     struct tri_thing *thing = tri_thing_find(core, entry->id);
     char text[TRI_ID_TEXT_SIZE];
@@ -149,8 +173,8 @@ tri_refs_take(struct tri_core *core, struct tri_peer *peer, const struct tri_sec
     if (core->object_count + total > core->limits.objects)
         return TRI_FAIL(error, TRP_ELIMIT, "node '%s' has %u objects, its limit", core->node, core->object_count);
     struct tri_refs *refs = malloc(sizeof *refs + total * sizeof *refs->uses);
-    if (refs == NULL || tri_table_reserve(&core->things, total + 1) != TRP_OK ||
-        !tri_pool_reserve(&core->objects_pool, total + 1) || !tri_pool_reserve(&core->holds_pool, 2 * (size_t)total)) {
+    if (refs == NULL || !tri_things_reserve(core, total + 1) ||
+        !tri_pool_reserve(&core->holds_pool, 2 * (size_t)total)) {
         free(refs);
         return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for %u references", total);
     }
@@ -231,6 +255,8 @@ tri_on_release(struct tri_core *core, struct tri_peer *peer, const struct tri_me
     char text[TRI_ID_TEXT_SIZE];
     TRP_TRY(tri_releases_unpack(&message->sections[0], &releases, &count, error));
     for (uint32_t i = 0; i < count; i++) {
+        if (tri_quiet_release(peer, &releases[i]))
+            continue;
         struct tri_thing *thing = tri_thing_find(core, releases[i].id);
         struct tri_hold *hold = thing != NULL ? tri_hold_find(thing, peer) : NULL;
         if (hold == NULL && releases[i].id.space == peer->entry.id.space)

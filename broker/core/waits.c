@@ -211,7 +211,7 @@ object_proceeds(const struct tri_object *object)
 }
 
 static bool
-wait_proceeds(const struct tri_core *core, const struct tri_wait *wait)
+wait_proceeds(struct tri_core *core, const struct tri_wait *wait)
 {
     for (uint32_t i = 0; i < wait->count; i++) {
         const struct tri_object *object = tri_as_object(tri_thing_find(core, wait->ids[i]));
@@ -268,7 +268,7 @@ say(char *text, size_t size, const char *format, const char *a, const char *b)
 }
 
 static const struct tri_object *
-first_stuck(const struct tri_core *core, const struct tri_wait *wait)
+first_stuck(struct tri_core *core, const struct tri_wait *wait)
 {
     for (uint32_t i = 0; i < wait->count; i++) {
         const struct tri_object *object = tri_as_object(tri_thing_find(core, wait->ids[i]));
@@ -297,7 +297,7 @@ runner(const struct tri_host *host, char text[TRI_NAME_MAX + 64])
 }
 
 static void
-tell_chain(const struct tri_core *core, const struct tri_wait *start, char *text, size_t size)
+tell_chain(struct tri_core *core, const struct tri_wait *start, char *text, size_t size)
 {
     const struct tri_wait *wait = start;
     char who[TRI_NAME_MAX + 64], id[TRI_ID_TEXT_SIZE];

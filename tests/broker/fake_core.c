@@ -176,7 +176,7 @@ tri_core_next_ns(const struct tri_core *core)
 }
 
 tri_peer_index
-tri_core_log_reader(const struct tri_core *core, uint64_t token, const char **label)
+tri_core_log_reader(struct tri_core *core, uint64_t token, const char **label)
 {
     *label = "label";
     return token == 5 && core->peers[0].here ? 0 : TRI_NO_PEER;

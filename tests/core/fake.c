@@ -22,6 +22,16 @@ on_send(void *user, tri_peer_index peer, const struct tri_route *route, const st
     return sent->packet;
 }
 
+static uint64_t
+on_pass(void *user, tri_peer_index peer, const struct tri_route *route, const struct tri_route *from, bool credited)
+{
+    const struct tri_envelope envelope = {.route = from};
+    struct tri_section sections[TRI_SECTIONS_MAX];
+    for (uint32_t i = 0; i < from->section_count; i++)
+        tri_envelope_section(&envelope, i, &sections[i]);
+    return on_send(user, peer, route, sections, from->section_count, credited);
+}
+
 static bool
 on_has_credit(void *user, tri_peer_index peer, uint64_t bytes)
 {
@@ -75,7 +85,7 @@ fake_new(const struct tri_core_config *config, const struct tri_expected *expect
     struct fake *fake = calloc(1, sizeof *fake);
     cr_assert_not_null(fake);
     struct tri_core_config defaults = {.incarnation = 1, .node = "test", .num_cpus = 2};
-    struct tri_core_ops ops = {on_send, on_has_credit, on_release, on_cut, on_fork, on_label, on_kill, fake};
+    struct tri_core_ops ops = {on_send, on_pass, on_has_credit, on_release, on_cut, on_fork, on_label, on_kill, fake};
     fake->now_ns = TRI_NS_PER_S;
     fake->numbers = 100;
     trp_err err = tri_core_new(config != NULL ? config : &defaults, &ops, expected, count, fake->now_ns, &fake->core,

@@ -65,6 +65,26 @@ op_send(void *user, tri_peer_index index, const struct tri_route *route, const s
     return where;
 }
 
+static uint64_t
+op_pass(void *user, tri_peer_index index, const struct tri_route *route, const struct tri_route *from, bool credited)
+{
+    struct sim_world *world = user;
+    struct sim_peer *peer = peer_at(world, index);
+    uint64_t where = 0;
+    trp_error error;
+
+    sim_trace_post(world, "broker to process", peer->used ? peer->process->pid : 0, route, NULL, 0);
+    if (!peer->used)
+        return 0;
+    if (credited && !tri_session_has_credit(&peer->channel.session, from->size))
+        sim_fail(world, "the core passed on a credited %s without credit", tri_kind_name(route->kind));
+    if (tri_channel_pass(&peer->channel, route, from, &where, &error) != TRP_OK)
+        sim_fail(world, "pass: %s", error.message);
+    if (credited)
+        tri_session_use(&peer->channel.session, from->size);
+    return where;
+}
+
 static bool
 op_has_credit(void *user, tri_peer_index index, uint64_t bytes)
 {
@@ -121,7 +141,7 @@ op_kill(void *user, uint64_t token, const char *rule)
 void
 sim_broker_start(struct sim_world *world)
 {
-    struct tri_core_ops ops = {op_send, op_has_credit, op_release, op_cut, op_fork, op_label, op_kill, world};
+    struct tri_core_ops ops = {op_send, op_pass, op_has_credit, op_release, op_cut, op_fork, op_label, op_kill, world};
     struct tri_core_config config = {
         .incarnation = ++world->incarnation,
         .node = "sim",

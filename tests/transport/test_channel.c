@@ -124,6 +124,57 @@ Test(channel, envelopes_of_all_sizes_arrive_as_posted_within_the_limits_of_a_bat
     tri_channel_fini(&to);
 }
 
+struct passing {
+    struct tri_channel onward;
+    struct reader seen;
+    uint64_t last;
+};
+
+/* As the broker does: another route before the same sections. */
+static trp_err
+pass_on(void *user, const struct tri_envelope *envelope, trp_error *error)
+{
+    struct passing *passing = user;
+    struct tri_route route = *envelope->route;
+    uint64_t where = 0;
+
+    route.size = route.section_count = 0;
+    EXPECT(TRP_OK, tri_channel_pass(&passing->onward, &route, envelope->route, &where, error));
+    cr_assert_geq(where, passing->last);
+    passing->last = where;
+    return TRP_OK;
+}
+
+Test(channel, envelopes_passed_on_are_those_that_came)
+{
+    struct passing passing = {.last = 1};
+    struct tri_channel from, to, end;
+    struct wire wire = {0}, onward = {0};
+
+    tri_channel_init(&from, 1000, 1 << 30);
+    tri_channel_init(&to, 1000, 1 << 30);
+    tri_channel_init(&end, 1000, 1 << 30);
+    tri_channel_init(&passing.onward, 1000, 1 << 30);
+    for (uint64_t number = 0; number < 200; number++) {
+        passing.seen.sizes[number] = number * 37 % 2000;
+        post_bytes(&from, number, passing.seen.sizes[number], NULL);
+    }
+    EXPECT(TRP_OK, tri_channel_flush(&from, keep, &wire, &why));
+    for (size_t i = 0; i < wire.count; i++)
+        EXPECT(TRP_OK, tri_channel_receive(&to, &wire.packets[i], pass_on, &passing, NULL, &why));
+    EXPECT(TRP_OK, tri_channel_flush(&passing.onward, keep, &onward, &why));
+    cr_assert_gt(onward.count, 2);
+    cr_assert_eq(passing.last, onward.count, "the packet's number was foretold wrong");
+    receive_all(&onward, &end, &passing.seen);
+    cr_assert_eq(passing.seen.next, 200);
+    clear(&wire);
+    clear(&onward);
+    tri_channel_fini(&from);
+    tri_channel_fini(&to);
+    tri_channel_fini(&end);
+    tri_channel_fini(&passing.onward);
+}
+
 Test(channel, one_flush_is_one_packet_while_it_is_small)
 {
     struct tri_channel channel;

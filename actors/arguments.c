@@ -136,6 +136,14 @@ tri_arguments_open(struct tri_arguments *arguments, struct tri_process *process,
 }
 
 void
+tri_arguments_take(struct tri_arguments *arguments, const struct tri_view *body)
+{
+    arguments->body = *body;
+    arguments->appended_count = 0;
+    arguments->open = true;
+}
+
+void
 tri_arguments_close(struct tri_arguments *arguments, struct tri_process *process)
 {
     if (!arguments->open)
@@ -148,6 +156,7 @@ tri_arguments_close(struct tri_arguments *arguments, struct tri_process *process
     }
     if (arguments->body.ref_count > 0)
         tri_process_disown(process, &arguments->body);
-    tri_view_close(&arguments->body);
+    if (arguments->body.held != NULL)
+        tri_buf_release(&arguments->body.held);
     arguments->appended_count = 0;
 }

@@ -390,8 +390,9 @@ find_callable(struct tri_host *host, const char *name, bool is_task, const struc
     return err;
 }
 
+/* *fitted: the arguments are in their places. */
 static trp_err
-open_call(struct tri_frame *frame, trp_error *error)
+open_call(struct tri_frame *frame, bool *fitted, trp_error *error)
 {
     struct tri_host *host = frame->host;
     const struct tri_incoming *call = frame->call;
@@ -409,8 +410,13 @@ open_call(struct tri_frame *frame, trp_error *error)
         tri_view_close(&body.args);
         return err;
     }
-    return tri_arguments_open(&frame->arguments, host->process, &host->runtime, &body.args, call->sections,
-                              call->section_count, &execution->memory, error);
+    *fitted = call->section_count == 1 && body.args.ref_count == 0 &&
+              tri_signature_fit_view(execution->callable->signature, &body.args, execution->fitted);
+    if (!*fitted)
+        return tri_arguments_open(&frame->arguments, host->process, &host->runtime, &body.args, call->sections,
+                                  call->section_count, &execution->memory, error);
+    tri_arguments_take(&frame->arguments, &body.args);
+    return TRP_OK;
 }
 
 /* Without the lock. */
@@ -419,12 +425,13 @@ execute(struct tri_frame *frame)
 {
     struct tri_host *host = frame->host;
     struct tri_execution *execution = &frame->execution;
+    bool fitted = false;
     trp_error error;
     trp_err err = TRP_OK;
     if (execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns)
         err = TRI_FAIL(&error, TRP_ETIMEDOUT, "its deadline had passed before it could start");
     if (err == TRP_OK)
-        err = open_call(frame, &error);
+        err = open_call(frame, &fitted, &error);
     if (err != TRP_OK) {
         tri_execution_refuse(execution, &error);
         return;
@@ -436,7 +443,10 @@ execute(struct tri_frame *frame)
         tri_host_show(host, execution->callable);
         tri_process_unlock(host->process);
     }
-    tri_invoke(execution, host->actor.self, frame->arguments.positional, frame->arguments.keywords);
+    if (fitted)
+        tri_invoke_fitted(execution, host->actor.self);
+    else
+        tri_invoke(execution, host->actor.self, frame->arguments.positional, frame->arguments.keywords);
     if (__fpending(stdout) > 0)
         fflush(stdout);
 }

@@ -208,25 +208,16 @@ settle_value(struct tri_execution *execution)
 }
 
 void
-tri_invoke(struct tri_execution *execution, void *self, trp_value positional, trp_value keywords)
+tri_invoke_fitted(struct tri_execution *execution, void *self)
 {
     const struct tri_callable *callable = execution->callable;
-    uint32_t count = 0;
-    trp_error error;
     execution->ctx.args = execution->fitted;
     execution->ctx.error = &execution->error;
     execution->error.code = TRP_OK;
-    trp_err err = tri_signature_fit(callable->signature, callable->name, positional, keywords, execution->fitted,
-                                    &count, &execution->fit_memory, &error);
-    if (err != TRP_OK) {
-        error.ran = TRP_NOT_RUN;
-        tri_execution_refuse(execution, &error);
-        return;
-    }
     execution->outer = tri_current_execution;
     execution->depth = execution->outer != NULL ? execution->outer->depth + 1 : 0;
     tri_current_execution = execution;
-    err = callable->task != NULL ? callable->task(&execution->ctx) : callable->method(&execution->ctx, self);
+    trp_err err = callable->task != NULL ? callable->task(&execution->ctx) : callable->method(&execution->ctx, self);
     tri_current_execution = execution->outer;
     if (err == TRP_OK) {
         settle_value(execution);
@@ -234,6 +225,21 @@ tri_invoke(struct tri_execution *execution, void *self, trp_value positional, tr
     }
     trp_ref_release(&execution->delegate);
     settle_failure(execution, err);
+}
+
+void
+tri_invoke(struct tri_execution *execution, void *self, trp_value positional, trp_value keywords)
+{
+    const struct tri_callable *callable = execution->callable;
+    uint32_t count = 0;
+    trp_error error;
+    if (tri_signature_fit(callable->signature, callable->name, positional, keywords, execution->fitted, &count,
+                          &execution->fit_memory, &error) == TRP_OK) {
+        tri_invoke_fitted(execution, self);
+        return;
+    }
+    error.ran = TRP_NOT_RUN;
+    tri_execution_refuse(execution, &error);
 }
 
 void

@@ -129,6 +129,8 @@ struct tri_execution {
 
 /* Runs it, with tri_current_execution set meanwhile. Never fails itself: whatever goes wrong is the outcome. */
 void tri_invoke(struct tri_execution *execution, void *self, trp_value positional, trp_value keywords);
+/* The same where execution->fitted has the arguments already. */
+void tri_invoke_fitted(struct tri_execution *execution, void *self);
 /* The outcome is this failure (a call that cannot even be tried): packs it. `error` complete but for actor, method, node. */
 void tri_execution_refuse(struct tri_execution *execution, const trp_error *error);
 /* With the surroundings' lock, which unhold needs; `delegate` and `reply` were taken over. Ready for the next; keeps memory. */

@@ -7,6 +7,7 @@ tri_mailbox_init(struct tri_mailbox *mailbox, uint32_t limit)
 {
     for (size_t i = 0; i < TRI_PRIORITIES; i++)
         tri_list_init(&mailbox->queues[i]);
+    mailbox->filled = 0;
     mailbox->count = 0;
     mailbox->running = 0;
     mailbox->limit = limit > 0 ? limit : 1;
@@ -32,18 +33,24 @@ holds_call_of(const struct tri_node *queue, struct tri_id caller)
     return false;
 }
 
+/* The least urgent queue behind `wanted` with a call of this caller, which is not to be overtaken; else `wanted`. */
+static size_t
+queue_behind(const struct tri_mailbox *mailbox, size_t wanted, struct tri_id caller)
+{
+    for (size_t i = TRI_PRIORITIES - 1; i > wanted; i--)
+        if (holds_call_of(&mailbox->queues[i], caller))
+            return i;
+    return wanted;
+}
+
 void
 tri_mailbox_push(struct tri_mailbox *mailbox, struct tri_incoming *call)
 {
-    size_t wanted = queue_of(call->priority), at = wanted;
-    /* Less urgent queues are empty unless somebody uses priorities: then this looks for the caller's own calls there. */
-    for (size_t i = TRI_PRIORITIES - 1; i > wanted; i--) {
-        if (!tri_list_empty(&mailbox->queues[i]) && holds_call_of(&mailbox->queues[i], call->caller)) {
-            at = i;
-            break;
-        }
-    }
+    size_t at = queue_of(call->priority);
+    if (mailbox->filled >> (at + 1) != 0) /* somebody uses priorities */
+        at = queue_behind(mailbox, at, call->caller);
     tri_list_append(&mailbox->queues[at], &call->link);
+    mailbox->filled |= 1u << at;
     mailbox->count++;
 }
 
@@ -56,15 +63,10 @@ tri_mailbox_ready(const struct tri_mailbox *mailbox)
 static struct tri_incoming *
 take_first(struct tri_mailbox *mailbox)
 {
-    for (size_t i = 0; i < TRI_PRIORITIES; i++) {
-        struct tri_node *queue = &mailbox->queues[i];
-        if (tri_list_empty(queue))
-            continue;
-        struct tri_incoming *call = TRI_OWNER(queue->next, struct tri_incoming, link);
-        tri_mailbox_remove(mailbox, call);
-        return call;
-    }
-    return NULL;
+    const struct tri_node *queue = &mailbox->queues[__builtin_ctz(mailbox->filled)];
+    struct tri_incoming *call = TRI_OWNER(queue->next, struct tri_incoming, link);
+    tri_mailbox_remove(mailbox, call);
+    return call;
 }
 
 struct tri_incoming *
@@ -86,7 +88,10 @@ tri_mailbox_finish(struct tri_mailbox *mailbox)
 void
 tri_mailbox_remove(struct tri_mailbox *mailbox, struct tri_incoming *call)
 {
+    const struct tri_node *next = call->link.next;
     TRI_ASSERT(mailbox->count > 0);
+    if (next == call->link.prev) /* the last one: that is its queue */
+        mailbox->filled &= ~(1u << (next - mailbox->queues));
     tri_list_remove(&call->link);
     mailbox->count--;
 }
@@ -104,10 +109,8 @@ uint64_t
 tri_mailbox_lowest(const struct tri_mailbox *mailbox)
 {
     uint64_t lowest = UINT64_MAX;
-    for (size_t i = 0; i < TRI_PRIORITIES; i++) {
-        const struct tri_node *queue = &mailbox->queues[i];
-        if (tri_list_empty(queue))
-            continue;
+    for (uint32_t left = mailbox->filled; left != 0; left &= left - 1) {
+        const struct tri_node *queue = &mailbox->queues[__builtin_ctz(left)];
         uint64_t index = TRI_OWNER(queue->next, struct tri_incoming, link)->index;
         lowest = index < lowest ? index : lowest;
     }

@@ -14,6 +14,7 @@ enum { TRI_PRIORITY_MIN = -2, TRI_PRIORITY_MAX = 2, TRI_PRIORITIES = 5 };
 
 struct tri_mailbox {
     struct tri_node queues[TRI_PRIORITIES]; /* most urgent first; each in the order of arrival */
+    uint32_t filled;                        /* bit i: queue i is not empty */
     size_t count;                           /* of calls in it */
     uint32_t running, limit;                /* started by pop and not finished; at most so many */
     bool open;                              /* closed: pop gives nothing (before the constructor has returned) */

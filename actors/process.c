@@ -112,8 +112,7 @@ on_run(void *user, struct tri_incoming *call)
 {
     struct tri_process *process = user;
 
-    process->hooks.run(process->hooks.user, call);
-    tri_waiters_poke(process, false);
+    process->hooks.run(process->hooks.user, call); /* whoever receives pokes waiters when it is through */
 }
 
 static void

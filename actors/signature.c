@@ -520,28 +520,24 @@ gather(struct fitting *fitting)
     fitting->fitted[signature->count + 1] = trp_map(entries, named);
 }
 
-/* false: not as plain as that, which does not mean wrong. */
-static bool
-fit_plain(const struct tri_signature *signature, trp_value positional, trp_value keywords, trp_value *fitted)
+bool
+tri_signature_fit_view(const struct tri_signature *signature, const struct tri_view *view, trp_value *fitted)
 {
-    const struct tri_view *view = positional.as.opaque;
-    if (!signature->plain || positional.kind != TRP_TUPLE || keywords.kind != TRP_NULL ||
-        positional.size != signature->count)
+    const struct tri_wire_node *nodes = view->nodes;
+    if (!signature->plain || nodes[0].kind != TRP_TUPLE || nodes[0].count != signature->count)
         return false;
-    const uint32_t first = positional.form == 0 ? 0 : (uint32_t)view->nodes[positional.form - 1].payload;
     for (uint32_t i = 0; i < signature->count; i++) {
-        fitted[i] =
-            positional.form == 0 ? ((const trp_value *)positional.as.opaque)[i] : tri_view_value(view, first + i);
-        if (fitted[i].kind != (trp_kind)signature->kinds[i] &&
-            (signature->kinds[i] != ANY_KIND || fitted[i].kind > TRP_ACTOR))
+        const uint8_t kind = nodes[1 + i].kind; /* a root's items come right behind it */
+        if (kind >= TRP_REF || (kind != signature->kinds[i] && signature->kinds[i] != ANY_KIND))
             return false;
+        fitted[i] = tri_view_value(view, 1 + i);
     }
     return true;
 }
 
-static trp_err
-fit_any(const struct tri_signature *signature, const char *what, trp_value positional, trp_value keywords,
-        trp_value *fitted, void **memory, trp_error *error)
+trp_err
+tri_signature_fit(const struct tri_signature *signature, const char *what, trp_value positional, trp_value keywords,
+                  trp_value *fitted, uint32_t *count, void **memory, trp_error *error)
 {
     struct fitting fitting = {.signature = signature,
                               .what = what != NULL ? what : "this",
@@ -550,6 +546,7 @@ fit_any(const struct tri_signature *signature, const char *what, trp_value posit
                               .fitted = fitted,
                               .error = error};
     bool converts[TRI_PARAMETERS_MAX];
+    *memory = NULL;
     TRP_TRY(count_given(&fitting));
     TRP_TRY(assign(&fitting));
     TRP_TRY(check_kinds(&fitting, converts));
@@ -566,16 +563,6 @@ fit_any(const struct tri_signature *signature, const char *what, trp_value posit
             fitted[i] = convert(&fitting, signature->parameters[i].picture, fitted[i]);
     if (signature->open)
         gather(&fitting);
-    return TRP_OK;
-}
-
-trp_err
-tri_signature_fit(const struct tri_signature *signature, const char *what, trp_value positional, trp_value keywords,
-                  trp_value *fitted, uint32_t *count, void **memory, trp_error *error)
-{
-    *memory = NULL;
     *count = signature->count + (signature->open ? 2 : 0);
-    if (fit_plain(signature, positional, keywords, fitted))
-        return TRP_OK;
-    return fit_any(signature, what, positional, keywords, fitted, memory, error);
+    return TRP_OK;
 }

@@ -56,7 +56,8 @@ copy_envelope(struct tri_accepted *accepted, const struct tri_envelope *envelope
     own.route = memcpy(&accepted->sections[count], envelope->route, envelope->route->size);
     for (uint32_t i = 0; i < count; i++) {
         tri_envelope_section(&own, i, &accepted->sections[i]);
-        (void)tri_buf_retain(accepted->sections[i].frame);
+        if (accepted->sections[i].frame != NULL)
+            (void)tri_buf_retain(accepted->sections[i].frame);
     }
     accepted->call.route = own.route;
     accepted->call.sections = accepted->sections;
@@ -75,26 +76,24 @@ tri_accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tr
         tri_memory_put(&proc->memory, accepted, size);
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for a call");
     }
-    *accepted = (struct tri_accepted){
-        .call = {.entry.id = route->result,
-                 .priority = route->priority,
-                 .in_place = (route->flags & TRI_IN_PLACE) != 0,
-                 .caller.space = route->result.space,
-                 .deadline_ns = route->deadline_us == 0 ? TRI_NEVER : proc->now_ns + route->deadline_us * 1000,
-                 .bytes = tri_envelope_bytes(envelope),
-                 .index = proc->next_index},
-        .block_size = size,
-        .refs = refs,
-        .lane = lane,
-        .ref_count = ref_count,
-        .one_way = (route->flags & TRI_ONE_WAY) != 0,
-        .task = (route->flags & TRI_TASK) != 0,
-        .credited = true,
-    };
+    accepted->call.priority = route->priority;
+    accepted->call.started = accepted->call.cancelled = false;
+    accepted->call.in_place = (route->flags & TRI_IN_PLACE) != 0;
+    accepted->call.caller = (struct tri_id){route->result.space, 0};
+    accepted->call.deadline_ns = route->deadline_us == 0 ? TRI_NEVER : proc->now_ns + route->deadline_us * 1000;
+    accepted->call.bytes = tri_envelope_bytes(envelope);
+    accepted->call.index = proc->next_index;
+    accepted->block_size = size;
+    accepted->refs = refs;
+    accepted->lane = lane;
+    accepted->ref_count = ref_count;
+    accepted->one_way = (route->flags & TRI_ONE_WAY) != 0;
+    accepted->task = (route->flags & TRI_TASK) != 0;
+    accepted->credited = true;
+    accepted->kept = accepted->failed = false;
     copy_envelope(accepted, envelope);
-    if (accepted->one_way)
-        accepted->call.entry.id = (struct tri_id){0, ++proc->next_one_way};
-    else
+    accepted->call.entry.id = accepted->one_way ? (struct tri_id){0, ++proc->next_one_way} : route->result;
+    if (!accepted->one_way)
         tri_table_insert(&proc->calls, &accepted->call.entry);
     tri_list_append(&proc->accepted, &accepted->link);
     proc->incoming_count++;
@@ -114,7 +113,7 @@ fits_in_place(const struct tri_proc *proc, const struct tri_accepted *accepted, 
 
     return section->ref_count == 0 && section->frame == NULL && section->size <= room &&
            accepted->block_size <= TRI_BLOCK_STEP * TRI_BLOCK_CLASSES &&
-           tri_ref_find(proc, accepted->call.entry.id) == NULL;
+           (proc->value_count == 0 || tri_ref_find(proc, accepted->call.entry.id) == NULL);
 }
 
 static void
@@ -135,18 +134,35 @@ keep_in_place(struct tri_proc *proc, struct tri_accepted *accepted, const struct
 static void
 forget_kept(struct tri_proc *proc, struct tri_accepted *kept)
 {
+    proc->kept_near = kept->link.next;
     tri_table_remove(&proc->calls, &kept->call.entry);
     tri_list_remove(&kept->link);
     proc->kept_count--;
     tri_memory_put(&proc->memory, kept, kept->block_size);
 }
 
+static bool
+is_kept_at(const struct tri_proc *proc, struct tri_node *node, struct tri_id id)
+{
+    return node != &proc->kept && tri_id_equal(TRI_OWNER(node, struct tri_accepted, link)->call.entry.id, id);
+}
+
+/* They are freed in the order of their returns or the other way round, mostly: so first it looks beside the last one. */
 static struct tri_accepted *
 find_kept(const struct tri_proc *proc, struct tri_id id)
 {
-    struct tri_entry *entry = proc->kept_count == 0 ? NULL : tri_table_find(&proc->calls, id);
-    struct tri_accepted *kept = entry == NULL ? NULL : TRI_OWNER(entry, struct tri_accepted, call.entry);
+    struct tri_node *near = proc->kept_near;
+    struct tri_accepted *kept;
+    struct tri_entry *entry;
 
+    if (proc->kept_count == 0)
+        return NULL;
+    if (is_kept_at(proc, near, id))
+        return TRI_OWNER(near, struct tri_accepted, link);
+    if (is_kept_at(proc, near->prev, id))
+        return TRI_OWNER(near->prev, struct tri_accepted, link);
+    entry = tri_table_find(&proc->calls, id);
+    kept = entry == NULL ? NULL : TRI_OWNER(entry, struct tri_accepted, call.entry);
     return kept != NULL && kept->kept ? kept : NULL;
 }
 

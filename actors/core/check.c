@@ -11,7 +11,7 @@ struct check {
     char *why;
     size_t size;
     bool ok;
-    uint64_t kept;
+    uint64_t kept, values;
 };
 
 static void
@@ -31,6 +31,7 @@ check_ref(struct tri_entry *entry, void *user)
     struct check *check = user;
     struct tri_id id = ref->entry.id;
 
+    check->values += !ref->is_actor;
     if (ref->handles == 0 && ref->out == NULL && !ref->kept)
         wrong(check, id, "nothing needs this reference");
     if (ref->handles == 0 && ref->handed > 0)
@@ -91,6 +92,8 @@ tri_proc_check(const struct tri_proc *proc, char *why, size_t size)
     struct check check = {.proc = proc, .why = why, .size = size, .ok = true};
 
     tri_table_each((struct tri_table *)(uintptr_t)&proc->refs, check_ref, &check);
+    if (check.values != proc->value_count)
+        wrong(&check, (struct tri_id){0, 0}, "the count of values is wrong");
     check_outs(&check);
     return check.ok;
 }

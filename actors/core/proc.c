@@ -32,6 +32,7 @@ tri_proc_new(bool is_host, const struct tri_proc_ops *ops, uint64_t seed, struct
     tri_list_init(&proc->accepted_outs);
     tri_list_init(&proc->accepted);
     tri_list_init(&proc->kept);
+    proc->kept_near = &proc->kept;
     tri_list_init(&proc->resident_list);
     tri_list_init(&proc->blocked);
     proc->unposted = &proc->outs;

@@ -36,6 +36,7 @@ tri_ref_make(struct tri_proc *proc, struct tri_id id, bool is_actor)
     ref->value_refs = NULL;
     ref->out = NULL;
     tri_table_insert(&proc->refs, &ref->entry);
+    proc->value_count += !is_actor;
     return ref;
 }
 
@@ -106,6 +107,7 @@ tri_ref_look(struct tri_proc *proc, struct tri_ref *ref)
     if (ref->handles > 0 || ref->out != NULL || ref->kept || ref->resident)
         return;
     tri_table_remove(&proc->refs, &ref->entry);
+    proc->value_count -= !ref->is_actor;
     ref->entry.next = proc->dying == NULL ? NULL : &proc->dying->entry;
     proc->dying = ref;
     reap(proc);

@@ -140,6 +140,7 @@ struct tri_proc {
     trp_error gone_why;
 
     struct tri_table refs;
+    size_t value_count; /* of these, those that are no actor's */
     struct tri_table lanes_out;
     struct tri_lane_out *last_lane;
     struct tri_lane_in *last_lane_in;
@@ -159,6 +160,7 @@ struct tri_proc {
     /* host */
     struct tri_table calls, lanes_in, residents; /* calls: accepted and kept ones */
     struct tri_node accepted, kept, resident_list, blocked;
+    struct tri_node *kept_near; /* in `kept`, or its head: behind the last one that was freed */
     uint64_t next_index, incoming_count, lane_count, kept_count;
 
     struct tri_packed packed;

@@ -30,8 +30,8 @@ tell(struct tri_process *process)
 void
 tri_callbacks_ready(struct tri_process *process, struct tri_handle *handle)
 {
-    while (!tri_list_empty(&handle->callbacks)) {
-        struct tri_node *node = handle->callbacks.next;
+    while (handle->more != NULL && !tri_list_empty(&handle->more->callbacks)) {
+        struct tri_node *node = handle->more->callbacks.next;
         tri_list_remove(node);
         tri_list_append(&process->due, node);
         process->callbacks--;
@@ -105,13 +105,15 @@ trp_on_ready(trp_ref *ref, trp_on_ready_fn *on_ready, void *user, trp_error *err
         free(callback);
         return err;
     }
+    if (tri_handle_more(&ref->handle) == NULL)
+        err = TRI_FAIL(error, TRP_ENOMEM, "no memory for a callback");
     *callback = (struct tri_callback){.handle = &ref->handle, .on_ready = on_ready, .user = user};
-    if (ref->handle.ref.state == TRI_REF_PENDING)
+    if (err == TRP_OK && ref->handle.ref.state == TRI_REF_PENDING)
         err = tri_proc_want(process->proc, &ref->handle.ref, error);
     if (err == TRP_OK) {
         tri_proc_retain(&ref->handle.ref); /* until it has run */
         ref->handle.given++;
-        tri_list_append(&ref->handle.callbacks, &callback->link);
+        tri_list_append(&ref->handle.more->callbacks, &callback->link);
         process->callbacks++;
         if (ref->handle.ref.state != TRI_REF_PENDING)
             tri_callbacks_ready(process, &ref->handle);

@@ -80,7 +80,8 @@ trp_failure(trp_ref *ref)
         more = tri_handle_more(&ref->handle);
     if (more != NULL && more->failure_memory == NULL) {
         told = malloc(sizeof *told);
-        if (told != NULL && tri_error_unpack(&ref->handle.ref.value, told->chain, &told->count, NULL) == TRP_OK) {
+        if (told != NULL &&
+            tri_error_unpack(tri_ref_value(&ref->handle.ref), told->chain, &told->count, NULL) == TRP_OK) {
             more->failure_memory = told;
             more->failure = tell(told, 0);
         } else {

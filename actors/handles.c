@@ -2,8 +2,8 @@
  * handles.c - the memory behind trp_ref and trp_actor: a slab of them, who holds how many, the opened views of values and the
  * handles inside of these. With the process's lock, but for the trp_ functions. It sends nothing itself: the proc does.
  *
- * A handle lives while the proc knows it. Its view lives as long, and holds a handle of each reference that is in the value;
- * so the end of one may be the end of others: those go one after another (tri_handles_drain), never one inside another.
+ * A handle lives while the proc knows it. The view of its value lives as long, and holds a handle of each reference that is in
+ * the value; so the end of one may be the end of others: the proc ends those one after another, never one inside another.
  */
 #include <stdlib.h>
 
@@ -41,16 +41,14 @@ tri_handle_new(void *user, bool is_actor)
 
     if (handle == NULL)
         return NULL;
-    handle->process = process; /* the rest of ref is set by the proc; the view when it is opened */
+    handle->process = process; /* the rest of ref is set by the proc */
     handle->runtime = NULL;
     handle->more = NULL;
     handle->mark = 0;
     handle->given = 0;
-    handle->view = NULL;
     handle->live = true;
     handle->ref.is_actor = is_actor;
     tri_list_init(&handle->ref.waiters);
-    tri_list_init(&handle->callbacks);
     return &handle->ref;
 }
 
@@ -65,24 +63,6 @@ put_back(struct tri_process *process, struct tri_handle *handle)
     handle->live = false;
     handle->ref.out = (void *)process->free_handles;
     process->free_handles = handle;
-}
-
-/* The proc has forgotten it. */
-void
-tri_handle_free(void *user, struct tri_ref *ref)
-{
-    struct tri_process *process = user;
-    struct tri_handle *handle = (struct tri_handle *)(void *)ref;
-
-    if (process->state == TRI_CLOSED && handle->given > 0) {
-        process->zombies++;
-        return;
-    }
-    tri_list_init(&ref->waiters);
-    if (handle->view != NULL)
-        tri_list_append(&process->doomed, &ref->waiters);
-    else
-        put_back(process, handle);
 }
 
 static struct tri_handle *
@@ -109,26 +89,27 @@ tri_process_disown(struct tri_process *process, struct tri_view *view)
 }
 
 static void
-close_view(struct tri_process *process, struct tri_handle *handle)
+close_view(struct tri_process *process, struct tri_held *held)
 {
-    struct tri_view *view = handle->view;
-
-    handle->view = NULL;
-    tri_process_disown(process, view);
-    tri_view_close(view);
-    free(view);
+    held->open = false;
+    tri_process_disown(process, &held->view);
+    tri_view_close(&held->view);
 }
 
+/* The proc has forgotten it. */
 void
-tri_handles_drain(struct tri_process *process)
+tri_handle_free(void *user, struct tri_ref *ref)
 {
-    while (!tri_list_empty(&process->doomed)) {
-        struct tri_node *node = process->doomed.next;
-        struct tri_handle *handle = TRI_OWNER(node, struct tri_handle, ref.waiters);
-        tri_list_remove(node);
-        close_view(process, handle);
+    struct tri_process *process = user;
+    struct tri_handle *handle = (struct tri_handle *)(void *)ref;
+
+    if (ref->held != NULL && ref->held->open)
+        close_view(process, ref->held);
+    ref->held = NULL;
+    if (process->state == TRI_CLOSED && handle->given > 0)
+        process->zombies++;
+    else
         put_back(process, handle);
-    }
 }
 
 /* Closes all views; what is in them is released. Handles stay. */
@@ -138,8 +119,8 @@ tri_handles_end(struct tri_process *process)
     for (struct tri_slab *slab = process->slabs; slab != NULL; slab = slab->next)
         for (size_t i = 0; i < slab->used; i++) {
             struct tri_handle *handle = &slab->handles[i];
-            if (handle->live && handle->view != NULL)
-                close_view(process, handle);
+            if (handle->live && handle->ref.held != NULL && handle->ref.held->open)
+                close_view(process, handle->ref.held);
         }
 }
 
@@ -148,8 +129,10 @@ tri_handle_more(struct tri_handle *handle)
 {
     if (handle->more == NULL) {
         handle->more = calloc(1, sizeof *handle->more);
-        if (handle->more != NULL)
+        if (handle->more != NULL) {
+            tri_list_init(&handle->more->callbacks);
             handle->more->failure.kind = TRP_NONE;
+        }
     }
     return handle->more;
 }
@@ -218,25 +201,20 @@ tri_process_adopt(struct tri_process *process, trp_runtime *runtime, const struc
 trp_err
 tri_handle_open(struct tri_handle *handle, trp_error *error)
 {
-    struct tri_view *view;
-    trp_err err;
+    struct tri_held *held = handle->ref.held;
 
-    if (handle->view != NULL)
+    TRI_ASSERT(held != NULL);
+    if (held->open)
         return TRP_OK;
-    view = malloc(sizeof *view);
-    if (view == NULL)
-        return TRI_FAIL(error, TRP_ENOMEM, "no memory to look at a value");
-    err = tri_view_open(view, &handle->ref.value, error);
-    if (err == TRP_OK) {
-        err = tri_process_adopt(handle->process, handle->runtime, &handle->ref.value, view, error);
-        if (err != TRP_OK)
-            tri_view_close(view);
+    TRP_TRY(tri_view_open(&held->view, &held->section, error));
+    if (held->section.ref_count > 0) {
+        trp_err err = tri_process_adopt(handle->process, handle->runtime, &held->section, &held->view, error);
+        if (err != TRP_OK) {
+            tri_view_close(&held->view);
+            return err;
+        }
     }
-    if (err != TRP_OK) {
-        free(view);
-        return err;
-    }
-    handle->view = view;
+    held->open = true;
     return TRP_OK;
 }
 

@@ -260,7 +260,7 @@ on_delegate(trp_ref *ref, void *user)
         fail_call(frame, &error);
         tri_frame_put(frame);
     } else {
-        keep_promise(frame, &state->value, state->state == TRI_REF_FAILED);
+        keep_promise(frame, tri_ref_value(state), state->state == TRI_REF_FAILED);
     }
     tri_process_unlock(host->process);
     trp_ref_release(&delegate);
@@ -279,7 +279,7 @@ finish_delegated(struct tri_frame *frame)
     bool now = frame->call == NULL || state->state != TRI_REF_PENDING;
     if (now) {
         if (frame->call != NULL)
-            deliver(host, frame->call, &state->value, state->state == TRI_REF_FAILED);
+            deliver(host, frame->call, tri_ref_value(state), state->state == TRI_REF_FAILED);
         tri_frame_put(frame);
         tri_process_unlock(host->process);
         trp_ref_release(&delegate);

@@ -208,8 +208,6 @@ step(struct tri_process *process, unsigned *empty, uint64_t *seen)
     const uint64_t now_ns = tri_now_ns();
 
     run_timers(process, now_ns);
-    if (!tri_list_empty(&process->doomed))
-        tri_handles_drain(process);
     glance(process, now_ns);
     if (process->state == TRI_AWAY)
         tri_process_reconnect(process, now_ns);

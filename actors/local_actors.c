@@ -254,7 +254,6 @@ make_handle(struct tri_local *local, struct tri_local_actor *actor)
     struct tri_handle *handle = &actor->handle.handle;
 
     tri_list_init(&handle->ref.waiters);
-    tri_list_init(&handle->callbacks);
     handle->ref.entry.id = actor->entry.id;
     handle->ref.is_actor = handle->ref.shared = true;
     handle->ref.handles = handle->given = UINT32_MAX / 2; /* borrowed: never the last one */

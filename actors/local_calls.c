@@ -189,8 +189,8 @@ append_dependencies(struct tri_local *local, struct tri_local_call *call)
         if (!is_awaited(&entry) || (ref = tri_proc_find(local->process->proc, entry.id)) == NULL)
             continue;
         tri_proc_release(ref);
-        tri_local_hold(local, &ref->value, 1); /* the letter names what the value names, too */
-        TRP_TRY(tri_letter_append(call->letter, &ref->value, entry.place + 1));
+        tri_local_hold(local, tri_ref_value(ref), 1); /* the letter names what the value names, too */
+        TRP_TRY(tri_letter_append(call->letter, tri_ref_value(ref), entry.place + 1));
     }
     return TRP_OK;
 }
@@ -201,7 +201,7 @@ fail_with_cause(struct tri_local *local, struct tri_local_call *call, const stru
     struct tri_failure chain[8], failure;
     uint32_t count = 0;
 
-    if (tri_error_unpack(&broken->value, chain, &count, NULL) != TRP_OK)
+    if (tri_error_unpack(tri_ref_value(broken), chain, &count, NULL) != TRP_OK)
         return;
     failure = (struct tri_failure){.error = chain[0].error, .cause = &chain[0]};
     failure.error.ran = TRP_NOT_RUN;
@@ -394,7 +394,7 @@ tri_local_keep_promises(struct tri_local *local)
         const struct tri_ref *ref = call->delegate != NULL ? &call->delegate->handle.ref : NULL;
         if (ref == NULL || ref->state == TRI_REF_PENDING)
             continue;
-        tri_local_answer(local, call, &ref->value, ref->state == TRI_REF_FAILED);
+        tri_local_answer(local, call, tri_ref_value(ref), ref->state == TRI_REF_FAILED);
         tri_handle_drop(local->process, &call->delegate->handle);
         call->delegate = NULL;
         tri_local_end_call(local, call);

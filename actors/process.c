@@ -59,7 +59,7 @@ tri_sections_bytes(const struct tri_section *sections, uint32_t count)
 
 static uint64_t
 on_post(void *user, const struct tri_route *route, const struct tri_section *sections, uint32_t section_count,
-        bool credited)
+        uint64_t credit_bytes)
 {
     struct tri_process *process = user;
     uint64_t where = 0;
@@ -70,8 +70,8 @@ on_post(void *user, const struct tri_route *route, const struct tri_section *sec
         process->no_memory = true;
         return 0;
     }
-    if (credited)
-        tri_session_use(&process->channel.session, tri_sections_bytes(sections, section_count));
+    if (credit_bytes > 0)
+        tri_session_use(&process->channel.session, credit_bytes);
     return where;
 }
 
@@ -103,7 +103,8 @@ on_ready(void *user, struct tri_ref *ref)
         if (++waiter->ended >= waiter->needed)
             tri_waiter_poke(process, waiter);
     }
-    tri_callbacks_ready(process, (struct tri_handle *)(void *)ref);
+    if (((struct tri_handle *)(void *)ref)->more != NULL)
+        tri_callbacks_ready(process, (struct tri_handle *)(void *)ref);
     tri_waiters_poke(process, false);
 }
 
@@ -217,7 +218,6 @@ make_empty(struct tri_process *process, const struct tri_process_config *config)
     process->keeper_wake_ns = TRI_NEVER;
     tri_list_init(&process->unsent);
     tri_list_init(&process->waiters);
-    tri_list_init(&process->doomed);
     tri_list_init(&process->due);
     (void)pthread_mutex_init(&process->lock, NULL);
     (void)pthread_condattr_init(&process->monotonic);
@@ -400,7 +400,6 @@ tri_process_close(struct tri_process **process)
     tri_local_destroy(&gone->local);
     tri_handles_end(gone);
     tri_proc_destroy(&gone->proc);
-    tri_handles_drain(gone);
     here.process = NULL;
     last = gone->zombies == 0;
     (void)pthread_mutex_unlock(&gone->lock);
@@ -461,8 +460,6 @@ tri_process_unlock(struct tri_process *process)
         (void)TRI_FAIL(&why, TRP_ENOMEM, "no memory for a message to the broker");
         tri_process_fail(process, &why);
     }
-    if (!tri_list_empty(&process->doomed))
-        tri_handles_drain(process);
     if (process->state == TRI_UP && process->local == NULL) {
         if (tri_channel_has_output(&process->channel)) {
             if (process->posted_ns == 0)
@@ -506,7 +503,7 @@ tri_process_post(struct tri_process *process, uint8_t kind, const struct tri_sec
 {
     const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = kind};
 
-    (void)on_post(process, &route, section, section != NULL ? 1 : 0, false);
+    (void)on_post(process, &route, section, section != NULL ? 1 : 0, 0);
 }
 
 bool

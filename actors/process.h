@@ -47,6 +47,7 @@ struct tri_unsent { /* a packet that the link did not take: its queue was full *
 };
 
 struct tri_handle_more {
+    struct tri_node callbacks;   /* of trp_on_ready */
     char text[TRI_ID_TEXT_SIZE]; /* of trp_ref_id, trp_actor_id */
     char name[64];               /* that an actor was spawned with or looked up by; "" */
     trp_value failure;           /* of trp_failure, made when asked */
@@ -117,7 +118,6 @@ struct tri_process {
     /* handles */
     struct tri_slab *slabs;
     struct tri_handle *free_handles; /* linked by ref.out */
-    struct tri_node doomed;          /* tri_handle by ref.waiters: freed by the proc, their views still hold others */
     uint64_t zombies;                /* after the end: handles that users still have */
     uint64_t marks;
 
@@ -170,10 +170,9 @@ int tri_poll_ms(uint64_t until_ns, uint64_t now_ns);
 /* handles.c: with the lock */
 struct tri_ref *tri_handle_new(void *user, bool is_actor);
 void tri_handle_free(void *user, struct tri_ref *ref);
-void tri_handles_drain(struct tri_process *process);
 void tri_handles_end(struct tri_process *process); /* at the end, before the proc goes: closes every view */
 struct tri_handle_more *tri_handle_more(struct tri_handle *handle);   /* NULL: no memory */
-trp_err tri_handle_open(struct tri_handle *handle, trp_error *error); /* the view of a READY one */
+trp_err tri_handle_open(struct tri_handle *handle, trp_error *error); /* ref.held->view of a READY one */
 /* Locks the handle's process if it may be used: TRP_EINVAL (NULL), TRP_EFORKED, TRP_ECLOSED. */
 trp_err tri_handle_enter(const struct tri_handle *handle, const char *what, struct tri_process **process,
                          trp_error *error);

@@ -17,10 +17,10 @@ tri_ref_failure(const struct tri_ref *ref, trp_error *error)
     struct tri_failure chain[8];
     uint32_t count = 0;
 
-    TRP_TRY(tri_error_unpack(&ref->value, chain, &count, error));
+    TRP_TRY(tri_error_unpack(tri_ref_value(ref), chain, &count, error));
     if (error != NULL) {
         *error = chain[0].error;
-        tri_execution_note(error, &ref->value);
+        tri_execution_note(error, tri_ref_value(ref));
     }
     return chain[0].error.code;
 }
@@ -69,7 +69,7 @@ take(struct tri_handle *handle, trp_value *value, trp_error *error)
         return TRP_OK;
     }
     TRP_TRY(tri_handle_open(handle, error));
-    *value = tri_view_value(handle->view, 0);
+    *value = tri_view_value(&handle->ref.held->view, 0);
     return TRP_OK;
 }
 
@@ -365,7 +365,8 @@ trp_ref_location(const trp_ref *ref)
     if (ref->handle.ref.state == TRI_REF_FAILED)
         location = TRP_FAILED;
     else if (ref->handle.ref.state == TRI_REF_READY)
-        (void)tri_store_place(ref->handle.ref.value.size, &location, NULL); /* it is here, so it has a place */
+        (void)tri_store_place(tri_ref_value(&ref->handle.ref)->size, &location,
+                              NULL); /* it is here, so it has a place */
     tri_process_unlock(process);
     return location;
 }

@@ -34,9 +34,7 @@ struct tri_handle {
     struct tri_ref ref; /* first: the proc's */
     struct tri_process *process;
     trp_runtime *runtime;         /* that it was made through: who calls */
-    struct tri_view *view;        /* of a READY value, opened by the first get */
-    struct tri_node callbacks;    /* of trp_on_ready */
-    struct tri_handle_more *more; /* what few handles need: texts, failures (handles.c) */
+    struct tri_handle_more *more; /* what few handles need: callbacks, texts, failures (handles.c) */
     uint64_t mark;                /* of the last trp_wait that saw it */
     uint32_t given;               /* handles that users and opened views have of it */
     bool live;                    /* not in the free list */

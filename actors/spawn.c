@@ -109,7 +109,7 @@ answer(struct tri_process *process, trp_runtime *runtime, struct tri_ref *ref, t
     if (err == TRP_OK && actor != NULL) {
         err = tri_handle_open(handle, error);
         if (err == TRP_OK) {
-            value = tri_view_value(handle->view, 0);
+            value = tri_view_value(&ref->held->view, 0);
             if (value.kind == TRP_ACTOR) {
                 tri_proc_retain(&value.as.actor->handle.ref);
                 *actor = (trp_actor *)(void *)tri_handle_give(process, runtime, &value.as.actor->handle.ref);

@@ -107,7 +107,7 @@ tri_accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tr
 
 /* Most results are small values that nobody here will ask for: one of these lies where its call lay, and is no reference. */
 static bool
-fits_in_place(const struct tri_proc *proc, const struct tri_accepted *accepted, const struct tri_section *section)
+fits_in_place(struct tri_proc *proc, const struct tri_accepted *accepted, const struct tri_section *section)
 {
     const size_t room = accepted->block_size - sizeof *accepted - sizeof(struct tri_section);
 
@@ -267,8 +267,8 @@ return_named(struct tri_proc *proc, struct tri_accepted *accepted, const struct 
     TRP_TRY(keep_result(proc, id, section, failed, &ref, error));
     TRP_TRY(publish_named(proc, section, error));
     said.place = 0;
-    if (ref->value_refs != NULL && said.ref_count == ref->value.ref_count)
-        said.refs = ref->value_refs; /* all nested, whatever place they were packed with */
+    if (said.ref_count > 0 && said.ref_count == tri_ref_value(ref)->ref_count)
+        said.refs = tri_ref_value(ref)->refs; /* all nested, whatever place they were packed with */
     for (uint32_t i = 0; i < said.ref_count; i++)
         tri_ref_carried(proc, tri_ref_find(proc, said.refs[i].id));
     post_result(proc, accepted, &said, failed);

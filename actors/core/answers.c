@@ -68,17 +68,17 @@ fetch_one(struct tri_proc *proc, struct tri_id id, trp_error *error)
         ref->asked = true; /* the broker knows the name from a call that carries it, and not yet what it is of */
         return TRP_OK;
     }
-    if (ref == NULL || ref->value_buf == NULL)
+    if (ref == NULL || ref->held == NULL)
         return TRP_OK; /* our RELEASE is on its way: the broker asks another */
     if (ref->out != NULL && !ref->out->posted)
         return TRP_OK; /* its PUT is on its way */
-    out = tri_out_new(proc, TRI_PUT);
+    out = tri_out_new(proc, TRI_PUT, 0);
     if (out == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory to send a value");
     out->fetched = true;
     out->flags = TRI_FETCHED;
     out->ref = ref;
-    out->bytes = tri_bytes_of(&ref->value, 1);
+    out->bytes = tri_bytes_of(tri_ref_value(ref), 1);
     ref->kept = true;
     proc->out_count++;
     tri_out_append(proc, out);

@@ -25,9 +25,8 @@ wrong(struct check *check, struct tri_id id, const char *what)
 }
 
 static void
-check_ref(struct tri_entry *entry, void *user)
+check_ref(struct tri_ref *ref, void *user)
 {
-    struct tri_ref *ref = TRI_OWNER(entry, struct tri_ref, entry);
     struct check *check = user;
     struct tri_id id = ref->entry.id;
 
@@ -40,15 +39,16 @@ check_ref(struct tri_entry *entry, void *user)
         wrong(check, id, "another's reference that was never handed over");
     if (ref->returned && !ref->kept)
         wrong(check, id, "a result that is not kept");
-    if (ref->kept && ref->value_buf == NULL)
+    if (ref->kept && ref->held == NULL)
         wrong(check, id, "kept without a value");
     if (ref->out != NULL && ref->out->ref != ref && ref->out->actor != ref)
         wrong(check, id, "made by an envelope that does not know it");
     if (ref->own_call != (ref->out != NULL && ref->out->kind != TRI_PUT && ref->out->ref == ref))
         wrong(check, id, "a call of ours without its envelope");
-    for (uint32_t i = 0; i < ref->value.ref_count; i++) {
-        const struct tri_ref *inner = tri_ref_find(check->proc, ref->value_refs[i].id);
-        if (!tri_id_is_none(ref->value_refs[i].id) && (inner == NULL || inner->handles == 0))
+    for (uint32_t i = 0; i < tri_ref_value(ref)->ref_count; i++) {
+        const struct tri_id named = tri_ref_value(ref)->refs[i].id;
+        const struct tri_ref *inner = tri_ref_find((struct tri_proc *)(uintptr_t)check->proc, named);
+        if (!tri_id_is_none(named) && (inner == NULL || inner->handles == 0))
             wrong(check, id, "its value names a reference that is not held");
     }
 }
@@ -68,7 +68,7 @@ check_outs(struct check *check)
             posted = false;
         if (out->posted != posted)
             wrong(check, none, "an envelope stands on the wrong side of the queue's head");
-        if (out->accepted || (out->kind != TRI_PUT && out->body == NULL))
+        if (out->accepted || (out->kind != TRI_PUT && out->body == NULL && out->size == 0))
             wrong(check, none, "an envelope that may be sent again has no body");
         queued += !out->posted;
         bytes += out->posted ? 0 : out->bytes;
@@ -81,8 +81,8 @@ check_outs(struct check *check)
     if (queued != proc->queued_count || bytes != proc->queued_bytes || count != proc->out_count)
         wrong(check, none, "the counts of envelopes are wrong");
     for (size_t i = 0; i < proc->timer_count; i++)
-        if (proc->timers[i]->timer != i + 1 ||
-            (i > 0 && proc->timers[(i + 1) / 2 - 1]->deadline_ns > proc->timers[i]->deadline_ns))
+        if (proc->timers[i]->more->timer != i + 1 ||
+            (i > 0 && proc->timers[(i + 1) / 2 - 1]->more->deadline_ns > proc->timers[i]->more->deadline_ns))
             wrong(check, none, "the heap of deadlines is out of order");
 }
 
@@ -91,7 +91,7 @@ tri_proc_check(const struct tri_proc *proc, char *why, size_t size)
 {
     struct check check = {.proc = proc, .why = why, .size = size, .ok = true};
 
-    tri_table_each((struct tri_table *)(uintptr_t)&proc->refs, check_ref, &check);
+    tri_refs_each((struct tri_proc *)(uintptr_t)proc, check_ref, &check);
     if (check.values != proc->value_count)
         wrong(&check, (struct tri_id){0, 0}, "the count of values is wrong");
     check_outs(&check);
@@ -99,11 +99,11 @@ tri_proc_check(const struct tri_proc *proc, char *why, size_t size)
 }
 
 static void
-count_kept(struct tri_entry *entry, void *user)
+count_kept(struct tri_ref *ref, void *user)
 {
     struct check *check = user;
 
-    check->kept += TRI_OWNER(entry, struct tri_ref, entry)->kept;
+    check->kept += ref->kept;
 }
 
 bool
@@ -117,8 +117,8 @@ tri_proc_count(const struct tri_proc *proc, struct tri_proc_counts *counts)
 {
     struct check check = {.proc = proc};
 
-    tri_table_each((struct tri_table *)(uintptr_t)&proc->refs, count_kept, &check);
-    counts->refs = proc->refs.count + proc->kept_count;
+    tri_refs_each((struct tri_proc *)(uintptr_t)proc, count_kept, &check);
+    counts->refs = proc->refs.count + proc->own.count + proc->kept_count;
     counts->outstanding = proc->out_count - proc->queued_count;
     counts->queued = proc->queued_count;
     counts->kept = check.kept + proc->kept_count;
@@ -132,11 +132,11 @@ struct each {
 };
 
 static void
-visit_ref(struct tri_entry *entry, void *user)
+visit_ref(struct tri_ref *ref, void *user)
 {
     struct each *each = user;
 
-    each->visit(each->user, TRI_OWNER(entry, struct tri_ref, entry));
+    each->visit(each->user, ref);
 }
 
 void
@@ -144,5 +144,5 @@ tri_proc_each(const struct tri_proc *proc, void (*visit)(void *user, const struc
 {
     struct each each = {visit, user};
 
-    tri_table_each((struct tri_table *)(uintptr_t)&proc->refs, visit_ref, &each);
+    tri_refs_each((struct tri_proc *)(uintptr_t)proc, visit_ref, &each);
 }

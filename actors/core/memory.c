@@ -89,35 +89,3 @@ tri_memory_fini(struct tri_memory *memory)
     }
     memset(memory, 0, sizeof *memory);
 }
-
-static void
-free_buf(struct tri_buf *buf)
-{
-    free(buf);
-}
-
-enum { BUF_HEAD = (sizeof(struct tri_buf) + 15) & ~(size_t)15 };
-
-static void
-put_buf(struct tri_buf *buf)
-{
-    tri_memory_put(buf->foreign, buf, BUF_HEAD + buf->size);
-}
-
-struct tri_buf *
-tri_memory_buf(struct tri_memory *memory, const void *data, size_t size)
-{
-    const bool pooled = size <= TRI_COPY_MAX;
-    struct tri_buf *buf = pooled ? tri_memory_take(memory, BUF_HEAD + size) : malloc(BUF_HEAD + size);
-
-    if (buf == NULL)
-        return NULL;
-    atomic_init(&buf->references, 1);
-    buf->data = (uint8_t *)buf + BUF_HEAD;
-    buf->size = size;
-    buf->free = pooled ? put_buf : free_buf;
-    buf->foreign = memory;
-    if (size > 0)
-        memcpy(buf->data, data, size);
-    return buf;
-}

@@ -23,24 +23,30 @@ tri_bytes_of(const struct tri_section *sections, uint32_t count)
 
 /* --------------------------------------------------------------------------------------------------------- deadlines */
 
+static uint64_t
+deadline_of(const struct tri_proc *proc, size_t i)
+{
+    return proc->timers[i]->more->deadline_ns;
+}
+
 static void
 timer_place(struct tri_proc *proc, size_t slot, struct tri_out *out)
 {
     proc->timers[slot - 1] = out;
-    out->timer = slot;
+    out->more->timer = slot;
 }
 
 static void
 timer_sift(struct tri_proc *proc, size_t slot, struct tri_out *out)
 {
-    while (slot > 1 && proc->timers[slot / 2 - 1]->deadline_ns > out->deadline_ns) {
+    while (slot > 1 && deadline_of(proc, slot / 2 - 1) > out->more->deadline_ns) {
         timer_place(proc, slot, proc->timers[slot / 2 - 1]);
         slot /= 2;
     }
     for (size_t child = slot * 2; child <= proc->timer_count; child = slot * 2) {
-        if (child < proc->timer_count && proc->timers[child]->deadline_ns < proc->timers[child - 1]->deadline_ns)
+        if (child < proc->timer_count && deadline_of(proc, child) < deadline_of(proc, child - 1))
             child++;
-        if (proc->timers[child - 1]->deadline_ns >= out->deadline_ns)
+        if (deadline_of(proc, child - 1) >= out->more->deadline_ns)
             break;
         timer_place(proc, slot, proc->timers[child - 1]);
         slot = child;
@@ -64,12 +70,12 @@ tri_timer_add(struct tri_proc *proc, struct tri_out *out)
 void
 tri_timer_remove(struct tri_proc *proc, struct tri_out *out)
 {
-    size_t slot = out->timer;
+    const size_t slot = out->more == NULL ? 0 : out->more->timer;
     struct tri_out *last;
 
     if (slot == 0)
         return;
-    out->timer = 0;
+    out->more->timer = 0;
     last = proc->timers[--proc->timer_count];
     if (last != out)
         timer_sift(proc, slot, last);
@@ -78,20 +84,33 @@ tri_timer_remove(struct tri_proc *proc, struct tri_out *out)
 /* --------------------------------------------------------------------------------------------- records of envelopes */
 
 struct tri_out *
-tri_out_new(struct tri_proc *proc, uint8_t kind)
+tri_out_new(struct tri_proc *proc, uint8_t kind, size_t data_size)
 {
-    struct tri_out *out = tri_memory_take(&proc->memory, sizeof *out);
+    struct tri_out *out = tri_memory_take(&proc->memory, sizeof *out + tri_pad8(data_size));
 
     if (out == NULL)
         return NULL;
     memset(out, 0, sizeof *out);
     out->kind = kind;
-    out->deadline_ns = TRI_NEVER;
+    out->size = (uint32_t)data_size;
     return out;
 }
 
-void
-tri_body_free(struct tri_proc *proc, struct tri_body **body)
+struct tri_out_more *
+tri_out_more(struct tri_proc *proc, struct tri_out *out)
+{
+    if (out->more != NULL)
+        return out->more;
+    out->more = tri_memory_take(&proc->memory, sizeof *out->more);
+    if (out->more != NULL) {
+        memset(out->more, 0, sizeof *out->more);
+        out->more->deadline_ns = TRI_NEVER;
+    }
+    return out->more;
+}
+
+static void
+body_free(struct tri_proc *proc, struct tri_body **body)
 {
     struct tri_body *had = *body;
 
@@ -105,21 +124,58 @@ tri_body_free(struct tri_proc *proc, struct tri_body **body)
     tri_memory_put(&proc->memory, had, had->block_size);
 }
 
-/* What was not posted has a handle of its own of what it makes, so that no RELEASE goes before it. */
-static void
-append(struct tri_proc *proc, struct tri_out *out)
+void
+tri_out_discard(struct tri_proc *proc, struct tri_out **out)
 {
-    out->posted = false;
-    tri_list_append(&proc->outs, &out->link);
+    struct tri_out *had = *out;
+
+    *out = NULL;
+    body_free(proc, &had->body);
+    tri_memory_put(&proc->memory, had->more, sizeof *had->more);
+    tri_memory_put(&proc->memory, had, sizeof *had + tri_pad8(had->size));
+}
+
+/* What was not posted has a handle of its own of what it makes and means, so that no RELEASE goes before it. */
+static void
+hold_made(struct tri_out *out)
+{
+    if (out->ref != NULL)
+        out->ref->handles++;
+    if (out->actor != NULL)
+        out->actor->handles++;
+}
+
+static void
+drop_handle(struct tri_proc *proc, struct tri_ref *ref)
+{
+    if (ref->handles > 1)
+        ref->handles--;
+    else
+        tri_ref_drop(proc, ref);
+}
+
+static void
+drop_made(struct tri_proc *proc, struct tri_out *out)
+{
+    struct tri_ref *actor = out->actor;
+
+    if (out->ref != NULL)
+        drop_handle(proc, out->ref);
+    if (actor == NULL)
+        return;
+    if (out->kind != TRI_SPAWN)
+        out->actor = NULL;
+    drop_handle(proc, actor);
+}
+
+static void
+enter_queue(struct tri_proc *proc, struct tri_out *out)
+{
     if (proc->unposted == &proc->outs)
         proc->unposted = &out->link;
     proc->queued_count++;
     proc->queued_bytes += out->bytes;
     proc->queued_spawns += out->kind == TRI_SPAWN;
-    if (out->ref != NULL)
-        out->ref->handles++;
-    if (out->actor != NULL)
-        out->actor->handles++;
 }
 
 static void
@@ -130,20 +186,6 @@ left_queue(struct tri_proc *proc, struct tri_out *out)
     proc->queued_count--;
     proc->queued_bytes -= out->bytes;
     proc->queued_spawns -= out->kind == TRI_SPAWN;
-    out->posted = true;
-}
-
-static void
-drop_queue_handles(struct tri_proc *proc, struct tri_out *out)
-{
-    struct tri_ref *actor = out->actor;
-
-    if (out->ref != NULL)
-        tri_ref_drop(proc, out->ref);
-    if (out->kind != TRI_SPAWN)
-        out->actor = NULL;
-    if (actor != NULL)
-        tri_ref_drop(proc, actor);
 }
 
 bool
@@ -156,27 +198,26 @@ void
 tri_out_end(struct tri_proc *proc, struct tri_out *out)
 {
     struct tri_ref *ref = out->ref, *actor = out->actor;
-    bool queued = !out->posted;
+    const bool queued = !out->posted;
 
     if (queued)
         left_queue(proc, out);
     tri_list_remove(&out->link);
-    tri_timer_remove(proc, out);
+    if (out->more != NULL)
+        tri_timer_remove(proc, out);
     if (ref != NULL && ref->out == out) {
         ref->out = NULL;
         ref->own_call = false;
     }
     if (actor != NULL && actor->out == out)
         actor->out = NULL;
-    tri_body_free(proc, &out->body);
-    tri_memory_put(&proc->memory, out->words, sizeof *out->words);
-    tri_memory_put(&proc->memory, out, sizeof *out);
+    tri_out_discard(proc, &out);
     proc->out_count--;
     for (int i = 0; i < 2; i++) {
         struct tri_ref *made = i == 0 ? ref : actor;
         if (made != NULL && queued)
             tri_ref_drop(proc, made);
-        else if (made != NULL)
+        else if (made != NULL && made->handles == 0)
             tri_ref_look(proc, made);
     }
 }
@@ -186,7 +227,8 @@ tri_out_accepted(struct tri_proc *proc, struct tri_out *out)
 {
     if (!out->posted) { /* a host has it from the broker before */
         left_queue(proc, out);
-        drop_queue_handles(proc, out);
+        out->posted = true;
+        drop_made(proc, out);
     }
     if (out->ref == NULL) {
         tri_out_end(proc, out);
@@ -195,7 +237,7 @@ tri_out_accepted(struct tri_proc *proc, struct tri_out *out)
     out->accepted = true;
     tri_list_remove(&out->link);
     tri_list_append(&proc->accepted_outs, &out->link);
-    tri_body_free(proc, &out->body);
+    body_free(proc, &out->body);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- lanes */
@@ -263,7 +305,7 @@ tri_lane_failed(struct tri_proc *proc, struct tri_lane_out *lane, uint64_t seque
 void
 tri_post(struct tri_proc *proc, const struct tri_route *route, const struct tri_section *section)
 {
-    (void)proc->ops.post(proc->ops.user, route, section, section == NULL ? 0 : 1, false);
+    (void)proc->ops.post(proc->ops.user, route, section, section == NULL ? 0 : 1, 0);
 }
 
 void
@@ -311,17 +353,17 @@ tri_ids_add(struct tri_ids *ids, struct tri_id id)
 static uint64_t
 deadline_left_us(const struct tri_proc *proc, const struct tri_out *out)
 {
-    if (out->deadline_ns == TRI_NEVER)
+    if (out->more == NULL || out->more->deadline_ns == TRI_NEVER)
         return 0;
-    return out->deadline_ns <= proc->now_ns + 1000 ? 1 : (out->deadline_ns - proc->now_ns) / 1000;
+    return out->more->deadline_ns <= proc->now_ns + 1000 ? 1 : (out->more->deadline_ns - proc->now_ns) / 1000;
 }
 
 static void
 names_carried(struct tri_proc *proc, const struct tri_out *out)
 {
     if (out->kind == TRI_PUT)
-        for (uint32_t i = 0; i < out->ref->value.ref_count; i++) {
-            struct tri_ref *inner = tri_ref_find(proc, out->ref->value_refs[i].id);
+        for (uint32_t i = 0; i < tri_ref_value(out->ref)->ref_count; i++) {
+            struct tri_ref *inner = tri_ref_find(proc, tri_ref_value(out->ref)->refs[i].id);
             if (inner != NULL)
                 tri_ref_carried(proc, inner);
         }
@@ -330,10 +372,24 @@ names_carried(struct tri_proc *proc, const struct tri_out *out)
             tri_ref_carried(proc, out->body->refs[i]);
 }
 
+/* What it carries: one section, unless it has a body of its own. */
+static const struct tri_section *
+sections_of(const struct tri_out *out, struct tri_section *one, uint32_t *count)
+{
+    *count = 1;
+    if (out->body != NULL) {
+        *count = out->body->section_count;
+        return out->body->sections;
+    }
+    if (out->kind == TRI_PUT)
+        return tri_ref_value(out->ref);
+    *one = (struct tri_section){.meta_size = out->meta_size, .size = out->size, .data = (const uint8_t *)(out + 1)};
+    return one;
+}
+
 static void
 post_out(struct tri_proc *proc, struct tri_out *out)
 {
-    bool put = out->kind == TRI_PUT;
     struct tri_route route = {
         .version = TRI_WIRE_VERSION,
         .kind = out->kind,
@@ -344,17 +400,26 @@ post_out(struct tri_proc *proc, struct tri_out *out)
         .sequence = out->sequence,
         .deadline_us = deadline_left_us(proc, out),
     };
+    struct tri_section one;
+    uint32_t count;
+    const struct tri_section *sections = sections_of(out, &one, &count);
 
     if (out->ref != NULL)
         route.result = out->ref->entry.id;
-    if (put && out->ref->state == TRI_REF_FAILED)
+    if (out->kind == TRI_PUT && out->ref->state == TRI_REF_FAILED)
         route.flags |= TRI_FAILED;
-    if (out->again && (out->kind == TRI_CALL || out->kind == TRI_SPAWN))
+    if (out->again && tri_out_credited(out->kind))
         route.flags |= TRI_RETRIED;
-    proc->ops.post(proc->ops.user, &route, put ? &out->ref->value : out->body->sections,
-                   put ? 1 : out->body->section_count, tri_out_credited(out->kind));
-    left_queue(proc, out);
-    names_carried(proc, out);
+    proc->ops.post(proc->ops.user, &route, sections, count, tri_out_credited(out->kind) ? out->bytes : 0);
+    out->posted = true;
+}
+
+/* What it makes and names is known over there from now on. With the handles of hold_made, which go. */
+static void
+was_posted(struct tri_proc *proc, struct tri_out *out)
+{
+    if (out->body != NULL || out->kind == TRI_PUT)
+        names_carried(proc, out);
     if (out->ref != NULL &&
         !out->fetched) /* who was asked for a value may have let go of it: it does not hold it anew */
         tri_ref_carried(proc, out->ref);
@@ -362,7 +427,7 @@ post_out(struct tri_proc *proc, struct tri_out *out)
         tri_ref_carried(proc, out->actor);
     if (out->overdue && out->ref != NULL)
         (void)tri_ids_add(&proc->cancels, out->ref->entry.id);
-    drop_queue_handles(proc, out);
+    drop_made(proc, out);
     if (out->fetched || (out->ref == NULL && out->kind == TRI_CALL && out->lane == NULL))
         tri_out_end(proc,
                     out); /* a value that was asked for is kept without it; a one-way task has no name to ask by */
@@ -373,15 +438,22 @@ post_out(struct tri_proc *proc, struct tri_out *out)
 void
 tri_out_append(struct tri_proc *proc, struct tri_out *out)
 {
-    struct tri_node *next = proc->unposted;
+    const bool credited = tri_out_credited(out->kind);
+    const bool first = proc->unposted == &proc->outs;
 
-    append(proc, out);
-    if (tri_out_credited(out->kind) || (out->kind != TRI_PUT && proc->queued_spawns > 0))
+    if (credited ? !first || !proc->ops.has_credit(proc->ops.user, out->bytes)
+                 : out->kind != TRI_PUT && proc->queued_spawns > 0) {
+        if (out->actor == NULL && tri_out_aims(out))
+            out->actor = tri_ref_find(proc, out->target); /* or its RELEASE might go before the call */
+        hold_made(out);
+        tri_list_append(&proc->outs, &out->link);
+        enter_queue(proc, out);
         return;
-    tri_list_remove(&out->link);
-    tri_list_append(next, &out->link); /* before the first that waits */
-    proc->unposted = &out->link;
+    }
+    hold_made(out);
+    tri_list_append(proc->unposted, &out->link); /* before the first that waits */
     post_out(proc, out);
+    was_posted(proc, out);
 }
 
 void
@@ -392,6 +464,8 @@ tri_outs_pump(struct tri_proc *proc)
         if (tri_out_credited(out->kind) && !proc->ops.has_credit(proc->ops.user, out->bytes))
             return;
         post_out(proc, out);
+        left_queue(proc, out);
+        was_posted(proc, out);
     }
 }
 
@@ -407,12 +481,12 @@ is_private(const struct tri_proc *proc, const struct tri_ref *ref)
 static trp_err
 publish_one(struct tri_proc *proc, struct tri_ref *ref, trp_error *error)
 {
-    struct tri_out *out = tri_out_new(proc, TRI_PUT);
+    struct tri_out *out = tri_out_new(proc, TRI_PUT, 0);
 
     if (out == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory to publish a value");
     out->ref = ref;
-    out->bytes = tri_bytes_of(&ref->value, 1);
+    out->bytes = tri_bytes_of(tri_ref_value(ref), 1);
     ref->out = out;
     ref->kept = true;
     proc->out_count++;
@@ -430,9 +504,9 @@ tri_publish(struct tri_proc *proc, struct tri_ref *ref, trp_error *error)
         return TRP_OK;
     TRP_TRY(publish_one(proc, ref, error));
     for (node = &ref->out->link; node != proc->unposted; node = node->next) {
-        const struct tri_ref *holder = TRI_OWNER(node, struct tri_out, link)->ref;
-        for (uint32_t i = 0; i < holder->value.ref_count; i++) {
-            struct tri_ref *inner = tri_ref_find(proc, holder->value_refs[i].id);
+        const struct tri_section *value = tri_ref_value(TRI_OWNER(node, struct tri_out, link)->ref);
+        for (uint32_t i = 0; i < value->ref_count; i++) {
+            struct tri_ref *inner = tri_ref_find(proc, value->refs[i].id);
             if (inner != NULL && is_private(proc, inner))
                 TRP_TRY(publish_one(proc, inner, error));
         }

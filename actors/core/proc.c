@@ -12,6 +12,7 @@ static trp_err
 tables_init(struct tri_proc *proc)
 {
     TRP_TRY(tri_table_init(&proc->refs, proc->seed));
+    TRP_TRY(tri_own_init(&proc->own, proc->seed));
     TRP_TRY(tri_table_init(&proc->lanes_out, proc->seed ^ 1));
     TRP_TRY(tri_table_init(&proc->calls, proc->seed ^ 2));
     TRP_TRY(tri_table_init(&proc->lanes_in, proc->seed ^ 3));
@@ -52,17 +53,9 @@ outs_fini(struct tri_proc *proc, struct tri_node *head)
 }
 
 static void
-free_ref(struct tri_entry *entry, void *user)
+end_ref(struct tri_ref *ref, void *user)
 {
-    struct tri_ref *ref = TRI_OWNER(entry, struct tri_ref, entry);
-    struct tri_proc *proc = user;
-
-    tri_table_remove(&proc->refs, entry);
-    tri_buf_release(&ref->value_buf);
-    tri_memory_put(&proc->memory, ref->value_refs, ref->value.ref_count * sizeof *ref->value_refs);
-    ref->value_refs = NULL;
-    memset(&ref->value, 0, sizeof ref->value);
-    proc->ops.ref_free(proc->ops.user, ref);
+    tri_ref_end(user, ref);
 }
 
 static void
@@ -86,9 +79,10 @@ tri_proc_destroy(struct tri_proc **given)
     outs_fini(proc, &proc->outs);
     outs_fini(proc, &proc->accepted_outs);
     tri_incoming_fini(proc);
-    tri_table_each(&proc->refs, free_ref, proc);
+    tri_refs_each(proc, end_ref, proc);
     tri_table_each(&proc->lanes_out, free_lane, proc);
     tri_table_fini(&proc->refs);
+    tri_own_fini(&proc->own, &proc->memory);
     tri_table_fini(&proc->lanes_out);
     tri_table_fini(&proc->calls);
     tri_table_fini(&proc->lanes_in);
@@ -207,8 +201,8 @@ overdue(struct tri_proc *proc, struct tri_out *out)
 {
     struct tri_failure failure = {0};
     struct tri_ref *ref = out->ref;
-    const struct tri_words *words = out->words;
-    const uint64_t waited_ms = words == NULL ? 0 : (words->deadline_ns + TRI_NS_PER_MS / 2) / TRI_NS_PER_MS;
+    const struct tri_out_more *more = out->more;
+    const uint64_t waited_ms = (more->allowed_ns + TRI_NS_PER_MS / 2) / TRI_NS_PER_MS;
 
     tri_timer_remove(proc, out);
     out->overdue = true;
@@ -216,20 +210,16 @@ overdue(struct tri_proc *proc, struct tri_out *out)
         (void)tri_ids_add(&proc->cancels, ref->entry.id);
     if (ref->state != TRI_REF_PENDING)
         return;
-    if (words == NULL)
-        (void)TRI_FAIL(&failure.error, TRP_ETIMEDOUT, "no answer came before the deadline");
-    else if (words->actor[0] != '\0')
+    if (more->name[0] != '\0')
         (void)TRI_FAIL(&failure.error, TRP_ETIMEDOUT,
                        "%s() of actor '%s' on node '%s' did not answer before its deadline of %" PRIu64 " ms",
-                       words->method, words->actor, proc->node, waited_ms);
+                       more->method, more->name, proc->node, waited_ms);
     else
         (void)TRI_FAIL(&failure.error, TRP_ETIMEDOUT,
-                       "%s() on node '%s' did not answer before its deadline of %" PRIu64 " ms", words->method,
+                       "%s() on node '%s' did not answer before its deadline of %" PRIu64 " ms", more->method,
                        proc->node, waited_ms);
-    if (words != NULL) {
-        (void)tri_text_copy(failure.error.actor, sizeof failure.error.actor, words->actor);
-        (void)tri_text_copy(failure.error.method, sizeof failure.error.method, words->method);
-    }
+    (void)tri_text_copy(failure.error.actor, sizeof failure.error.actor, more->name);
+    (void)tri_text_copy(failure.error.method, sizeof failure.error.method, more->method);
     (void)tri_text_copy(failure.error.node, sizeof failure.error.node, proc->node);
     failure.error.ran = out->posted || out->again ? TRP_MAY_HAVE_RUN : TRP_NOT_RUN;
     tri_ref_fail(proc, ref, &failure);
@@ -241,14 +231,14 @@ tri_proc_tick(struct tri_proc *proc, uint64_t now_ns)
 {
     proc->now_ns = now_ns;
     tri_outs_pump(proc);
-    while (proc->timer_count > 0 && proc->timers[0]->deadline_ns <= now_ns)
+    while (proc->timer_count > 0 && proc->timers[0]->more->deadline_ns <= now_ns)
         overdue(proc, proc->timers[0]);
 }
 
 uint64_t
 tri_proc_next_ns(const struct tri_proc *proc)
 {
-    return proc->timer_count == 0 ? TRI_NEVER : proc->timers[0]->deadline_ns;
+    return proc->timer_count == 0 ? TRI_NEVER : proc->timers[0]->more->deadline_ns;
 }
 
 struct pending {
@@ -257,9 +247,8 @@ struct pending {
 };
 
 static void
-collect_pending(struct tri_entry *entry, void *user)
+collect_pending(struct tri_ref *ref, void *user)
 {
-    struct tri_ref *ref = TRI_OWNER(entry, struct tri_ref, entry);
     struct pending *pending = user;
 
     if (ref->state != TRI_REF_PENDING || !TRI_RESERVE(pending->refs, pending->capacity, pending->count + 1))
@@ -285,7 +274,7 @@ tri_proc_fail_all(struct tri_proc *proc, const trp_error *why)
 
     proc->gone = true;
     proc->gone_why = *why;
-    tri_table_each(&proc->refs, collect_pending, &pending);
+    tri_refs_each(proc, collect_pending, &pending);
     tri_table_each(&proc->lanes_out, no_one_way, NULL);
     outs_fini(proc, &proc->outs);
     outs_fini(proc, &proc->accepted_outs);

@@ -15,38 +15,57 @@ struct tri_proc;
 struct tri_incoming;
 struct tri_out;
 
+/* A value that is here: one pooled block with its data behind it, or the owner of a frame. Its entries are all nested ones,
+ * each holds a handle of ours. The view is the runtime's: opened by the first who looks, closed before the value goes. */
+struct tri_held {
+    struct tri_buf buf; /* first: this block. An envelope that carries the value on retains it */
+    struct tri_buf *frame;
+    struct tri_section section;
+    struct tri_ref_entry *entries;
+    bool open;
+    struct tri_view view;
+};
+
 /* A reference as this process knows it. The runtime's trp_ref begins with one. Freed by `freed` when nothing needs it. */
 enum tri_ref_state { TRI_REF_PENDING = 0, TRI_REF_READY, TRI_REF_FAILED };
 struct tri_ref {
-    struct tri_entry entry; /* id; in the proc's table */
+    struct tri_entry entry; /* id; in the proc's table, or at its place among the proc's own names */
     struct tri_proc *proc;
     uint32_t handles; /* of this process: user's handles and those inside of held values */
     uint8_t state;
-    bool is_actor, shared,
-        wanted;    /* shared: an envelope carried it out, or it came from elsewhere; wanted: WAIT was sent */
-    bool kept;     /* kept for the broker until FREED */
-    bool returned; /* kept, and the result of a call that ran here */
-    bool own_call; /* result of a call of ours that is outstanding */
+    bool is_actor : 1;
+    bool shared : 1;   /* an envelope carried it out, or it came from elsewhere */
+    bool wanted : 1;   /* WAIT was sent */
+    bool kept : 1;     /* kept for the broker until FREED */
+    bool returned : 1; /* kept, and the result of a call that ran here */
+    bool own_call : 1; /* result of a call of ours that is outstanding */
     bool
-        resident; /* an actor that lives here: known while it does, also without a handle; a hold only while `handed` */
-    bool local;   /* FAILED here only (a deadline that passed): not for others */
-    bool asked;   /* FETCH came before its RESULT: to be answered then */
+        resident : 1; /* an actor that lives here: known while it does, also without a handle; a hold only while `handed` */
+    bool local : 1;  /* FAILED here only (a deadline that passed): not for others */
+    bool asked : 1;  /* FETCH came before its RESULT: to be answered then */
     uint64_t handed; /* times handed over to this process (its maker starts with 1) */
-    struct tri_section
-        value; /* READY: the value; FAILED: the Error; data in value_bytes, or borrowed from value.frame */
-    struct tri_buf *value_buf;        /* owns value.data (a copy, a batch or a frame) */
-    struct tri_ref_entry *value_refs; /* the value's entries, owned; each holds a handle of ours */
-    struct tri_out *out;              /* the call, request or spawn that makes it, while it must be kept */
-    struct tri_node waiters;          /* the runtime's */
+    struct tri_held
+        *held; /* READY: the value; FAILED: the Error; NULL: an actor, or an Error without memory for its text */
+    struct tri_out *out;     /* the call, request or spawn that makes it, while it must be kept */
+    struct tri_node waiters; /* the runtime's */
 };
+/* Its value or Error; an empty section if it has none. */
+static inline const struct tri_section *
+tri_ref_value(const struct tri_ref *ref)
+{
+    static const struct tri_section none;
+
+    return ref->held != NULL ? &ref->held->section : &none;
+}
 
 struct tri_proc_ops {
-    /* As the core's. Credited envelopes are only posted when has_credit said yes; others wait inside, in order. */
+    /* Credited envelopes are only posted when has_credit said yes; others wait inside, in order. */
     uint64_t (*post)(void *user, const struct tri_route *route, const struct tri_section *sections,
-                     uint32_t section_count, bool credited);
+                     uint32_t section_count, uint64_t credit_bytes); /* 0: not credited */
     bool (*has_credit)(void *user, uint64_t bytes);
     void (*release)(void *user, uint64_t bytes); /* host: a credited CALL of the broker's has ended */
-    /* Memory for references: the runtime allocates trp_ref, of which tri_ref is the first member. NULL: no memory. */
+    /* Memory for references: the runtime allocates trp_ref, of which tri_ref is the first member. NULL: no memory. Given back
+     * with its value still there: an open view is closed now, and lets go of the handles in it. */
     struct tri_ref *(*ref_new)(void *user, bool is_actor);
     void (*ref_free)(void *user, struct tri_ref *ref);
     /* It has become READY or FAILED. */

@@ -1,29 +1,69 @@
 /*
- * refs.c - references of a process: the table, handles, holds at the broker, values. Under the process's lock. It must not
+ * refs.c - references of a process: finding them, handles, holds at the broker, values. Under the process's lock. It must not
  * know which envelope brought a value or will carry one.
  */
 #include "actors/core/state.h"
 
 struct tri_ref *
-tri_ref_find(const struct tri_proc *proc, struct tri_id id)
+tri_ref_find(struct tri_proc *proc, struct tri_id id)
 {
-    struct tri_entry *entry = tri_table_find(&proc->refs, id);
+    struct tri_entry *entry;
 
+    if (id.space == proc->space)
+        return tri_own_find(&proc->own, id.number);
+    entry = tri_table_find(&proc->refs, id);
     return entry == NULL ? NULL : TRI_OWNER(entry, struct tri_ref, entry);
+}
+
+static trp_err
+insert(struct tri_proc *proc, struct tri_ref *ref)
+{
+    if (ref->entry.id.space == proc->space)
+        return tri_own_insert(&proc->own, &proc->memory, ref);
+    TRP_TRY(tri_table_reserve(&proc->refs, 1));
+    tri_table_insert(&proc->refs, &ref->entry);
+    return TRP_OK;
+}
+
+static void
+forget(struct tri_proc *proc, struct tri_ref *ref)
+{
+    if (ref->entry.id.space == proc->space)
+        tri_own_remove(&proc->own, &proc->memory, ref->entry.id.number);
+    else
+        tri_table_remove(&proc->refs, &ref->entry);
+}
+
+struct each {
+    void (*visit)(struct tri_ref *ref, void *user);
+    void *user;
+};
+
+static void
+visit_entry(struct tri_entry *entry, void *user)
+{
+    const struct each *each = user;
+
+    each->visit(TRI_OWNER(entry, struct tri_ref, entry), each->user);
+}
+
+void
+tri_refs_each(struct tri_proc *proc, void (*visit)(struct tri_ref *ref, void *user), void *user)
+{
+    struct each each = {visit, user};
+
+    tri_table_each(&proc->refs, visit_entry, &each);
+    tri_own_each(&proc->own, &proc->memory, visit, user);
 }
 
 struct tri_ref *
 tri_ref_make(struct tri_proc *proc, struct tri_id id, bool is_actor)
 {
-    struct tri_ref *ref;
+    struct tri_ref *ref = proc->ops.ref_new(proc->ops.user, is_actor);
 
-    if (tri_table_reserve(&proc->refs, 1) != TRP_OK)
-        return NULL;
-    ref = proc->ops.ref_new(proc->ops.user, is_actor);
     if (ref == NULL)
         return NULL;
-    ref->entry.id = id;
-    ref->entry.next = NULL;
+    ref->entry = (struct tri_entry){.id = id};
     ref->proc = proc;
     ref->handles = 0;
     ref->state = is_actor ? TRI_REF_READY : TRI_REF_PENDING;
@@ -31,11 +71,12 @@ tri_ref_make(struct tri_proc *proc, struct tri_id id, bool is_actor)
     ref->shared = ref->wanted = ref->kept = ref->returned = ref->own_call = ref->local = ref->resident = false;
     ref->asked = false;
     ref->handed = 0;
-    memset(&ref->value, 0, sizeof ref->value);
-    ref->value_buf = NULL;
-    ref->value_refs = NULL;
+    ref->held = NULL;
     ref->out = NULL;
-    tri_table_insert(&proc->refs, &ref->entry);
+    if (insert(proc, ref) != TRP_OK) {
+        proc->ops.ref_free(proc->ops.user, ref);
+        return NULL;
+    }
     proc->value_count += !is_actor;
     return ref;
 }
@@ -71,17 +112,16 @@ give_back(struct tri_proc *proc, struct tri_ref *ref)
 }
 
 static void
-drop_value(struct tri_proc *proc, struct tri_ref *ref)
+drop_value(struct tri_proc *proc, struct tri_held *held)
 {
-    for (uint32_t i = 0; i < ref->value.ref_count; i++) {
-        struct tri_ref *inner = tri_ref_find(proc, ref->value_refs[i].id);
+    struct tri_buf *buf = &held->buf;
+
+    for (uint32_t i = 0; i < held->section.ref_count; i++) {
+        struct tri_ref *inner = tri_ref_find(proc, held->entries[i].id);
         if (inner != NULL)
             tri_ref_drop(proc, inner);
     }
-    tri_memory_put(&proc->memory, ref->value_refs, ref->value.ref_count * sizeof *ref->value_refs);
-    ref->value_refs = NULL;
-    tri_buf_release(&ref->value_buf);
-    memset(&ref->value, 0, sizeof ref->value);
+    tri_buf_release(&buf);
 }
 
 /* One after another, however long the chain of values inside of values is. */
@@ -93,10 +133,12 @@ reap(struct tri_proc *proc)
     proc->reaping = true;
     while (proc->dying != NULL) {
         struct tri_ref *ref = proc->dying;
+        struct tri_held *held = ref->held;
         proc->dying = ref->entry.next == NULL ? NULL : TRI_OWNER(ref->entry.next, struct tri_ref, entry);
         ref->entry.next = NULL;
-        drop_value(proc, ref);
         proc->ops.ref_free(proc->ops.user, ref);
+        if (held != NULL)
+            drop_value(proc, held);
     }
     proc->reaping = false;
 }
@@ -106,11 +148,21 @@ tri_ref_look(struct tri_proc *proc, struct tri_ref *ref)
 {
     if (ref->handles > 0 || ref->out != NULL || ref->kept || ref->resident)
         return;
-    tri_table_remove(&proc->refs, &ref->entry);
+    forget(proc, ref);
     proc->value_count -= !ref->is_actor;
     ref->entry.next = proc->dying == NULL ? NULL : &proc->dying->entry;
     proc->dying = ref;
     reap(proc);
+}
+
+void
+tri_ref_end(struct tri_proc *proc, struct tri_ref *ref)
+{
+    struct tri_buf *buf = ref->held == NULL ? NULL : &ref->held->buf;
+
+    forget(proc, ref);
+    proc->ops.ref_free(proc->ops.user, ref);
+    tri_buf_release(&buf);
 }
 
 void
@@ -142,39 +194,66 @@ tri_refs_let_go(struct tri_proc *proc, struct tri_ref ***refs, uint32_t *count)
 
 /* ------------------------------------------------------------------------------------------------------------ values */
 
-static struct tri_buf *
-own_data(struct tri_proc *proc, const struct tri_section *section)
+enum { HELD_HEAD = (sizeof(struct tri_held) + 15) & ~(size_t)15 }; /* data is 16-byte aligned */
+
+static void
+put_held(struct tri_buf *buf)
 {
+    struct tri_held *held = TRI_OWNER(buf, struct tri_held, buf);
+    struct tri_memory *memory = buf->foreign;
+
+    tri_buf_release(&held->frame);
+    tri_memory_put(memory, held, buf->size);
+}
+
+/* A small value's data is copied behind the record, a frame is retained; large data that is none becomes one. */
+static struct tri_held *
+new_held(struct tri_proc *proc, const struct tri_section *section)
+{
+    const bool small = section->frame == NULL && section->size <= TRI_COPY_MAX;
+    const size_t data_size = small ? tri_pad8((size_t)section->size) : 0;
+    const size_t size = HELD_HEAD + data_size + section->ref_count * sizeof(struct tri_ref_entry);
+    struct tri_held *held = tri_memory_take(&proc->memory, size);
+    uint8_t *data = (uint8_t *)held + HELD_HEAD;
+
+    if (held == NULL)
+        return NULL;
+    held->buf = (struct tri_buf){.data = data, .size = size, .free = put_held, .foreign = &proc->memory};
+    atomic_init(&held->buf.references, 1);
+    held->frame = NULL;
     if (section->frame != NULL)
-        return tri_buf_retain(section->frame);
-    return tri_memory_buf(&proc->memory, section->data, section->size);
+        held->frame = tri_buf_retain(section->frame);
+    else if (!small)
+        held->frame = tri_buf_copy(section->data, (size_t)section->size);
+    if (!small && held->frame == NULL) {
+        tri_memory_put(&proc->memory, held, size);
+        return NULL;
+    }
+    held->section = *section;
+    held->section.place = 0;
+    held->section.frame = held->frame;
+    held->section.data = section->frame != NULL ? section->data : small ? data : held->frame->data;
+    if (small && section->size > 0)
+        memcpy(data, section->data, (size_t)section->size);
+    held->entries = section->ref_count == 0 ? NULL : (struct tri_ref_entry *)(void *)(data + data_size);
+    held->section.refs = held->entries;
+    held->open = false;
+    return held;
 }
 
 trp_err
 tri_ref_set(struct tri_proc *proc, struct tri_ref *ref, const struct tri_section *section, bool failed,
             trp_error *error)
 {
-    struct tri_ref_entry *entries = NULL;
-    struct tri_buf *buf = own_data(proc, section);
+    struct tri_held *held = new_held(proc, section);
 
-    if (section->ref_count > 0)
-        entries = tri_memory_take(&proc->memory, section->ref_count * sizeof *entries);
-    if (buf == NULL || (section->ref_count > 0 && entries == NULL)) {
-        tri_buf_release(&buf);
-        tri_memory_put(&proc->memory, entries, section->ref_count * sizeof *entries);
+    if (held == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for a value of %llu bytes", (unsigned long long)section->size);
-    }
     for (uint32_t i = 0; i < section->ref_count; i++) {
-        entries[i] = section->refs[i];
-        entries[i].place = TRI_NESTED;
+        held->entries[i] = section->refs[i];
+        held->entries[i].place = TRI_NESTED;
     }
-    ref->value = *section;
-    ref->value.place = 0;
-    ref->value.refs = entries;
-    ref->value.data = section->frame != NULL ? section->data : buf->data;
-    ref->value.frame = section->frame != NULL || section->size > TRI_COPY_MAX ? buf : NULL;
-    ref->value_buf = buf;
-    ref->value_refs = entries;
+    ref->held = held;
     ref->state = failed ? TRI_REF_FAILED : TRI_REF_READY;
     return TRP_OK;
 }
@@ -212,7 +291,7 @@ tri_refs_hold(struct tri_proc *proc, const struct tri_section *section, trp_erro
     char text[TRI_ID_TEXT_SIZE];
 
     for (uint32_t i = 0; i < section->ref_count; i++)
-        if (tri_table_find(&proc->refs, section->refs[i].id) == NULL)
+        if (tri_ref_find(proc, section->refs[i].id) == NULL)
             return TRI_FAIL(error, TRP_EINVAL, "the value names %s, of which this process has no handle",
                             tri_id_format(section->refs[i].id, text));
     for (uint32_t i = 0; i < section->ref_count; i++)

@@ -25,9 +25,8 @@ post_part(struct part *part, bool last)
 }
 
 static void
-add_hold(struct tri_entry *entry, void *user)
+add_hold(struct tri_ref *ref, void *user)
 {
-    struct tri_ref *ref = TRI_OWNER(entry, struct tri_ref, entry);
     struct part *part = user;
     uint32_t flags = 0;
 
@@ -36,7 +35,7 @@ add_hold(struct tri_entry *entry, void *user)
         ref->handed = 1; /* what makes it is said again behind this, and may cross a hand-over: held from now on */
     if (ref->handed == 0 && !ref->kept)
         return;
-    if (ref->value_buf != NULL && !ref->local)
+    if (ref->held != NULL && !ref->local)
         flags |= TRI_SNAP_VALUE;
     if (ref->is_actor)
         flags |= TRI_SNAP_ACTOR;
@@ -104,8 +103,7 @@ post_residents(struct part *part)
         route.flags = 0;
         route.epoch = resident->epoch;
         route.sequence = resident->concurrency;
-        (void)proc->ops.post(proc->ops.user, &route, resident->create->sections, resident->create->section_count,
-                             false);
+        (void)proc->ops.post(proc->ops.user, &route, resident->create->sections, resident->create->section_count, 0);
         add_actor(part, resident->entry.id, resident->epoch, resident->ready ? TRI_SNAP_READY : 0);
     }
     if (proc->pool || proc->ended)
@@ -113,16 +111,15 @@ post_residents(struct part *part)
 }
 
 static void
-post_kept(struct tri_entry *entry, void *user)
+post_kept(struct tri_ref *ref, void *user)
 {
-    struct tri_ref *ref = TRI_OWNER(entry, struct tri_ref, entry);
     struct tri_proc *proc = user;
     struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .result = ref->entry.id};
 
-    if (!ref->returned || ref->value_buf == NULL)
+    if (!ref->returned || ref->held == NULL)
         return;
     route.flags = ref->state == TRI_REF_FAILED ? TRI_FAILED : 0;
-    tri_post(proc, &route, &ref->value);
+    tri_post(proc, &route, tri_ref_value(ref));
 }
 
 /* Results that are kept where their calls lay. */
@@ -157,9 +154,9 @@ post_snapshot(struct tri_proc *proc, trp_error *error)
     part->snapshot.calls = part->calls;
     part->snapshot.actors = part->actors;
     post_residents(part);
-    tri_table_each(&proc->refs, post_kept, proc);
+    tri_refs_each(proc, post_kept, proc);
     add_kept(part);
-    tri_table_each(&proc->refs, add_hold, part);
+    tri_refs_each(proc, add_hold, part);
     add_calls(part);
     post_part(part, true);
     free(part);
@@ -178,8 +175,10 @@ queue_again(struct tri_proc *proc)
         tri_list_remove(&out->link);
         tri_list_append(&all, &out->link);
         out->again |= out->posted;
-        if (out->posted)
+        if (out->posted) {
+            out->posted = false;
             continue;
+        }
         if (out->ref != NULL) /* given again by tri_out_append */
             out->ref->handles--;
         if (out->actor != NULL && out->kind == TRI_SPAWN)
@@ -199,9 +198,8 @@ queue_again(struct tri_proc *proc)
 }
 
 static void
-want_again(struct tri_entry *entry, void *user)
+want_again(struct tri_ref *ref, void *user)
 {
-    struct tri_ref *ref = TRI_OWNER(entry, struct tri_ref, entry);
     struct tri_proc *proc = user;
 
     if (ref->wanted && ref->state == TRI_REF_PENDING && ref->handles > 0)
@@ -242,7 +240,7 @@ tell_everything(struct tri_proc *proc, trp_error *error)
     if (proc->is_host && proc->ops.renumbered != NULL)
         proc->ops.renumbered(proc->ops.user);
     queue_again(proc);
-    tri_table_each(&proc->refs, want_again, proc);
+    tri_refs_each(proc, want_again, proc);
     tri_outs_pump(proc);
     tri_proc_round(proc, proc->now_ns);
     for (node = proc->blocked.next; node != &proc->blocked; node = node->next)

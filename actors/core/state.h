@@ -36,17 +36,45 @@ struct tri_memory {
 void tri_memory_fini(struct tri_memory *memory);
 void *tri_memory_take(struct tri_memory *memory, size_t size); /* not zeroed; NULL: no memory */
 void tri_memory_put(struct tri_memory *memory, void *block, size_t size);
-/* A buffer in one block: of the pool if it is small, so that it must be released under the lock and before the proc ends;
- * larger ones, which are sent as frames, are of the heap, may outlive the proc and be released by any thread. */
-struct tri_buf *tri_memory_buf(struct tri_memory *memory, const void *data, size_t size);
 
-/* What is kept of an envelope to send it again: one block {sections, owners, refs, entries, data of section 0}. */
+/* References under names of this process's own making, which are counters: pages of them. A page goes with its last one. */
+enum { TRI_OWN_PAGE = 64 };
+struct tri_own_page {
+    struct tri_entry entry; /* {0, number / TRI_OWN_PAGE} */
+    uint32_t count;
+    struct tri_ref *refs[TRI_OWN_PAGE];
+};
+struct tri_own {
+    struct tri_table pages;
+    struct tri_own_page *made,
+        *seen; /* that were used last: where the newest is, and where older ones were looked for */
+    struct tri_own_page *spare;
+    uint64_t count;
+};
+trp_err tri_own_init(struct tri_own *own, uint64_t seed);
+void tri_own_fini(struct tri_own *own, struct tri_memory *memory);
+struct tri_ref *tri_own_find(struct tri_own *own, uint64_t number);                          /* NULL: there is none */
+trp_err tri_own_insert(struct tri_own *own, struct tri_memory *memory, struct tri_ref *ref); /* TRP_ENOMEM */
+void tri_own_remove(struct tri_own *own, struct tri_memory *memory, uint64_t number);
+/* `visit` may make the reference that it was given go, and no other. */
+void tri_own_each(struct tri_own *own, struct tri_memory *memory, void (*visit)(struct tri_ref *ref, void *user),
+                  void *user);
+
+/* What is kept of an envelope with references or large data to send it again: one block {sections, owners, entries, refs}. */
 struct tri_body {
     size_t block_size;
     uint32_t section_count, ref_count;
     struct tri_section *sections;
     struct tri_buf **owners; /* by section: what its data lies in; NULL: this block */
     struct tri_ref **refs;   /* a handle of each reference that it names */
+};
+
+/* What few envelopes have. */
+struct tri_out_more {
+    uint64_t deadline_ns;
+    size_t timer;              /* in the heap, from 1; 0: not in it */
+    uint64_t allowed_ns;       /* by the deadline, when it was made */
+    char method[64], name[64]; /* what is said of a call whose deadline passed: what, of whom */
 };
 
 /* Calls to one actor, in order. Stays when the handle goes: the host remembers the last number, too. */
@@ -56,28 +84,26 @@ struct tri_lane_out {
     struct tri_out *first_one_way, *last_one_way; /* not known to be accepted */
 };
 
-/* What is said of a call whose deadline passed. */
-struct tri_words {
-    uint64_t deadline_ns; /* from when it was made */
-    char method[64], actor[64];
-};
-
+/* One block: small data without references, which most have, lies behind the record. */
 struct tri_out {
     struct tri_node link;
     struct tri_ref *ref;   /* result, or what is PUT; NULL: none */
     struct tri_ref *actor; /* SPAWN: whom; else the target, while this waits to be posted */
-    struct tri_id target, parent;
-    uint64_t sequence, deadline_ns, bytes;
-    size_t timer; /* in the heap, from 1; 0: not in it */
-    struct tri_body *body;
     struct tri_lane_out *lane;
+    struct tri_id target, parent;
+    uint64_t sequence, bytes;
     struct tri_out *next_one_way;
-    struct tri_words *words; /* of one with a deadline; NULL */
+    struct tri_body *body;     /* what does not lie behind; NULL */
+    struct tri_out_more *more; /* NULL: has none of that */
+    uint32_t meta_size, size;  /* of the data behind */
     uint16_t flags;
     uint8_t kind;
     int8_t priority;
-    bool posted, accepted, overdue, fetched;
-    bool again; /* it was posted to a broker that died */
+    bool posted : 1;
+    bool accepted : 1;
+    bool overdue : 1;
+    bool fetched : 1;
+    bool again : 1; /* it was posted to a broker that died */
 };
 
 /* A caller's calls to an actor here: the last one that was accepted. */
@@ -139,8 +165,9 @@ struct tri_proc {
     bool gone;   /* the broker is, for good */
     trp_error gone_why;
 
-    struct tri_table refs;
-    size_t value_count; /* of these, those that are no actor's */
+    struct tri_table refs; /* of names that others made */
+    struct tri_own own;
+    size_t value_count; /* of both, those that are no actor's */
     struct tri_table lanes_out;
     struct tri_lane_out *last_lane;
     struct tri_lane_in *last_lane_in;
@@ -170,13 +197,16 @@ struct tri_proc {
 };
 
 /* refs.c */
-struct tri_ref *tri_ref_find(const struct tri_proc *proc, struct tri_id id);
+struct tri_ref *tri_ref_find(struct tri_proc *proc, struct tri_id id);
+/* All of them; `visit` may make the one that it was given go, and no other. */
+void tri_refs_each(struct tri_proc *proc, void (*visit)(struct tri_ref *ref, void *user), void *user);
 struct tri_ref *tri_ref_make(struct tri_proc *proc, struct tri_id id,
                              bool is_actor); /* no handle yet; NULL: no memory */
 /* A reference that came in an envelope: handed over once more, and one more handle. NULL: no memory. */
 struct tri_ref *tri_ref_adopt(struct tri_proc *proc, const struct tri_ref_entry *entry);
 void tri_ref_drop(struct tri_proc *proc, struct tri_ref *ref); /* one handle less */
 void tri_ref_look(struct tri_proc *proc, struct tri_ref *ref); /* frees it if nothing needs it */
+void tri_ref_end(struct tri_proc *proc, struct tri_ref *ref);  /* at the proc's end: with all that it has */
 void tri_refs_let_go(struct tri_proc *proc, struct tri_ref ***refs, uint32_t *count);
 /* Gives it a value (a copy; retains frames); each entry must be here, and its handle be had already. TRP_ENOMEM. */
 trp_err tri_ref_set(struct tri_proc *proc, struct tri_ref *ref, const struct tri_section *section, bool failed,
@@ -192,9 +222,11 @@ trp_err tri_refs_adopt(struct tri_proc *proc, const struct tri_envelope *envelop
                        uint32_t *count, trp_error *error);
 
 /* outgoing.c */
-struct tri_out *tri_out_new(struct tri_proc *proc, uint8_t kind);
-void tri_out_append(struct tri_proc *proc, struct tri_out *out); /* at the end of the queue: not posted */
-bool tri_out_aims(const struct tri_out *out);                    /* it has an actor to go to */
+struct tri_out *tri_out_new(struct tri_proc *proc, uint8_t kind, size_t data_size);
+void tri_out_discard(struct tri_proc *proc, struct tri_out **out);             /* one that never was in the queue */
+struct tri_out_more *tri_out_more(struct tri_proc *proc, struct tri_out *out); /* NULL: no memory */
+void tri_out_append(struct tri_proc *proc, struct tri_out *out);               /* at the end of the queue: not posted */
+bool tri_out_aims(const struct tri_out *out);                                  /* it has an actor to go to */
 void tri_out_accepted(struct tri_proc *proc, struct tri_out *out);
 void tri_out_end(struct tri_proc *proc, struct tri_out *out);
 void tri_outs_pump(struct tri_proc *proc);
@@ -202,7 +234,6 @@ bool tri_out_credited(uint8_t kind);
 trp_err tri_timer_reserve(struct tri_proc *proc);
 void tri_timer_add(struct tri_proc *proc, struct tri_out *out);
 void tri_timer_remove(struct tri_proc *proc, struct tri_out *out);
-void tri_body_free(struct tri_proc *proc, struct tri_body **body);
 uint64_t tri_bytes_of(const struct tri_section *sections, uint32_t count);
 void tri_lane_told(struct tri_proc *proc, struct tri_lane_out *lane, uint64_t sequence);
 void tri_lane_failed(struct tri_proc *proc, struct tri_lane_out *lane, uint64_t sequence); /* that one alone */

@@ -15,9 +15,9 @@ struct appended {
 static bool
 goes_along(const struct appended *appended, const struct tri_ref_entry *entry, const struct tri_ref *ref)
 {
-    return entry->place != TRI_NESTED && !ref->is_actor && ref->state == TRI_REF_READY && ref->value_buf != NULL &&
-           appended->count < TRI_APPENDED_MAX && appended->entries + ref->value.ref_count <= TRI_REFS_MAX / 2 &&
-           appended->frames + tri_section_is_frame(&ref->value) <= TRI_APPENDED_FRAMES_MAX;
+    return entry->place != TRI_NESTED && !ref->is_actor && ref->state == TRI_REF_READY && ref->held != NULL &&
+           appended->count < TRI_APPENDED_MAX && appended->entries + ref->held->section.ref_count <= TRI_REFS_MAX / 2 &&
+           appended->frames + tri_section_is_frame(&ref->held->section) <= TRI_APPENDED_FRAMES_MAX;
 }
 
 static trp_err
@@ -35,8 +35,8 @@ choose(struct tri_proc *proc, const struct tri_section *body, struct appended *a
             continue;
         appended->refs[appended->count] = ref;
         appended->places[appended->count++] = entry->place + 1;
-        appended->frames += tri_section_is_frame(&ref->value);
-        appended->entries += ref->value.ref_count;
+        appended->frames += tri_section_is_frame(&ref->held->section);
+        appended->entries += ref->held->section.ref_count;
     }
     return TRP_OK;
 }
@@ -107,14 +107,14 @@ fill_entries(struct tri_proc *proc, struct tri_body *body, const struct tri_sect
             hold(body, tri_ref_find(proc, entries[i].id));
     }
     for (uint32_t i = 0; i < appended->count; i++) {
-        const struct tri_ref *ref = appended->refs[i];
-        body->sections[1 + i] = ref->value;
+        struct tri_held *held = appended->refs[i]->held;
+        body->sections[1 + i] = held->section;
         body->sections[1 + i].place = appended->places[i];
         body->sections[1 + i].refs = entries + used;
-        body->owners[1 + i] = tri_buf_retain(ref->value_buf);
-        for (uint32_t k = 0; k < ref->value.ref_count; k++) {
-            entries[used++] = ref->value_refs[k];
-            hold(body, tri_ref_find(proc, ref->value_refs[k].id));
+        body->owners[1 + i] = tri_buf_retain(&held->buf);
+        for (uint32_t k = 0; k < held->section.ref_count; k++) {
+            entries[used++] = held->entries[k];
+            hold(body, tri_ref_find(proc, held->entries[k].id));
         }
     }
 }
@@ -136,7 +136,7 @@ body_make(struct tri_proc *proc, const struct tri_section *section, const struct
     } else if (section->frame != NULL) {
         body->owners[0] = tri_buf_retain(section->frame);
     } else {
-        body->owners[0] = tri_memory_buf(&proc->memory, section->data, section->size);
+        body->owners[0] = tri_buf_copy(section->data, (size_t)section->size);
         if (body->owners[0] == NULL) {
             tri_memory_put(&proc->memory, body, body->block_size);
             return TRI_FAIL(error, TRP_ENOMEM, "no memory for a call of %llu bytes", (unsigned long long)section->size);
@@ -158,47 +158,79 @@ publish_named(struct tri_proc *proc, const struct tri_body *body, trp_error *err
     return TRP_OK;
 }
 
+/* A body of its own: what it names has handles, and what it carries along is chosen. */
 static trp_err
-out_make(struct tri_proc *proc, const struct tri_submit *submit, struct tri_out **made, trp_error *error)
+add_body(struct tri_proc *proc, const struct tri_section *section, struct tri_out *out, trp_error *error)
 {
     struct appended appended;
-    struct tri_out *out;
-    trp_err err;
 
     appended.count = appended.frames = 0;
     appended.entries = 0;
-    if (submit->body.ref_count > 0)
-        TRP_TRY(choose(proc, &submit->body, &appended, error));
-    if (submit->deadline_ns != TRI_NEVER && tri_timer_reserve(proc) != TRP_OK)
+    TRP_TRY(choose(proc, section, &appended, error));
+    TRP_TRY(body_make(proc, section, &appended, &out->body, error));
+    TRP_TRY(publish_named(proc, out->body, error));
+    out->bytes = tri_bytes_of(out->body->sections, out->body->section_count);
+    return TRP_OK;
+}
+
+static trp_err
+add_deadline(struct tri_proc *proc, const struct tri_submit *submit, struct tri_out *out, trp_error *error)
+{
+    struct tri_out_more *more = tri_out_more(proc, out);
+    char id[TRI_ID_TEXT_SIZE] = "";
+
+    if (more == NULL || tri_timer_reserve(proc) != TRP_OK)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for a deadline");
-    out = tri_out_new(proc, submit->kind);
+    more->deadline_ns = submit->deadline_ns;
+    more->allowed_ns = submit->deadline_ns > proc->now_ns ? submit->deadline_ns - proc->now_ns : 0;
+    (void)tri_text_copy(more->method, sizeof more->method, submit->method == NULL ? "" : submit->method);
+    if (submit->actor == NULL && !tri_id_is_none(submit->target))
+        (void)tri_id_format(submit->target, id);
+    (void)tri_text_copy(more->name, sizeof more->name, submit->actor != NULL ? submit->actor : id);
+    return TRP_OK;
+}
+
+/* Small data without references lies behind the record. */
+static trp_err
+out_make(struct tri_proc *proc, const struct tri_submit *submit, struct tri_out **made, trp_error *error)
+{
+    const struct tri_section *section = &submit->body;
+    const bool plain = section->ref_count == 0 && section->frame == NULL && section->size <= TRI_COPY_MAX;
+    struct tri_out *out = tri_out_new(proc, submit->kind, plain ? (size_t)section->size : 0);
+    trp_err err = TRP_OK;
+
     if (out == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for a call");
-    err = body_make(proc, &submit->body, &appended, &out->body, error);
-    if (err == TRP_OK) {
-        err = publish_named(proc, out->body, error);
-        if (err != TRP_OK)
-            tri_body_free(proc, &out->body);
-    }
-    if (err != TRP_OK) {
-        tri_memory_put(&proc->memory, out, sizeof *out);
-        return err;
-    }
     out->flags = submit->flags;
     out->priority = submit->priority;
     out->target = submit->target;
     out->parent = submit->parent;
-    out->deadline_ns = submit->deadline_ns;
-    out->bytes = tri_bytes_of(out->body->sections, out->body->section_count);
-    *made = out;
-    return TRP_OK;
+    if (plain) {
+        out->meta_size = section->meta_size;
+        out->bytes = tri_envelope_size(section, 1);
+        if (section->size > 0)
+            memcpy(out + 1, section->data, (size_t)section->size);
+    } else {
+        err = add_body(proc, section, out, error);
+    }
+    if (err == TRP_OK && submit->deadline_ns != TRI_NEVER)
+        err = add_deadline(proc, submit, out, error);
+    if (err != TRP_OK)
+        tri_out_discard(proc, &out);
+    else
+        *made = out;
+    return err;
 }
 
-static void
-out_discard(struct tri_proc *proc, struct tri_out *out)
+static trp_err
+name_actor(struct tri_proc *proc, struct tri_out *out, trp_error *error)
 {
-    tri_body_free(proc, &out->body);
-    tri_memory_put(&proc->memory, out, sizeof *out);
+    struct tri_ref *actor = tri_ref_find(proc, out->target);
+
+    if (actor == NULL || actor->out != NULL || actor->shared)
+        return TRI_FAIL(error, TRP_EINVAL, "the id of a new actor has to be new");
+    out->actor = actor;
+    return TRP_OK;
 }
 
 /* Names: the result, the lane, the actor that is made. */
@@ -212,11 +244,8 @@ out_name(struct tri_proc *proc, struct tri_out *out, struct tri_ref **ref, trp_e
         if (out->lane == NULL)
             return TRI_FAIL(error, TRP_ENOMEM, "no memory for a lane");
     }
-    if (out->kind == TRI_SPAWN) {
-        out->actor = tri_ref_find(proc, out->target);
-        if (out->actor == NULL || out->actor->out != NULL || out->actor->shared)
-            return TRI_FAIL(error, TRP_EINVAL, "the id of a new actor has to be new");
-    }
+    if (out->kind == TRI_SPAWN)
+        TRP_TRY(name_actor(proc, out, error));
     if (ref != NULL) {
         out->ref = tri_ref_make(proc, (struct tri_id){proc->space, proc->next_number + 1}, false);
         if (out->ref == NULL)
@@ -235,23 +264,7 @@ out_name(struct tri_proc *proc, struct tri_out *out, struct tri_ref **ref, trp_e
 }
 
 static void
-keep_words(struct tri_proc *proc, struct tri_out *out, const struct tri_submit *submit)
-{
-    struct tri_words *words = tri_memory_take(&proc->memory, sizeof *words);
-    char id[TRI_ID_TEXT_SIZE] = "";
-
-    out->words = words;
-    if (words == NULL)
-        return; /* then the error is shorter */
-    words->deadline_ns = out->deadline_ns > proc->now_ns ? out->deadline_ns - proc->now_ns : 0;
-    (void)tri_text_copy(words->method, sizeof words->method, submit->method == NULL ? "" : submit->method);
-    if (submit->actor == NULL && !tri_id_is_none(submit->target))
-        (void)tri_id_format(submit->target, id);
-    (void)tri_text_copy(words->actor, sizeof words->actor, submit->actor != NULL ? submit->actor : id);
-}
-
-static void
-out_enqueue(struct tri_proc *proc, struct tri_out *out, const struct tri_submit *submit)
+out_enqueue(struct tri_proc *proc, struct tri_out *out)
 {
     if (out->lane != NULL && out->ref == NULL) {
         if (out->lane->last_one_way != NULL)
@@ -260,18 +273,12 @@ out_enqueue(struct tri_proc *proc, struct tri_out *out, const struct tri_submit 
             out->lane->first_one_way = out;
         out->lane->last_one_way = out;
     }
-    if (out->deadline_ns != TRI_NEVER && out->ref != NULL) {
-        keep_words(proc, out, submit);
+    if (out->ref != NULL && out->more != NULL && out->more->deadline_ns != TRI_NEVER)
         tri_timer_add(proc, out);
-    }
     proc->out_count++;
     tri_out_append(proc, out);
-    tri_outs_pump(proc);
-    if (proc->unposted == &proc->outs || out->posted || !tri_out_aims(out))
-        return;
-    out->actor = tri_ref_find(proc, out->target); /* or its RELEASE might go before the call */
-    if (out->actor != NULL)
-        out->actor->handles++;
+    if (proc->unposted != &proc->outs)
+        tri_outs_pump(proc);
 }
 
 trp_err
@@ -292,7 +299,7 @@ tri_proc_submit(struct tri_proc *proc, const struct tri_submit *submit, bool now
         return TRI_FAIL(error, TRP_EBROKER, "this process is not logged in");
     TRP_TRY(out_make(proc, submit, &out, error));
     if (nowait && (full || (tri_out_credited(out->kind) && !proc->ops.has_credit(proc->ops.user, out->bytes)))) {
-        out_discard(proc, out);
+        tri_out_discard(proc, &out);
         return TRI_FAIL(error, TRP_EAGAIN, "%llu calls wait for the broker's credit",
                         (unsigned long long)proc->queued_count + 1);
     }
@@ -300,10 +307,10 @@ tri_proc_submit(struct tri_proc *proc, const struct tri_submit *submit, bool now
         out->flags |= TRI_ONE_WAY;
     err = out_name(proc, out, ref, error);
     if (err != TRP_OK) {
-        out_discard(proc, out);
+        tri_out_discard(proc, &out);
         return err;
     }
-    out_enqueue(proc, out, submit);
+    out_enqueue(proc, out);
     if (queued != NULL)
         *queued = proc->unposted != &proc->outs;
     return TRP_OK;

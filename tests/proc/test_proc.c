@@ -19,7 +19,8 @@ struct fake {
 };
 
 static uint64_t
-op_post(void *user, const struct tri_route *route, const struct tri_section *sections, uint32_t count, bool credited)
+op_post(void *user, const struct tri_route *route, const struct tri_section *sections, uint32_t count,
+        uint64_t credit_bytes)
 {
     struct fake *fake = user;
 
@@ -27,7 +28,7 @@ op_post(void *user, const struct tri_route *route, const struct tri_section *sec
     fake->posts[fake->count] = *route;
     fake->sections[fake->count] = count;
     fake->entries[fake->count++] = count == 0 ? 0 : sections[0].ref_count;
-    fake->credit -= credited;
+    fake->credit -= credit_bytes > 0;
     return fake->count;
 }
 
@@ -438,8 +439,8 @@ Test(proc, a_kept_result_that_comes_back_inside_of_a_call_is_ready_here)
     ref = tri_proc_find(fake.proc, entry.id);
     cr_assert_not_null(ref);
     cr_assert_eq(ref->state, TRI_REF_READY);
-    cr_assert_eq(ref->value.size, fake.value.section.size);
-    cr_assert_eq(memcmp(ref->value.data, fake.value.section.data, ref->value.size), 0);
+    cr_assert_eq(tri_ref_value(ref)->size, fake.value.section.size);
+    cr_assert_eq(memcmp(tri_ref_value(ref)->data, fake.value.section.data, tri_ref_value(ref)->size), 0);
     tri_proc_release(ref);
     cr_assert_eq(tri_proc_return(fake.proc, fake.call, &fake.value.section, false, NULL), TRP_OK);
     hear_ids(&fake, TRI_FREED, (struct tri_id){9, 2});

@@ -40,7 +40,8 @@ bytes_of(const struct tri_section *sections, uint32_t count)
 }
 
 static uint64_t
-op_post(void *user, const struct tri_route *route, const struct tri_section *sections, uint32_t count, bool credited)
+op_post(void *user, const struct tri_route *route, const struct tri_section *sections, uint32_t count,
+        uint64_t credit_bytes)
 {
     struct sim_process *process = user;
     uint64_t where = 0;
@@ -49,7 +50,7 @@ op_post(void *user, const struct tri_route *route, const struct tri_section *sec
     sim_trace_post(process->world, "process", process->pid, route, sections, count);
     if (tri_channel_post(&process->channel, route, sections, count, &where, &error) != TRP_OK)
         sim_fail(process->world, "post: %s", error.message);
-    if (credited)
+    if (credit_bytes > 0)
         tri_session_use(&process->channel.session, bytes_of(sections, count));
     return where;
 }

@@ -341,7 +341,7 @@ act_get(struct act *act)
         return;
     if (ref->state != TRI_REF_PENDING) {
         tri_proc_retain(ref); /* the bag may drop it meanwhile */
-        sim_bag_take(act->process, act->bag, &ref->value);
+        sim_bag_take(act->process, act->bag, tri_ref_value(ref));
         tri_proc_release(ref);
         return;
     }

@@ -172,11 +172,11 @@ check_value(struct sim_process *process, const struct tri_ref *ref, const struct
     struct sim_world *world = process->world;
     uint64_t payload;
 
-    if (ref->value.size != world->value.section.size) {
-        sim_fail(world, "the result of a call has %llu bytes", (unsigned long long)ref->value.size);
+    if (tri_ref_value(ref)->size != world->value.section.size) {
+        sim_fail(world, "the result of a call has %llu bytes", (unsigned long long)tri_ref_value(ref)->size);
         return;
     }
-    memcpy(&payload, ref->value.data + world->payload_at, sizeof payload);
+    memcpy(&payload, tri_ref_value(ref)->data + world->payload_at, sizeof payload);
     if (payload != sim_payload(ref->entry.id))
         sim_fail(world, "the result of a call is another one's");
     if (!record->returned)
@@ -191,7 +191,7 @@ check_failure(struct sim_process *process, const struct tri_ref *ref, const stru
     uint32_t count = 0;
     trp_error error;
 
-    if (tri_error_unpack(&ref->value, chain, &count, &error) != TRP_OK) {
+    if (tri_error_unpack(tri_ref_value(ref), chain, &count, &error) != TRP_OK) {
         sim_fail(process->world, "an error that cannot be read: %s", error.message);
         return;
     }

@@ -4,10 +4,8 @@
  */
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "actors/checks.h"
 #include "actors/process.h"
@@ -15,7 +13,7 @@
 #define TRI_TEXT_(x) #x
 #define TRI_TEXT(x)  TRI_TEXT_(x)
 
-enum { RECONNECT_MS = 10 * 1000, RETRY_MS = 20 };
+enum { RECONNECT_MS = 10 * 1000 };
 
 /* What trp_init makes. */
 struct driver {
@@ -61,40 +59,13 @@ check_config(const trp_config *config, trp_error *error)
     return tri_check_reserved("config.node", config->node.reserved, 8, error);
 }
 
-/* Whether the root of a node in this directory lives: then its broker is there, or will be. */
-static bool
-node_lives(const char *directory)
-{
-    char path[300];
-    FILE *file;
-    int pid = 0;
-
-    (void)snprintf(path, sizeof path, "%s/node.pid", directory);
-    file = fopen(path, "re");
-    if (file == NULL)
-        return false;
-    if (fscanf(file, "%d", &pid) != 1)
-        pid = 0;
-    (void)fclose(file);
-    return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
-}
-
-/* A broker that died a moment ago has a successor in the next one. */
 static trp_err
-join(const char *directory, int64_t reconnect_ms, struct tri_process **process, trp_error *error)
+join(struct driver *driver, const char *directory, int64_t reconnect_ms, trp_error *error)
 {
     const struct tri_process_config config = {
         .directory = directory, .reconnect_ms = reconnect_ms, .program = program_invocation_short_name};
-    const uint64_t until_ns = tri_until_ns(reconnect_ms);
-    const struct timespec pause = {0, RETRY_MS * 1000 * 1000};
-    trp_err err;
 
-    for (;;) {
-        err = tri_process_open(&config, process, error);
-        if (err != TRP_EBROKER || tri_now_ns() >= until_ns || !node_lives(directory))
-            return err;
-        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-    }
+    return tri_process_open(&config, &driver->runtime.process, error);
 }
 
 static trp_err
@@ -103,7 +74,7 @@ start_private(const trp_config *config, struct driver *driver, trp_error *error)
     trp_err err;
 
     TRP_TRY(tri_child_start(config, &driver->child, error));
-    err = join(driver->child.directory, 0, &driver->runtime.process, error);
+    err = join(driver, driver->child.directory, 0, error);
     if (err != TRP_OK)
         tri_child_end(&driver->child);
     return err;
@@ -135,7 +106,7 @@ start(const trp_config *config, struct driver *driver, trp_error *error)
         return start_local(config, driver, error);
     err = tri_directory(config->address, false, directory, sizeof directory, error);
     if (err == TRP_OK)
-        err = join(directory, reconnect_ms, &driver->runtime.process, error);
+        err = join(driver, directory, reconnect_ms, error);
     if (config->address != NULL) {
         if (err == TRP_ENOENT)
             err = TRI_FAIL(error, TRP_EBROKER, "no node runs in '%s'", config->address);

@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "actors/process.h"
 
-enum { GOODBYE_MS = 500 };
+enum { GOODBYE_MS = 500, RETRY_MS = 20 };
 
 /* The process's one connection (docs/decisions.md), and whether this is a child that was forked from the one that made it. */
 static struct {
@@ -311,8 +312,26 @@ open_connection(struct tri_process *process, trp_error *error)
     return err;
 }
 
-trp_err
-tri_process_open(const struct tri_process_config *config, struct tri_process **process, trp_error *error)
+/* Whether the root of a node in this directory lives: then its broker is there, or will be. */
+static bool
+node_lives(const char *directory)
+{
+    char path[sizeof((struct tri_process *)NULL)->directory + 16];
+    FILE *file;
+    int pid = 0;
+
+    (void)snprintf(path, sizeof path, "%s/node.pid", directory);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    if (fscanf(file, "%d", &pid) != 1)
+        pid = 0;
+    (void)fclose(file);
+    return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+}
+
+static trp_err
+open_once(const struct tri_process_config *config, struct tri_process **process, trp_error *error)
 {
     struct tri_process *made = NULL;
     trp_err err;
@@ -325,6 +344,25 @@ tri_process_open(const struct tri_process_config *config, struct tri_process **p
     }
     *process = made;
     return TRP_OK;
+}
+
+/* A broker that died a moment ago has a successor in the next one. One that dies between opening its door and saying the
+ * cookie looks like one that does not let us in: that has to be seen twice. */
+trp_err
+tri_process_open(const struct tri_process_config *config, struct tri_process **process, trp_error *error)
+{
+    const uint64_t until_ns = tri_until_ns(config->reconnect_ms);
+    const struct timespec pause = {0, RETRY_MS * 1000 * 1000};
+    bool refused = false;
+
+    for (;;) {
+        const trp_err err = open_once(config, process, error);
+        const bool again = err == TRP_EBROKER || err == TRP_ETIMEDOUT || (err == TRP_EACCES && !refused);
+        if (!again || tri_now_ns() >= until_ns || !node_lives(config->directory))
+            return err;
+        refused = err == TRP_EACCES;
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    }
 }
 
 static bool

@@ -73,7 +73,8 @@ struct tri_process_config {
     const struct tri_host_hooks *hooks;
     const char *program;
 };
-/* Connects, logs in, starts the keeper. TRP_EBROKER, TRP_EACCES, TRP_EPROTO. */
+/* Connects, logs in, starts the keeper. While the node lives, a broker that is dying, starting or slow is asked again for
+ * reconnect_ms. TRP_EBROKER, TRP_EACCES, TRP_ETIMEDOUT, TRP_EPROTO. */
 trp_err tri_process_open(const struct tri_process_config *config, struct tri_process **process, trp_error *error);
 void
 tri_process_close(struct tri_process **process); /* GOODBYE, ends the keeper; handles that exist answer TRP_ECLOSED */

@@ -40,9 +40,22 @@ ids_of(const struct tri_envelope *envelope, const struct tri_id **ids, uint32_t 
     return tri_ids_unpack(&section, ids, count, error);
 }
 
+/* The actor that a SPAWN asked for is admitted, and its name taken: the SPAWN is kept until a host has the actor. */
+static bool
+admitted(struct tri_proc *proc, struct tri_out *out, const struct tri_section *section)
+{
+    if (out->kind != TRI_SPAWN || out->accepted || !out->posted || section->ref_count == 0 ||
+        !tri_id_equal(section->refs[0].id, out->target))
+        return false;
+    tri_timer_remove(proc, out);
+    out->ref->out = NULL;
+    out->ref = NULL;
+    return true;
+}
+
 /* The envelope that asked for it has its answer. */
 static void
-answered(struct tri_proc *proc, struct tri_ref *ref, uint64_t acknowledged)
+answered(struct tri_proc *proc, struct tri_ref *ref, uint64_t acknowledged, const struct tri_section *section)
 {
     struct tri_out *out = ref->out;
 
@@ -53,7 +66,8 @@ answered(struct tri_proc *proc, struct tri_ref *ref, uint64_t acknowledged)
         tri_lane_told(proc, out->lane, acknowledged > out->sequence ? acknowledged : out->sequence);
     if (out->kind == TRI_KILL)
         accepted_one(proc, out->target); /* a SPAWN that is kept must not bring it back under a new broker */
-    tri_out_end(proc, out);
+    if (!admitted(proc, out, section))
+        tri_out_end(proc, out);
 }
 
 static trp_err
@@ -109,7 +123,7 @@ tri_on_answer(struct tri_proc *proc, const struct tri_envelope *envelope, trp_er
     }
     if (ref == NULL)
         return TRP_OK;
-    answered(proc, ref, route->acknowledged);
+    answered(proc, ref, route->acknowledged, &section);
     if (ref->asked && !ref->own_call) {
         ref->asked = false;
         TRP_TRY(fetch_one(proc, route->result, error));

@@ -112,8 +112,7 @@ refuse_spawn(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     struct tri_failure failure = {0};
     tri_fail(&failure.error, code != TRP_OK ? code : TRP_EEXIST, "%s", why);
     tri_actor_set(actor, spawn);
-    if (tri_id_is_none(message->route->result))
-        tri_batch_add(core, peer, &peer->accepted, message->route->target);
+    tri_batch_add(core, peer, &peer->accepted, message->route->target);
     if (actor->thing.own.handed == 0)
         tri_hold_hand(core, &actor->thing, peer, 1);
     tri_actor_die(core, actor, NULL, tri_error_section(core, &failure), why);

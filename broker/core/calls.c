@@ -695,12 +695,11 @@ tri_caller_acknowledged(struct tri_core *core, struct tri_peer *peer, uint64_t s
     }
 }
 
-/* A SPAWN without an answer is over: its caller need not keep it. */
+/* A SPAWN is over: its caller need not keep it. */
 void
 tri_call_spawned(struct tri_core *core, const struct tri_pending *call)
 {
-    if (call->caller != NULL && !call->caller->struck && call->actor != NULL &&
-        (call->parcel == NULL || tri_id_is_none(call->parcel->route.result)))
+    if (call->caller != NULL && !call->caller->struck && call->actor != NULL)
         tri_batch_add(core, call->caller, &call->caller->accepted, tri_thing_id(&call->actor->thing));
 }
 

@@ -124,6 +124,23 @@ Test(actors, one_that_runs_more_calls_at_a_time_than_a_class_may_declare_is_refu
     fake_free(fake);
 }
 
+Test(actors, the_creator_hears_when_a_host_has_it_also_after_an_answer)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_id(fake, driver), answer = fake_id(fake, driver);
+    struct tri_spawn body = fake_spawn_body("Ada");
+    fake_spawn(fake, driver, actor, answer, &body);
+    cr_assert_not_null(fake_result(fake, driver, answer));
+    host = fake_host(fake);
+    tri_core_round(fake->core, fake->now_ns);
+    cr_assert_not(fake_names(fake, driver, TRI_ACCEPTED, actor));
+    fake_acknowledge(fake, host);
+    tri_core_round(fake->core, fake->now_ns);
+    cr_assert(fake_names(fake, driver, TRI_ACCEPTED, actor));
+    fake_free(fake);
+}
+
 Test(actors, killing_frees_the_name_and_fails_what_is_queued)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

@@ -279,6 +279,62 @@ Test(proc, an_actor_is_not_released_before_the_calls_that_wait_for_credit)
     close_fake(&fake);
 }
 
+Test(proc, a_spawn_that_was_answered_is_said_again_until_a_host_has_the_actor)
+{
+    struct tri_welcome welcome = {
+        .version = 1, .space = 7, .broker = 2, .snapshot = true, .node = "", .credit_calls = 10, .credit_bytes = 1000};
+    struct tri_submit submit = {.kind = TRI_SPAWN, .deadline_ns = TRI_NEVER};
+    struct tri_ref_entry entry = {.place = TRI_NESTED, .flags = TRI_REF_ACTOR};
+    struct tri_ref *actor, *answer;
+    struct fake fake;
+
+    open_fake(&fake, false);
+    cr_assert_eq(tri_proc_actor_new(fake.proc, &actor, NULL), TRP_OK);
+    entry.id = submit.target = actor->entry.id;
+    submit.body = fake.body.section;
+    cr_assert_eq(tri_proc_submit(fake.proc, &submit, false, 0, &answer, NULL, NULL), TRP_OK);
+    fake.value.section.refs = &entry;
+    fake.value.section.ref_count = 1;
+    hear(&fake, (struct tri_route){.kind = TRI_RESULT, .result = answer->entry.id}, &fake.value.section);
+    cr_assert_eq(answer->state, TRI_REF_READY);
+    fake.value.section.ref_count = 0;
+    tri_proc_release(answer);
+    for (uint64_t broker = 2; broker < 4; broker++) { /* the first one had it given to no host */
+        size_t spawns = 0;
+        fake.count = 0;
+        welcome.broker = broker;
+        cr_assert_eq(tri_proc_welcome(fake.proc, &welcome, 5, NULL), TRP_OK);
+        for (size_t i = 0; i < fake.count; i++)
+            spawns += fake.posts[i].kind == TRI_SPAWN && tri_id_is_none(fake.posts[i].result);
+        cr_assert_eq(spawns, broker == 2);
+        hear_ids(&fake, TRI_ACCEPTED, actor->entry.id);
+    }
+    tri_proc_release(actor);
+    close_fake(&fake);
+}
+
+Test(proc, a_spawn_that_was_answered_with_another_actor_is_over)
+{
+    struct tri_submit submit = {.kind = TRI_SPAWN, .deadline_ns = TRI_NEVER};
+    struct tri_ref_entry entry = {.id = {3, 4}, .place = TRI_NESTED, .flags = TRI_REF_ACTOR};
+    struct tri_ref *actor, *answer;
+    struct fake fake;
+
+    open_fake(&fake, false);
+    cr_assert_eq(tri_proc_actor_new(fake.proc, &actor, NULL), TRP_OK);
+    submit.target = actor->entry.id;
+    submit.body = fake.body.section;
+    cr_assert_eq(tri_proc_submit(fake.proc, &submit, false, 0, &answer, NULL, NULL), TRP_OK);
+    fake.value.section.refs = &entry;
+    fake.value.section.ref_count = 1;
+    hear(&fake, (struct tri_route){.kind = TRI_RESULT, .result = answer->entry.id}, &fake.value.section);
+    fake.value.section.ref_count = 0;
+    cr_assert_null(actor->out);
+    tri_proc_release(answer);
+    tri_proc_release(actor);
+    close_fake(&fake);
+}
+
 Test(proc, a_private_value_at_top_level_goes_along_and_a_nested_one_is_put_first)
 {
     struct tri_ref_entry entries[2] = {{.place = 0}, {.place = TRI_NESTED}};

@@ -173,8 +173,8 @@ tri_ref_drop(struct tri_proc *proc, struct tri_ref *ref)
         return;
     ref->wanted = false;
     give_back(proc, ref);
-    if (ref->out != NULL && ref->out->accepted && ref->out->ref == ref)
-        tri_out_end(proc, ref->out); /* it runs over there; nobody here waits for it */
+    if (ref->out != NULL && ref->out->ref == ref && (ref->out->accepted || ref->out->kind == TRI_WATCH))
+        tri_out_end(proc, ref->out); /* it runs over there; nobody here waits for it. A watch ends with its RELEASE */
     else
         tri_ref_look(proc, ref);
 }

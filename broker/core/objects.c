@@ -59,6 +59,11 @@ settle_object(struct tri_core *core, struct tri_object *object)
         return;
     if (tri_core_open(core) || object->wanted > 0 || thing->flights > 0)
         return;
+    if (thing->hold_count == 0 && object->call != NULL && object->call->kind == TRI_CALL_WATCH &&
+        object->call->state != TRI_CALL_ANSWERED) {
+        tri_call_end(core, object->call); /* nobody watches any more; then it comes again */
+        return;
+    }
     bool running = object->call != NULL; /* also answered: until its caller knows, a host has to have the result */
     if (object->recovered && core->sweeping && tri_peer_of_space(core, thing->entry.id.space) != NULL)
         return;

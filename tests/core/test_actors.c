@@ -141,6 +141,30 @@ Test(actors, the_creator_hears_when_a_host_has_it_also_after_an_answer)
     fake_free(fake);
 }
 
+Test(actors, a_watch_ends_when_its_result_is_let_go)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "Ada", &host), watch;
+    struct tri_packed body = {0};
+    struct tri_core_counts before, after;
+    fake_acknowledge(fake, driver);
+    tri_core_count(fake->core, &before);
+    cr_assert_eq(tri_watch_pack(&body, 1, NULL), TRP_OK);
+    for (int i = 0; i < 3; i++) {
+        watch = fake_id(fake, driver);
+        cr_assert_eq(fake_request(fake, driver, TRI_WATCH, actor, watch, &body.section), TRP_OK);
+        cr_assert_eq(fake_release(fake, driver, watch, 1), TRP_OK, "%s", fake->error.message);
+    }
+    tri_core_count(fake->core, &after);
+    cr_assert_eq(after.pending, before.pending);
+    cr_assert_eq(after.objects, before.objects);
+    fake_died(fake, host, 9, 0, 0);
+    cr_assert_null(fake_result(fake, driver, watch));
+    tri_packed_fini(&body);
+    fake_free(fake);
+}
+
 Test(actors, killing_frees_the_name_and_fails_what_is_queued)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

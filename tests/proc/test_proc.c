@@ -503,6 +503,25 @@ Test(proc, a_kept_result_that_comes_back_inside_of_a_call_is_ready_here)
     free_result(&fake);
 }
 
+Test(proc, a_watch_that_is_let_go_is_forgotten)
+{
+    struct tri_submit submit = {.kind = TRI_WATCH, .target = {3, 4}, .deadline_ns = TRI_NEVER};
+    struct tri_proc_counts counts;
+    struct tri_ref *ref;
+    struct fake fake;
+
+    open_fake(&fake, false);
+    submit.body = fake.body.section;
+    cr_assert_eq(tri_proc_submit(fake.proc, &submit, false, 0, &ref, NULL, NULL), TRP_OK);
+    tri_proc_release(ref);
+    tri_proc_round(fake.proc, 2);
+    cr_assert_eq(fake.posts[fake.count - 1].kind, TRI_RELEASE);
+    tri_proc_count(fake.proc, &counts);
+    cr_assert_eq(counts.refs, 0);
+    cr_assert_eq(counts.outstanding, 0);
+    close_fake(&fake);
+}
+
 Test(proc, a_driver_refuses_what_is_for_hosts)
 {
     struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RECALL};

@@ -164,6 +164,7 @@ trp_shutdown(trp_runtime **runtime)
         return; /* it is the parent's */
     process = driver->runtime.process;
     tri_process_lock(process);
+    process->leaves = true;
     tri_process_flush(process);
     if (process->local != NULL)
         tri_local_end(process);

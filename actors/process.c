@@ -365,6 +365,12 @@ tri_process_open(const struct tri_process_config *config, struct tri_process **p
     }
 }
 
+static trp_err
+is_shut_down(trp_error *error)
+{
+    return TRI_FAIL(error, TRP_ECLOSED, "the runtime is shut down");
+}
+
 static bool
 is_parted(void *user)
 {
@@ -423,9 +429,10 @@ tri_process_close(struct tri_process **process)
         return;
     *process = NULL;
     tri_process_lock(gone);
+    gone->leaves = true;
     say_goodbye(gone);
     if (gone->state != TRI_DEAD)
-        (void)TRI_FAIL(&gone->fatal, TRP_ECLOSED, "the runtime is shut down");
+        is_shut_down(&gone->fatal);
     tri_proc_fail_all(gone->proc, &gone->fatal);
     gone->state = TRI_CLOSED;
     empty_waits(gone);
@@ -475,7 +482,9 @@ tri_process_fail(struct tri_process *process, const trp_error *why)
         return;
     process->state = TRI_DEAD;
     process->fatal = *why;
-    tri_proc_fail_all(process->proc, why);
+    if (process->leaves) /* the broker shuts its door when it hears GOODBYE */
+        is_shut_down(&process->fatal);
+    tri_proc_fail_all(process->proc, &process->fatal);
     tri_waiters_poke(process, true);
     tri_keeper_ring(process);
 }
@@ -522,7 +531,7 @@ tri_process_alive(struct tri_process *process, trp_error *error)
     if (process->state < TRI_DEAD)
         return TRP_OK;
     if (process->state == TRI_CLOSED)
-        return TRI_FAIL(error, TRP_ECLOSED, "the runtime is shut down");
+        return is_shut_down(error);
     if (error != NULL)
         *error = process->fatal;
     return process->fatal.code;

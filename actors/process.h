@@ -88,6 +88,7 @@ struct tri_process {
     uint64_t gone_ns;       /* LOGGING_IN, AWAY: since when there is no broker */
     uint64_t received;      /* packets, ever */
     bool no_memory;         /* an envelope could not be posted: the process ends */
+    bool leaves;            /* trp_shutdown: whatever ends it now, it is closed */
 
     /* what WELCOME said */
     uint64_t space, broker;

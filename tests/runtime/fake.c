@@ -35,7 +35,7 @@ struct fake {
     struct tri_link *link;
     struct tri_door_server *server;
     int door;
-    bool known;
+    bool known, left;
     uint64_t peer, incarnation, space;
     struct tri_channel channel;
     struct tri_packed packed;
@@ -143,6 +143,11 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
     case TRI_LOOKUP:
         answer_failure(fake, envelope->route->result, TRP_ENOENT, 0, "Failed to look up actor with name 'nope'");
         break;
+    case TRI_GOODBYE: /* the door closes sooner than the acknowledgement comes */
+        (void)close(fake->door);
+        fake->door = -1;
+        fake->left = true;
+        break;
     case TRI_KILL:
     case TRI_WATCH:
         answer_value(fake, envelope->route->result, trp_null());
@@ -178,6 +183,7 @@ on_hello(void *user, const struct tri_envelope *envelope, trp_error *error)
         .credit_bytes = 64 * 1024 * 1024,
         .num_cpus = 4,
     };
+    fake->left = false;
     tri_channel_reset(&fake->channel, 65536, 64 * 1024 * 1024);
     MUST(tri_welcome_pack(&fake->packed, &welcome, NULL) == TRP_OK);
     MUST(tri_packet_single(&packet, &route, &fake->packed.section, 1, NULL) == TRP_OK);
@@ -266,7 +272,8 @@ broker(void *user)
             tri_packet_fini(&packet);
         }
         (void)tri_channel_flush(&fake->channel, emit, fake, NULL);
-        (void)tri_channel_acknowledge(&fake->channel, emit, fake, NULL);
+        if (!fake->left)
+            (void)tri_channel_acknowledge(&fake->channel, emit, fake, NULL);
         if (tri_link_readable(fake->link))
             continue;
         struct pollfd fds[4] = {{tri_link_fd(fake->link), POLLIN, 0},

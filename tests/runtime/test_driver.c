@@ -4,11 +4,13 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <troupe/troupe.h>
 #include <unistd.h>
 
+#include "actors/process.h"
 #include "fake.h"
 
 TestSuite(driver, .timeout = 30);
@@ -170,6 +172,43 @@ Test(driver, waiters_in_other_threads_get_eclosed, .init = start, .fini = stop)
     }
     trp_ref_release(&ref);
     trp_actor_release(&actor);
+}
+
+static void *
+process_for_ever(void *user)
+{
+    trp_error why;
+
+    (void)user;
+    return (void *)(intptr_t)trp_runtime_process(rt, -1, &why);
+}
+
+/* A thread waits in the runtime. */
+static bool
+somebody_is_inside(void)
+{
+    struct tri_process *process = tri_process_here();
+    bool inside = false;
+
+    for (const uint64_t until_ns = tri_now_ns() + 10 * TRI_NS_PER_S; !inside && tri_now_ns() < until_ns;) {
+        (void)sched_yield();
+        tri_process_lock(process);
+        inside = process->inside > 0;
+        tri_process_unlock(process);
+    }
+    return inside;
+}
+
+Test(driver, one_that_runs_callbacks_in_another_thread_gets_eclosed, .init = start, .fini = stop)
+{
+    pthread_t thread;
+    void *result;
+
+    pthread_create(&thread, NULL, process_for_ever, NULL);
+    cr_assert(somebody_is_inside());
+    trp_shutdown(&rt); /* the broker closes its door when it hears of that */
+    pthread_join(thread, &result);
+    cr_expect_eq((intptr_t)result, TRP_ECLOSED);
 }
 
 Test(driver, broker_that_dies_and_does_not_come_back_is_ebroker, .init = start, .fini = stop)

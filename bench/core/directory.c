@@ -1,7 +1,8 @@
 /*
- * directory.c - what a look-up of a name costs the broker's core with 10,000 and with 1,000,000 named actors: the LOOKUP
- * message as a whole, and the bare search. Names are drawn at random; each handle is released before the next is asked
- * for, outside the measured time. One thread, no socket; it must not know how the directory is made.
+ * directory.c - what a LOOKUP costs the broker's core with 10,000 and with 1,000,000 named actors, alone in its packet and
+ * with others behind it: from its envelope to the end of the round. Names are drawn at random; the handles are released
+ * before the next are asked for, outside the measured time. One thread, no socket; it must not know how the directory is
+ * made.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,23 +11,29 @@
 #include "bench/limits/limits.h"
 #include "broker/core/state.h"
 
-enum { FEW = 10000, MANY = 1000000, LOOKUPS = 20000, ROUNDS = 9 };
+enum { FEW = 10000, MANY = 1000000, LOOKUPS = 20000, ROUNDS = 9, RUN_MAX = 100 };
 static const double must = 1.5;
 
 struct stage {
     struct tri_core *core;
     tri_peer_index maker, asker;
     struct tri_packed packed;
-    uint64_t now_ns, number, draw;
+    uint64_t now_ns, number, draw, answers;
     uint32_t names;
     const char *format; /* of a name */
+};
+
+struct posted {
+    _Alignas(8) uint8_t bytes[512];
+    struct tri_envelope envelope;
 };
 
 static uint64_t
 on_send(void *user, tri_peer_index peer, const struct tri_route *route, const struct tri_section *sections,
         uint32_t count, bool credited)
 {
-    (void)user, (void)peer, (void)route, (void)sections, (void)count, (void)credited;
+    (void)peer, (void)sections, (void)count, (void)credited;
+    ((struct stage *)user)->answers += route->kind == TRI_RESULT && (route->flags & TRI_FAILED) == 0;
     return 1;
 }
 
@@ -122,44 +129,54 @@ close_stage(struct stage *stage)
     tri_packed_fini(&stage->packed);
 }
 
-/* Sends what was packed; the time from the envelope to its answer. */
+/* What was packed, as it comes out of a packet. */
 static trp_err
-send(struct stage *stage, struct tri_route route, uint64_t *took_ns, trp_error *error)
+post(struct stage *stage, struct tri_route route, struct posted *posted, trp_error *error)
 {
-    static _Alignas(8) uint8_t bytes[4096];
-    struct tri_envelope envelope;
     const size_t size = tri_envelope_size(&stage->packed.section, 1);
+    if (size > sizeof posted->bytes)
+        return TRI_FAIL(error, TRP_ELIMIT, "an envelope of %zu bytes", size);
     route.version = TRI_WIRE_VERSION;
-    tri_envelope_write(bytes, &route, &stage->packed.section, 1);
-    TRP_TRY(tri_envelope_check(bytes, size, NULL, 0, &envelope, error));
-    const uint64_t begin = tri_limit_now_ns();
-    const trp_err err = tri_core_envelope(stage->core, stage->asker, &envelope, stage->now_ns, error);
-    *took_ns = tri_limit_now_ns() - begin;
-    return err;
+    tri_envelope_write(posted->bytes, &route, &stage->packed.section, 1);
+    return tri_envelope_check(posted->bytes, size, NULL, 0, &posted->envelope, error);
 }
 
+/* As the shell does: the envelopes of a packet, then the end of its round. */
 static trp_err
-look_up_by_message(struct stage *stage, const char *text, struct tri_id id, uint64_t *took_ns, trp_error *error)
+take(struct stage *stage, const struct posted *posted, uint32_t count, trp_error *error)
 {
-    const struct tri_id result = {tri_core_space(stage->core, stage->asker), ++stage->number};
-    const struct tri_release release = {.id = id, .handed = 1};
-    uint64_t other;
-    TRP_TRY(tri_name_pack(&stage->packed, text, "default", error));
-    TRP_TRY(send(stage, (struct tri_route){.kind = TRI_LOOKUP, .result = result}, took_ns, error));
-    TRP_TRY(tri_releases_pack(&stage->packed, &release, 1, error));
-    return send(stage, (struct tri_route){.kind = TRI_RELEASE}, &other, error);
-}
-
-static trp_err
-look_up_bare(struct stage *stage, const char *text, struct tri_id id, uint64_t *took_ns, trp_error *error)
-{
-    const uint64_t begin = tri_limit_now_ns();
-    struct tri_id found;
-    const struct tri_actor *actor = tri_name_find(stage->core, "default", text, &found);
-    *took_ns = tri_limit_now_ns() - begin;
-    if (actor == NULL || !tri_id_equal(found, id))
-        return TRI_FAIL(error, TRP_ENOENT, "the name %s is not found", text);
+    for (uint32_t i = 0; i < count; i++)
+        TRP_TRY(tri_core_envelope(stage->core, stage->asker, &posted[i].envelope, stage->now_ns, error));
+    tri_core_round(stage->core, stage->now_ns);
     return TRP_OK;
+}
+
+/* `run` names in one packet; the time of a LOOKUP is its part of the whole. */
+static trp_err
+look_up(struct stage *stage, uint32_t run, uint64_t *took_ns, trp_error *error)
+{
+    static struct posted posted[RUN_MAX];
+    struct tri_release releases[RUN_MAX];
+    const uint64_t space = tri_core_space(stage->core, stage->maker);
+    char text[TRI_NAME_MAX + 1];
+    for (uint32_t i = 0; i < run; i++) {
+        const struct tri_id result = {tri_core_space(stage->core, stage->asker), ++stage->number};
+        const uint32_t which = (uint32_t)(tri_random_next(&stage->draw) % stage->names);
+        releases[i] = (struct tri_release){.id = {space, which + 1}, .handed = 1};
+        name_of(stage, which, text);
+        TRP_TRY(tri_name_pack(&stage->packed, text, "default", error));
+        TRP_TRY(post(stage, (struct tri_route){.kind = TRI_LOOKUP, .result = result}, &posted[i], error));
+    }
+    const uint64_t answers = stage->answers, begin = tri_limit_now_ns();
+    TRP_TRY(take(stage, posted, run, error));
+    *took_ns = tri_limit_now_ns() - begin;
+    if (stage->answers != answers + run)
+        return TRI_FAIL(error, TRP_ENOENT, "%u names, not as many answers", run);
+    for (uint32_t i = 0; i < run; i++) {
+        TRP_TRY(tri_releases_pack(&stage->packed, &releases[i], 1, error));
+        TRP_TRY(post(stage, (struct tri_route){.kind = TRI_RELEASE}, &posted[i], error));
+    }
+    return take(stage, posted, run, error);
 }
 
 /* One line of memory that is in no cache, for comparison: a walk through 64 MiB in random order, each step timed. */
@@ -193,8 +210,6 @@ miss(uint64_t *p50, trp_error *error)
     return TRP_OK;
 }
 
-typedef trp_err look_up(struct stage *stage, const char *text, struct tri_id id, uint64_t *took_ns, trp_error *error);
-
 static uint64_t
 clock_cost(void)
 {
@@ -207,73 +222,72 @@ clock_cost(void)
 }
 
 static trp_err
-measure(struct stage *stage, look_up *one, uint64_t *p50, trp_error *error)
+measure(struct stage *stage, uint32_t run, uint64_t *p50, trp_error *error)
 {
     static uint64_t values[LOOKUPS];
-    char text[TRI_NAME_MAX + 1];
-    const uint64_t clock_ns = clock_cost(), space = tri_core_space(stage->core, stage->maker);
-    for (size_t i = 0; i < LOOKUPS; i++) {
-        const uint32_t which = (uint32_t)(tri_random_next(&stage->draw) % stage->names);
-        name_of(stage, which, text);
-        TRP_TRY(one(stage, text, (struct tri_id){space, which + 1}, &values[i], error));
-    }
-    *p50 = tri_limit_percentile(values, LOOKUPS, 50);
-    *p50 = *p50 > clock_ns ? *p50 - clock_ns : 1;
+    const uint64_t clock_ns = clock_cost();
+    for (size_t i = 0; i < LOOKUPS / run; i++)
+        TRP_TRY(look_up(stage, run, &values[i], error));
+    *p50 = tri_limit_percentile(values, LOOKUPS / run, 50);
+    *p50 = (*p50 > clock_ns ? *p50 - clock_ns : 1) / run;
     return TRP_OK;
 }
 
-/* In turn, so that what else the machine does meets both. */
+/* In turn, so that what else the machine does meets both; each is warm when it is measured. */
 static trp_err
-compare(struct stage *few, struct stage *many, look_up *one, const char *what, bool *met, trp_error *error)
+compare(struct stage *few, struct stage *many, uint32_t run, const char *what, bool *met, trp_error *error)
 {
-    uint64_t of_few[ROUNDS], of_many[ROUNDS], ignored;
-    TRP_TRY(measure(few, one, &ignored, error));
-    TRP_TRY(measure(many, one, &ignored, error));
+    uint64_t of_few[ROUNDS], of_many[ROUNDS], ignored, ratios[ROUNDS];
     for (size_t i = 0; i < ROUNDS; i++) {
-        TRP_TRY(measure(few, one, &of_few[i], error));
-        TRP_TRY(measure(many, one, &of_many[i], error));
+        TRP_TRY(measure(few, run, &ignored, error));
+        TRP_TRY(measure(few, run, &of_few[i], error));
+        TRP_TRY(measure(many, run, &ignored, error));
+        TRP_TRY(measure(many, run, &of_many[i], error));
+        ratios[i] = 1000 * of_many[i] / of_few[i];
     }
-    const uint64_t a = tri_limit_percentile(of_few, ROUNDS, 50), b = tri_limit_percentile(of_many, ROUNDS, 50);
-    const double ratio = (double)b / (double)a;
-    *met = ratio <= must;
-    printf("%-24s %5" PRIu64 " ns of %u, %5" PRIu64 " ns of %u: %.2f (must: %.1f)\n", what, a, few->names, b,
-           many->names, ratio, must);
+    const uint64_t ratio = tri_limit_percentile(ratios, ROUNDS, 50);
+    *met = *met && (double)ratio <= must * 1000;
+    printf("%-18s %3u in a packet: %5" PRIu64 " ns of %u, %5" PRIu64 " ns of %u: %.2f (must: %.1f)\n", what, run,
+           tri_limit_percentile(of_few, ROUNDS, 50), few->names, tri_limit_percentile(of_many, ROUNDS, 50), many->names,
+           (double)ratio / 1000, must);
     fflush(stdout);
     return TRP_OK;
 }
 
 static trp_err
-run(bool *met, trp_error *error)
+run(bool *all_met, trp_error *error)
 {
     static const char *const formats[] = {"actor-%07u", "a-name-of-an-actor-that-is-longer-than-most-others-%07u"};
     struct stage few, many;
     uint64_t miss_ns = 0;
-    bool bare;
+    bool met = true;
     TRP_TRY(miss(&miss_ns, error));
-    printf("%-24s %5" PRIu64 " ns\n", "one miss of all caches", miss_ns > clock_cost() ? miss_ns - clock_cost() : 0);
+    printf("%-18s %5" PRIu64 " ns\n", "a miss of all caches", miss_ns > clock_cost() ? miss_ns - clock_cost() : 0);
     for (size_t i = 0; i < 2; i++) {
+        const char *what = i == 0 ? "LOOKUP" : "LOOKUP, long name";
         trp_err err = open_stage(&few, FEW, formats[i], error);
         if (err == TRP_OK)
             err = open_stage(&many, MANY, formats[i], error);
         if (err == TRP_OK)
-            err = compare(&few, &many, look_up_by_message, i == 0 ? "LOOKUP" : "LOOKUP, long name", &met[i], error);
+            err = compare(&few, &many, 1, what, &met, error);
         if (err == TRP_OK)
-            err = compare(&few, &many, look_up_bare, i == 0 ? "bare search" : "bare search, long name", &bare, error);
+            err = compare(&few, &many, RUN_MAX, what, &met, error);
         close_stage(&few);
         close_stage(&many);
         TRP_TRY(err);
     }
+    *all_met = met;
     return TRP_OK;
 }
 
 int
 main(void)
 {
-    bool met[2] = {false, false};
+    bool met = false;
     trp_error error;
-    if (run(met, &error) != TRP_OK) {
+    if (run(&met, &error) != TRP_OK) {
         fprintf(stderr, "directory: %s\n", error.message);
         return 2;
     }
-    return met[0] && met[1] ? 0 : 1;
+    return met ? 0 : 1;
 }

@@ -114,6 +114,8 @@ tri_answer(struct tri_core *core, struct tri_peer *peer, struct tri_id result, c
         return;
     tri_send_plain(core, peer, TRI_RESULT, failed ? TRI_FAILED : 0, none, result, none, section);
     /* The answer is only at its asker; somebody may have been told of its name already, and wait for it. */
+    if (result.space == peer->entry.id.space && result.number > peer->newest)
+        return;
     struct tri_object *object = tri_as_object(tri_thing_find(core, result));
     struct tri_hold *hold = object != NULL ? tri_hold_find(&object->thing, peer) : NULL;
     if (hold == NULL || object->state != TRI_OBJECT_UNKNOWN)
@@ -138,30 +140,14 @@ tri_answer_error(struct tri_core *core, struct tri_peer *peer, struct tri_id res
     tri_answer(core, peer, result, tri_error_section(core, &failure), true);
 }
 
-struct handle_of {
-    struct tri_id id;
-};
-static trp_err
-handle_id(void *user, trp_actor *actor, struct tri_id *id, trp_error *error)
-{
-    (void)actor, (void)error;
-    *id = ((struct handle_of *)user)->id;
-    return TRP_OK;
-}
-
 void
 tri_answer_actor(struct tri_core *core, struct tri_peer *peer, struct tri_id result, struct tri_id id,
                  struct tri_actor *actor)
 {
-    struct handle_of of = {id};
-    struct tri_handles handles = {.actor_id = handle_id, .user = &of};
     if (tri_id_is_none(result))
         return;
-    if (tri_value_pack(&core->packed, trp_actor_value((trp_actor *)(void *)&of), &handles, NULL, NULL) != TRP_OK) {
-        tri_answer(core, peer, result, &core->memory_packed.section, true);
-        return;
-    }
-    tri_answer(core, peer, result, &core->packed.section, false);
+    core->actor_packed.refs[0].id = id;
+    tri_answer(core, peer, result, &core->actor_packed.section, false);
     tri_hold_hand(core, &actor->thing, peer, 1); /* last: a look-up has fetched it from afar meanwhile */
     actor->thing.shared = true;
 }
@@ -199,6 +185,15 @@ round_emit(struct tri_core *core)
 }
 
 /* -------------------------------------------------------------------------------------------------------------- events */
+
+/* Each event but another LOOKUP begins so. */
+void
+tri_event_begin(struct tri_core *core, uint64_t now_ns)
+{
+    core->now_ns = now_ns;
+    if (core->asked_count > 0)
+        tri_lookups_answer(core);
+}
 
 /* What one event leads to, until nothing changes any more. */
 void
@@ -280,7 +275,10 @@ tri_core_envelope(struct tri_core *core, tri_peer_index index, const struct tri_
     struct tri_peer *peer = tri_peer_find(core, index);
     if (peer == NULL)
         return TRI_FAIL(error, TRP_EPROTO, "peer %u is not logged in", index);
-    core->now_ns = now_ns;
+    if (envelope->route->kind == TRI_LOOKUP)
+        core->now_ns = now_ns;
+    else
+        tri_event_begin(core, now_ns);
     core->steps++;
     trp_err err = take_envelope(core, peer, envelope, error);
     tri_event_end(core);
@@ -293,7 +291,7 @@ tri_core_acknowledged(struct tri_core *core, tri_peer_index index, uint64_t sequ
     struct tri_peer *peer = tri_peer_find(core, index);
     if (peer == NULL)
         return;
-    core->now_ns = now_ns;
+    tri_event_begin(core, now_ns);
     tri_caller_acknowledged(core, peer, sequence);
     if (peer->host != NULL)
         tri_host_acknowledged(core, peer->host, sequence);
@@ -315,7 +313,7 @@ fire(struct tri_core *core, struct tri_timer *timer)
 void
 tri_core_tick(struct tri_core *core, uint64_t now_ns)
 {
-    core->now_ns = now_ns;
+    tri_event_begin(core, now_ns);
     tri_recovery_look(core);
     while (core->timers.count > 0 && core->timers.heap[0]->due_ns <= now_ns) {
         struct tri_timer *timer = core->timers.heap[0];
@@ -332,7 +330,7 @@ tri_core_tick(struct tri_core *core, uint64_t now_ns)
 void
 tri_core_round(struct tri_core *core, uint64_t now_ns)
 {
-    core->now_ns = now_ns;
+    tri_event_begin(core, now_ns);
     tri_event_end(core);
     round_emit(core);
 }
@@ -340,7 +338,7 @@ tri_core_round(struct tri_core *core, uint64_t now_ns)
 uint64_t
 tri_core_next_ns(const struct tri_core *core)
 {
-    if (!tri_list_empty(&core->round) || !tri_list_empty(&core->untold))
+    if (core->asked_count > 0 || !tri_list_empty(&core->round) || !tri_list_empty(&core->untold))
         return 0;
     uint64_t next = core->timers.count > 0 ? core->timers.heap[0]->due_ns : TRI_NEVER;
     uint64_t recovery = tri_recovery_next_ns(core), tasks = tri_tasks_next_ns(core);
@@ -368,6 +366,15 @@ set_limits(struct tri_core *core)
     limits->host_window_bytes = limits->host_window_bytes ? limits->host_window_bytes : UINT64_C(16) << 20;
     limits->waiting_hosts_per_cpu = limits->waiting_hosts_per_cpu ? limits->waiting_hosts_per_cpu : 8;
     limits->objects = limits->objects ? limits->objects : 16777216;
+}
+
+/* Of core->actor_packed: each answer has another id. */
+static trp_err
+on_handle(void *user, trp_actor *actor, struct tri_id *id, trp_error *error)
+{
+    (void)user, (void)actor, (void)error;
+    *id = (struct tri_id){0, 0};
+    return TRP_OK;
 }
 
 static trp_err
@@ -399,7 +406,9 @@ init(struct tri_core *core)
     tri_fail(&memory, TRP_ENOMEM, "the broker of node '%s' has no memory left to say more", core->node);
     struct tri_failure failure = {.error = memory};
     TRP_TRY(tri_error_pack(&core->memory_packed, &failure, NULL));
-    return tri_value_pack(&core->null_packed, trp_null(), NULL, NULL, NULL);
+    TRP_TRY(tri_value_pack(&core->null_packed, trp_null(), NULL, NULL, NULL));
+    const struct tri_handles handles = {.actor_id = on_handle};
+    return tri_value_pack(&core->actor_packed, trp_actor_value((trp_actor *)(void *)core), &handles, NULL, NULL);
 }
 
 trp_err
@@ -558,6 +567,7 @@ tri_core_destroy(struct tri_core **made)
     tri_packed_fini(&core->ids_packed);
     tri_packed_fini(&core->null_packed);
     tri_packed_fini(&core->memory_packed);
+    tri_packed_fini(&core->actor_packed);
     free(core);
     *made = NULL;
 }

@@ -7,31 +7,66 @@
 #include <stdio.h>
 #include <string.h>
 
+static void
+answer_nobody(struct tri_core *core, const struct tri_asked *asked)
+{
+    const struct tri_key *key = &asked->key;
+    const int space_size = (int)(key->name - 1 - key->text);
+    const char *why = tri_epitaph_find(core, key);
+    if (why != NULL)
+        tri_answer_error(core, asked->peer, asked->result, TRP_ENOENT,
+                         "Failed to look up actor with name '%.200s': in the namespace '%.*s' of node '%s' it died: "
+                         "%.400s",
+                         key->name, space_size < 100 ? space_size : 100, key->text, core->node, why);
+    else
+        tri_answer_error(core, asked->peer, asked->result, TRP_ENOENT,
+                         "Failed to look up actor with name '%.200s'. This could be because 1. you look for a named "
+                         "actor that nobody created, 2. the named actor has ended, 3. it is not in the namespace "
+                         "'%.*s' of node '%s'",
+                         key->name, space_size < 100 ? space_size : 100, key->text, core->node);
+}
+
+/* Once through all names for each thing that has to be fetched, so that the caches miss for several at once. */
+void
+tri_lookups_answer(struct tri_core *core)
+{
+    const uint32_t count = core->asked_count;
+    struct tri_actor *actors[TRI_ASKED_MAX];
+    struct tri_id ids[TRI_ASKED_MAX];
+    core->asked_count = 0;
+    for (uint32_t i = 0; i < count; i++)
+        tri_key_fetch(core, &core->asked[i].key);
+    for (uint32_t i = 0; i < count; i++)
+        tri_key_near(core, &core->asked[i].key);
+    for (uint32_t i = 0; i < count; i++) {
+        actors[i] = tri_key_find(core, &core->asked[i].key, &ids[i]);
+        if (actors[i] != NULL)
+            __builtin_prefetch(actors[i], 1); /* a chained one's; the others' are here */
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct tri_asked *asked = &core->asked[i];
+        if (actors[i] != NULL)
+            tri_answer_actor(core, asked->peer, asked->result, ids[i], actors[i]);
+        else
+            answer_nobody(core, asked);
+    }
+}
+
+/* Names are asked for in runs, and each costs two misses of the caches: the line of its slot, then its actor's. So a LOOKUP
+ * is answered with those behind it, before anything else happens. */
 trp_err
 tri_on_lookup(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
 {
-    const char *text, *namespace_;
-    tri_table_prefetch(&core->things, message->route->result, false); /* for tri_answer */
+    const char *name, *namespace_;
     TRP_TRY(tri_request_check(peer, message, error));
-    TRP_TRY(tri_name_unpack(&message->sections[0], &text, &namespace_, error));
-    TRP_TRY(tri_name_check(text, namespace_, error));
-    tri_table_prefetch(&core->things, message->route->result, true);
-    struct tri_id id;
-    struct tri_actor *actor = tri_name_find(core, namespace_, text, &id);
-    const char *why = actor == NULL ? tri_epitaph_find(core, namespace_, text) : NULL;
-    if (actor != NULL)
-        tri_answer_actor(core, peer, message->route->result, id, actor);
-    else if (why != NULL)
-        tri_answer_error(core, peer, message->route->result, TRP_ENOENT,
-                         "Failed to look up actor with name '%.200s': in the namespace '%.100s' of node '%s' it died: "
-                         "%.400s",
-                         text, namespace_, core->node, why);
-    else
-        tri_answer_error(core, peer, message->route->result, TRP_ENOENT,
-                         "Failed to look up actor with name '%.200s'. This could be because 1. you look for a named "
-                         "actor that nobody created, 2. the named actor has ended, 3. it is not in the namespace "
-                         "'%.100s' of node '%s'",
-                         text, namespace_, core->node);
+    TRP_TRY(tri_name_unpack(&message->sections[0], &name, &namespace_, error));
+    TRP_TRY(tri_name_check(name, namespace_, error));
+    if (core->asked_count == TRI_ASKED_MAX)
+        tri_lookups_answer(core);
+    struct tri_asked *asked = &core->asked[core->asked_count++];
+    asked->peer = peer;
+    asked->result = message->route->result;
+    tri_key_set(core, &asked->key, namespace_, name);
     return TRP_OK;
 }
 

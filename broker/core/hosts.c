@@ -198,7 +198,7 @@ void
 tri_core_host_exited(struct tri_core *core, uint64_t token, const struct tri_death *death, uint64_t now_ns)
 {
     struct tri_host *host = tri_host_find(core, token);
-    core->now_ns = now_ns;
+    tri_event_begin(core, now_ns);
     core->steps++;
     if (host != NULL)
         tri_host_gone(core, host, death,
@@ -210,7 +210,7 @@ void
 tri_core_fork_failed(struct tri_core *core, uint64_t token, const char *why, uint64_t now_ns)
 {
     struct tri_host *host = tri_host_find(core, token);
-    core->now_ns = now_ns;
+    tri_event_begin(core, now_ns);
     core->steps++;
     if (host != NULL)
         tri_host_gone(core, host, NULL, why);

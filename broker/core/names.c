@@ -4,20 +4,14 @@
  * A look-up in a large directory costs what it misses in the caches. So a bucket is one line of 64 bytes, with all that
  * most look-ups need: the hash, the text where it is short, the actor and its id. There are two buckets for each name, so
  * that four names in five lie in the bucket itself; the others are chained. Buckets are split one after the other, as in
- * transport/base/table.c.
+ * transport/base/table.c. Who looks up several at once goes through them in steps, each of which only begins to fetch what
+ * the next one reads: set, fetch, near, find.
  */
 #include "broker/core/state.h"
 
 #include <string.h>
 
 enum { FIRST = 64, FIRST_LOG = 6 };
-
-/* What is looked for. */
-struct key {
-    char text[2 * TRI_NAME_MAX + 2]; /* "namespace/name" */
-    size_t size;
-    uint32_t hash;
-};
 
 trp_err
 tri_name_check(const char *text, const char *namespace_, trp_error *error)
@@ -40,9 +34,10 @@ hash_of(const struct tri_names *names, const char *text, size_t size)
 }
 
 static void
-key_set(const struct tri_names *names, struct key *key, const char *namespace_, const char *name)
+key_set(const struct tri_names *names, struct tri_key *key, const char *namespace_, const char *name)
 {
     const size_t first = strnlen(namespace_, TRI_NAME_MAX), second = strnlen(name, TRI_NAME_MAX);
+    key->name = key->text + first + 1;
     memcpy(key->text, namespace_, first);
     key->text[first] = '/';
     memcpy(key->text + first + 1, name, second);
@@ -153,7 +148,7 @@ split(struct tri_names *names)
 
 /* A long text lies apart; its beginning and where it lies take its place. */
 static bool
-slot_is(const struct tri_name_slot *slot, const struct key *key)
+slot_is(const struct tri_name_slot *slot, const struct tri_key *key)
 {
     const size_t inside = sizeof slot->as.text;
     if (slot->actor == NULL || slot->hash != key->hash || slot->size != key->size)
@@ -162,7 +157,7 @@ slot_is(const struct tri_name_slot *slot, const struct key *key)
 }
 
 static const struct tri_name_slot *
-find(const struct tri_names *names, const struct key *key)
+find(const struct tri_names *names, const struct tri_key *key)
 {
     const struct tri_name_slot *slot = bucket_of(names, key->hash);
     while (slot != NULL && !slot_is(slot, key))
@@ -170,18 +165,43 @@ find(const struct tri_names *names, const struct key *key)
     return slot;
 }
 
-struct tri_actor *
-tri_name_find(const struct tri_core *core, const char *namespace_, const char *text, struct tri_id *id)
+void
+tri_key_set(const struct tri_core *core, struct tri_key *key, const char *namespace_, const char *name)
 {
-    struct key key;
-    key_set(&core->names, &key, namespace_, text);
-    const struct tri_name_slot *slot = find(&core->names, &key);
+    key_set(&core->names, key, namespace_, name);
+}
+
+void
+tri_key_fetch(const struct tri_core *core, const struct tri_key *key)
+{
+    __builtin_prefetch(bucket_of(&core->names, key->hash));
+}
+
+void
+tri_key_near(const struct tri_core *core, const struct tri_key *key)
+{
+    const struct tri_name_slot *slot = bucket_of(&core->names, key->hash);
+    __builtin_prefetch(slot->hash == key->hash ? (const void *)slot->actor : slot->next);
+    if (key->size > sizeof slot->as.text)
+        __builtin_prefetch(slot->as.apart);
+}
+
+struct tri_actor *
+tri_key_find(const struct tri_core *core, const struct tri_key *key, struct tri_id *id)
+{
+    const struct tri_name_slot *slot = find(&core->names, key);
     if (slot == NULL)
         return NULL;
-    __builtin_prefetch(slot->actor, 1); /* it is handed on soon: what that writes to */
-    __builtin_prefetch((const char *)slot->actor + TRI_NAME_LINE, 1);
     *id = slot->id;
     return slot->actor;
+}
+
+struct tri_actor *
+tri_name_find(const struct tri_core *core, const char *namespace_, const char *name, struct tri_id *id)
+{
+    struct tri_key key;
+    tri_key_set(core, &key, namespace_, name);
+    return tri_key_find(core, &key, id);
 }
 
 trp_err
@@ -189,7 +209,7 @@ tri_name_bind(struct tri_core *core, struct tri_actor *actor, const char *namesp
               trp_error *error)
 {
     struct tri_names *names = &core->names;
-    struct key key;
+    struct tri_key key;
     key_set(names, &key, namespace_, text);
     if (find(names, &key) != NULL)
         return TRI_FAIL(error, TRP_EEXIST, "the name %s is taken", key.text);
@@ -265,13 +285,11 @@ tri_epitaph_add(struct tri_core *core, const struct tri_actor *actor)
 }
 
 const char *
-tri_epitaph_find(const struct tri_core *core, const char *namespace_, const char *text)
+tri_epitaph_find(const struct tri_core *core, const struct tri_key *key)
 {
-    const size_t space = strlen(namespace_);
     for (size_t i = 1; i <= TRI_EPITAPHS; i++) {
         const struct tri_epitaph *epitaph = &core->epitaphs[(core->next_epitaph + TRI_EPITAPHS - i) % TRI_EPITAPHS];
-        if (epitaph->name != NULL && strncmp(epitaph->name, namespace_, space) == 0 && epitaph->name[space] == '/' &&
-            strcmp(epitaph->name + space + 1, text) == 0)
+        if (epitaph->name != NULL && strcmp(epitaph->name, key->text) == 0)
             return epitaph->why;
     }
     return NULL;

@@ -127,7 +127,7 @@ trp_err
 tri_core_hello(struct tri_core *core, const struct tri_login *login, int32_t pid, uint64_t now_ns,
                tri_peer_index *index, struct tri_welcome *welcome, trp_error *error)
 {
-    core->now_ns = now_ns;
+    tri_event_begin(core, now_ns);
     core->steps++;
     TRP_TRY(check_login(core, login, pid, error));
     struct tri_peer *peer = login->space != 0 ? tri_peer_of_space(core, login->space) : NULL;
@@ -272,7 +272,7 @@ tri_core_peer_gone(struct tri_core *core, tri_peer_index index, const struct tri
     struct tri_peer *peer = tri_peer_find(core, index);
     if (peer == NULL)
         return;
-    core->now_ns = now_ns;
+    tri_event_begin(core, now_ns);
     core->steps++;
     struct tri_host *host = peer->host;
     if (host != NULL && death == NULL) { /* the root will say how; it is killed in case it lives */

@@ -114,6 +114,7 @@ release_delayed(struct tri_core *core)
                     tri_pool_reserve(&core->holds_pool, 64);
         trp_err err = room ? tri_dispatch(core, peer, &message, &error)
                            : tri_fail(&error, TRP_ENOMEM, "the broker has no memory");
+        tri_lookups_answer(core);
         if (err != TRP_OK)
             tri_peer_cut(core, peer, &error);
         tri_event_end(core);

@@ -132,9 +132,9 @@ struct tri_host {
 
 enum tri_thing_kind { TRI_THING_OBJECT = 1, TRI_THING_ACTOR };
 struct tri_hold {
-    struct tri_thing *thing;
     struct tri_hold *next; /* of the thing */
     struct tri_peer *peer;
+    struct tri_thing *thing;
     struct tri_node by_peer, sent_link;
     uint64_t handed, packet;
     uint64_t at_send, seen; /* `handed` when RESULT was sent, and that of the last one acknowledged */
@@ -142,7 +142,7 @@ struct tri_hold {
     bool sent;              /* RESULT is on its way or there */
     bool has_value;         /* it is there */
 };
-struct tri_thing {
+struct tri_thing { /* what tri_hold_hand needs lies in its first line */
     struct tri_entry entry;
     uint8_t kind;
     bool shared;      /* an envelope carried it: no longer private to its maker */
@@ -152,9 +152,10 @@ struct tri_thing {
     uint32_t flights; /* calls in flight and objects that carry it */
     uint32_t hold_count;
     struct tri_hold *holds;
-    struct tri_thing *settle_next, *search_next;
     struct tri_hold own; /* the maker's, while handed > 0: also in holds */
+    struct tri_thing *settle_next, *search_next;
 };
+_Static_assert(offsetof(struct tri_thing, own.peer) < 64, "of a look-up's actor one line of the cache is fetched");
 struct tri_use {
     struct tri_thing *thing;
     uint32_t place; /* argument, of objects at top level; else TRI_NESTED */
@@ -312,6 +313,20 @@ struct tri_name_slot {
         struct tri_name *apart; /* else it is there */
     } as;
 };
+/* What is looked for. */
+struct tri_key {
+    const char *name; /* in text */
+    size_t size;
+    uint32_t hash;
+    char text[2 * TRI_NAME_MAX + 2]; /* "namespace/name" */
+};
+/* A LOOKUP that was read and not answered (directory.c). More of them than the caches can miss for at once gain nothing. */
+struct tri_asked {
+    struct tri_peer *peer;
+    struct tri_id result;
+    struct tri_key key;
+};
+enum { TRI_ASKED_MAX = 24 };
 enum { TRI_EPITAPHS = 64 };
 struct tri_epitaph {
     char *name; /* "namespace/name"; NULL: none */
@@ -387,6 +402,8 @@ struct tri_core {
     struct tri_names names;
     struct tri_epitaph epitaphs[TRI_EPITAPHS]; /* of actors that died with a name, the oldest is replaced */
     size_t next_epitaph;
+    struct tri_asked asked[TRI_ASKED_MAX]; /* none while anything else happens */
+    uint32_t asked_count;
     struct tri_node all_hosts, actors, placing, tasks, waits, round, untold, delayed, unclaimed;
     uint32_t actor_count, host_count, queued_tasks, queued_calls, hold_count, pending, object_count;
     uint32_t waiting_hosts; /* pool hosts of which an execution waits */
@@ -419,7 +436,7 @@ struct tri_core {
 
     struct tri_module_row *modules;
     size_t module_count, module_capacity;
-    struct tri_packed packed, ids_packed, null_packed, memory_packed;
+    struct tri_packed packed, ids_packed, null_packed, memory_packed, actor_packed;
     struct tri_section sections[2 * TRI_SECTIONS_MAX];
 };
 
@@ -479,6 +496,7 @@ void tri_answer_error(struct tri_core *core, struct tri_peer *peer, struct tri_i
 void tri_answer_actor(struct tri_core *core, struct tri_peer *peer, struct tri_id result, struct tri_id id,
                       struct tri_actor *actor);
 bool tri_batch_add(struct tri_core *core, struct tri_peer *peer, struct tri_batch *batch, struct tri_id id);
+void tri_event_begin(struct tri_core *core, uint64_t now_ns);
 void tri_event_end(struct tri_core *core);
 trp_err tri_dispatch(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error);
 trp_err tri_request_check(const struct tri_peer *peer, const struct tri_message *message, trp_error *error);
@@ -631,7 +649,11 @@ tri_core_handler tri_on_spawn, tri_on_create, tri_on_ready, tri_on_ended;
 trp_err tri_names_init(struct tri_names *names, uint64_t seed);
 void tri_names_fini(struct tri_names *names); /* frees the buckets, not the names */
 trp_err tri_name_check(const char *text, const char *namespace_, trp_error *error);
+void tri_key_set(const struct tri_core *core, struct tri_key *key, const char *namespace_, const char *name);
+void tri_key_fetch(const struct tri_core *core, const struct tri_key *key); /* begins to fetch the bucket */
+void tri_key_near(const struct tri_core *core, const struct tri_key *key);  /* the actor, or a chained slot */
 /* NULL: nobody has it. *id is the actor's: there sooner than the actor itself. */
+struct tri_actor *tri_key_find(const struct tri_core *core, const struct tri_key *key, struct tri_id *id);
 struct tri_actor *tri_name_find(const struct tri_core *core, const char *namespace_, const char *name,
                                 struct tri_id *id);
 trp_err tri_name_bind(struct tri_core *core, struct tri_actor *actor, const char *namespace_, const char *name,
@@ -639,10 +661,11 @@ trp_err tri_name_bind(struct tri_core *core, struct tri_actor *actor, const char
 void tri_name_free(struct tri_core *core, struct tri_actor *actor);
 void tri_epitaph_add(struct tri_core *core, const struct tri_actor *actor); /* it dies, and has its name still */
 /* Why the last bearer of a name died; NULL: that is not known. */
-const char *tri_epitaph_find(const struct tri_core *core, const char *namespace_, const char *text);
+const char *tri_epitaph_find(const struct tri_core *core, const struct tri_key *key);
 void tri_epitaphs_fini(struct tri_core *core);
 
 /* directory.c */
+void tri_lookups_answer(struct tri_core *core); /* those that were read; before anything changes */
 const struct tri_section *tri_death_value(struct tri_core *core, const struct tri_actor *actor);
 void tri_watchers_tell(struct tri_core *core, struct tri_actor *actor);
 tri_core_handler tri_on_lookup, tri_on_watch, tri_on_kill;

@@ -174,6 +174,8 @@ fake_send(struct fake *fake, tri_peer_index peer, struct tri_route route, const 
     err = tri_core_envelope(fake->core, peer, &envelope, fake->now_ns, &fake->error);
     free(bytes);
     fake_check(fake);
+    if (fake->goes_on)
+        return err;
     tri_core_round(fake->core, fake->now_ns);
     fake_check(fake);
     return err;

@@ -21,6 +21,7 @@ struct fake {
     size_t sent_count, sent_capacity;
     uint64_t packets[256]; /* by peer */
     bool no_credit;
+    bool goes_on; /* envelopes of one packet: the round has no end yet */
     uint64_t released, released_bytes, now_ns;
     uint64_t forks[256];
     uint32_t fork_count, env_count;

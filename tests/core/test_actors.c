@@ -165,6 +165,51 @@ Test(actors, a_watch_ends_when_its_result_is_let_go)
     fake_free(fake);
 }
 
+Test(actors, look_ups_of_one_packet_are_answered_in_order_before_anything_else_happens)
+{
+    enum { COUNT = 2 * TRI_ASKED_MAX + 3 };
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host, other;
+    struct tri_id actors[] = {fake_actor(fake, driver, "Tally", &host), fake_actor(fake, driver, "Sum", &other)};
+    struct tri_id asked[COUNT + 1];
+    fake_forget(fake);
+    fake->goes_on = true;
+    for (size_t i = 0; i < COUNT; i++)
+        asked[i] = ask(fake, driver, TRI_LOOKUP, no_id, name_body(fake, i % 3 == 2 ? "nope" : i % 3 ? "Sum" : "Tally"));
+    asked[COUNT] = ask(fake, driver, TRI_KILL, actors[0], kill_body(fake, 0));
+    size_t next = 0;
+    for (size_t i = 0; i < fake->sent_count; i++)
+        if (fake->sent[i].peer == driver && fake->sent[i].parcel->route.kind == TRI_RESULT)
+            cr_assert(tri_id_equal(fake->sent[i].parcel->route.result, asked[next++]));
+    cr_assert_eq(next, COUNT + 1);
+    for (size_t i = 0; i < COUNT; i++) {
+        const struct sent *sent = fake_result(fake, driver, asked[i]);
+        if (i % 3 == 2)
+            cr_assert_eq(fake_error(sent).code, TRP_ENOENT);
+        else
+            cr_assert(tri_id_equal(sent->parcel->sections[0].refs[0].id, actors[i % 3]));
+    }
+    fake_free(fake);
+}
+
+Test(actors, a_look_up_is_answered_at_the_end_of_the_round_and_before_its_asker_is_gone)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), leaves = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "Tally", &host);
+    fake->goes_on = true;
+    struct tri_id asked = ask(fake, driver, TRI_LOOKUP, no_id, name_body(fake, "Tally"));
+    cr_assert_null(fake_result(fake, driver, asked));
+    cr_assert_eq(tri_core_next_ns(fake->core), 0, "there is something to do at once");
+    tri_core_round(fake->core, fake->now_ns);
+    cr_assert(tri_id_equal(fake_result(fake, driver, asked)->parcel->sections[0].refs[0].id, actor));
+    asked = ask(fake, leaves, TRI_LOOKUP, no_id, name_body(fake, "Tally"));
+    fake_gone(fake, leaves);
+    cr_assert_not_null(fake_result(fake, leaves, asked));
+    cr_assert_eq(tri_thing_find(fake->core, actor)->hold_count, 1, "of its maker");
+    fake_free(fake);
+}
+
 Test(actors, killing_frees_the_name_and_fails_what_is_queued)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

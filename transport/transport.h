@@ -20,7 +20,7 @@
 /* --------------------------------------------------------------------------------------------------------- packets */
 
 enum {
-    TRI_BATCH_BYTES = 64 * 1024,   /* a batch is sent when it has reached this */
+    TRI_BATCH_BYTES = 128 * 1024,  /* a batch is sent when it has reached this */
     TRI_PACKET_BYTES = 256 * 1024, /* or its frames this */
     TRI_PACKET_FRAMES = 64,
     TRI_BATCH_MAX =

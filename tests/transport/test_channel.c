@@ -47,7 +47,7 @@ post_bytes(struct tri_channel *channel, uint64_t number, size_t size, uint64_t *
 
 struct reader {
     uint64_t next;
-    size_t sizes[256]; /* by number */
+    size_t sizes[512]; /* by number */
 };
 
 static trp_err
@@ -155,8 +155,8 @@ Test(channel, envelopes_passed_on_are_those_that_came)
     tri_channel_init(&to, 1000, 1 << 30);
     tri_channel_init(&end, 1000, 1 << 30);
     tri_channel_init(&passing.onward, 1000, 1 << 30);
-    for (uint64_t number = 0; number < 200; number++) {
-        passing.seen.sizes[number] = number * 37 % 2000;
+    for (uint64_t number = 0; number < 400; number++) {
+        passing.seen.sizes[number] = number * 37 % 4000;
         post_bytes(&from, number, passing.seen.sizes[number], NULL);
     }
     EXPECT(TRP_OK, tri_channel_flush(&from, keep, &wire, &why));
@@ -166,7 +166,7 @@ Test(channel, envelopes_passed_on_are_those_that_came)
     cr_assert_gt(onward.count, 2);
     cr_assert_eq(passing.last, onward.count, "the packet's number was foretold wrong");
     receive_all(&onward, &end, &passing.seen);
-    cr_assert_eq(passing.seen.next, 200);
+    cr_assert_eq(passing.seen.next, 400);
     clear(&wire);
     clear(&onward);
     tri_channel_fini(&from);

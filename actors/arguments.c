@@ -136,14 +136,6 @@ tri_arguments_open(struct tri_arguments *arguments, struct tri_process *process,
 }
 
 void
-tri_arguments_take(struct tri_arguments *arguments, const struct tri_view *body)
-{
-    arguments->body = *body;
-    arguments->appended_count = 0;
-    arguments->open = true;
-}
-
-void
 tri_arguments_close(struct tri_arguments *arguments, struct tri_process *process)
 {
     if (!arguments->open)

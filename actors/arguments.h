@@ -20,8 +20,6 @@ struct tri_arguments {
 trp_err tri_arguments_open(struct tri_arguments *arguments, struct tri_process *process, trp_runtime *runtime,
                            struct tri_view *body, const struct tri_section *sections, uint32_t section_count,
                            struct tri_arena *arena, trp_error *error);
-/* Takes over a view without references, whose values are in their places already. */
-void tri_arguments_take(struct tri_arguments *arguments, const struct tri_view *body);
 void tri_arguments_close(struct tri_arguments *arguments, struct tri_process *process); /* with the lock */
 
 #endif

@@ -19,7 +19,16 @@
 #include "actors/invoke.h"
 #include "actors/mailbox.h"
 
-enum { TRI_CALLABLE_CACHE = 16 };
+enum { TRI_CALLABLE_CACHE = 16, TRI_KNOWN_SHAPES = 4 };
+
+/* What a call was for, by the look of its body: of the next one with the same, only the arguments are looked at. */
+struct tri_known {
+    const struct tri_callable *callable; /* NULL: none yet */
+    const uint8_t *kinds;
+    uint32_t count;
+    bool is_task;
+    struct tri_call_shape shape;
+};
 
 /* One call while it is here: from its start until it is answered. Reused. */
 struct tri_frame {
@@ -29,6 +38,7 @@ struct tri_frame {
     struct tri_arguments arguments;
     trp_ref *delegate; /* promised: what the answer will be */
     trp_reply *reply;  /* promised: who will answer */
+    struct tri_known known[TRI_KNOWN_SHAPES];
     struct tri_execution execution;
 };
 
@@ -69,7 +79,6 @@ struct tri_host {
     pthread_t threads[256];
 
     const struct tri_callable *cache[TRI_CALLABLE_CACHE]; /* by the hash of the name that calls use */
-    const struct tri_callable *last_called;               /* the next call is for the same, mostly */
     const struct tri_callable *shown;                     /* what the progress page names */
     bool described;                                       /* all loaded modules were told to the broker */
 };

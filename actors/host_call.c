@@ -357,27 +357,15 @@ hash_name(const char *name)
     return hash % TRI_CALLABLE_CACHE;
 }
 
-static bool
-is_called(const struct tri_callable *callable, const char *name, bool is_task)
-{
-    return callable != NULL && (callable->task != NULL) == is_task && strcmp(callable->name, name) == 0;
-}
-
-/* The row that a call is for: the last one's, from the cache, or from the tables; tells the broker of a module that this
- * loaded. */
+/* The row that a call is for, from the cache or the tables; tells the broker of a module that this loaded. */
 static trp_err
 find_callable(struct tri_host *host, const char *name, bool is_task, const struct tri_callable **callable,
               trp_error *error)
 {
-    *callable = __atomic_load_n(&host->last_called, __ATOMIC_ACQUIRE);
-    if (is_called(*callable, name, is_task))
-        return TRP_OK;
     const struct tri_callable **cached = &host->cache[hash_name(name)];
     *callable = __atomic_load_n(cached, __ATOMIC_ACQUIRE);
-    if (is_called(*callable, name, is_task)) {
-        __atomic_store_n(&host->last_called, *callable, __ATOMIC_RELEASE);
+    if (*callable != NULL && ((*callable)->task != NULL) == is_task && strcmp((*callable)->name, name) == 0)
         return TRP_OK;
-    }
     trp_err err = is_task ? tri_modules_find_task(host->modules, name, callable, error)
                           : tri_modules_find_method(host->modules, host->actor.row, name, callable, error);
     if (is_task) {
@@ -390,15 +378,56 @@ find_callable(struct tri_host *host, const char *name, bool is_task, const struc
     return err;
 }
 
-/* *fitted: the arguments are in their places. */
+/* Where a frame remembers calls that look like this one. */
+static struct tri_known *
+known_of(struct tri_frame *frame)
+{
+    return &frame->known[frame->call->sections[0].meta_size / 8 % TRI_KNOWN_SHAPES];
+}
+
+static bool
+is_task_call(const struct tri_incoming *call)
+{
+    return (call->route->flags & TRI_TASK) != 0;
+}
+
+/* One like those before: the arguments are in their places. false: it has to be opened. */
+static bool
+open_known(struct tri_frame *frame)
+{
+    const struct tri_incoming *call = frame->call;
+    const struct tri_known *known = known_of(frame);
+    if (call->section_count != 1 || known->callable == NULL || known->is_task != is_task_call(call) ||
+        !tri_call_plain(&known->shape, &call->sections[0], known->kinds, known->count, frame->execution.fitted))
+        return false;
+    frame->execution.callable = known->callable;
+    return true;
+}
+
+static void
+get_to_know(struct tri_frame *frame, const struct tri_call *body)
+{
+    struct tri_known *known = known_of(frame);
+    const struct tri_callable *callable = frame->execution.callable;
+    uint32_t count;
+    const uint8_t *kinds = tri_signature_plain(callable->signature, &count);
+    if (kinds == NULL || frame->call->section_count != 1)
+        return;
+    known->callable = callable;
+    known->kinds = kinds;
+    known->count = count;
+    known->is_task = is_task_call(frame->call);
+    tri_call_shape(&known->shape, &frame->call->sections[0], body);
+}
+
 static trp_err
-open_call(struct tri_frame *frame, bool *fitted, trp_error *error)
+open_call(struct tri_frame *frame, trp_error *error)
 {
     struct tri_host *host = frame->host;
     const struct tri_incoming *call = frame->call;
     struct tri_execution *execution = &frame->execution;
     struct tri_call body;
-    bool is_task = (call->route->flags & TRI_TASK) != 0;
+    const bool is_task = is_task_call(call);
     TRP_TRY(tri_call_unpack(&call->sections[0], &body, error));
     trp_err err = is_task || host->actor.row != NULL
                       ? find_callable(host, body.method, is_task, &execution->callable, error)
@@ -410,13 +439,9 @@ open_call(struct tri_frame *frame, bool *fitted, trp_error *error)
         tri_view_close(&body.args);
         return err;
     }
-    *fitted = call->section_count == 1 && body.args.ref_count == 0 &&
-              tri_signature_fit_view(execution->callable->signature, &body.args, execution->fitted);
-    if (!*fitted)
-        return tri_arguments_open(&frame->arguments, host->process, &host->runtime, &body.args, call->sections,
-                                  call->section_count, &execution->memory, error);
-    tri_arguments_take(&frame->arguments, &body.args);
-    return TRP_OK;
+    get_to_know(frame, &body);
+    return tri_arguments_open(&frame->arguments, host->process, &host->runtime, &body.args, call->sections,
+                              call->section_count, &execution->memory, error);
 }
 
 /* Without the lock. */
@@ -430,8 +455,8 @@ execute(struct tri_frame *frame)
     trp_err err = TRP_OK;
     if (execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns)
         err = TRI_FAIL(&error, TRP_ETIMEDOUT, "its deadline had passed before it could start");
-    if (err == TRP_OK)
-        err = open_call(frame, &fitted, &error);
+    else if (!(fitted = open_known(frame)))
+        err = open_call(frame, &error);
     if (err != TRP_OK) {
         tri_execution_refuse(execution, &error);
         return;
@@ -459,7 +484,7 @@ tri_host_run(struct tri_host *host, struct tri_incoming *call, bool in_place)
         tri_log(TRI_ERROR, "no memory to run a call");
         abort();
     }
-    bool is_task = (call->route->flags & TRI_TASK) != 0;
+    const bool is_task = is_task_call(call);
     frame->call = call;
     frame->execution.id = call->entry.id;
     frame->execution.deadline_ns = call->deadline_ns;

@@ -143,9 +143,8 @@ void tri_signature_free(struct tri_signature **signature);
 trp_err tri_signature_fit(const struct tri_signature *signature, const char *what, trp_value positional,
                           trp_value keywords, trp_value *fitted, uint32_t *count, void **memory,
                           trp_error *error); /* *memory: freed by the caller */
-/* The same for what most calls are, as they came: as many positional arguments as there are parameters, each of exactly the
- * kind that its letter says, none a handle. false: not as plain as that, which does not mean wrong. */
-bool tri_signature_fit_view(const struct tri_signature *signature, const struct tri_view *view, trp_value *fitted);
+/* What tri_call_plain wants: kinds that need no fitting, one per parameter. NULL: this one needs more than that. */
+const uint8_t *tri_signature_plain(const struct tri_signature *signature, uint32_t *count);
 
 /* What a handle is of, with the lock: TRP_ECLOSED, TRP_EFORKED, or the error that the process ended with. */
 trp_err tri_process_alive(struct tri_process *process, trp_error *error);

@@ -30,11 +30,10 @@ struct tri_signature {
     struct block *blocks;
     uint32_t count;
     bool open;  /* ends in "...": further arguments pass */
-    bool plain; /* each parameter's picture is one letter, of which kinds[] says what fits as it is */
+    bool plain; /* each parameter is to be a number, a string, bytes or anything: kinds[] says which fits as it is */
     uint8_t kinds[TRI_PARAMETERS_MAX];
     struct parameter parameters[TRI_PARAMETERS_MAX];
 };
-enum { ANY_KIND = 0xff };
 
 /* ----------------------------------------------------------------------------------------------------- JSON to values */
 
@@ -271,16 +270,14 @@ parse(struct parsing *parsing)
     return TRP_OK;
 }
 
-/* What most calls are: as many positional arguments as there are parameters, each of exactly the kind that its letter says. */
 static void
 look_at_letters(struct tri_signature *signature)
 {
     signature->plain = !signature->open;
     for (uint32_t i = 0; i < signature->count; i++) {
-        const char letter = *signature->parameters[i].picture;
-        const trp_kind kind = tri_letter_kind(letter);
-        signature->plain = signature->plain && strchr("[({", letter) == NULL;
-        signature->kinds[i] = kind == TRP_NONE ? ANY_KIND : (uint8_t)kind;
+        const trp_kind kind = tri_letter_kind(*signature->parameters[i].picture);
+        signature->plain = signature->plain && (kind < TRP_LIST || kind == TRP_NONE);
+        signature->kinds[i] = kind == TRP_NONE ? TRI_ANY_KIND : (uint8_t)kind;
     }
 }
 
@@ -520,19 +517,11 @@ gather(struct fitting *fitting)
     fitting->fitted[signature->count + 1] = trp_map(entries, named);
 }
 
-bool
-tri_signature_fit_view(const struct tri_signature *signature, const struct tri_view *view, trp_value *fitted)
+const uint8_t *
+tri_signature_plain(const struct tri_signature *signature, uint32_t *count)
 {
-    const struct tri_wire_node *nodes = view->nodes;
-    if (!signature->plain || nodes[0].kind != TRP_TUPLE || nodes[0].count != signature->count)
-        return false;
-    for (uint32_t i = 0; i < signature->count; i++) {
-        const uint8_t kind = nodes[1 + i].kind; /* a root's items come right behind it */
-        if (kind >= TRP_REF || (kind != signature->kinds[i] && signature->kinds[i] != ANY_KIND))
-            return false;
-        fitted[i] = tri_view_value(view, 1 + i);
-    }
-    return true;
+    *count = signature->count;
+    return signature->plain ? signature->kinds : NULL;
 }
 
 trp_err

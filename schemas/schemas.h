@@ -250,6 +250,19 @@ struct tri_call {
 trp_err tri_call_pack(struct tri_packed *packed, const char *method, trp_value args, const struct tri_handles *handles,
                       trp_error *error); /* args: TRP_ARGS or null */
 trp_err tri_call_unpack(const struct tri_section *section, struct tri_call *call, trp_error *error);
+/* What the structured bytes of a call were that was unpacked: of others with the same ones but for their nodes, only the nodes
+ * have to be looked at. Zeroed: none. */
+struct tri_call_shape {
+    uint32_t size, nodes_at, nodes_end;
+    uint8_t bytes[372]; /* calls with more of them are unpacked each time */
+};
+void tri_call_shape(struct tri_call_shape *shape, const struct tri_section *section, const struct tri_call *call);
+/* A call of this shape with exactly `count` arguments, positional ones, of these kinds (TRI_ANY_KIND: any), each a number, a
+ * bool, null, a string or bytes: checks it as tri_call_unpack does, and gives the values, which borrow the section. false: it
+ * is another one, or wrong, which tri_call_unpack will say. */
+#define TRI_ANY_KIND 0xff
+bool tri_call_plain(const struct tri_call_shape *shape, const struct tri_section *section, const uint8_t *kinds,
+                    uint32_t count, trp_value *values);
 /* Only the name, without opening the arguments: for logs and `why`. "" if it cannot be read. Verifies. */
 const char *tri_call_method(const struct tri_section *section);
 

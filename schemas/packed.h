@@ -52,6 +52,10 @@ void tri_packed_shape(struct tri_packed *packed, bool call, const struct tri_met
 trp_err tri_packed_finish(struct tri_packed *packed, const struct tri_meta *meta, uint64_t block_size,
                           uint32_t ref_count, uint8_t **block, trp_error *error);
 
+/* A number, a bool, null, a string or bytes, not large, packed after another one of these: at one go. false: it is none, or
+ * wrong, or is to be packed into new memory: as others. */
+bool tri_value_pack_plain(struct tri_packed *packed, trp_value value);
+
 /* The last step: what one unusual message needed is not kept for ever. */
 void tri_packed_done(struct tri_packed *packed);
 

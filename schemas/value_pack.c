@@ -507,6 +507,8 @@ tri_value_pack(struct tri_packed *packed, trp_value value, const struct tri_hand
     struct tri_flat flat;
     struct tri_meta meta;
     uint8_t *block;
+    if (inline_size == NULL && tri_value_pack_plain(packed, value))
+        return TRP_OK;
     TRP_TRY(tri_flat_value(packed, value, handles, &flat, error));
     if (!tri_packed_again(packed, NULL, &flat.nodes, &meta)) {
         TRP_TRY(tri_packed_begin(packed, flat.nodes.count * sizeof(struct tri_wire_node) + 128, &meta, error));

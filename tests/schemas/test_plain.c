@@ -1,5 +1,6 @@
 /*
- * test_plain.c - the usual call, read at one go: it says the same as the long way, of what is good and of what is not.
+ * test_plain.c - the usual call, read at one go: it says the same as the long way, of what is good and of what is not; and the
+ * usual value, packed at one go: it is the same to the byte.
  */
 #include <criterion/criterion.h>
 
@@ -129,5 +130,57 @@ Test(plain, a_call_of_many_structured_bytes_is_not_remembered)
     look(&shape, &packed);
     cr_assert_eq(shape.size, 0);
     cr_assert_not(tri_call_plain(&shape, &packed.section, kinds, 64, values));
+    tri_packed_fini(&packed);
+}
+
+Test(plain, a_value_packed_after_another_is_the_same_as_one_packed_alone)
+{
+    char text[3000];
+    const trp_value values[] = {
+        trp_null(),
+        trp_i64(INT64_MIN),
+        trp_bytes(text, 64),
+        trp_bool(true),
+        trp_bytes(text, 7),
+        trp_str(""),
+        trp_f64(-0.25),
+        trp_bytes("", 0),
+        trp_bytes(text, sizeof text),
+        trp_str("w\xc3\xb6rter"),
+        trp_list(NULL, 0),
+        trp_bytes(text, 2048),
+        trp_bool(false),
+    };
+    struct tri_packed again = {0};
+
+    memset(text, 0xa5, sizeof text);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct tri_packed alone = {0};
+        cr_assert_eq(tri_value_pack(&alone, values[i], NULL, NULL, NULL), TRP_OK);
+        cr_assert_eq(tri_value_pack(&again, values[i], NULL, NULL, NULL), TRP_OK);
+        cr_assert_eq(again.section.size, alone.section.size, "value %zu", i);
+        cr_assert_eq(again.section.meta_size, alone.section.meta_size, "value %zu", i);
+        cr_assert_eq(memcmp(again.section.data, alone.section.data, alone.section.size), 0, "value %zu", i);
+        cr_assert_eq(again.section.frame, NULL);
+        tri_packed_fini(&alone);
+    }
+    tri_packed_fini(&again);
+}
+
+Test(plain, a_value_that_is_refused_alone_is_refused_after_another)
+{
+    const trp_value rows[] = {trp_value_(TRP_NONE, NULL, 0), trp_value_(TRP_BYTES, NULL, 5),
+                              trp_value_(TRP_STR, "a\0b", 3), trp_value_(TRP_STR, "\xff", 1),
+                              trp_value_((trp_kind)50, NULL, 0)};
+    struct tri_packed packed = {0};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct tri_packed alone = {0};
+        const trp_err err = tri_value_pack(&alone, rows[i], NULL, NULL, NULL);
+        cr_assert_neq(err, TRP_OK, "row %zu", i);
+        cr_assert_eq(tri_value_pack(&packed, trp_i64(1), NULL, NULL, NULL), TRP_OK);
+        cr_assert_eq(tri_value_pack(&packed, rows[i], NULL, NULL, NULL), err, "row %zu", i);
+        tri_packed_fini(&alone);
+    }
     tri_packed_fini(&packed);
 }

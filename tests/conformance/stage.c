@@ -3,16 +3,12 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#include "tests/common/child.h"
 
 TRP_MODULE_DECLARE(conformance);
 TRP_MODULE_DECLARE(counter);
@@ -44,58 +40,14 @@ stage_node_directory(void)
     return current_mode == STAGE_SERVICE ? node_directory : NULL;
 }
 
-/* Waits until the descriptor gives a line that begins with READY. */
-static void
-await_ready(int fd)
-{
-    char line[512] = "";
-    size_t size = 0;
-    while (strchr(line, '\n') == NULL) {
-        struct pollfd poller = {.fd = fd, .events = POLLIN};
-        cr_assert_eq(poll(&poller, 1, 20000), 1, "the node service did not say READY in 20 s");
-        ssize_t got = read(fd, line + size, sizeof line - 1 - size);
-        cr_assert_gt(got, 0, "the node service ended before it was ready: %s", line);
-        size += (size_t)got;
-        line[size] = '\0';
-    }
-    cr_assert(strncmp(line, "READY", 5) == 0, "%s", line);
-}
-
 static void
 start_service(void)
 {
-    int out[2];
+    static const char *const more[] = {"--num-cpus", "2", NULL};
+    char line[512];
     snprintf(node_directory, sizeof node_directory, "%s/node", scratch);
-    cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
-    char *argv[] = {(char *)"troupe-node",
-                    (char *)"--service",
-                    (char *)"--dir",
-                    node_directory,
-                    (char *)"--module-path",
-                    getenv("TRP_MODULE_PATH"),
-                    (char *)"--num-cpus",
-                    (char *)"2",
-                    NULL};
-    service_pid = fork();
-    if (service_pid == 0) { /* a test that fails takes its node along */
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        dup2(out[1], STDOUT_FILENO);
-        execv(getenv("TROUPE_NODE"), argv);
-        _exit(127);
-    }
-    cr_assert_gt(service_pid, 0);
-    close(out[1]);
-    await_ready(out[0]);
-    close(out[0]);
-}
-
-static void
-stop_service(void)
-{
-    int status = 0;
-    cr_assert_eq(kill(service_pid, SIGTERM), 0);
-    cr_assert_eq(waitpid(service_pid, &status, 0), service_pid);
-    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the node service ended with status %x", (unsigned)status);
+    service_pid = child_start_node(node_directory, more, line, sizeof line);
+    cr_assert_gt(service_pid, 0, "the node service is not ready: %s", line);
 }
 
 static trp_runtime *
@@ -155,7 +107,7 @@ stage_run(enum stage_mode mode, void (*row)(trp_runtime *rt))
     trp_shutdown(&rt);
     cr_expect_null(rt);
     if (mode == STAGE_SERVICE)
-        stop_service();
+        cr_expect(child_end(service_pid), "the node service did not end in order");
     cr_expect_eq(count_children(), 0, "processes were left behind");
     if (mode == STAGE_SERVICE)
         cr_expect_eq(rmdir(node_directory) == 0 || errno == ENOENT, 1, "files were left in %s: %s", node_directory,

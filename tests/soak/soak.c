@@ -12,7 +12,6 @@
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,9 +23,8 @@
 
 #include <troupe/troupe.h>
 
+#include "tests/common/child.h"
 #include "tests/soak/soak.h"
-
-extern char **environ;
 
 enum { DRIVERS_MAX = 16, WINDOW = 1000, LEAST_OUTSTANDING = 1000 };
 
@@ -147,43 +145,21 @@ drive(const struct soak *soak, int self)
 /* ---------------------------------------------------------------------------------------------------------- the director */
 
 static pid_t
-start(char *const argv[], int *out)
+start(const char *const *argv)
 {
-    int fds[2] = {-1, -1};
-    pid_t pid;
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    if (out != NULL) {
-        if (pipe2(fds, O_CLOEXEC) != 0)
-            give_up("pipe", strerror(errno));
-        posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
-    }
-    int failed = posix_spawn(&pid, argv[0], &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (failed != 0)
-        give_up(argv[0], strerror(failed));
-    if (out != NULL) {
-        close(fds[1]);
-        *out = fds[0];
-    }
+    pid_t pid = child_start(argv, NULL);
+    if (pid < 0)
+        give_up(argv[0], strerror(errno));
     return pid;
 }
 
 static pid_t
 start_node(const struct soak *soak)
 {
-    char line[256] = "";
-    int out;
-    char *program = getenv("TROUPE_NODE"), *modules = getenv("TRP_MODULE_PATH");
-    if (program == NULL || modules == NULL)
-        give_up("TROUPE_NODE, TRP_MODULE_PATH", "not set: the node's program and the directory of soak.so");
-    char *argv[] = {program, (char *)"--service", (char *)"--dir", (char *)soak->node, (char *)"--module-path", modules,
-                    NULL};
-    pid_t pid = start(argv, &out);
-    struct pollfd poller = {.fd = out, .events = POLLIN};
-    if (poll(&poller, 1, 20000) != 1 || read(out, line, sizeof line - 1) <= 0 || strncmp(line, "READY", 5) != 0)
+    char line[256];
+    pid_t pid = child_start_node(soak->node, NULL, line, sizeof line);
+    if (pid < 0)
         give_up("troupe-node", line);
-    close(out);
     return pid;
 }
 
@@ -291,7 +267,7 @@ wait_all(const pid_t *pids, int count)
 }
 
 static int
-direct(const struct soak *soak, char *self)
+direct(const struct soak *soak, const char *self)
 {
     struct shared *shared = map_shared(soak);
     pid_t drivers[DRIVERS_MAX];
@@ -309,24 +285,14 @@ direct(const struct soak *soak, char *self)
         snprintf(index, sizeof index, "%d", i);
         snprintf(calls, sizeof calls, "%ld", soak->calls);
         snprintf(actors, sizeof actors, "%d", soak->actors);
-        char *argv[] = {self,
-                        (char *)"--driver",
-                        index,
-                        (char *)"--directory",
-                        (char *)soak->directory,
-                        (char *)"--calls",
-                        calls,
-                        (char *)"--actors",
-                        actors,
-                        NULL};
-        drivers[i] = start(argv, NULL);
+        const char *const argv[] = {self,      "--driver", index,      "--directory", soak->directory,
+                                    "--calls", calls,      "--actors", actors,        NULL};
+        drivers[i] = start(argv);
     }
     int kills = kill_brokers(soak, node, shared, drivers);
     int failed = wait_all(drivers, soak->drivers);
     double took = now() - begin;
-    int status = 0;
-    kill(node, SIGTERM);
-    if (waitpid(node, &status, 0) != node || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    if (!child_end(node))
         give_up("troupe-node", "did not end in order");
     printf("%ld calls in %.1f s, %d drivers failed\n", sum(shared->ended, soak->drivers), took, failed);
     return failed == 0 && kills >= soak->kills && took >= soak->seconds ? 0 : 1;
@@ -341,8 +307,8 @@ judge(const struct soak *soak, const char *self)
     snprintf(drivers, sizeof drivers, "%d", soak->drivers);
     snprintf(actors, sizeof actors, "%d", soak->actors);
     snprintf(calls, sizeof calls, "%ld", soak->calls);
-    char *argv[] = {program, (char *)soak->directory, drivers, actors, calls, NULL};
-    pid_t pid = start(argv, NULL);
+    const char *const argv[] = {program, soak->directory, drivers, actors, calls, NULL};
+    pid_t pid = start(argv);
     return wait_all(&pid, 1);
 }
 

@@ -86,14 +86,15 @@ process_callbacks(void *user)
     return NULL;
 }
 
-/* The broker's process: until the other end of the pipe closes. */
-static void
-be_broker(const char *directory, int parent)
+/* The broker's process: says that its door is there, then lives until the other end of the first pipe closes. */
+static _Noreturn void
+be_broker(const char *directory, int parent, int ready)
 {
     struct fake *fake = fake_start(directory);
-    char byte;
+    char byte = 'r';
 
-    (void)!read(parent, &byte, 1);
+    if (write(ready, &byte, 1) == 1)
+        (void)!read(parent, &byte, 1);
     fake_stop(&fake);
     _exit(0);
 }
@@ -104,13 +105,8 @@ run(const char *directory)
     const trp_config config = {.address = directory};
     pthread_t threads[THREADS + 1];
     trp_error error = {.message = ""};
-    trp_err err = TRP_EBROKER;
+    trp_err err = trp_init(&config, &runtime, &error);
 
-    for (int i = 0; i < 200 && err != TRP_OK; i++) { /* it has to have made its door */
-        err = trp_init(&config, &runtime, &error);
-        if (err != TRP_OK)
-            (void)usleep(20000);
-    }
     check(err == TRP_OK, error.message);
     if (err != TRP_OK)
         return;
@@ -129,20 +125,24 @@ run(const char *directory)
 int
 main(void)
 {
-    char directory[] = "/tmp/troupe-stress-XXXXXX";
-    int line[2];
+    char directory[] = "/tmp/troupe-stress-XXXXXX", byte;
+    int life[2], ready[2];
     pid_t child;
 
-    if (mkdtemp(directory) == NULL || pipe(line) != 0)
+    if (mkdtemp(directory) == NULL || pipe(life) != 0 || pipe(ready) != 0)
         return 1;
     child = fork();
     if (child == 0) {
-        (void)close(line[1]);
-        be_broker(directory, line[0]);
+        (void)close(life[1]);
+        (void)close(ready[0]);
+        be_broker(directory, life[0], ready[1]);
     }
-    (void)close(line[0]);
-    run(directory);
-    (void)close(line[1]);
+    (void)close(life[0]);
+    (void)close(ready[1]);
+    check(read(ready[0], &byte, 1) == 1, "the broker did not start");
+    if (wrong == 0)
+        run(directory);
+    (void)close(life[1]);
     (void)waitpid(child, NULL, 0);
     fake_clean(directory);
     return wrong == 0 ? 0 : 1;

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
+#include "tests/common/child.h"
 
 static char directory[64], service_directory[80], mark[64];
 static unsigned shm_before;
@@ -103,17 +102,9 @@ system_service_directory(void)
 void
 system_start(struct system_process *process, const char *const *argv)
 {
-    int out[2];
-    posix_spawn_file_actions_t actions;
     *process = (struct system_process){.out = -1};
-    cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-    int errnum = posix_spawn(&process->pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    close(out[1]);
-    cr_assert_eq(errnum, 0, "cannot start %s: %s", argv[0], strerror(errnum));
-    process->out = out[0];
+    process->pid = child_start(argv, &process->out);
+    cr_assert_gt(process->pid, 0, "cannot start %s: %s", argv[0], strerror(errno));
 }
 
 bool

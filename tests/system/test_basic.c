@@ -200,6 +200,28 @@ SYSTEM_TEST(system_basic, a_driver_that_is_killed_takes_its_private_node_along)
     system_wait(&driver);
 }
 
+/* As a test that fails or is killed: nothing outlives what support.c starts. */
+SYSTEM_TEST(system_basic, a_test_that_is_killed_takes_its_node_service_along)
+{
+    struct system_process service;
+    int ready[2];
+    char byte;
+    cr_assert_eq(pipe(ready), 0);
+    const pid_t test = fork();
+    if (test == 0) {
+        system_service_start(&service, NULL);
+        cr_assert_eq(write(ready[1], "r", 1), 1);
+        for (;;)
+            pause();
+    }
+    close(ready[1]);
+    cr_assert_eq(read(ready[0], &byte, 1), 1, "the service was not ready");
+    close(ready[0]);
+    kill(test, SIGKILL);
+    cr_assert_eq(waitpid(test, NULL, 0), test);
+    system_expect_no_processes();
+}
+
 SYSTEM_TEST(system_basic, a_driver_that_is_killed_takes_its_actors_of_a_service_along)
 {
     struct system_process service, driver;

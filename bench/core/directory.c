@@ -187,7 +187,7 @@ miss(uint64_t *p50, trp_error *error)
     static uint64_t values[LOOKUPS];
     struct line {
         struct line *next;
-        char rest[TRI_NAME_LINE - sizeof(struct line *)];
+        char rest[TRI_LINE - sizeof(struct line *)];
     } *lines = tri_zeroed_new(LINES * sizeof *lines);
     uint64_t draw = 7;
     if (lines == NULL)

@@ -394,7 +394,7 @@ init(struct tri_core *core)
     tri_pool_init(&core->calls_pool, sizeof(struct tri_pending));
     tri_pool_init(&core->holds_pool, sizeof(struct tri_hold));
     tri_pool_init(&core->lanes_pool, sizeof(struct tri_lane));
-    tri_pool_init(&core->actors_pool, (sizeof(struct tri_actor) + TRI_NAME_LINE - 1) / TRI_NAME_LINE * TRI_NAME_LINE);
+    tri_pool_init(&core->actors_pool, (sizeof(struct tri_actor) + TRI_LINE - 1) / TRI_LINE * TRI_LINE);
     tri_pool_init(&core->texts_pool, sizeof(struct tri_actor_texts));
     TRP_TRY(tri_table_init(&core->spaces, tri_random_next(&seed)));
     TRP_TRY(tri_table_init(&core->hosts, tri_random_next(&seed)));

@@ -79,11 +79,11 @@ segment_reserve(struct tri_names *names, unsigned segment)
         return false;
     if (names->segments[segment] != NULL)
         return true;
-    char *raw = tri_zeroed_new(size + TRI_NAME_LINE);
+    char *raw = tri_zeroed_new(size + TRI_LINE);
     if (raw == NULL)
         return false;
     names->raw[segment] = raw;
-    raw += TRI_NAME_LINE - (uintptr_t)raw % TRI_NAME_LINE;
+    raw += TRI_LINE - (uintptr_t)raw % TRI_LINE;
     names->segments[segment] = (struct tri_name_slot *)(void *)raw;
     return true;
 }

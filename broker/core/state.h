@@ -9,54 +9,9 @@
 #ifndef TRI_CORE_STATE_H
 #define TRI_CORE_STATE_H
 
-#include <stdlib.h>
-
 #include "broker/core/core.h"
-
-/* ------------------------------------------------------------------------------------------------------- small parts */
-
-/* Records of one size, never given back to the system before the end. */
-struct tri_pool {
-    size_t size, free_count, used, fresh_count;
-    void *free;           /* given back; free_count counts the fresh ones, too */
-    unsigned char *fresh; /* the rest of the newest slab, never used */
-    void *slabs;
-};
-void tri_pool_init(struct tri_pool *pool, size_t size);
-void tri_pool_fini(struct tri_pool *pool);
-bool tri_pool_grow(struct tri_pool *pool, size_t count);
-static inline bool
-tri_pool_reserve(struct tri_pool *pool, size_t count)
-{
-    return pool->free_count >= count || tri_pool_grow(pool, count);
-}
-void *tri_zeroed_new(size_t size);          /* free() it; a large one lies in large pages, where the system has some */
-void *tri_pool_take(struct tri_pool *pool); /* zeroed; aborts only where memory ends after the reserve was used up */
-void tri_pool_put(struct tri_pool *pool, void *record);
-
-/* An envelope that has to be kept: one block; frames are retained. */
-struct tri_parcel {
-    struct tri_route route;
-    uint32_t section_count;
-    uint64_t bytes; /* as tri_message's */
-    struct tri_section *sections;
-};
-struct tri_parcel *tri_parcel_new(const struct tri_route *route, const struct tri_section *sections,
-                                  uint32_t section_count, uint64_t bytes); /* NULL: no memory */
-void tri_parcel_free(struct tri_parcel **parcel);
-
-enum tri_timer_kind { TRI_TIMER_CALL = 1, TRI_TIMER_ACTOR, TRI_TIMER_HOST };
-struct tri_timer {
-    uint64_t due_ns;
-    size_t slot; /* in the heap, from 1; 0: not set */
-    uint8_t kind;
-};
-struct tri_timers {
-    struct tri_timer **heap;
-    size_t count, capacity;
-};
-bool tri_timer_set(struct tri_timers *timers, struct tri_timer *timer, uint8_t kind, uint64_t due_ns);
-void tri_timer_clear(struct tri_timers *timers, struct tri_timer *timer);
+#include "broker/core/names.h"
+#include "broker/core/stock.h"
 
 /* Ids that travel together to one peer. */
 struct tri_batch {
@@ -293,54 +248,6 @@ struct tri_actor {
     struct tri_timer timer; /* start deadline, or the end of draining */
     struct tri_actor_texts *texts;
 };
-struct tri_name {
-    struct tri_actor *actor;
-    uint32_t hash;
-    char text[]; /* "namespace/name" */
-};
-
-/* The directory (names.c): a bucket is one line of the cache. */
-#define TRI_NAME_LINE     64
-#define TRI_NAME_SEGMENTS 40
-struct tri_name_slot {
-    struct tri_name_slot *next; /* chained */
-    struct tri_actor *actor;    /* NULL: empty */
-    struct tri_id id;           /* of the actor */
-    uint32_t hash;
-    uint16_t size;
-    union {
-        char text[24];          /* "namespace/name", if it is no longer */
-        struct tri_name *apart; /* else it is there */
-    } as;
-};
-/* What is looked for. */
-struct tri_key {
-    const char *name; /* in text */
-    size_t size;
-    uint32_t hash;
-    char text[2 * TRI_NAME_MAX + 2]; /* "namespace/name" */
-};
-/* A LOOKUP that was read and not answered (directory.c). More of them than the caches can miss for at once gain nothing. */
-struct tri_asked {
-    struct tri_peer *peer;
-    struct tri_id result;
-    struct tri_key key;
-};
-enum { TRI_ASKED_MAX = 24 };
-enum { TRI_EPITAPHS = 64 };
-struct tri_epitaph {
-    char *name; /* "namespace/name"; NULL: none */
-    char *why;
-};
-
-struct tri_names {
-    struct tri_name_slot *segments[TRI_NAME_SEGMENTS]; /* segment s holds 2^s * 64 buckets */
-    void *raw[TRI_NAME_SEGMENTS];                      /* what was allocated for them */
-    struct tri_pool chained;
-    size_t count, buckets, split, level_size;
-    uint64_t seed;
-};
-
 /* An execution that waits. */
 struct tri_wait {
     struct tri_node by_host, all; /* core->waits */
@@ -644,25 +551,6 @@ void tri_actor_set(struct tri_actor *actor, const struct tri_spawn *spawn);
 const char *tri_actor_text(const struct tri_actor *actor, char text[TRI_NAME_MAX + 64]);
 bool tri_actor_lives(const struct tri_actor *actor);
 tri_core_handler tri_on_spawn, tri_on_create, tri_on_ready, tri_on_ended;
-
-/* names.c */
-trp_err tri_names_init(struct tri_names *names, uint64_t seed);
-void tri_names_fini(struct tri_names *names); /* frees the buckets, not the names */
-trp_err tri_name_check(const char *text, const char *namespace_, trp_error *error);
-void tri_key_set(const struct tri_core *core, struct tri_key *key, const char *namespace_, const char *name);
-void tri_key_fetch(const struct tri_core *core, const struct tri_key *key); /* begins to fetch the bucket */
-void tri_key_near(const struct tri_core *core, const struct tri_key *key);  /* the actor, or a chained slot */
-/* NULL: nobody has it. *id is the actor's: there sooner than the actor itself. */
-struct tri_actor *tri_key_find(const struct tri_core *core, const struct tri_key *key, struct tri_id *id);
-struct tri_actor *tri_name_find(const struct tri_core *core, const char *namespace_, const char *name,
-                                struct tri_id *id);
-trp_err tri_name_bind(struct tri_core *core, struct tri_actor *actor, const char *namespace_, const char *name,
-                      trp_error *error);
-void tri_name_free(struct tri_core *core, struct tri_actor *actor);
-void tri_epitaph_add(struct tri_core *core, const struct tri_actor *actor); /* it dies, and has its name still */
-/* Why the last bearer of a name died; NULL: that is not known. */
-const char *tri_epitaph_find(const struct tri_core *core, const struct tri_key *key);
-void tri_epitaphs_fini(struct tri_core *core);
 
 /* directory.c */
 void tri_lookups_answer(struct tri_core *core); /* those that were read; before anything changes */

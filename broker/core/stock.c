@@ -2,7 +2,7 @@
  * stock.c - the small parts of the core: pools of records, parcels (kept envelopes), the heap of timers. Any owner; knows
  * nothing of calls or actors.
  */
-#include "broker/core/state.h"
+#include "broker/core/stock.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -69,7 +69,7 @@ bool
 tri_pool_grow(struct tri_pool *pool, size_t count)
 {
     while (pool->free_count < count) {
-        const size_t records = slab_records(pool), size = sizeof(struct slab) + TRI_NAME_LINE + records * pool->size;
+        const size_t records = slab_records(pool), size = sizeof(struct slab) + TRI_LINE + records * pool->size;
         struct slab *slab = prefer_large(malloc(size), size);
         if (slab == NULL)
             return false;
@@ -77,7 +77,7 @@ tri_pool_grow(struct tri_pool *pool, size_t count)
             push(pool, pool->fresh);
         slab->next = pool->slabs;
         pool->slabs = slab;
-        pool->fresh = slab->records + TRI_NAME_LINE - (uintptr_t)slab->records % TRI_NAME_LINE;
+        pool->fresh = slab->records + TRI_LINE - (uintptr_t)slab->records % TRI_LINE;
         pool->fresh_count = records;
         pool->free_count += records;
     }

@@ -300,32 +300,42 @@ Test(shell, a_driver_logs_in_calls_and_leaves)
     end();
 }
 
-Test(shell, who_has_no_cookie_of_ours_is_not_let_in)
+/* A login with something changed is answered by CUT. */
+static void
+expect_refused(void (*change)(struct tri_login *login), trp_err err)
 {
     struct process driver;
     start_ready();
     visit(&driver);
-    driver.login.cookie++;
+    change(&driver.login);
     connect_link(&driver);
     hello(&driver);
     expect_kind(&driver, TRI_CUT);
-    cr_expect_eq(driver.why.code, TRP_EACCES);
+    cr_expect_eq(driver.why.code, err, "%s", driver.why.message);
     leave(&driver);
     end();
 }
 
+static void
+guess_the_cookie(struct tri_login *login)
+{
+    login->cookie++;
+}
+
+Test(shell, who_has_no_cookie_of_ours_is_not_let_in)
+{
+    expect_refused(guess_the_cookie, TRP_EACCES);
+}
+
+static void
+displease_the_core(struct tri_login *login)
+{
+    login->space = 666;
+}
+
 Test(shell, whom_the_core_refuses_is_told_why)
 {
-    struct process driver;
-    start_ready();
-    visit(&driver);
-    driver.login.space = 666;
-    connect_link(&driver);
-    hello(&driver);
-    expect_kind(&driver, TRI_CUT);
-    cr_expect_eq(driver.why.code, TRP_EPROTO);
-    leave(&driver);
-    end();
+    expect_refused(displease_the_core, TRP_EPROTO);
 }
 
 Test(shell, a_hello_said_twice_on_one_link_is_welcomed_twice_and_changes_nothing)

@@ -4,6 +4,7 @@
  */
 #include "tests/system/bad_peers.h"
 
+#include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

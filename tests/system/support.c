@@ -183,6 +183,41 @@ system_wait_ok(struct system_process *process)
     cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "it ended with status %x", (unsigned)status);
 }
 
+void
+system_kill(struct system_process *process)
+{
+    kill(process->pid, SIGKILL);
+    system_wait(process);
+}
+
+pid_t
+system_driver_start(struct system_process *driver, const char *address, const char *calls)
+{
+    const char *argv[] = {getenv("SYSTEM_DRIVER"), address != NULL ? address : "-", NULL};
+    char line[256] = "";
+    int pid = 0;
+    if (calls != NULL)
+        setenv("SYSTEM_DRIVER_CALLS", calls, 1);
+    system_start(driver, argv);
+    unsetenv("SYSTEM_DRIVER_CALLS");
+    cr_assert(system_line(driver, line, sizeof line), "the driver says nothing");
+    cr_assert_eq(sscanf(line, "READY %d", &pid), 1, "%s", line);
+    return pid;
+}
+
+long
+system_resident_kib(pid_t pid)
+{
+    char path[40];
+    long pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    FILE *file = fopen(path, "re");
+    cr_assert_not_null(file);
+    cr_assert_eq(fscanf(file, "%*d %ld", &pages), 1);
+    fclose(file);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
 static bool
 is_marked(pid_t pid)
 {

@@ -41,6 +41,11 @@ bool system_line(struct system_process *process, char *line, size_t size);
 void system_expect_line(struct system_process *process, const char *beginning);
 int system_wait(struct system_process *process); /* its status, as of waitpid */
 void system_wait_ok(struct system_process *process);
+void system_kill(struct system_process *process); /* SIGKILL, and it has ended */
+/* A driver in a process of its own (driver.c), ready, on the service in `address`; NULL: on a private node. `calls`: what it
+ * does, "hang" or "work", or NULL. Returns the process of its actor. */
+pid_t system_driver_start(struct system_process *driver, const char *address, const char *calls);
+long system_resident_kib(pid_t pid);
 
 /* A node service in DIRECTORY/node, ready. `more`: further arguments, ended by NULL, or NULL. */
 void system_service_start(struct system_process *service, const char *const *more);

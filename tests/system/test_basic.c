@@ -55,14 +55,11 @@ SYSTEM_TEST(system_basic, two_drivers_see_the_same_named_actor)
     system_service_start(&service, NULL);
     trp_runtime *runtime = system_join();
     trp_actor *counter = system_spawn(runtime, "Ada"), *same = NULL;
-    const char *argv[] = {getenv("SYSTEM_DRIVER"), system_service_directory(), NULL};
-    system_start(&other, argv);
-    system_expect_line(&other, "READY");
+    system_driver_start(&other, system_service_directory(), NULL);
     cr_assert_eq(trp_lookup(runtime, "Ada", &same, &error), TRP_OK, "%s", error.message);
     cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 1);
     cr_expect_eq(system_call_i64(same, "add", TRP_NOARGS), 2);
-    kill(other.pid, SIGKILL);
-    system_wait(&other);
+    system_kill(&other);
     cr_expect_eq(system_call_i64(same, "add", TRP_NOARGS), 3);
     trp_actor_release(&counter);
     trp_actor_release(&same);
@@ -178,13 +175,9 @@ SYSTEM_TEST(system_basic, a_service_whose_root_is_killed_leaves_nothing_and_the_
     struct system_process service, next;
     struct system_process driver;
     system_service_start(&service, NULL);
-    const char *argv[] = {getenv("SYSTEM_DRIVER"), system_service_directory(), NULL};
-    system_start(&driver, argv);
-    system_expect_line(&driver, "READY");
-    kill(service.pid, SIGKILL);
-    system_wait(&service);
-    kill(driver.pid, SIGKILL);
-    system_wait(&driver);
+    system_driver_start(&driver, system_service_directory(), NULL);
+    system_kill(&service);
+    system_kill(&driver);
     system_expect_no_processes();
     system_service_start(&next, NULL);
     system_service_stop(&next);
@@ -193,11 +186,8 @@ SYSTEM_TEST(system_basic, a_service_whose_root_is_killed_leaves_nothing_and_the_
 SYSTEM_TEST(system_basic, a_driver_that_is_killed_takes_its_private_node_along)
 {
     struct system_process driver;
-    const char *argv[] = {getenv("SYSTEM_DRIVER"), "-", NULL};
-    system_start(&driver, argv);
-    system_expect_line(&driver, "READY");
-    kill(driver.pid, SIGKILL);
-    system_wait(&driver);
+    system_driver_start(&driver, NULL, NULL);
+    system_kill(&driver);
 }
 
 /* As a test that fails or is killed: nothing outlives what support.c starts. */
@@ -225,16 +215,10 @@ SYSTEM_TEST(system_basic, a_test_that_is_killed_takes_its_node_service_along)
 SYSTEM_TEST(system_basic, a_driver_that_is_killed_takes_its_actors_of_a_service_along)
 {
     struct system_process service, driver;
-    char line[64] = "";
-    long long pid = 0;
     system_service_start(&service, NULL);
-    const char *argv[] = {getenv("SYSTEM_DRIVER"), system_service_directory(), NULL};
-    system_start(&driver, argv);
-    cr_assert(system_line(&driver, line, sizeof line));
-    cr_assert_eq(sscanf(line, "READY %lld", &pid), 1, "%s", line);
-    kill(driver.pid, SIGKILL);
-    system_wait(&driver);
-    system_expect_gone((pid_t)pid);
+    pid_t pid = system_driver_start(&driver, system_service_directory(), NULL);
+    system_kill(&driver);
+    system_expect_gone(pid);
     system_service_stop(&service);
 }
 

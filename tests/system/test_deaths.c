@@ -24,18 +24,6 @@ call(trp_actor *actor, const char *method)
     return ref;
 }
 
-static long long
-start_driver(struct system_process *driver, const char *address)
-{
-    const char *argv[] = {getenv("SYSTEM_DRIVER"), address, NULL};
-    char line[256] = "";
-    long long pid = 0;
-    system_start(driver, argv);
-    cr_assert(system_line(driver, line, sizeof line));
-    cr_assert_eq(sscanf(line, "READY %lld", &pid), 1, "%s", line);
-    return pid;
-}
-
 /* ------------------------------------------------------------------------------------------------------------- hosts */
 
 SYSTEM_TEST(system_deaths, an_actor_that_is_released_is_gone_soon_though_its_driver_does_nothing)
@@ -84,11 +72,8 @@ SYSTEM_TEST(system_deaths, an_actor_that_never_returns_does_not_outlive_its_driv
 {
     struct system_process service, driver;
     system_service_start(&service, NULL);
-    setenv("SYSTEM_DRIVER_CALLS", "hang", 1);
-    pid_t pid = (pid_t)start_driver(&driver, system_service_directory());
-    unsetenv("SYSTEM_DRIVER_CALLS");
-    kill(driver.pid, SIGKILL);
-    system_wait(&driver);
+    pid_t pid = system_driver_start(&driver, system_service_directory(), "hang");
+    system_kill(&driver);
     system_expect_gone_in(pid, 10000);
     system_service_stop(&service);
 }
@@ -97,9 +82,7 @@ SYSTEM_TEST(system_deaths, a_driver_that_is_stopped_for_a_while_goes_on)
 {
     struct system_process service, driver;
     system_service_start(&service, NULL);
-    setenv("SYSTEM_DRIVER_CALLS", "work", 1);
-    pid_t pid = (pid_t)start_driver(&driver, system_service_directory());
-    unsetenv("SYSTEM_DRIVER_CALLS");
+    pid_t pid = system_driver_start(&driver, system_service_directory(), "work");
     trp_runtime *runtime = system_join();
     trp_actor *counter = system_spawn(runtime, NULL);
     kill(driver.pid, SIGSTOP);
@@ -108,8 +91,7 @@ SYSTEM_TEST(system_deaths, a_driver_that_is_stopped_for_a_while_goes_on)
     cr_expect_eq(kill(pid, 0), 0, "the actor of the stopped driver is gone");
     kill(driver.pid, SIGCONT);
     system_expect_line(&driver, "DONE"); /* a hundred calls after READY */
-    kill(driver.pid, SIGKILL);
-    system_wait(&driver);
+    system_kill(&driver);
     trp_actor_release(&counter);
     trp_shutdown(&runtime);
     system_service_stop(&service);
@@ -123,10 +105,8 @@ SYSTEM_TEST(system_deaths, two_drivers_that_start_at_once_without_a_node_both_ge
         system_start(&drivers[i], argv);
     for (int i = 0; i < 2; i++)
         system_expect_line(&drivers[i], "READY");
-    for (int i = 0; i < 2; i++) {
-        kill(drivers[i].pid, SIGKILL);
-        system_wait(&drivers[i]);
-    }
+    for (int i = 0; i < 2; i++)
+        system_kill(&drivers[i]);
 }
 
 /* ---------------------------------------------------------------------------------------------------- brokers, roots */
@@ -153,7 +133,7 @@ SYSTEM_TEST(system_deaths, a_service_whose_root_broker_and_drivers_are_killed_le
     struct system_process service, next, driver;
     char path[128];
     system_service_start(&service, NULL);
-    start_driver(&driver, system_service_directory());
+    system_driver_start(&driver, system_service_directory(), NULL);
     pid_t broker = system_find_one("troupe-broker");
     kill(broker, SIGSTOP); /* else it would clean up when its root is gone */
     kill(service.pid, SIGKILL);
@@ -177,15 +157,12 @@ SYSTEM_TEST(system_deaths, a_service_whose_root_broker_and_drivers_are_killed_le
 SYSTEM_TEST(system_deaths, the_next_private_node_removes_what_a_dead_one_left)
 {
     struct system_process driver;
-    const char *argv[] = {getenv("SYSTEM_DRIVER"), "-", NULL};
-    system_start(&driver, argv);
-    system_expect_line(&driver, "READY");
+    system_driver_start(&driver, NULL, NULL);
     pid_t root = system_find_one("troupe-node"), broker = system_find_one("troupe-broker");
     kill(root, SIGSTOP); /* so that it cannot clean up */
     kill(broker, SIGKILL);
     kill(root, SIGKILL);
-    kill(driver.pid, SIGKILL);
-    system_wait(&driver);
+    system_kill(&driver);
     system_expect_no_processes();
     trp_runtime *runtime = system_private();
     trp_shutdown(&runtime);
@@ -214,16 +191,13 @@ SYSTEM_TEST(system_deaths, a_broker_that_is_killed_while_a_driver_is_stopped_doe
 {
     struct system_process service, driver;
     system_service_start(&service, NULL);
-    setenv("SYSTEM_DRIVER_CALLS", "work", 1);
-    start_driver(&driver, system_service_directory());
-    unsetenv("SYSTEM_DRIVER_CALLS");
+    system_driver_start(&driver, system_service_directory(), "work");
     kill(driver.pid, SIGSTOP);
     kill(system_find_one("troupe-broker"), SIGKILL);
     trp_runtime *runtime = system_join();
     trp_shutdown(&runtime);
     kill(driver.pid, SIGCONT);
     system_expect_line(&driver, "DONE");
-    kill(driver.pid, SIGKILL);
-    system_wait(&driver);
+    system_kill(&driver);
     system_service_stop(&service);
 }

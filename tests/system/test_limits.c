@@ -114,19 +114,6 @@ SYSTEM_TEST(system_limits, a_full_disk_is_refused)
 
 /* ------------------------------------------------------------------------------------------------------------ floods */
 
-static long
-resident_mib(pid_t pid)
-{
-    char path[40];
-    long pages = 0;
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
-    FILE *file = fopen(path, "re");
-    cr_assert_not_null(file);
-    cr_assert_eq(fscanf(file, "%*d %ld", &pages), 1);
-    fclose(file);
-    return pages / (1024 * 1024 / sysconf(_SC_PAGESIZE));
-}
-
 SYSTEM_TEST(system_limits, a_flood_is_eagain_for_those_who_do_not_wait_and_waits_for_others)
 {
     enum { MANY = 200000 };
@@ -140,7 +127,7 @@ SYSTEM_TEST(system_limits, a_flood_is_eagain_for_those_who_do_not_wait_and_waits
         count++;
     cr_expect_eq(err, TRP_EAGAIN, "%d: %s", count, error.message);
     cr_expect(count >= 10000 && count < MANY, "%d were taken", count);
-    cr_expect_lt(resident_mib(system_find_one("troupe-broker")), 200);
+    cr_expect_lt(system_resident_kib(system_find_one("troupe-broker")) / 1024, 200);
     request = (trp_request){.method = "trouble:hang", .deadline_ms = 100};
     cr_expect_eq(trp_submit(runtime, &request, &late, &error), TRP_OK, "%s", error.message);
     cr_expect_eq(trp_get(late, SYSTEM_WAIT_MS, NULL, &error), TRP_ETIMEDOUT, "%s", error.message);

@@ -119,19 +119,6 @@ count_descriptors(pid_t pid)
     return count;
 }
 
-static long
-resident_kib(pid_t pid)
-{
-    char path[40];
-    long pages = 0;
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
-    FILE *file = fopen(path, "re");
-    cr_assert_not_null(file);
-    cr_assert_eq(fscanf(file, "%*d %ld", &pages), 1);
-    fclose(file);
-    return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 static bool
 has_few_descriptors(void *user)
 {
@@ -161,15 +148,15 @@ SYSTEM_TEST(peers, bad_peers_are_cut_and_others_notice_nothing)
     expect_progress("nobody");
     unsigned descriptors = count_descriptors(broker);
     run_all();
-    long resident = resident_kib(broker);
+    long resident = system_resident_kib(broker);
     for (int i = 0; i < 2; i++)
         run_all();
     cr_expect_eq(system_find_one("troupe-broker"), broker, "the broker is another");
     cr_expect(system_await(has_few_descriptors, &descriptors), "the broker had %u descriptors and has %u", descriptors,
               count_descriptors(broker));
     if (!SANITIZED)
-        cr_expect_lt(resident_kib(broker), resident + 4096, "the broker had %ld KiB and has %ld", resident,
-                     resident_kib(broker));
+        cr_expect_lt(system_resident_kib(broker), resident + 4096, "the broker had %ld KiB and has %ld", resident,
+                     system_resident_kib(broker));
     atomic_store(&good.stop, true);
     cr_assert_eq(pthread_join(worker, &failed), 0);
     cr_expect_null(failed, "the good driver failed: %s", good.error.message);

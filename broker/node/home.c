@@ -162,17 +162,27 @@ remove_files(const char *path, bool and_lock)
     }
 }
 
-/* Whether a private node's directory may go: ours, and its lock is free; one without a lock that is not brand-new. */
+/* Whether its node has not taken the directory yet, which is brand-new: there is no lock, or one that says nothing. */
+static bool
+is_being_taken(const char *path, const struct stat *status)
+{
+    char name[PATH_LIMIT + sizeof "/lock"];
+    struct stat lock;
+    snprintf(name, sizeof name, "%.*s/lock", PATH_LIMIT, path);
+    return time(NULL) - status->st_mtime < NEW_DIRECTORY_S && (stat(name, &lock) < 0 || lock.st_size == 0);
+}
+
+/* Whether a private node's directory may go: ours, and taken by a node once whose lock is free. One that is being taken is not
+ * even locked to look at it: its node would find the lock held. */
 static bool
 sweep_one(const char *path)
 {
     struct stat status;
     int lock_fd = -1;
-    if (lstat(path, &status) < 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid())
+    if (lstat(path, &status) < 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid() ||
+        is_being_taken(path, &status))
         return false;
     int errnum = lock_directory(path, false, &lock_fd);
-    if (errnum == ENOENT && time(NULL) - status.st_mtime < NEW_DIRECTORY_S)
-        return false;
     if (errnum != 0 && errnum != ENOENT)
         return false;
     remove_files(path, true);

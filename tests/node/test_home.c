@@ -41,6 +41,17 @@ touch(const char *directory, const char *name)
     close(fd);
 }
 
+/* As a node that made the directory and took it. */
+static void
+mark(const char *directory)
+{
+    char file[256];
+    snprintf(file, sizeof file, "%s/lock", directory);
+    int fd = open(file, O_CREAT | O_WRONLY, 0600);
+    cr_assert_eq(write(fd, "made", 4), 4);
+    close(fd);
+}
+
 static bool
 exists(const char *directory, const char *name)
 {
@@ -99,16 +110,18 @@ Test(home, of_a_dead_node_is_swept_and_taken)
 
 Test(home, private_nodes_that_died_are_removed_and_living_or_new_ones_are_not)
 {
-    char dead[160], living[160], starting[160], other[160], lock[200];
+    char dead[160], living[160], starting[160], taking[160], other[160], lock[200];
     snprintf(dead, sizeof dead, "%s/troupe-private-dead", scratch);
     snprintf(living, sizeof living, "%s/troupe-private-living", scratch);
     snprintf(starting, sizeof starting, "%s/troupe-private-starting", scratch);
+    snprintf(taking, sizeof taking, "%s/troupe-private-taking", scratch);
     snprintf(other, sizeof other, "%s/other", scratch);
     cr_assert(mkdir(dead, 0700) == 0 && mkdir(living, 0700) == 0 && mkdir(starting, 0700) == 0 &&
-              mkdir(other, 0700) == 0);
-    touch(dead, "lock");
+              mkdir(taking, 0700) == 0 && mkdir(other, 0700) == 0);
+    mark(dead);
     touch(dead, "door");
-    touch(living, "lock");
+    mark(living);
+    touch(taking, "lock"); /* made, and not locked yet */
     touch(other, "lock");
     snprintf(lock, sizeof lock, "%s/lock", living);
     int fd = open(lock, O_RDWR);
@@ -117,6 +130,7 @@ Test(home, private_nodes_that_died_are_removed_and_living_or_new_ones_are_not)
     cr_expect_not(exists(scratch, "troupe-private-dead"));
     cr_expect(exists(scratch, "troupe-private-living"));
     cr_expect(exists(scratch, "troupe-private-starting"));
+    cr_expect(exists(scratch, "troupe-private-taking"));
     cr_expect(exists(scratch, "other"));
     close(fd);
 }

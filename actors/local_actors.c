@@ -286,7 +286,7 @@ make_actor(struct tri_local *local, const struct tri_local_message *message, con
     actor->creator = message->caller;
     actor->detached = spawn->detached;
     actor->limit = spawn->max_concurrency;
-    actor->max_pending = spawn->max_pending_calls != 0 ? spawn->max_pending_calls : 10000;
+    actor->max_pending = spawn->max_pending_calls;
     (void)tri_text_copy(actor->name, sizeof actor->name, spawn->name);
     (void)tri_text_copy(actor->space, sizeof actor->space, spawn->namespace_);
     (void)tri_text_copy(actor->class_name, sizeof actor->class_name, spawn->class_name);

@@ -55,8 +55,11 @@ tri_local_on_call(struct tri_local *local, struct tri_local_message *message)
             tri_local_fail(local, route->result, &failure);
             return;
         }
-        if (actor->queued >= actor->max_pending) {
-            (void)TRI_FAIL(&failure.error, TRP_ELIMIT, "%u calls wait for the actor, its limit", actor->queued);
+        if (actor->max_pending > 0 && actor->queued >= actor->max_pending) {
+            (void)TRI_FAIL(&failure.error, TRP_EAGAIN,
+                           "actor '%s' has %u calls waiting, its limit; this one was not run", actor->name,
+                           actor->queued);
+            failure.error.ran = TRP_NOT_RUN;
             tri_local_fail(local, route->result, &failure);
             return;
         }

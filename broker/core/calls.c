@@ -320,7 +320,7 @@ submit(struct tri_core *core, struct tri_pending *call, struct tri_actor *actor,
         return;
     }
     uint32_t most = actor->max_pending > 0 ? actor->max_pending : core->limits.pending_per_actor;
-    if ((actor->max_pending > 0 || core->limit_pending) && actor->pending > most) {
+    if (most > 0 && actor->pending > most) {
         char text[TRI_NAME_MAX + 64];
         tri_call_fail(core, call, TRP_EAGAIN, "%s has %u calls waiting, its limit", tri_actor_text(actor, text), most);
         return;

@@ -356,10 +356,8 @@ set_limits(struct tri_core *core)
 {
     struct tri_core_limits *limits = &core->limits;
     *limits = core->config.limits;
-    core->limit_pending = limits->pending_per_actor > 0;
     limits->peers = limits->peers ? limits->peers : 4096;
     limits->actors = limits->actors ? limits->actors : 1048576;
-    limits->pending_per_actor = limits->pending_per_actor ? limits->pending_per_actor : 10000;
     limits->credit_calls = limits->credit_calls ? limits->credit_calls : 65536;
     limits->credit_bytes = limits->credit_bytes ? limits->credit_bytes : UINT64_C(64) << 20;
     limits->host_window_calls = limits->host_window_calls ? limits->host_window_calls : 4096;

@@ -20,7 +20,7 @@ typedef uint32_t tri_peer_index;
 struct tri_core_limits {            /* 0: the default */
     uint32_t peers;                 /* 4,096 */
     uint32_t actors;                /* 1,048,576 */
-    uint32_t pending_per_actor;     /* 10,000 unless the actor says otherwise */
+    uint32_t pending_per_actor;     /* of actors that do not say; 0: none but their callers' windows */
     uint32_t credit_calls;          /* 65,536 per caller */
     uint64_t credit_bytes;          /* 64 MiB per caller */
     uint32_t host_window_calls;     /* 4,096: given to a host and not ended */

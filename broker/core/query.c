@@ -173,6 +173,9 @@ call_state(const struct tri_pending *call)
 {
     static const char *const states[] = {"?",        "waits for arguments", "queued", "given", "accepted",
                                          "answered", "not found yet"};
+    if (call->missing == 0 && call->state == TRI_CALL_WAITING)
+        return call->kind == TRI_CALL_WATCH ? call->event_death ? "until it ends" : "until it is constructed"
+                                            : "waits for a place";
     return call->missing > 0 ? states[TRI_CALL_WAITING] : states[call->state];
 }
 
@@ -224,6 +227,27 @@ why_row(struct page *page, const char *what, uint64_t since_ns)
     end_row(page);
 }
 
+static void
+why_actor(struct page *page, const struct tri_actor *actor)
+{
+    char who[TRI_NAME_MAX + 64], text[900];
+    tri_actor_text(actor, who);
+    if (actor->state == TRI_ACTOR_DEAD)
+        snprintf(text, sizeof text, "%s is dead: %.500s", who,
+                 actor->obituary != NULL ? actor->obituary->error.message : "it has ended");
+    else if (actor->state == TRI_ACTOR_WAITING && actor->creation != NULL && actor->creation->missing > 0)
+        snprintf(text, sizeof text, "%s waits for %u arguments of its constructor", who, actor->creation->missing);
+    else if (actor->state == TRI_ACTOR_WAITING)
+        snprintf(text, sizeof text, "%s waits for resources: %g CPUs", who, actor->num_cpus > 0 ? actor->num_cpus : 1);
+    else if (actor->state == TRI_ACTOR_STARTING)
+        snprintf(text, sizeof text, "%s waits for its process to start", who);
+    else if (actor->state == TRI_ACTOR_CREATED)
+        snprintf(text, sizeof text, "%s runs its constructor in process %d", who, actor->host->pid);
+    else
+        snprintf(text, sizeof text, "%s is ready, with %u calls pending", who, actor->pending);
+    why_row(page, text, actor->since_ns);
+}
+
 static const struct tri_object *
 why_object(struct page *page, const struct tri_object *object)
 {
@@ -238,6 +262,12 @@ why_object(struct page *page, const struct tri_object *object)
     if (call == NULL) {
         snprintf(text, sizeof text, "%s: no call that makes it is known; a process that has it is asked", id);
         why_row(page, text, page->core->now_ns);
+        return NULL;
+    }
+    if (call->kind == TRI_CALL_WATCH && call->state == TRI_CALL_WAITING) {
+        snprintf(text, sizeof text, "%s: it watches %s %s", id, tri_actor_text(call->actor, who), call_state(call));
+        why_row(page, text, call->since_ns);
+        why_actor(page, call->actor);
         return NULL;
     }
     if (call->actor != NULL)
@@ -267,27 +297,6 @@ why_object(struct page *page, const struct tri_object *object)
         }
     }
     return NULL;
-}
-
-static void
-why_actor(struct page *page, const struct tri_actor *actor)
-{
-    char who[TRI_NAME_MAX + 64], text[900];
-    tri_actor_text(actor, who);
-    if (actor->state == TRI_ACTOR_DEAD)
-        snprintf(text, sizeof text, "%s is dead: %.500s", who,
-                 actor->obituary != NULL ? actor->obituary->error.message : "it has ended");
-    else if (actor->state == TRI_ACTOR_WAITING && actor->creation != NULL && actor->creation->missing > 0)
-        snprintf(text, sizeof text, "%s waits for %u arguments of its constructor", who, actor->creation->missing);
-    else if (actor->state == TRI_ACTOR_WAITING)
-        snprintf(text, sizeof text, "%s waits for resources: %g CPUs", who, actor->num_cpus > 0 ? actor->num_cpus : 1);
-    else if (actor->state == TRI_ACTOR_STARTING)
-        snprintf(text, sizeof text, "%s waits for its process to start", who);
-    else if (actor->state == TRI_ACTOR_CREATED)
-        snprintf(text, sizeof text, "%s runs its constructor in process %d", who, actor->host->pid);
-    else
-        snprintf(text, sizeof text, "%s is ready, with %u calls pending", who, actor->pending);
-    why_row(page, text, actor->since_ns);
 }
 
 static bool

@@ -133,7 +133,7 @@ takes(const struct tri_core *core, const struct tri_actor *actor, const struct t
 {
     return tri_actor_takes(actor) && !actor->killed && !(actor->closing && actor->stop_sent) &&
            (route->epoch == 0 || route->epoch == actor->epoch) && actor->lane_count == 0 && actor->max_pending == 0 &&
-           !core->limit_pending;
+           core->limits.pending_per_actor == 0;
 }
 
 /* false: it is not one of these, or not even legal; calls.c says. */

@@ -292,7 +292,6 @@ enum { TRI_RECENT = 64 };
 struct tri_core {
     struct tri_core_config config;
     struct tri_core_limits limits;
-    bool limit_pending; /* limits.pending_per_actor was given */
     struct tri_core_ops ops;
     char node[256];
     uint64_t now_ns, steps, dropped;

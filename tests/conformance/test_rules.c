@@ -580,3 +580,29 @@ ROW_WITH_BROKER(r21_environment_and_custom_resources)
     cr_expect_eq(trp_spawn(rt, "counter:Counter", TRP_NOARGS, &lacking, &actor, &error), TRP_ENORESOURCE);
     cr_expect(strstr(error.message, "slots") != NULL, "%s", error.message);
 }
+
+/* A limit on waiting calls refuses what is beyond it, not run; without one they wait, however many. */
+ROW(r21_calls_beyond_max_pending_calls_are_eagain)
+{
+    enum { CALLS = 10500, LIMIT = 20 };
+    static trp_ref *refs[CALLS];
+    for (int limited = 0; limited < 2; limited++) {
+        const trp_actor_options options = {.max_pending_calls = limited ? LIMIT : 0};
+        const int count = limited ? 5 * LIMIT : CALLS;
+        int ended = 0, refused = 0;
+        trp_actor *actor = NULL;
+        trp_error error;
+        cr_assert_eq(trp_spawn(rt, "counter:Counter", TRP_NOARGS, &options, &actor, &error), TRP_OK);
+        for (int i = 0; i < count; i++)
+            refs[i] = stage_call(actor, "increment", TRP_NOARGS);
+        for (int i = 0; i < count; i++) {
+            trp_err err = trp_get(refs[i], 20000, NULL, &error);
+            ended += err == TRP_OK;
+            refused += err == TRP_EAGAIN && error.ran == TRP_NOT_RUN && strstr(error.message, "its limit") != NULL;
+            trp_ref_release(&refs[i]);
+        }
+        cr_expect_eq(ended + refused, count, "%d and %d of %d: %s", ended, refused, count, error.message);
+        cr_expect(limited ? ended > 0 && refused > 0 : refused == 0, "%d and %d of %d", ended, refused, count);
+        trp_actor_release(&actor);
+    }
+}

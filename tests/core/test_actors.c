@@ -376,6 +376,43 @@ Test(actors, another_epoch_is_refused)
     fake_free(fake);
 }
 
+/* The first value of a row of a page, a text. */
+static const char *
+first_text(const struct tri_view *view, uint32_t row)
+{
+    const struct tri_wire_node *map = &view->nodes[view->nodes[0].payload + row];
+    return trp_as_str(tri_view_value(view, (uint32_t)map->payload + 1));
+}
+
+Test(actors, why_a_watch_is_not_ready_is_said_of_the_actor)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_id actor = fake_id(fake, driver);
+    struct tri_spawn body = fake_spawn_body("Ada");
+    struct tri_packed watch = {0};
+    fake_spawn(fake, driver, actor, fake_id(fake, driver), &body);
+    (void)fake_host(fake);
+    static const char *const words[] = {"it watches actor 'Ada' until it is constructed",
+                                        "it watches actor 'Ada' until it ends"};
+    for (uint32_t event = 0; event < 2; event++) {
+        char why[64] = "why ", id[TRI_ID_TEXT_SIZE];
+        cr_assert_eq(tri_watch_pack(&watch, event, NULL), TRP_OK);
+        strcat(why, tri_id_format(ask(fake, driver, TRI_WATCH, actor, watch.section), id));
+        struct tri_id result = ask(fake, driver, TRI_QUERY, no_id, name_body(fake, why));
+        struct tri_view view;
+        cr_assert_eq(tri_view_open(&view, &fake_result(fake, driver, result)->parcel->sections[0], NULL), TRP_OK);
+        cr_assert_eq(view.nodes[0].count, 2);
+        const char *said = first_text(&view, 0);
+        cr_assert_not_null(strstr(said, words[event]), "%s", said);
+        said = first_text(&view, 1);
+        cr_assert_not_null(strstr(said, "runs its constructor"), "%s", said);
+        tri_view_close(&view);
+    }
+    tri_packed_fini(&watch);
+    fake_free(fake);
+}
+
 Test(actors, every_page_can_be_asked_for)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

@@ -224,6 +224,21 @@ Test(calls, too_many_waiting_for_an_actor_with_a_limit_get_eagain)
     fake_free(fake);
 }
 
+Test(calls, without_a_limit_of_its_own_an_actor_lets_all_wait_that_its_callers_may_send)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_id actor = fake_id(fake, driver);
+    struct tri_spawn body = fake_spawn_body("");
+    struct tri_core_counts counts;
+    fake_spawn(fake, driver, actor, no_id, &body);
+    for (uint64_t i = 1; i <= 10001; i++)
+        fake_call(fake, driver, actor, fake_id(fake, driver), i, NULL, 0);
+    tri_core_count(fake->core, &counts);
+    cr_assert_eq(counts.queued_calls, 10001);
+    fake_free(fake);
+}
+
 Test(calls, who_sends_more_than_the_window_is_cut)
 {
     struct tri_core_config config = {.incarnation = 1, .node = "test", .num_cpus = 2, .limits = {.credit_calls = 4}};

@@ -476,7 +476,7 @@ execute(struct tri_frame *frame)
         fflush(stdout);
 }
 
-void
+TRI_HOP void
 tri_host_run(struct tri_host *host, struct tri_incoming *call, bool in_place)
 {
     struct tri_frame *frame = tri_frame_get(host);

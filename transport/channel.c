@@ -120,7 +120,7 @@ reserve_batch(struct tri_channel *channel, size_t needed, trp_error *error)
     return TRP_OK;
 }
 
-trp_err
+TRI_HOP trp_err
 tri_channel_post(struct tri_channel *channel, const struct tri_route *route, const struct tri_section *sections,
                  uint32_t section_count, uint64_t *where, trp_error *error)
 {
@@ -263,7 +263,7 @@ visit_unnumbered(void *user, const struct tri_envelope *envelope, trp_error *err
     return inner->visit(inner->user, envelope, error);
 }
 
-trp_err
+TRI_HOP trp_err
 tri_channel_receive(struct tri_channel *channel, struct tri_packet *packet, tri_envelope_fn *visit, void *user,
                     enum tri_receipt *receipt, trp_error *error)
 {

@@ -335,7 +335,7 @@ send_routing(const struct tri_link *link, const struct tri_peer *peer)
     return errnum;
 }
 
-trp_err
+TRI_HOP trp_err
 tri_link_send(struct tri_link *link, uint64_t number, struct tri_packet *packet, trp_error *error)
 {
     zmq_msg_t messages[1 + TRI_PACKET_FRAMES];

@@ -277,7 +277,7 @@ return_named(struct tri_proc *proc, struct tri_accepted *accepted, const struct 
     return TRP_OK;
 }
 
-trp_err
+TRI_HOP trp_err
 tri_proc_return(struct tri_proc *proc, struct tri_incoming *call, const struct tri_section *section, bool failed,
                 trp_error *error)
 {

@@ -99,7 +99,7 @@ fetch_one(struct tri_proc *proc, struct tri_id id, trp_error *error)
     return TRP_OK;
 }
 
-trp_err
+TRI_HOP trp_err
 tri_on_answer(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
 {
     const struct tri_route *route = envelope->route;

@@ -92,7 +92,7 @@ names_nothing(const struct tri_envelope *envelope)
     return envelope->route->section_count == 1 && head->ref_count == 0;
 }
 
-trp_err
+TRI_HOP trp_err
 tri_on_incoming_call(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
 {
     const struct tri_route *route = envelope->route;

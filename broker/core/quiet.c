@@ -137,7 +137,7 @@ takes(const struct tri_core *core, const struct tri_actor *actor, const struct t
 }
 
 /* false: it is not one of these, or not even legal; calls.c says. */
-bool
+TRI_HOP bool
 tri_quiet_call(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope)
 {
     const struct tri_route *route = envelope->route;
@@ -172,7 +172,7 @@ tri_quiet_call(struct tri_core *core, struct tri_peer *peer, const struct tri_en
     return true;
 }
 
-bool
+TRI_HOP bool
 tri_quiet_result(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope)
 {
     const struct tri_route *route = envelope->route;

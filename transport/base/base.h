@@ -25,6 +25,9 @@
     } while (0)
 _Noreturn void tri_assert_failed(const char *file, int line, const char *condition);
 
+/* Before a function that README's list of hops names: it stays one that a debugger finds, however much is optimised. */
+#define TRI_HOP __attribute__((noinline, noclone))
+
 /* ---------------------------------------------------------------------------------------------------------- errors */
 
 /* Fills *error (may be NULL) with a code and a sentence, clears its other fields (rank -1, ran TRP_NOT_RUN), returns the

@@ -288,6 +288,19 @@ host_end(struct tri_host *host)
     tri_process_unlock(host->process);
 }
 
+/* What one thread receives the other frees: one heap for both stays warm, and batches come and go without the kernel. glibc's
+ * variable says otherwise, for actors whose own threads allocate much. */
+static void
+set_heap(void)
+{
+    const char *arenas = getenv("MALLOC_ARENA_MAX");
+    const int wanted = arenas != NULL ? atoi(arenas) : 0;
+
+    (void)mallopt(M_ARENA_MAX, wanted > 0 ? wanted : 1);
+    (void)mallopt(M_MMAP_THRESHOLD, KEEP_FREE_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, KEEP_FREE_BYTES);
+}
+
 void
 trp_worker_warm(void)
 {
@@ -304,8 +317,7 @@ trp_worker_main(const struct tri_worker_start *start)
     tri_log_setup("troupe-worker", start->log_level, 2);
     (void)sched_setscheduler(0, SCHED_BATCH,
                              &batch); /* who wakes us goes on first, and sends more (docs/decisions.md) */
-    (void)mallopt(M_MMAP_THRESHOLD, KEEP_FREE_BYTES);
-    (void)mallopt(M_TRIM_THRESHOLD, KEEP_FREE_BYTES); /* batches come and go: not through the kernel each time */
+    set_heap();
     host_init(&host, start);
     trp_err err = host_open(&host, start, &error);
     if (err != TRP_OK) {

@@ -286,6 +286,7 @@ tri_broker_main(int argc, char **argv)
         return 2;
     (void)signal(SIGPIPE, SIG_IGN);
     (void)sched_setscheduler(0, SCHED_BATCH, &batch);
+    (void)mallopt(M_ARENA_MAX, 1); /* what one thread receives the other frees: one heap keeps it warm */
     (void)mallopt(M_MMAP_THRESHOLD, KEEP_FREE_BYTES);
     (void)mallopt(M_TRIM_THRESHOLD, KEEP_FREE_BYTES); /* batches come and go: not through the kernel each time */
     trp_err err = start(&shell, &error);

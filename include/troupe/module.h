@@ -124,7 +124,8 @@ typedef struct trp_class {
     const char *init_args TRP_0;
     void (*fini)(void *self) TRP_0; /* at a graceful end, also after a failed init; not after a crash */
     const trp_method *methods TRP_0;
-    uint32_t max_concurrency TRP_0; /* 0: 1. More: methods run in parallel, and lock for themselves */
+    uint32_t max_concurrency
+        TRP_0; /* 0: 1. More: methods run in parallel, and lock for themselves; MALLOC_ARENA_MAX in their env gives them as many heaps */
 } trp_class;
 
 typedef struct trp_function {

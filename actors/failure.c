@@ -5,42 +5,30 @@
 
 #include "actors/process.h"
 
-enum { FAILURE_FIELDS = 11, DEATH_FIELDS = 12 };
+enum { FAILURE_FIELDS = 11, DEATH_FIELDS = 11, CAUSES = 8 };
 
 /* What the MAP of a failed reference borrows: the chain of causes, outermost first, and the entries made of it. */
 struct told {
     uint32_t count;
-    trp_value fields[8][2 * FAILURE_FIELDS];
-    trp_value deaths[8][2 * DEATH_FIELDS];
-    struct tri_failure chain[8];
+    trp_value fields[CAUSES][2 * FAILURE_FIELDS];
+    trp_value deaths[CAUSES][2 * DEATH_FIELDS];
+    struct tri_failure chain[CAUSES];
 };
-
-static size_t
-entry(trp_value *entries, size_t at, const char *key, trp_value value)
-{
-    entries[2 * at] = trp_str(key);
-    entries[2 * at + 1] = value;
-    return at + 1;
-}
 
 static trp_value
 tell_death(const struct tri_death *death, trp_value *entries)
 {
-    size_t n = 0;
+    const trp_value fields[2 * DEATH_FIELDS] = {
+        trp_str("pid"),       trp_i64(death->pid),       trp_str("exit_code"),    trp_i64(death->exit_code),
+        trp_str("signal"),    trp_i64(death->signal),    trp_str("memory_limit"), trp_bool(death->memory_limit),
+        trp_str("module"),    trp_str(death->module),    trp_str("actor"),        trp_str(death->actor),
+        trp_str("method"),    trp_str(death->method),    trp_str("sequence"),     trp_u64(death->sequence),
+        trp_str("backtrace"), trp_str(death->backtrace), trp_str("last_output"),  trp_str(death->last_output),
+        trp_str("killed_by"), trp_str(death->killed_by),
+    };
 
-    n = entry(entries, n, "pid", trp_i64(death->pid));
-    n = entry(entries, n, "exit_code", trp_i64(death->exit_code));
-    n = entry(entries, n, "signal", trp_i64(death->signal));
-    n = entry(entries, n, "memory_limit", trp_bool(death->memory_limit));
-    n = entry(entries, n, "module", trp_str(death->module));
-    n = entry(entries, n, "actor", trp_str(death->actor));
-    n = entry(entries, n, "method", trp_str(death->method));
-    n = entry(entries, n, "sequence", trp_u64(death->sequence));
-    n = entry(entries, n, "backtrace", trp_str(death->backtrace));
-    n = entry(entries, n, "last_output", trp_str(death->last_output));
-    n = entry(entries, n, "killed_by", trp_str(death->killed_by));
-    TRI_ASSERT(n < DEATH_FIELDS);
-    return trp_map(entries, n);
+    (void)memcpy(entries, fields, sizeof fields);
+    return trp_map(entries, DEATH_FIELDS);
 }
 
 /* Number i of the chain; the cause inside of it is the next. */
@@ -49,21 +37,22 @@ tell(struct told *told, uint32_t i)
 {
     const struct tri_failure *failure = &told->chain[i];
     const trp_error *error = &failure->error;
-    trp_value *entries = told->fields[i];
-    size_t n = 0;
+    const trp_value fields[2 * FAILURE_FIELDS] = {
+        trp_str("code"),    trp_i64(error->code),
+        trp_str("message"), trp_str(error->message),
+        trp_str("ran"),     trp_i64(error->ran),
+        trp_str("actor"),   trp_str(error->actor),
+        trp_str("method"),  trp_str(error->method),
+        trp_str("node"),    trp_str(error->node),
+        trp_str("rank"),    trp_i64(error->rank),
+        trp_str("number"),  trp_i64(error->cause),
+        trp_str("cause"),   i + 1 < told->count ? tell(told, i + 1) : trp_null(),
+        trp_str("death"),   failure->death.present ? tell_death(&failure->death, told->deaths[i]) : trp_null(),
+        trp_str("ranks"),   trp_list(NULL, 0),
+    };
 
-    n = entry(entries, n, "code", trp_i64(error->code));
-    n = entry(entries, n, "message", trp_str(error->message));
-    n = entry(entries, n, "ran", trp_i64(error->ran));
-    n = entry(entries, n, "actor", trp_str(error->actor));
-    n = entry(entries, n, "method", trp_str(error->method));
-    n = entry(entries, n, "node", trp_str(error->node));
-    n = entry(entries, n, "rank", trp_i64(error->rank));
-    n = entry(entries, n, "number", trp_i64(error->cause));
-    n = entry(entries, n, "cause", i + 1 < told->count ? tell(told, i + 1) : trp_null());
-    n = entry(entries, n, "death", failure->death.present ? tell_death(&failure->death, told->deaths[i]) : trp_null());
-    n = entry(entries, n, "ranks", trp_list(NULL, 0));
-    return trp_map(entries, n);
+    (void)memcpy(told->fields[i], fields, sizeof fields);
+    return trp_map(told->fields[i], FAILURE_FIELDS);
 }
 
 trp_value

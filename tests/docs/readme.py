@@ -41,9 +41,9 @@ def run_service(source, build, directory, printed):
     script = "\n".join(
         [
             "set -em",
+            "rm -f ready; mkfifo ready; exec 9<>ready",
             start.replace(" &", " >ready 2>log &"),
-            'for i in $(seq 200); do grep -q "^READY" ready && break; sleep 0.05; done',
-            'grep -q "^READY" ready || { cat log; exit 1; }',
+            'read -r -t 20 line <&9 && [ "${line#READY}" != "$line" ] || { cat log; exit 1; }',
             "unset TRP_MODULE_PATH",
             driver,
             end,

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -214,17 +215,24 @@ sum(const _Atomic long *counters, int count)
     return total;
 }
 
+/* Descriptors that are readable when a driver has ended. */
+static void
+watch_drivers(struct pollfd *ends, const pid_t *drivers, int count)
+{
+    for (int i = 0; i < count; i++) {
+        ends[i] = (struct pollfd){.fd = (int)syscall(SYS_pidfd_open, drivers[i], 0), .events = POLLIN};
+        if (ends[i].fd < 0)
+            give_up("pidfd_open", strerror(errno));
+    }
+}
+
 /* Waits until `until`, or until a driver has ended before its time: false. */
 static bool
-pause_until(double until, const pid_t *drivers, int count)
+pause_until(double until, struct pollfd *ends, int count)
 {
-    while (now() < until) {
-        siginfo_t info = {0};
-        for (int i = 0; i < count; i++)
-            if (waitid(P_PID, (id_t)drivers[i], &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0)
-                return false;
-        poll(NULL, 0, 20);
-    }
+    for (double left = until - now(); left > 0; left = until - now())
+        if (poll(ends, (nfds_t)count, (int)(left * 1e3) + 1) > 0)
+            return false;
     return true;
 }
 
@@ -232,10 +240,12 @@ pause_until(double until, const pid_t *drivers, int count)
 static int
 kill_brokers(const struct soak *soak, pid_t node, const struct shared *shared, const pid_t *drivers)
 {
+    struct pollfd ends[DRIVERS_MAX];
     int kills = 0, thin = 0;
+    watch_drivers(ends, drivers, soak->drivers);
     double begin = now(), interval = soak->seconds / (soak->kills + 1);
     for (int i = 1; i <= soak->kills + 5; i++) {
-        if (!pause_until(begin + i * interval, drivers, soak->drivers))
+        if (!pause_until(begin + i * interval, ends, soak->drivers))
             break;
         long outstanding = sum(shared->submitted, soak->drivers) - sum(shared->ended, soak->drivers);
         pid_t broker = find_broker(node);
@@ -249,6 +259,8 @@ kill_brokers(const struct soak *soak, pid_t node, const struct shared *shared, c
             fprintf(stderr, "\rsoak: broker killed %d times, %ld calls outstanding, %ld ended ", kills, outstanding,
                     sum(shared->ended, soak->drivers));
     }
+    for (int i = 0; i < soak->drivers; i++)
+        close(ends[i].fd);
     if (isatty(STDERR_FILENO))
         fprintf(stderr, "\n");
     printf("broker killed %d times, each with %d or more calls outstanding (%d times passed over)\n", kills,

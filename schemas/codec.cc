@@ -308,18 +308,36 @@ tri_meta_open_call(const uint8_t *data, size_t size, const char **method, struct
     return text.good;
 }
 
+namespace
+{
+
+/* A call without needs: only so much is verified as shows that there are none; the rest is for who reads it. */
+bool
+lacks_needs(const uint8_t *data, size_t size)
+{
+    if (size < 16 || size > TRI_META_MAX || !fb::BufferHasIdentifier(data, "TCAL"))
+        return false;
+    fb::Verifier verifier(data, size, 16, 4096);
+    auto at = verifier.VerifyOffset(0);
+    return at != 0 && verifier.VerifyTableStart(data + at) &&
+           !reinterpret_cast<const fb::Table *>(data + at)->CheckField(wire::Call::VT_NEEDS);
+}
+
+} // namespace
+
 bool
 tri_meta_open_needs(const uint8_t *data, size_t size, struct tri_needs *needs, struct tri_spawn_scratch *scratch,
                     bool *present)
 {
+    *present = false;
+    *needs = {1, 0, 0, 3, nullptr, 0};
+    if (lacks_needs(data, size))
+        return true;
     auto call = open<wire::Call>(data, size, "TCAL");
-    if (call == nullptr)
+    if (call == nullptr || call->needs() == nullptr)
         return false;
     auto wire = call->needs();
-    *present = wire != nullptr;
-    *needs = {1, 0, 0, 3, nullptr, 0};
-    if (wire == nullptr)
-        return true;
+    *present = true;
     *needs = {wire->num_cpus(), wire->num_gpus(), wire->memory_bytes(), wire->max_retries(), scratch->resources, 0};
     Texts text;
     return open_resources(text, wire->resources(), scratch->resources, &needs->resource_count);

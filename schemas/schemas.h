@@ -418,7 +418,8 @@ struct tri_needs {
 };
 trp_err tri_task_pack(struct tri_packed *packed, const char *function, trp_value args, const struct tri_needs *needs,
                       const struct tri_handles *handles, trp_error *error); /* needs NULL: the defaults */
-/* What a task's body says it needs; *present false: nothing, the defaults are in *needs. Cheap where absent. */
+/* What a task's body says it needs; *present false: nothing, the defaults are in *needs. Cheap where absent: then nothing else
+ * of the body is verified. */
 trp_err tri_task_needs(const struct tri_section *section, struct tri_needs *needs, struct tri_spawn_scratch *scratch,
                        bool *present, trp_error *error);
 

@@ -230,6 +230,8 @@ check_host(struct check *check, const struct tri_host *host)
     }
     if (host->peer != NULL && host->peer->host != host)
         wrong(check, "host %d and its process do not agree", host->pid);
+    if ((host->kind == TRI_HOST_POOL) != listed(&host->pool))
+        wrong(check, "host %d and the pool do not agree", host->pid);
     if (host->kind == TRI_HOST_POOL && host->busy_cpu && host->outstanding == 0)
         wrong(check, "host %d has a CPU and nothing to run", host->pid);
 }
@@ -244,8 +246,11 @@ check_quiet(struct check *check, const struct tri_peer *peer, const struct tri_p
         wrong(check, "quiet call %s is not where its caller looks for it", tri_id_format(call->id, id));
     if (tri_table_find(&check->core->things, call->id) != NULL)
         wrong(check, "quiet call %s is a thing, too", tri_id_format(call->id, id));
-    if (call->needs != NULL || call->refs != NULL || call->parcel != NULL || call->one_way ||
-        (call->host == NULL) != (call->state == TRI_CALL_ANSWERED))
+    const bool away = call->state == TRI_CALL_GIVEN || call->state == TRI_CALL_ACCEPTED;
+    const bool queued = call->kind == TRI_CALL_TASK && call->state == TRI_CALL_QUEUED;
+    if (call->needs != NULL || call->refs != NULL || call->one_way || (call->host != NULL) != away ||
+        !(away || queued || call->state == TRI_CALL_ANSWERED) ||
+        (call->parcel != NULL) != (call->kind == TRI_CALL_TASK && call->state != TRI_CALL_ANSWERED))
         wrong(check, "quiet call %s is none", tri_id_format(call->id, id));
 }
 

@@ -380,6 +380,7 @@ init(struct tri_core *core)
 {
     uint64_t seed = core->config.seed;
     tri_list_init(&core->all_hosts);
+    tri_list_init(&core->pool);
     tri_list_init(&core->actors);
     tri_list_init(&core->placing);
     tri_list_init(&core->tasks);
@@ -394,6 +395,7 @@ init(struct tri_core *core)
     tri_pool_init(&core->lanes_pool, sizeof(struct tri_lane));
     tri_pool_init(&core->actors_pool, (sizeof(struct tri_actor) + TRI_LINE - 1) / TRI_LINE * TRI_LINE);
     tri_pool_init(&core->texts_pool, sizeof(struct tri_actor_texts));
+    tri_pool_init(&core->parcels_pool, TRI_PARCEL_BYTES);
     TRP_TRY(tri_table_init(&core->spaces, tri_random_next(&seed)));
     TRP_TRY(tri_table_init(&core->hosts, tri_random_next(&seed)));
     TRP_TRY(tri_table_init(&core->things, tri_random_next(&seed)));
@@ -560,6 +562,7 @@ tri_core_destroy(struct tri_core **made)
     tri_pool_fini(&core->lanes_pool);
     tri_pool_fini(&core->actors_pool);
     tri_pool_fini(&core->texts_pool);
+    tri_pool_fini(&core->parcels_pool);
     tri_ledger_fini(&core->ledger);
     tri_packed_fini(&core->packed);
     tri_packed_fini(&core->ids_packed);

@@ -27,6 +27,7 @@ tri_host_new(struct tri_core *core, uint64_t token)
     host->entry.id.space = token;
     host->state = TRI_HOST_FORKING;
     host->window = 1;
+    tri_list_init(&host->pool);
     tri_list_init(&host->given);
     tri_list_init(&host->accepted);
     tri_list_init(&host->untold);
@@ -46,6 +47,9 @@ tri_host_set_kind(struct tri_core *core, struct tri_host *host, uint8_t kind)
     host->kind = kind;
     core->spares += kind == TRI_HOST_SPARE;
     core->pool_hosts += kind == TRI_HOST_POOL;
+    tri_list_remove(&host->pool);
+    if (kind == TRI_HOST_POOL)
+        tri_list_append(&core->pool, &host->pool);
 }
 
 struct tri_host *

@@ -1,6 +1,6 @@
 /*
- * quiet.c - calls as most are: to an actor whose host has room, with a plain value in them, and with a result of which
- * nobody but the caller has heard. A quiet call has no object; its caller's ring finds it by its result's number, and its
+ * quiet.c - calls as most are: to an actor whose host has room, or a usual task, with a plain value in them, and with a
+ * result of which nobody but the caller has heard. A quiet call has no object; its caller's ring finds it by its result's number, and its
  * envelopes are passed on as they lie. Where anybody else asks for the name of its result (tri_thing_find), or something
  * becomes of it that is not said here, it gets its object and is a call like all others (calls.c).
  */
@@ -136,40 +136,81 @@ takes(const struct tri_core *core, const struct tri_actor *actor, const struct t
            core->limits.pending_per_actor == 0;
 }
 
+/* Of all quiet calls. */
+static bool
+may_be_quiet(const struct tri_core *core, const struct tri_peer *peer, const struct tri_envelope *envelope)
+{
+    return envelope->route->result.space == peer->entry.id.space && plain(envelope) && !tri_core_open(core) &&
+           !core->sweeping && tri_credit_check(core, peer, NULL) == TRP_OK;
+}
+
+static struct tri_pending *
+enter(struct tri_core *core, uint8_t kind, struct tri_peer *peer, const struct tri_route *route)
+{
+    const struct tri_id id = route->result;
+    struct tri_pending *call = tri_call_new(core, kind, peer, id);
+    tri_credit_take(call, peer, route->size);
+    call->quiet = true;
+    call->space = id.space;
+    call->parent = route->parent;
+    call->sequence = route->sequence;
+    call->deadline_ns = tri_deadline_ns(core, route->deadline_us);
+    *slot_of(&peer->quiet, id.number) = call;
+    core->quiet_count++;
+    if (id.number > peer->newest)
+        peer->newest = id.number;
+    return call;
+}
+
+static bool
+quiet_actor_call(struct tri_core *core, struct tri_peer *peer, const struct tri_route *route)
+{
+    struct tri_actor *actor = tri_actor_find(core, route->target);
+    if (actor == NULL || route->sequence == 0 || !takes(core, actor, route) || !is_new(core, peer, route->result) ||
+        !core->ops.has_credit(core->ops.user, actor->host->peer->index, route->size) ||
+        !reserve(core, peer, route->result.number))
+        return false;
+    struct tri_pending *call = enter(core, TRI_CALL_ACTOR, peer, route);
+    call->actor = actor;
+    actor->pending++;
+    struct tri_route onward = *route;
+    onward.epoch = actor->epoch;
+    onward.deadline_us = call->deadline_ns == TRI_NEVER ? 0 : route->deadline_us + 1;
+    tri_call_sent(core, call, actor->host, tri_pass(core, actor->host->peer, &onward, route, true));
+    return true;
+}
+
+/* One that needs what most need: a CPU, and to be tried again three times. */
+static bool
+quiet_task(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope)
+{
+    const struct tri_route *route = envelope->route;
+    struct tri_section section;
+    tri_envelope_section(envelope, 0, &section);
+    if (!tri_id_is_none(route->target) || route->deadline_us != 0 || !tri_task_is_usual(&section) ||
+        !tri_ledger_feasible(&core->ledger, 1, 0, 0, NULL) || !is_new(core, peer, route->result) ||
+        !reserve(core, peer, route->result.number))
+        return false;
+    struct tri_parcel *parcel = tri_parcel_plain(&core->parcels_pool, envelope);
+    if (parcel == NULL)
+        return false;
+    struct tri_pending *call = enter(core, TRI_CALL_TASK, peer, route);
+    call->max_retries = TRI_USUAL_RETRIES;
+    call->parcel = parcel;
+    parcel->route.flags = TRI_TASK;
+    tri_task_ready(core, call);
+    return true;
+}
+
 /* false: it is not one of these, or not even legal; calls.c says. */
 TRI_HOP bool
 tri_quiet_call(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope)
 {
     const struct tri_route *route = envelope->route;
-    const uint64_t bytes = route->size;
-    if (route->flags != 0 || route->result.space != peer->entry.id.space || route->sequence == 0 || !plain(envelope) ||
-        tri_core_open(core) || core->sweeping || tri_credit_check(core, peer, NULL) != TRP_OK)
+    if (!may_be_quiet(core, peer, envelope))
         return false;
-    struct tri_actor *actor = tri_actor_find(core, route->target);
-    if (actor == NULL || !takes(core, actor, route) || !is_new(core, peer, route->result) ||
-        !core->ops.has_credit(core->ops.user, actor->host->peer->index, bytes) ||
-        !reserve(core, peer, route->result.number))
-        return false;
-    struct tri_pending *call = tri_call_new(core, TRI_CALL_ACTOR, peer, route->result);
-    tri_credit_take(call, peer, bytes);
-    call->quiet = true;
-    call->space = route->result.space;
-    call->parent = route->parent;
-    call->sequence = route->sequence;
-    call->actor = actor;
-    actor->pending++;
-    *slot_of(&peer->quiet, route->result.number) = call;
-    core->quiet_count++;
-    if (route->result.number > peer->newest)
-        peer->newest = route->result.number;
-    struct tri_route onward = *route;
-    onward.epoch = actor->epoch;
-    if (route->deadline_us != 0) {
-        call->deadline_ns = tri_deadline_ns(core, route->deadline_us);
-        onward.deadline_us = call->deadline_ns == TRI_NEVER ? 0 : route->deadline_us + 1;
-    }
-    tri_call_sent(core, call, actor->host, tri_pass(core, actor->host->peer, &onward, route, true));
-    return true;
+    return (route->flags == 0 && quiet_actor_call(core, peer, route)) ||
+           (route->flags == TRI_TASK && quiet_task(core, peer, envelope));
 }
 
 TRI_HOP bool
@@ -178,16 +219,18 @@ tri_quiet_result(struct tri_core *core, struct tri_peer *peer, const struct tri_
     const struct tri_route *route = envelope->route;
     struct tri_peer *caller = tri_peer_of_space(core, route->result.space);
     struct tri_pending *call = caller != NULL ? in_ring(caller, route->result.number) : NULL;
-    if (call == NULL || call->host != peer->host || call->state == TRI_CALL_ANSWERED || !plain(envelope))
+    if (call == NULL || call->host != peer->host || call->host == NULL || !plain(envelope))
         return false;
+    tri_call_unlink(core, call);
+    if (call->parcel != NULL)
+        tri_parcel_free(&call->parcel);
     struct tri_actor *actor = call->actor;
-    tri_list_remove(&call->link);
-    call->host->outstanding--;
-    call->host = NULL;
-    call->actor = NULL;
-    actor->pending--;
-    if (actor->closing || actor->state == TRI_ACTOR_DEAD)
-        tri_settle(core, &actor->thing);
+    if (actor != NULL) {
+        call->actor = NULL;
+        actor->pending--;
+        if (actor->closing || actor->state == TRI_ACTOR_DEAD)
+            tri_settle(core, &actor->thing);
+    }
     struct tri_route answer = {.version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .flags = route->flags & TRI_FAILED};
     answer.result = call->id;
     answer.parent = call->parent;

@@ -60,6 +60,7 @@ enum tri_host_kind { TRI_HOST_SPARE = 0, TRI_HOST_POOL, TRI_HOST_ACTOR };
 struct tri_host {
     struct tri_entry entry; /* {token, 0}, in core->hosts */
     struct tri_node all;    /* core->all_hosts */
+    struct tri_node pool;   /* core->pool, as long as that is its kind */
     uint8_t state, kind;
     bool ending;   /* STOP or a kill was sent, or the constructor failed */
     bool recalled; /* RECALL is out */
@@ -194,6 +195,8 @@ struct tri_pending {
     struct tri_timer timer;
 };
 
+enum { TRI_USUAL_RETRIES = 3 };
+
 /* Calls of one caller to one actor that wait. It exists while there are some. */
 struct tri_lane {
     struct tri_entry entry; /* {caller space, actor serial}, in core->lanes */
@@ -310,7 +313,7 @@ struct tri_core {
     size_t next_epitaph;
     struct tri_asked asked[TRI_ASKED_MAX]; /* none while anything else happens */
     uint32_t asked_count;
-    struct tri_node all_hosts, actors, placing, tasks, waits, round, untold, delayed, unclaimed;
+    struct tri_node all_hosts, pool, actors, placing, tasks, waits, round, untold, delayed, unclaimed;
     uint32_t actor_count, host_count, queued_tasks, queued_calls, hold_count, pending, object_count;
     uint32_t waiting_hosts; /* pool hosts of which an execution waits */
     uint32_t waiting_most;  /* the most of them at once, ever */
@@ -322,7 +325,7 @@ struct tri_core {
     uint64_t stock_ns;      /* no spare is forked before */
     uint64_t task_moved_ns; /* the last time a task was given or ended, or a host was asked for */
     struct tri_ledger ledger;
-    struct tri_pool objects_pool, calls_pool, holds_pool, lanes_pool, actors_pool, texts_pool;
+    struct tri_pool objects_pool, calls_pool, holds_pool, lanes_pool, actors_pool, texts_pool, parcels_pool;
     struct tri_timers timers;
     struct tri_thing *settling;
     uint32_t mark;
@@ -514,6 +517,7 @@ void tri_obituary_free(struct tri_obituary **obituary);
 /* tasks.c */
 trp_err tri_task_check(const struct tri_message *message, struct tri_special **special, int32_t *max_retries,
                        trp_error *error);
+bool tri_task_is_usual(const struct tri_section *section); /* it says nothing of what it needs */
 void tri_task_submit(struct tri_core *core, struct tri_pending *call, const struct tri_message *message);
 void tri_task_give(struct tri_core *core, struct tri_pending *call, struct tri_host *host, struct tri_wait *wait);
 uint32_t tri_tasks_cpus(const struct tri_core *core);

@@ -85,7 +85,7 @@ tri_pool_grow(struct tri_pool *pool, size_t count)
 }
 
 void *
-tri_pool_take(struct tri_pool *pool)
+tri_pool_take_raw(struct tri_pool *pool)
 {
     bool reserved = pool->free_count > 0 || tri_pool_reserve(pool, 1);
     TRI_ASSERT(reserved);
@@ -99,8 +99,13 @@ tri_pool_take(struct tri_pool *pool)
     }
     pool->free_count--;
     pool->used++;
-    memset(record, 0, pool->size);
     return record;
+}
+
+void *
+tri_pool_take(struct tri_pool *pool)
+{
+    return memset(tri_pool_take_raw(pool), 0, pool->size);
 }
 
 void
@@ -127,6 +132,8 @@ tri_parcel_new(const struct tri_route *route, const struct tri_section *sections
     parcel->route = *route;
     parcel->section_count = section_count;
     parcel->bytes = bytes;
+    parcel->wire = NULL;
+    parcel->pool = NULL;
     parcel->sections = (struct tri_section *)(void *)(parcel + 1);
     uint8_t *at = (uint8_t *)(parcel->sections + section_count);
     for (uint32_t i = 0; i < section_count; i++) {
@@ -148,6 +155,23 @@ tri_parcel_new(const struct tri_route *route, const struct tri_section *sections
     return parcel;
 }
 
+struct tri_parcel *
+tri_parcel_plain(struct tri_pool *pool, const struct tri_envelope *envelope)
+{
+    const struct tri_route *route = envelope->route;
+    const size_t size = sizeof(struct tri_parcel) + sizeof(struct tri_section) + route->size;
+    bool small = size <= TRI_PARCEL_BYTES && tri_pool_reserve(pool, 1);
+    struct tri_parcel *parcel = small ? tri_pool_take_raw(pool) : malloc(size);
+    if (parcel == NULL)
+        return NULL;
+    struct tri_section *section = (struct tri_section *)(void *)(parcel + 1);
+    struct tri_route *wire = (struct tri_route *)(void *)(section + 1);
+    memcpy(wire, route, route->size);
+    *parcel = (struct tri_parcel){*route, 1, route->size, section, wire, small ? pool : NULL};
+    tri_envelope_section(&(struct tri_envelope){.route = wire}, 0, section);
+    return parcel;
+}
+
 void
 tri_parcel_free(struct tri_parcel **parcel)
 {
@@ -155,7 +179,10 @@ tri_parcel_free(struct tri_parcel **parcel)
         return;
     for (uint32_t i = 0; i < (*parcel)->section_count; i++)
         tri_buf_release(&(*parcel)->sections[i].frame);
-    free(*parcel);
+    if ((*parcel)->pool != NULL)
+        tri_pool_put((*parcel)->pool, *parcel);
+    else
+        free(*parcel);
     *parcel = NULL;
 }
 

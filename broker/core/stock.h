@@ -28,6 +28,7 @@ tri_pool_reserve(struct tri_pool *pool, size_t count)
 }
 void *tri_zeroed_new(size_t size);          /* free() it; a large one lies in large pages, where the system has some */
 void *tri_pool_take(struct tri_pool *pool); /* zeroed; aborts only where memory ends after the reserve was used up */
+void *tri_pool_take_raw(struct tri_pool *pool); /* as it comes */
 void tri_pool_put(struct tri_pool *pool, void *record);
 
 /* An envelope that has to be kept: one block; frames are retained. */
@@ -36,9 +37,13 @@ struct tri_parcel {
     uint32_t section_count;
     uint64_t bytes; /* as tri_message's */
     struct tri_section *sections;
+    const struct tri_route *wire; /* the envelope as it came, for tri_pass; NULL: it is not kept like that */
+    struct tri_pool *pool;        /* that it is from; NULL: malloc */
 };
+enum { TRI_PARCEL_BYTES = 576 }; /* of those from a pool, with all that they have */
 struct tri_parcel *tri_parcel_new(const struct tri_route *route, const struct tri_section *sections,
-                                  uint32_t section_count, uint64_t bytes); /* NULL: no memory */
+                                  uint32_t section_count, uint64_t bytes);                       /* NULL: no memory */
+struct tri_parcel *tri_parcel_plain(struct tri_pool *pool, const struct tri_envelope *envelope); /* one section */
 void tri_parcel_free(struct tri_parcel **parcel);
 
 enum tri_timer_kind { TRI_TIMER_CALL = 1, TRI_TIMER_ACTOR, TRI_TIMER_HOST };

@@ -51,12 +51,21 @@ tri_task_check(const struct tri_message *message, struct tri_special **special, 
     struct tri_needs needs;
     bool present = false;
     TRP_TRY(tri_task_needs(&message->sections[0], &needs, &scratch, &present, error));
-    *max_retries = present ? needs.max_retries : 3;
+    *max_retries = present ? needs.max_retries : TRI_USUAL_RETRIES;
     if (!present ||
         (needs.num_cpus == 1 && needs.num_gpus == 0 && needs.memory_bytes == 0 && needs.resource_count == 0))
         return TRP_OK;
     *special = tri_special_new(&needs);
     return *special != NULL ? TRP_OK : TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for a task's needs");
+}
+
+bool
+tri_task_is_usual(const struct tri_section *section)
+{
+    struct tri_spawn_scratch scratch;
+    struct tri_needs needs;
+    bool present;
+    return tri_task_needs(section, &needs, &scratch, &present, NULL) == TRP_OK && !present;
 }
 
 uint32_t
@@ -206,6 +215,10 @@ tri_task_give(struct tri_core *core, struct tri_pending *call, struct tri_host *
                         : call->deadline_ns <= core->now_ns ? 1
                                                             : (call->deadline_ns - core->now_ns) / 1000 + 1;
     tri_call_unlink(core, call);
+    if (call->parcel->wire != NULL) {
+        tri_call_sent(core, call, host, tri_pass(core, host->peer, &route, call->parcel->wire, true));
+        return;
+    }
     uint32_t count = call->parcel->section_count;
     const struct tri_section *sections = call->parcel->sections;
     if (call->need_count > 0) {
@@ -228,13 +241,12 @@ static struct tri_host *
 grow(struct tri_core *core, bool plain)
 {
     uint32_t forking = 0;
-    TRI_EACH(&core->all_hosts, node)
-    {
-        const struct tri_host *host = TRI_OWNER(node, struct tri_host, all);
-        forking += host->kind == TRI_HOST_POOL && host->state == TRI_HOST_FORKING;
-    }
-    if (!may_grow(core) || core->pool_hosts - core->waiting_hosts >= tri_tasks_cpus(core) ||
-        forking >= core->queued_tasks || core->now_ns < core->stock_ns)
+    if (core->pool_hosts - core->waiting_hosts >= tri_tasks_cpus(core) || !may_grow(core) ||
+        core->now_ns < core->stock_ns)
+        return NULL;
+    TRI_EACH(&core->pool, node)
+    forking += TRI_OWNER(node, struct tri_host, pool)->state == TRI_HOST_FORKING;
+    if (forking >= core->queued_tasks)
         return NULL;
     if (plain && !tri_ledger_fits(&core->ledger, 1.0 + forking, 0, 0, NULL))
         return NULL;
@@ -243,6 +255,13 @@ grow(struct tri_core *core, bool plain)
     return host != NULL && usable(host) ? host : NULL;
 }
 
+static bool
+has_room(const struct tri_core *core, const struct tri_host *host, const struct tri_pending *call)
+{
+    return core->ops.has_credit(core->ops.user, host->peer->index, tri_call_bytes(call, call->parcel->bytes));
+}
+
+/* One that is idle, if there is a CPU for it; else the one of those that have plain tasks that has the fewest. */
 static struct tri_host *
 pick(struct tri_core *core, const struct tri_pending *call)
 {
@@ -251,17 +270,17 @@ pick(struct tri_core *core, const struct tri_pending *call)
     bool cpu = special != NULL ? tri_ledger_fits(&core->ledger, special->num_cpus, special->num_gpus,
                                                  special->memory_bytes, special)
                                : tri_ledger_fits(&core->ledger, 1, 0, 0, NULL);
-    TRI_EACH(&core->all_hosts, node)
+    TRI_EACH(&core->pool, node)
     {
-        struct tri_host *host = TRI_OWNER(node, struct tri_host, all);
-        if (!usable(host) ||
-            !core->ops.has_credit(core->ops.user, host->peer->index, tri_call_bytes(call, call->parcel->bytes)))
-            continue;
-        if (host->outstanding == 0 && cpu)
-            return host;
-        if (special == NULL && host->outstanding > 0 && host->busy_cpu && host->outstanding < host->window &&
-            (least == NULL || host->outstanding < least->outstanding))
+        struct tri_host *host = TRI_OWNER(node, struct tri_host, pool);
+        if (host->outstanding == 0) {
+            if (cpu && usable(host) && has_room(core, host, call))
+                return host;
+        } else if (special == NULL && host->busy_cpu && host->outstanding < host->window &&
+                   (least == NULL || host->outstanding < least->outstanding) && usable(host) &&
+                   has_room(core, host, call)) {
             least = host;
+        }
     }
     struct tri_host *more = cpu ? grow(core, special == NULL) : NULL;
     return more != NULL ? more : least;
@@ -338,9 +357,9 @@ somebody_idle(const struct tri_core *core)
 {
     if (!tri_list_empty(&core->tasks) || !tri_ledger_fits(&core->ledger, 1, 0, 0, NULL))
         return false;
-    TRI_EACH(&core->all_hosts, node)
+    TRI_EACH(&core->pool, node)
     {
-        const struct tri_host *host = TRI_OWNER(node, struct tri_host, all);
+        const struct tri_host *host = TRI_OWNER(node, struct tri_host, pool);
         if (usable(host) && host->outstanding == 0)
             return true;
     }
@@ -361,9 +380,9 @@ tri_tasks_recall(struct tri_core *core)
         core->tasks_changed = true;
     if (core->barrier || !somebody_idle(core))
         return;
-    TRI_EACH(&core->all_hosts, node)
+    TRI_EACH(&core->pool, node)
     {
-        struct tri_host *host = TRI_OWNER(node, struct tri_host, all);
+        struct tri_host *host = TRI_OWNER(node, struct tri_host, pool);
         if (!hoards(host) || host->progress_ns + RECALL_NS > core->now_ns)
             continue;
         host->recalled = true;
@@ -383,9 +402,9 @@ tri_tasks_next_ns(const struct tri_core *core)
         next = core->task_moved_ns + RELIEF_NS;
     if (core->barrier || !somebody_idle(core))
         return next;
-    TRI_EACH(&core->all_hosts, node)
+    TRI_EACH(&core->pool, node)
     {
-        const struct tri_host *host = TRI_OWNER(node, struct tri_host, all);
+        const struct tri_host *host = TRI_OWNER(node, struct tri_host, pool);
         if (hoards(host) && host->progress_ns + RECALL_NS < next)
             next = host->progress_ns + RECALL_NS;
     }

@@ -236,3 +236,82 @@ Test(quiet, what_somebody_named_before_is_no_new_name)
     cr_assert_eq(fake_call(s.fake, next, s.actor, future, 1, NULL, 0), TRP_EPROTO);
     fake_free(s.fake);
 }
+
+/* ---------------------------------------------------------------------------------------------------------------- tasks */
+
+static struct scene
+task_scene(void)
+{
+    struct scene scene = {.fake = fake_new(NULL, NULL, 0)};
+    scene.driver = fake_driver(scene.fake);
+    scene.result = fake_id(scene.fake, scene.driver);
+    cr_assert_eq(fake_task(scene.fake, scene.driver, scene.result, NULL, 0), TRP_OK);
+    cr_assert_not_null(quiet(scene.fake, scene.result), "it waits for a host");
+    scene.host = fake_host(scene.fake);
+    cr_assert_eq(fake_count(scene.fake, scene.host, TRI_CALL), 1);
+    cr_assert_not_null(quiet(scene.fake, scene.result));
+    return scene;
+}
+
+Test(quiet, a_usual_task_stays_quiet_to_its_end)
+{
+    struct scene s = task_scene();
+    fake_return(s.fake, s.host, s.result, 6);
+    cr_assert_eq(fake_number(fake_result(s.fake, s.driver, s.result)), 6);
+    cr_assert_not_null(quiet(s.fake, s.result));
+    fake_acknowledge(s.fake, s.driver);
+    cr_assert(fake_names(s.fake, s.host, TRI_FREED, s.result));
+    cr_assert_null(tri_thing_find(s.fake->core, s.result));
+    fake_free(s.fake);
+}
+
+Test(quiet, a_task_whose_host_dies_is_tried_again_as_it_was)
+{
+    struct scene s = task_scene();
+    const uint32_t forks = s.fake->fork_count;
+    fake_died(s.fake, s.host, 11, 1, 0);
+    fake_tick(s.fake, 2000);
+    cr_assert_gt(s.fake->fork_count, forks);
+    tri_peer_index other = fake_host(s.fake);
+    const struct sent *sent = fake_last(s.fake, other, TRI_CALL);
+    cr_assert_not_null(sent);
+    cr_assert(tri_id_equal(sent->parcel->route.result, s.result));
+    cr_assert_neq(sent->parcel->route.flags & TRI_RETRIED, 0);
+    fake_return(s.fake, other, s.result, 8);
+    cr_assert_eq(fake_number(fake_result(s.fake, s.driver, s.result)), 8);
+    fake_free(s.fake);
+}
+
+Test(quiet, a_task_that_its_host_gives_back_goes_on_as_an_object)
+{
+    struct scene s = task_scene();
+    cr_assert_eq(fake_ids(s.fake, s.host, TRI_RETURNED, 0, no_id, &s.result, 1), TRP_OK);
+    cr_assert_null(quiet(s.fake, s.result));
+    cr_assert_eq(fake_count(s.fake, s.host, TRI_CALL), 2, "it is given again");
+    fake_return(s.fake, s.host, s.result, 8);
+    cr_assert_eq(fake_number(fake_result(s.fake, s.driver, s.result)), 8);
+    fake_free(s.fake);
+}
+
+Test(quiet, a_task_in_the_queue_can_be_cancelled)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_id result = fake_id(fake, driver);
+    fake_task(fake, driver, result, NULL, 0);
+    fake_ids(fake, driver, TRI_CANCEL, 0, no_id, &result, 1);
+    cr_assert_eq(fake_error(fake_result(fake, driver, result)).code, TRP_ECANCELLED);
+    fake_free(fake);
+}
+
+Test(quiet, a_queued_task_ends_with_its_caller)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_core_counts counts;
+    fake_task(fake, driver, fake_id(fake, driver), NULL, 0);
+    fake_gone(fake, driver);
+    tri_core_count(fake->core, &counts);
+    cr_assert_eq(counts.queued_tasks, 0);
+    fake_free(fake);
+}

@@ -473,6 +473,19 @@ Test(shell, a_driver_whose_door_closes_is_gone_after_its_last_packets)
     end();
 }
 
+/* The broker is ready, and the host that it was told of with token 5 is logged in. */
+static void
+enter_host(struct process *host)
+{
+    start_ready();
+    visit(host);
+    host->login.role = TRI_HOST;
+    host->login.host_token = 5;
+    connect_link(host);
+    hello(host);
+    expect_kind(host, TRI_WELCOME);
+}
+
 static void
 send_exited(uint64_t token)
 {
@@ -485,13 +498,7 @@ send_exited(uint64_t token)
 Test(shell, the_death_of_a_host_is_told_after_its_last_packets)
 {
     struct process host;
-    start_ready();
-    visit(&host);
-    host.login.role = TRI_HOST;
-    host.login.host_token = 5;
-    connect_link(&host);
-    hello(&host);
-    expect_kind(&host, TRI_WELCOME);
+    enter_host(&host);
     host.login.space = host.welcome.space;
     expect_kind(&host, TRI_RECALL); /* posted before the shell knew its index */
     expect_event("hello 0 host 1");
@@ -507,13 +514,7 @@ Test(shell, the_death_of_a_host_is_told_after_its_last_packets)
 Test(shell, a_host_that_closes_its_door_and_lives_is_killed)
 {
     struct process host;
-    start_ready();
-    visit(&host);
-    host.login.role = TRI_HOST;
-    host.login.host_token = 5;
-    connect_link(&host);
-    hello(&host);
-    expect_kind(&host, TRI_WELCOME);
+    enter_host(&host);
     expect_event("hello 0 host 1");
     close(host.door);
     host.door = -1;

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { WAIT_MS = 20000, CUT_MS = 3000, MAGIC = 0x31505254 };
+enum { WAIT_MS = 20000, MAGIC = 0x31505254 };
 
 int
 peer_open_door(const char *directory, uint64_t *cookie)
@@ -200,7 +200,7 @@ peer_await_cut(struct peer *peer, trp_error *error)
     struct pollfd door = {.fd = peer->door, .events = POLLIN};
     char byte;
     snprintf(error->message, sizeof error->message, "nothing came");
-    if (!peer_receive(peer, TRI_CUT, CUT_MS, &envelope))
+    if (!peer_receive(peer, TRI_CUT, WAIT_MS, &envelope))
         return TRP_OK;
     trp_err err = first_error(&envelope, error);
     if (err == TRP_EACCES || peer->space == 0)

@@ -438,7 +438,7 @@ static trp_err
 fail_receive(int errnum, trp_error *error)
 {
     if (errnum == EAGAIN)
-        return TRI_FAIL(error, TRP_ETIMEDOUT, "nothing was received in time");
+        return TRP_ETIMEDOUT; /* worded where somebody has waited */
     return TRI_FAIL(error, TRP_ECLOSED, "the link is closed: %s", zmq_strerror(errnum));
 }
 
@@ -516,7 +516,7 @@ tri_link_recv(struct tri_link *link, int timeout_ms, uint64_t *peer, struct tri_
         if (timeout_ms > 0)
             left_ms -= (long)((tri_now_ns() - start_ns) / TRI_NS_PER_MS);
         if (timeout_ms > 0 && left_ms <= 0)
-            return err;
+            return TRI_FAIL(error, TRP_ETIMEDOUT, "nothing was received within %d ms", timeout_ms);
         (void)zmq_poll(&item, 1, left_ms); /* a signal, or the context's end, shows in the next round */
     }
 }

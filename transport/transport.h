@@ -210,8 +210,8 @@ void *tri_link_context(void);
 void tri_link_context_end(void **context);
 /* Takes over the packet's references on success. TRP_EAGAIN: the peer's queue is full. TRP_ENOENT: no such peer any more. */
 trp_err tri_link_send(struct tri_link *link, uint64_t peer, struct tri_packet *packet, trp_error *error);
-/* timeout_ms 0: looks; -1: for ever. TRP_ETIMEDOUT: nothing. *peer of a server: who. TRP_EPROTO: frames over limits (they are
- * dropped; *peer is set). */
+/* timeout_ms 0: looks, and leaves *error as it is where nothing is there; -1: for ever. TRP_ETIMEDOUT: nothing. *peer of a
+ * server: who. TRP_EPROTO: frames over limits (they are dropped; *peer is set). */
 trp_err tri_link_recv(struct tri_link *link, int timeout_ms, uint64_t *peer, struct tri_packet *packet,
                       trp_error *error);
 /* Whether a packet waits to be received. Looks without waiting; to be asked after sends, which may take the edge of

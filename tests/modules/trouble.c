@@ -194,6 +194,15 @@ method_print_part(trp_ctx *ctx, void *self)
     return TRP_OK;
 }
 
+/* Of any bytes: what a program prints need not be text. */
+static trp_err
+method_print_bytes(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    fwrite(ctx->args[0].as.bytes, 1, ctx->args[0].size, stdout);
+    return TRP_OK;
+}
+
 /* Calls another actor's method with further arguments and waits; its error is passed on. */
 static trp_err
 method_call_other(trp_ctx *ctx, void *self)
@@ -277,6 +286,7 @@ static const trp_method trouble_methods[] = {
     {.name = "return_none", .fn = method_return_none},
     {.name = "fork", .fn = method_fork},
     {.name = "print", .fn = method_print, .args = "text:s, lines:i=1, stream:s=\"stdout\""},
+    {.name = "print_bytes", .fn = method_print_bytes, .args = "bytes:b"},
     {.name = "print_part", .fn = method_print_part, .args = "text:s"},
     {.name = "call_other", .fn = method_call_other, .args = "other:a, method:s, ..."},
     {.name = "wait_for", .fn = method_wait_for, .args = "refs:[r]"},

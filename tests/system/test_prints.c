@@ -53,11 +53,18 @@ release_capture(int kept)
     unlink(path);
 }
 
+static trp_ref *
+call(trp_actor *actor, const char *method, trp_value args)
+{
+    trp_ref *ref = NULL;
+    cr_assert_eq(trp_call(actor, method, args, &ref, &error), TRP_OK, "%s", error.message);
+    return ref;
+}
+
 static void
 print(trp_actor *actor, const char *text, int64_t lines, const char *stream)
 {
-    trp_ref *ref = NULL;
-    cr_assert_eq(trp_call(actor, "print", TRP_ARGS(text, lines, stream), &ref, &error), TRP_OK, "%s", error.message);
+    trp_ref *ref = call(actor, "print", TRP_ARGS(text, lines, stream));
     cr_assert_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_OK, "%s", error.message);
     trp_ref_release(&ref);
 }
@@ -96,6 +103,32 @@ print_all(trp_runtime *runtime)
     cr_expect(lines >= 1000 && lines < 4500, "%zu lines came", lines);
     trp_actor_release(&ada);
     trp_actor_release(&nobody);
+}
+
+/* On the terminal, and in the death record, which is a value. */
+SYSTEM_TEST(system_prints, what_is_printed_may_be_any_bytes_and_arrives_as_text)
+{
+    static const char bytes[] = "gr\xfcn and gr\xc3\xbcn\n";
+    trp_runtime *runtime = system_private();
+    trp_actor *actor = NULL;
+    trp_ref *death = NULL;
+    trp_value record;
+    cr_assert_eq(trp_spawn(runtime, "trouble:Trouble", TRP_NOARGS, NULL, &actor, &error), TRP_OK, "%s", error.message);
+    int kept = capture();
+    trp_ref *printed = call(actor, "print_bytes", TRP_ARGS(trp_bytes(bytes, sizeof bytes - 1)));
+    bool came = await_text((char *)(uintptr_t) ") gr?n and gr\xc3\xbcn\n");
+    release_capture(kept);
+    cr_expect(came, "%.500s", captured);
+    trp_ref *crash = call(actor, "crash", TRP_ARGS("kill"));
+    cr_assert_eq(trp_watch(actor, TRP_WATCH_DEATH, &death, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_get(death, SYSTEM_WAIT_MS, &record, &error), TRP_OK, "%s", error.message);
+    const char *output = trp_as_str(trp_field(record, "last_output"));
+    cr_expect_not_null(strstr(output, "gr?n and gr\xc3\xbcn"), "%s", output);
+    trp_ref_release(&printed);
+    trp_ref_release(&crash);
+    trp_ref_release(&death);
+    trp_actor_release(&actor);
+    trp_shutdown(&runtime);
 }
 
 SYSTEM_TEST(system_prints, what_is_printed_in_a_private_node_reaches_its_driver)

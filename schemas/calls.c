@@ -76,6 +76,8 @@ pack_call(struct tri_packed *packed, const char *method, trp_value args, const s
     struct tri_flat flat;
     struct tri_meta meta;
     size_t bound = 256;
+    if (needs == NULL && tri_call_pack_plain(packed, method, args))
+        return TRP_OK; /* the name was checked the last time */
     if (needs != NULL) {
         TRP_TRY(check_amounts(needs->num_cpus, needs->num_gpus, error));
         TRP_TRY(check_resources(needs->resources, needs->resource_count, &bound, error));

@@ -140,6 +140,23 @@ check_place(const struct kind *kind, uint32_t i, uint32_t place, uint64_t seen[5
     return TRP_OK;
 }
 
+/* A right envelope as most are: one section, the body, that lies in the batch and has no entries. All that is checked of others
+ * is checked here, at one go; false leaves it to them to say what is wrong. */
+static bool
+is_plain(const struct tri_route *route, size_t available)
+{
+    const struct tri_section_head *head = (const void *)(route + 1);
+    if (available < sizeof *route + sizeof *head || route->kind >= TRI_KIND_COUNT || route->section_count != 1)
+        return false;
+    const struct kind *kind = &kinds[route->kind];
+    const unsigned not_zero = route->zero8 | route->zero32 | (route->flags & ~(unsigned)kind->flags) | head->place |
+                              head->ref_count | head->flags | head->zero32;
+    return not_zero == 0 && route->version == TRI_WIRE_VERSION && (unsigned)(route->priority + 2) <= 4 &&
+           kind->section_min <= 1 && kind->section_max >= 1 && head->size <= TRI_COPY_MAX &&
+           head->meta_size <= head->size &&
+           route->size == sizeof *route + sizeof *head + tri_pad8((size_t)head->size) && route->size <= available;
+}
+
 trp_err
 tri_envelope_check(const uint8_t *bytes, size_t available, struct tri_buf *const *frames, uint32_t frame_count,
                    struct tri_envelope *envelope, trp_error *error)
@@ -147,6 +164,10 @@ tri_envelope_check(const uint8_t *bytes, size_t available, struct tri_buf *const
     if (((uintptr_t)bytes & 7) != 0 || available < sizeof(struct tri_route))
         return TRI_FAIL(error, TRP_EPROTO, "%zu bytes where an envelope should be", available);
     const struct tri_route *route = (const void *)bytes;
+    if (is_plain(route, available)) {
+        *envelope = (struct tri_envelope){.route = route, .frames = frames};
+        return TRP_OK;
+    }
     TRP_TRY(check_route(route, available, error));
     const struct kind *kind = &kinds[route->kind];
     size_t at = sizeof *route;
@@ -216,22 +237,22 @@ tri_envelope_size(const struct tri_section *sections, uint32_t section_count)
 static uint8_t *
 write_section(uint8_t *bytes, const struct tri_section *section)
 {
-    struct tri_section_head head = {.place = section->place,
-                                    .ref_count = (uint16_t)section->ref_count,
-                                    .flags = tri_section_is_frame(section) ? TRI_SECTION_FRAME : 0,
-                                    .meta_size = section->meta_size,
-                                    .size = section->size};
-    memcpy(bytes, &head, sizeof head);
-    bytes += sizeof head;
+    const bool is_frame = tri_section_is_frame(section);
+    *(struct tri_section_head *)(void *)bytes = (struct tri_section_head){.place = section->place,
+                                                                          .ref_count = (uint16_t)section->ref_count,
+                                                                          .flags = is_frame ? TRI_SECTION_FRAME : 0,
+                                                                          .meta_size = section->meta_size,
+                                                                          .size = section->size};
+    bytes += sizeof(struct tri_section_head);
     if (section->ref_count > 0)
         memcpy(bytes, section->refs, section->ref_count * sizeof *section->refs);
     bytes += section->ref_count * sizeof *section->refs;
-    if (head.flags == TRI_SECTION_FRAME || section->size == 0)
+    if (is_frame || section->size == 0)
         return bytes;
-    size_t size = (size_t)section->size;
+    size_t size = (size_t)section->size, padded = tri_pad8(size);
+    memset(bytes + padded - 8, 0, 8); /* what the padding may be */
     memcpy(bytes, section->data, size);
-    memset(bytes + size, 0, tri_pad8(size) - size);
-    return bytes + tri_pad8(size);
+    return bytes + padded;
 }
 
 void
@@ -244,9 +265,9 @@ tri_envelope_write(uint8_t *bytes, const struct tri_route *route, const struct t
         TRI_ASSERT(sections[i].ref_count <= TRI_REFS_MAX && sections[i].size <= TRI_FRAME_MAX);
         at = write_section(at, &sections[i]);
     }
-    struct tri_route written = *route;
-    written.version = TRI_WIRE_VERSION;
-    written.section_count = (uint16_t)section_count;
-    written.size = (uint32_t)(at - bytes);
-    memcpy(bytes, &written, sizeof written);
+    struct tri_route *written = (void *)bytes;
+    *written = *route;
+    written->version = TRI_WIRE_VERSION;
+    written->section_count = (uint16_t)section_count;
+    written->size = (uint32_t)(at - bytes);
 }

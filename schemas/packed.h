@@ -55,6 +55,10 @@ trp_err tri_packed_finish(struct tri_packed *packed, const struct tri_meta *meta
 /* A number, a bool, null, a string or bytes, not large, packed after another one of these: at one go. false: it is none, or
  * wrong, or is to be packed into new memory: as others. */
 bool tri_value_pack_plain(struct tri_packed *packed, trp_value value);
+/* The same of a call of the method that was packed before, with as many arguments, all of them such values. */
+bool tri_call_pack_plain(struct tri_packed *packed, const char *method, trp_value args);
+/* Opens a value that is one of these, checked as others are. false: it is none, or wrong, which the long way will say. */
+bool tri_view_plain(struct tri_view *view, const struct tri_section *section);
 
 /* The last step: what one unusual message needed is not kept for ever. */
 void tri_packed_done(struct tri_packed *packed);

@@ -1,7 +1,7 @@
 /*
  * plain.c - what most messages are, at one go. The usual call is read: its structured bytes are those of one that was unpacked
- * before, but for the nodes, and its arguments are numbers, strings and bytes. The usual value is packed: one of these, after
- * another one. Pure; any thread.
+ * before, but for the nodes, and its arguments are numbers, strings and bytes. The usual value is read and packed: one of these.
+ * The usual call is packed: after another one of the same method and as many arguments. Pure; any thread.
  *
  * A FlatBuffer verifies by its offsets and sizes, which lie outside of the nodes: where these bytes are the same, so is the
  * verdict. The nodes are checked here as value_view.c does.
@@ -106,6 +106,34 @@ tri_call_plain(const struct tri_call_shape *shape, const struct tri_section *sec
     return true;
 }
 
+/* A value of one node begins so; the node is all that follows. Where another version of the library lays it out otherwise, the
+ * long way reads it. */
+static const uint8_t one_node[] = {20, 0, 0, 0, 'T', 'V', 'A', 'L', 0, 0, 0, 0, 0, 0, 6, 0,
+                                   8,  0, 4, 0, 6,   0,   0,   0,   4, 0, 0, 0, 1, 0, 0, 0};
+
+bool
+tri_view_plain(struct tri_view *view, const struct tri_section *section)
+{
+    const uint8_t *data = section->data;
+    const struct tri_wire_node *node = (const void *)(data + sizeof one_node);
+    const size_t start = sizeof one_node + sizeof *node;
+    struct block block;
+    trp_value value;
+
+    if (section->meta_size != start || section->size < start || section->size > TRI_FRAME_MAX ||
+        section->ref_count != 0 || ((uintptr_t)data & 7) != 0 || memcmp(data, one_node, sizeof one_node) != 0)
+        return false;
+    block = (struct block){data + start, section->size - start};
+    if (!read_node(&block, node, &value))
+        return false;
+    *view = (struct tri_view){.nodes = node,
+                              .node_count = 1,
+                              .bytes = block.size > 0 ? block.bytes : data,
+                              .bytes_size = block.size,
+                              .held = tri_buf_retain(section->frame)};
+    return true;
+}
+
 /* --------------------------------------------------------------------------------------------------------- packing */
 
 /* What it takes of the byte block; SIZE_MAX: it is to go the long way, maybe to be refused. */
@@ -142,36 +170,104 @@ payload_of(trp_value value)
     return bits;
 }
 
+/* Where the next one may be packed: memory of our own that nobody else holds. NULL: that has to be made first. */
+static uint8_t *
+room_for_next(const struct tri_packed *packed, const struct tri_scratch *scratch)
+{
+    if (scratch == NULL || scratch->shape.count == 0 || packed->buf == NULL ||
+        scratch->buf_capacity < tri_pad8(scratch->shape.meta.size) ||
+        atomic_load_explicit(&packed->buf->references, memory_order_acquire) != 1)
+        return NULL;
+    return packed->buf->data;
+}
+
+/* What is being packed: nodes, and the byte block, as far as it has come. */
+struct filling {
+    uint8_t *node;
+    uint8_t *block;
+    size_t used, room; /* of the block */
+};
+
+static bool
+fill(struct filling *filling, trp_value value)
+{
+    const size_t size = block_size_of(value);
+    struct tri_wire_node node = {.kind = (uint8_t)value.kind};
+    uint8_t *to = filling->block + filling->used;
+
+    if (size > filling->room - filling->used)
+        return false;
+    node.payload = size > 0 ? filling->used : payload_of(value);
+    memcpy(filling->node, &node, sizeof node);
+    filling->node += sizeof node;
+    if (size > 0) {
+        const uint64_t length = value.size;
+        memset(to + size - 8, 0, 8); /* what the padding may be */
+        memcpy(to, &length, sizeof length);
+        if (length > 0)
+            memcpy(to + sizeof length, value.as.bytes, length);
+    }
+    filling->used += size;
+    return true;
+}
+
+/* The structured bytes of the last one, into which the nodes are to be filled. */
+static struct filling
+begin(uint8_t *data, const struct tri_scratch *scratch)
+{
+    const struct tri_shape *shape = &scratch->shape;
+    const size_t start = tri_pad8(shape->meta.size), limit = TRI_COPY_MAX;
+
+    memset(data + start - 8, 0, 8);
+    memcpy(data, shape->meta.data, shape->meta.size);
+    return (struct filling){.node = data + ((const uint8_t *)shape->nodes - shape->meta.data),
+                            .block = data + start,
+                            .room = (scratch->buf_capacity < limit ? scratch->buf_capacity : limit) - start};
+}
+
+static void
+end(struct tri_packed *packed, const struct tri_shape *shape, const struct filling *filling)
+{
+    packed->buf->size = tri_pad8(shape->meta.size) + filling->used;
+    packed->section = (struct tri_section){
+        .meta_size = (uint32_t)shape->meta.size, .size = packed->buf->size, .data = packed->buf->data};
+}
+
 bool
 tri_value_pack_plain(struct tri_packed *packed, trp_value value)
 {
     const struct tri_scratch *scratch = packed->scratch;
-    const struct tri_shape *shape = scratch == NULL ? NULL : &scratch->shape;
-    const size_t block = block_size_of(value);
-    struct tri_wire_node node = {.kind = (uint8_t)value.kind, .payload = payload_of(value)};
-    size_t start, nodes_at;
-    uint8_t *data;
+    uint8_t *data = room_for_next(packed, scratch);
+    struct filling filling;
 
-    if (shape == NULL || shape->count != 1 || shape->method != NULL || block == SIZE_MAX || packed->buf == NULL)
+    if (data == NULL || scratch->shape.count != 1 || scratch->shape.method != NULL)
         return false;
-    start = tri_pad8(shape->meta.size);
-    if (start + block > scratch->buf_capacity ||
-        atomic_load_explicit(&packed->buf->references, memory_order_acquire) != 1)
+    filling = begin(data, scratch);
+    if (!fill(&filling, value))
         return false;
-    data = packed->buf->data;
-    nodes_at = (size_t)((const uint8_t *)shape->nodes - shape->meta.data);
-    memset(data + start - 8, 0, 8); /* what the padding may be */
-    memcpy(data, shape->meta.data, shape->meta.size);
-    memcpy(data + nodes_at, &node, sizeof node);
-    if (block > 0) {
-        const uint64_t size = value.size;
-        memset(data + start + block - 8, 0, 8);
-        memcpy(data + start, &size, sizeof size);
-        if (size > 0)
-            memcpy(data + start + sizeof size, value.as.bytes, size);
-    }
-    packed->buf->size = start + block;
-    packed->section =
-        (struct tri_section){.meta_size = (uint32_t)shape->meta.size, .size = start + block, .data = data};
+    end(packed, &scratch->shape, &filling);
+    return true;
+}
+
+bool
+tri_call_pack_plain(struct tri_packed *packed, const char *method, trp_value args)
+{
+    const struct tri_scratch *scratch = packed->scratch;
+    const trp_value *items = args.as.opaque;
+    const struct tri_wire_node root = {.kind = TRP_TUPLE, .count = (uint32_t)args.size, .payload = 1};
+    uint8_t *data = room_for_next(packed, scratch);
+    struct filling filling;
+
+    if (data == NULL || args.kind != TRP_ARGS || args.size == 0 || items == NULL || method == NULL ||
+        scratch->shape.count != 1 + args.size || scratch->shape.method == NULL ||
+        strcmp(scratch->shape.method, method) != 0)
+        return false;
+    filling = begin(data, scratch);
+    memcpy(filling.node, &root, sizeof root);
+    filling.node += sizeof root;
+    for (size_t i = 0; i < args.size; i++)
+        if (!fill(&filling, items[i]))
+            return false;
+    end(packed, &scratch->shape, &filling);
     return true;
 }

@@ -237,6 +237,8 @@ tri_view_open(struct tri_view *view, const struct tri_section *section, trp_erro
 {
     const uint8_t *data;
     struct tri_meta_nodes nodes;
+    if (tri_view_plain(view, section))
+        return TRP_OK;
     TRP_TRY(tri_view_hold(view, section, &data, error));
     if (!tri_meta_open_value(data, section->meta_size, &nodes)) {
         tri_view_close(view);

@@ -124,6 +124,8 @@ tri_packet_measure(const struct tri_section *sections, uint32_t section_count, s
                    trp_error *error)
 {
     *measure = (struct tri_measure){.size = tri_envelope_size(sections, section_count)};
+    if (section_count == 1 && !tri_section_is_frame(sections) && sections->ref_count <= TRI_REFS_MAX)
+        return TRP_OK; /* as most are */
     for (uint32_t i = 0; i < section_count; i++) {
         if (sections[i].size > TRI_FRAME_MAX)
             return TRI_FAIL(error, TRP_ELIMIT, "a value of %" PRIu64 " bytes, the limit of a frame is %d",

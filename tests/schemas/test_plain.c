@@ -4,7 +4,7 @@
  */
 #include <criterion/criterion.h>
 
-#include "schemas/schemas.h"
+#include "schemas/packed.h"
 
 #include <stdlib.h>
 
@@ -165,6 +165,134 @@ Test(plain, a_value_packed_after_another_is_the_same_as_one_packed_alone)
         tri_packed_fini(&alone);
     }
     tri_packed_fini(&again);
+}
+
+Test(plain, a_call_packed_after_another_is_the_same_as_one_packed_alone)
+{
+    char text[3000];
+    const trp_value pair[2] = {trp_str("b"), trp_str("a")};
+    const struct {
+        const char *method;
+        trp_value args;
+    } rows[] = {
+        {"method", TRP_ARGS(1, "a")},
+        {"method", TRP_ARGS(trp_bytes(text, 64), 2)},
+        {"method", TRP_ARGS("another text", trp_null())},
+        {"method", TRP_ARGS("", true)},
+        {"methods", TRP_ARGS("", true)},
+        {"method", TRP_NOARGS},
+        {"method", TRP_ARGS(2.5)},
+        {"method", TRP_ARGS(trp_bytes(text, 2000))},
+        {"method", TRP_ARGS(trp_bytes(text, sizeof text))},
+        {"method", TRP_ARGS(trp_bytes(text, 2000), trp_bytes(text, 2000))},
+        {"method", TRP_ARGS(trp_bytes(text, 2048), trp_bytes(text, 2048))},
+        {"method", TRP_ARGS(1, trp_keyword(pair))},
+        {"method", TRP_ARGS(1, trp_list(pair, 2))},
+        {"method", TRP_ARGS(1, 2)},
+    };
+    struct tri_packed again = {0};
+
+    memset(text, 0xa5, sizeof text);
+    for (size_t round = 0; round < 2; round++)
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            struct tri_packed alone = {0};
+            pack(&alone, rows[i].method, rows[i].args);
+            pack(&again, rows[i].method, rows[i].args);
+            for (size_t repeat = 0; repeat < 2; repeat++) {
+                cr_assert_eq(again.section.size, alone.section.size, "row %zu", i);
+                cr_assert_eq(again.section.meta_size, alone.section.meta_size, "row %zu", i);
+                cr_assert_eq(memcmp(again.section.data, alone.section.data, alone.section.size), 0, "row %zu", i);
+                cr_assert_eq(again.section.ref_count, 0);
+                cr_assert_eq(again.section.frame != NULL, alone.section.frame != NULL, "row %zu", i);
+                pack(&again, rows[i].method, rows[i].args);
+            }
+            tri_packed_fini(&alone);
+        }
+    tri_packed_fini(&again);
+}
+
+Test(plain, arguments_that_are_refused_alone_are_refused_after_others)
+{
+    const trp_value rows[] = {trp_value_(TRP_NONE, NULL, 0), trp_value_(TRP_BYTES, NULL, 5),
+                              trp_value_(TRP_STR, "a\0b", 3), trp_value_(TRP_STR, "\xff", 1),
+                              trp_value_((trp_kind)50, NULL, 0)};
+    struct tri_packed packed = {0};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct tri_packed alone = {0};
+        const trp_err err = tri_call_pack(&alone, "method", TRP_ARGS(1, rows[i]), NULL, NULL);
+        cr_assert_neq(err, TRP_OK, "row %zu", i);
+        pack(&packed, "method", TRP_ARGS(1, 2));
+        cr_assert_eq(tri_call_pack(&packed, "method", TRP_ARGS(1, rows[i]), NULL, NULL), err, "row %zu", i);
+        tri_packed_fini(&alone);
+    }
+    cr_assert_eq(tri_call_pack(&packed, "method", trp_value_(TRP_ARGS, NULL, 2), NULL, NULL), TRP_EINVAL);
+    cr_assert_eq(tri_call_pack(&packed, NULL, TRP_ARGS(1, 2), NULL, NULL), TRP_EINVAL);
+    tri_packed_fini(&packed);
+}
+
+/* Every byte of it changed in every way. */
+Test(plain, a_value_read_at_one_go_is_what_the_long_way_reads)
+{
+    const trp_value values[] = {trp_null(),   trp_bool(true),  trp_i64(-5),
+                                trp_f64(0.5), trp_str("text"), trp_bytes("bytes", 5)};
+    struct tri_packed packed = {0};
+
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        size_t passed = 0;
+        cr_assert_eq(tri_value_pack(&packed, values[i], NULL, NULL, NULL), TRP_OK);
+        for (size_t at = 0; at < packed.section.size; at++)
+            for (unsigned mask = 0; mask < 256; mask++) {
+                struct tri_section section = packed.section;
+                struct tri_view plain, view;
+                uint8_t *bytes = aligned_alloc(8, section.size);
+                memcpy(bytes, packed.section.data, section.size);
+                bytes[at] ^= (uint8_t)mask;
+                section.data = bytes;
+                if (tri_view_plain(&plain, &section)) {
+                    const uint32_t size = section.meta_size;
+                    struct tri_ref_entry entry = {.place = TRI_NESTED, .id = {1, 1}};
+                    section.refs = &entry; /* of which no node knows: so it is read the long way */
+                    section.ref_count = 1;
+                    cr_assert_eq(tri_view_open(&view, &section, NULL), TRP_OK, "byte %zu, mask %u", at, mask);
+                    const trp_value a = tri_view_value(&plain, 0), b = tri_view_value(&view, 0);
+                    cr_assert_eq(memcmp(&a, &b, sizeof a), 0, "byte %zu, mask %u", at, mask);
+                    cr_assert(plain.nodes == view.nodes && plain.bytes == view.bytes && size == section.meta_size);
+                    cr_assert_eq(plain.bytes_size, view.bytes_size);
+                    tri_view_close(&plain);
+                    tri_view_close(&view);
+                    passed++;
+                } else {
+                    cr_assert_neq(mask, 0, "value %zu is read at one go", i);
+                }
+                free(bytes);
+            }
+        cr_assert_gt(passed, 0);
+    }
+    tri_packed_fini(&packed);
+}
+
+Test(plain, a_value_that_is_not_of_one_node_or_lies_badly_is_left_to_the_long_way)
+{
+    const trp_value item = trp_i64(1);
+    struct tri_packed packed = {0};
+    struct tri_view view;
+
+    cr_assert_eq(tri_value_pack(&packed, trp_list(&item, 1), NULL, NULL, NULL), TRP_OK);
+    cr_assert_not(tri_view_plain(&view, &packed.section));
+    cr_assert_eq(tri_value_pack(&packed, item, NULL, NULL, NULL), TRP_OK);
+    for (uint64_t size = 0; size < packed.section.size; size++) {
+        struct tri_section section = packed.section;
+        section.size = size;
+        cr_assert_not(tri_view_plain(&view, &section), "cut to %zu", (size_t)size);
+    }
+    struct tri_section section = packed.section;
+    uint8_t *bytes = aligned_alloc(8, section.size + 8);
+    memcpy(bytes + 4, section.data, section.size);
+    section.data = bytes + 4;
+    cr_assert_not(tri_view_plain(&view, &section));
+    free(bytes);
+    tri_packed_fini(&packed);
 }
 
 Test(plain, a_value_that_is_refused_alone_is_refused_after_another)

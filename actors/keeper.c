@@ -6,12 +6,17 @@
  * Being woken costs a caller a microsecond or more, so it is woken seldom: armed once, it ticks for a while; while callers
  * are active it looks every 2 ms instead of polling; and it sleeps long only while somebody else sleeps in poll.
  */
+#include <inttypes.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "actors/process.h"
 
+enum {
+    WATCH_MS = 2500,
+    SILENT_INTERVALS = 4
+}; /* of a broker that owes something: PING after the first, then the end */
 enum { TICK_NS = 50000, BUSY_TICK_NS = 400000, EMPTY_TICKS = 4, LOOK_MS = 2, HELLO_AGAIN_MS = 1000 };
 
 void
@@ -35,6 +40,53 @@ tri_keeper_arm(struct tri_process *process)
     tri_keeper_ring(process);
 }
 
+/* ----------------------------------------------------------------------------------------------------- a silent broker */
+
+static bool
+broker_owes(const struct tri_process *process)
+{
+    return process->state == TRI_UP && process->local == NULL &&
+           (process->channel.session.sent_count > 0 || !tri_proc_is_lone(process->proc));
+}
+
+static uint64_t
+next_watch(const struct tri_process *process)
+{
+    if (process->watching)
+        return process->watch_ns;
+    return broker_owes(process) ? 0 : TRI_NEVER;
+}
+
+/* It counts intervals, not time, so that a process that was stopped itself does not blame the broker. A broker that only
+ * hangs may go on, and this one with it; one that dies is seen at the door. */
+static void
+watch_broker(struct tri_process *process, uint64_t now_ns)
+{
+    const uint64_t limit = SILENT_INTERVALS + (uint64_t)process->reconnect_ms / WATCH_MS;
+    trp_error why;
+
+    if (now_ns < next_watch(process))
+        return;
+    process->silent = process->watching && process->received == process->watch_packets ? process->silent + 1 : 0;
+    process->watching = broker_owes(process);
+    process->watch_packets = process->received;
+    process->watch_ns = now_ns + WATCH_MS * TRI_NS_PER_MS;
+    if (!process->watching || process->silent == 0)
+        return;
+    if (process->silent == 1) {
+        tri_process_post(process, TRI_PING, NULL);
+        tri_process_flush(process);
+    }
+    if (process->silent < limit || tri_process_receive(process))
+        return;
+    (void)TRI_FAIL(&why, TRP_EBROKER, "the broker in %s has said nothing for %" PRIu64 " s: it is stopped, or hangs",
+                   process->directory, limit * WATCH_MS / 1000);
+    why.ran = TRP_MAY_HAVE_RUN;
+    tri_process_fail(process, &why);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- timers */
+
 static uint64_t
 next_timer(const struct tri_process *process)
 {
@@ -42,8 +94,11 @@ next_timer(const struct tri_process *process)
 
     if (process->state == TRI_UP && process->local == NULL) {
         const uint64_t owed_ns = tri_proc_owed_ns(process->proc);
+        const uint64_t watch_ns = next_watch(process);
         if (owed_ns < next_ns)
             next_ns = owed_ns;
+        if (watch_ns < next_ns)
+            next_ns = watch_ns;
     }
     if (process->state == TRI_LOGGING_IN && process->link != NULL) {
         const uint64_t again_ns = process->hello_ns + HELLO_AGAIN_MS * TRI_NS_PER_MS;
@@ -67,6 +122,8 @@ tri_keeper_timer(struct tri_process *process)
 static void
 run_timers(struct tri_process *process, uint64_t now_ns)
 {
+    if (process->state == TRI_UP && process->local == NULL)
+        watch_broker(process, now_ns);
     if (now_ns < next_timer(process))
         return;
     tri_proc_tick(process->proc, now_ns);

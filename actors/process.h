@@ -103,6 +103,12 @@ struct tri_process {
     int bell;        /* eventfd: the polling waiter is to look */
     uint32_t inside; /* threads in a wait: trp_shutdown waits for them */
 
+    /* the keeper's watch over the broker, while that owes something */
+    bool watching;
+    uint32_t silent;        /* intervals without a packet, one after the other */
+    uint64_t watch_ns;      /* when this one ends */
+    uint64_t watch_packets; /* `received` at its beginning */
+
     /* the keeper */
     pthread_t keeper;
     bool keeper_runs, keeper_quit, keeper_ticks;

@@ -35,7 +35,7 @@ enum tri_kind {
     TRI_CUT,       /* B>P  Error: why this peer is cut; the last envelope */
     TRI_SNAPSHOT,  /* P>B  Snapshot: a part of it; flag TRI_LAST on the last */
     TRI_GOODBYE,   /* P>B  no body: ends in order */
-    TRI_PING,      /* B>H  no body */
+    TRI_PING,      /* B>H, P>B  no body */
     TRI_PONG,      /* H>B  no body */
     /* calls.fbs */
     TRI_CALL = 16, /* P>B>H Call */

@@ -34,6 +34,7 @@ static const struct {
 } routes[TRI_KIND_COUNT] = {
     [TRI_SNAPSHOT] = {FROM_ANY, true, TRI_LAST, tri_on_snapshot},
     [TRI_GOODBYE] = {FROM_ANY, false, 0, on_goodbye}, /* the shell closes the peer */
+    [TRI_PING] = {FROM_ANY, false, 0, on_nothing},    /* its acknowledgement is the answer */
     [TRI_PONG] = {FROM_HOST, false, 0, on_nothing},
     [TRI_CALL] = {FROM_ANY, true, TRI_ONE_WAY | TRI_TASK | TRI_NO_RETRY | TRI_RETRIED, tri_on_call},
     [TRI_RESULT] = {FROM_HOST, true, TRI_FAILED | TRI_TASK | TRI_IN_PLACE | TRI_RETRIED | TRI_NO_RETRY, tri_on_result},

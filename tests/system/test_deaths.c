@@ -38,6 +38,44 @@ SYSTEM_TEST(system_deaths, an_actor_that_is_released_is_gone_soon_though_its_dri
     trp_shutdown(&runtime);
 }
 
+/* ------------------------------------------------------------------------------------------------- brokers that hang */
+
+SYSTEM_TEST(system_deaths, a_broker_of_a_private_node_that_is_stopped_is_given_up)
+{
+    trp_runtime *runtime = system_private();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    (void)system_call_i64(counter, "pid", TRP_NOARGS);
+    kill(system_find_one("troupe-broker"), SIGSTOP);
+    trp_ref *ref = call(counter, "pid");
+    cr_expect_eq(trp_get(ref, 2 * SYSTEM_WAIT_MS, NULL, &error), TRP_EBROKER, "%s", error.message);
+    cr_expect_not_null(strstr(error.message, "stopped"), "%s", error.message);
+    trp_ref_release(&ref);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+}
+
+SYSTEM_TEST(system_deaths, a_broker_of_a_service_that_is_stopped_for_a_while_is_waited_for)
+{
+    struct system_process service;
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS), broker = system_find_one("troupe-broker");
+    kill(broker, SIGSTOP);
+    trp_ref *ref = call(counter, "pid");
+    cr_expect_eq(trp_get(ref, 6000, NULL, &error), TRP_ETIMEDOUT, "%s", error.message); /* PING was said meanwhile */
+    kill(broker, SIGCONT);
+    trp_value value;
+    cr_assert_eq(trp_get(ref, SYSTEM_WAIT_MS, &value, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(trp_as_i64(value), pid);
+    trp_ref_release(&ref);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- hosts */
+
 SYSTEM_TEST(system_deaths, an_actor_whose_last_handle_was_in_a_result_is_gone_soon)
 {
     trp_runtime *runtime = system_private();

@@ -8,6 +8,7 @@
  *   shell_members    members: heartbeats, leaving, cutting
  *   shell_door       the side door
  *   shell_root       what the root says; deaths of hosts
+ *   shell_lines      what hosts print, to their drivers
  *   shell_ops        what the core wants done
  *
  * A visitor is a connection at the door; a member is a peer of the core, which has logged in.
@@ -29,9 +30,10 @@ enum {
     TRI_EXIT_WAIT_MS = 2000, /* a host whose door is closed has to have ended */
     TRI_PING_MS = 2500,
     TRI_SILENCE_MS = 10000,
-    TRI_RETRY_MS = 10,  /* a full queue is tried again, also without news */
-    TRI_STOP_MS = 300,  /* actors end in order for so long when the node ends */
-    TRI_DESCRIPTORS = 4 /* per process: door, pidfd, link, and what libzmq needs */
+    TRI_RETRY_MS = 10,                   /* a full queue is tried again, also without news */
+    TRI_STOP_MS = 300,                   /* actors end in order for so long when the node ends */
+    TRI_PRINTED_BYTES = 4 * 1024 * 1024, /* of lines on their way to a driver */
+    TRI_DESCRIPTORS = 4                  /* per process: door, pidfd, link, and what libzmq needs */
 };
 
 /* What epoll tells about. */
@@ -49,6 +51,11 @@ struct tri_visitor {
     uint64_t cookie;
     struct tri_member *member; /* NULL: has not said HELLO */
     bool closed;               /* freed when the events at hand are done */
+};
+
+/* Lines on their way to a driver: not acknowledged, in bytes (shell_lines.c). */
+struct tri_printed {
+    uint64_t older, newer, older_packet, newer_packet, left_out;
 };
 
 struct tri_member {
@@ -71,7 +78,8 @@ struct tri_member {
     bool pinged;
     uint64_t heard_ns;
     uint64_t owes_since_ns;
-    uint64_t leaves_ns;      /* when it counts as gone (driver) or is killed (host); TRI_NEVER */
+    uint64_t leaves_ns; /* when it counts as gone (driver) or is killed (host); TRI_NEVER */
+    struct tri_printed printed;
     struct tri_node dirty;   /* something posted */
     struct tri_node owing;   /* an acknowledgement, or credit, to be told */
     struct tri_node pending; /* packets that its queue had no room for */
@@ -184,6 +192,11 @@ void tri_shell_exits(struct tri_shell *shell); /* deaths whose time has come */
 uint64_t tri_shell_next_exit(const struct tri_shell *shell);
 void tri_shell_watch_root(struct tri_shell *shell);
 void tri_shell_free_exits(struct tri_shell *shell);
+
+/* shell_lines.c */
+/* A host has printed it: to the driver whose actor or task it is, else to the node's log. */
+void tri_shell_line(struct tri_shell *shell, uint64_t token, int32_t pid, bool is_stderr, const char *text);
+void tri_member_left_out(struct tri_member *reader); /* tells how many lines it did not get, if it reads again */
 
 /* shell_ops.c */
 void tri_shell_ops(struct tri_shell *shell, struct tri_core_ops *ops);

@@ -185,6 +185,7 @@ on_numbered(struct tri_member *member, struct tri_packet *packet)
         session->returned_bytes != bytes)
         tri_core_acknowledged(shell->core, member->index, session->peer_acknowledged, shell->now_ns);
     tri_member_owes(member);
+    tri_member_left_out(member);
     if (member->left && member->token == 0)
         tri_member_gone(member);
 }

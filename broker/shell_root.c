@@ -234,27 +234,10 @@ on_fork_failed(struct tri_shell *shell, const union tri_control_message *message
     shell->busy = true;
 }
 
-/* To the driver whose actor or task it is, else to the node's log. */
 static void
 on_line(struct tri_shell *shell, const union tri_control_message *message, const char **texts)
 {
-    const char *label = NULL;
-    tri_peer_index index = tri_core_log_reader(shell->core, message->head.token, &label);
-    struct tri_member *reader = index != TRI_NO_PEER ? tri_member_at(shell, index) : NULL;
-    struct tri_log_line line = {.actor = label != NULL && label[0] != '\0' ? label : "host",
-                                .pid = message->line.pid,
-                                .is_stderr = message->line.stream == STDERR_FILENO,
-                                .text = texts[0]};
-    const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_LOG};
-    trp_error error;
-    if (reader == NULL) {
-        tri_log(line.is_stderr ? TRI_WARNING : TRI_INFO, "(%s pid=%d) %s", line.actor, line.pid, line.text);
-    } else if (tri_log_pack(&shell->packed, &line, &error) == TRP_OK) {
-        tri_member_post(reader, &route, &shell->packed.section, 1, NULL);
-        shell->busy = true;
-    } else {
-        tri_log(TRI_WARNING, "a line of (%s pid=%d) is lost: %s", line.actor, line.pid, error.message);
-    }
+    tri_shell_line(shell, message->head.token, message->line.pid, message->line.stream == STDERR_FILENO, texts[0]);
 }
 
 static void

@@ -136,6 +136,8 @@ struct process {
     uint8_t last_kind;
     struct tri_id last_result;
     trp_error why;
+    size_t lines;
+    char last_line[64];
 };
 
 static void
@@ -190,6 +192,12 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *envelope
     process->last_result = envelope->route->result;
     if (envelope->route->section_count > 0)
         tri_envelope_section(envelope, 0, &section);
+    if (envelope->route->kind == TRI_LOG) {
+        struct tri_log_line line;
+        TRP_TRY(tri_log_unpack(&section, &line, envelope_error));
+        tri_text_copy(process->last_line, sizeof process->last_line, line.text);
+        process->lines++;
+    }
     if (envelope->route->kind == TRI_WELCOME)
         return tri_welcome_unpack(&section, &process->welcome, envelope_error);
     if (envelope->route->kind == TRI_CUT) {
@@ -551,6 +559,49 @@ Test(shell, asks_the_root_for_hosts_and_passes_their_lines_on)
     struct tri_control_head failed = {.kind = TRI_CONTROL_FORK_FAILED, .token = 5};
     cr_assert_eq(tri_control_send(&control, &failed, sizeof failed, &text, 1, &error), TRP_OK);
     expect_event("fork_failed 5 hello");
+    leave(&driver);
+    end();
+}
+
+/* One packet in, acknowledged; its lines are counted. */
+static void
+take_lines(struct process *driver, size_t *lines, unsigned long long *left_out)
+{
+    driver->last_line[0] = '\0';
+    driver->lines = 0;
+    take(driver);
+    *lines += driver->lines;
+    if (sscanf(driver->last_line, "... %llu lines left out", left_out) == 1)
+        *lines -= 1;
+    cr_assert_eq(tri_channel_acknowledge(&driver->channel, emit, driver, &error), TRP_OK);
+}
+
+Test(shell, lines_for_a_driver_that_does_not_read_are_bounded_and_counted)
+{
+    enum { LINES = 3000, SIZE = 4000 };
+    struct process driver;
+    static char text[SIZE + 1];
+    const char *sent = text;
+    size_t lines = 0;
+    unsigned long long left_out = 0;
+    start_ready();
+    log_in(&driver);
+    expect_event("hello 0 driver 1");
+    expect_control(TRI_CONTROL_DRIVER);
+    memset(text, 'x', SIZE);
+    for (size_t i = 0; i < LINES; i++) {
+        struct tri_control_line line = {.head = {.kind = TRI_CONTROL_LINE, .token = 5}, .pid = 77, .stream = 1};
+        cr_assert_eq(tri_control_send(&control, &line, sizeof line, &sent, 1, &error), TRP_OK);
+        while (tri_control_waits(&control)) {
+            struct pollfd poller = {.fd = control.fd, .events = POLLOUT};
+            cr_assert_eq(poll(&poller, 1, WAIT_MS), 1);
+            cr_assert_eq(tri_control_flush(&control, &error), TRP_OK);
+        }
+    }
+    while (left_out == 0)
+        take_lines(&driver, &lines, &left_out);
+    cr_expect_eq(lines + left_out, LINES, "%zu came, %llu were left out", lines, left_out);
+    cr_expect_lt(lines, (size_t)(5 * 1024 * 1024 / SIZE));
     leave(&driver);
     end();
 }

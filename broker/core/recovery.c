@@ -10,6 +10,10 @@
 #define DRIVERS_NS (10 * TRI_NS_PER_S)
 enum { DELAYED_MAX = 4 * 1024 * 1024 };
 
+/* An actor that somebody holds and nobody runs: its death record, if it had one, was the old broker's. */
+static const char no_host[] = "no process runs it since the broker died; whether it had ended before, and how, "
+                              "was known to that broker only";
+
 trp_err
 tri_recovery_init(struct tri_core *core, const struct tri_expected *expected, size_t count)
 {
@@ -163,7 +167,7 @@ end_returning(struct tri_core *core)
         if (actor->state == TRI_ACTOR_ABSENT && actor->coming && tri_peer_of_space(core, actor->creator) != NULL)
             continue;
         if (actor->state == TRI_ACTOR_ABSENT)
-            tri_actor_die(core, actor, NULL, NULL, "its host did not come back after the broker had died");
+            tri_actor_die(core, actor, NULL, NULL, no_host);
         else if (tri_actor_lives(actor) && actor->outlived && !actor->closing)
             tri_actor_close(core, actor);
         else if (tri_actor_lives(actor) && !actor->detached && !actor->closing &&
@@ -252,7 +256,7 @@ report_hold(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_
     if (object == NULL) {
         struct tri_actor *actor = tri_as_actor(thing);
         if (!tri_core_open(core) && actor->state == TRI_ACTOR_ABSENT && !actor->coming)
-            tri_actor_die(core, actor, NULL, NULL, "its host did not come back after the broker had died");
+            tri_actor_die(core, actor, NULL, NULL, no_host);
         return;
     }
     object->coming |= (held->flags & TRI_SNAP_COMING) != 0 && held->id.space == peer->entry.id.space;

@@ -139,7 +139,10 @@ Test(recovery, an_actor_whose_host_is_gone_is_dead)
     tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
     snapshot(fake, driver, (struct tri_snapshot){.holds = &hold, .hold_count = 1}, true);
     fake_call(fake, driver, actor, result, 3, NULL, 0);
-    cr_assert_eq(fake_error(fake_result(fake, driver, result)).code, TRP_EACTORDIED);
+    trp_error error = fake_error(fake_result(fake, driver, result));
+    cr_assert_eq(error.code, TRP_EACTORDIED);
+    cr_assert_eq(error.ran, TRP_NOT_RUN);
+    cr_assert_not_null(strstr(error.message, "was known to that broker only"), "%s", error.message);
     fake_free(fake);
 }
 

@@ -165,6 +165,28 @@ SYSTEM_TEST(system_deaths, a_private_node_without_its_broker_ends_within_a_secon
     system_expect_gone_in(root, 2000);
 }
 
+/* Its death record went with the broker: the error is the right one all the same, and says so. */
+SYSTEM_TEST(system_deaths, an_actor_that_died_before_the_broker_is_dead_to_the_next_one)
+{
+    struct system_process service;
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS);
+    kill(pid, SIGKILL);
+    trp_ref *ref = call(counter, "pid");
+    cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
+    trp_ref_release(&ref);
+    kill(system_find_one("troupe-broker"), SIGKILL);
+    ref = call(counter, "pid");
+    cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
+    cr_expect_not_null(strstr(error.message, "had ended before"), "%s", error.message);
+    trp_ref_release(&ref);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
 /* Everybody at once, as when the machine's memory runs out. */
 SYSTEM_TEST(system_deaths, a_service_whose_root_broker_and_drivers_are_killed_leaves_nothing_after_the_next_start)
 {

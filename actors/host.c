@@ -37,6 +37,8 @@ on_create(void *user, const struct tri_envelope *envelope)
         return;
     host->actor.wanted = true;
     host->actor.id = envelope->route->target;
+    atomic_store(&host->progress->actor_space, host->actor.id.space);
+    atomic_store(&host->progress->actor_number, host->actor.id.number);
     host->actor.create = tri_letter_copy(envelope);
     host->mailbox.open = false;
     if (host->actor.create == NULL) {

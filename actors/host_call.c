@@ -95,6 +95,8 @@ progress_started(struct tri_host *host, const struct tri_incoming *call)
 {
     struct tri_progress *progress = host->progress;
     atomic_store_explicit(&progress->sequence, call->route->sequence, memory_order_relaxed);
+    if ((call->route->flags & TRI_TASK) != 0)
+        atomic_store_explicit(&progress->ran_tasks, 1, memory_order_relaxed);
     if (call->index > atomic_load_explicit(&progress->started, memory_order_relaxed))
         atomic_store_explicit(&progress->started, call->index, memory_order_release);
 }

@@ -122,6 +122,13 @@ on_kill(void *user, uint64_t token, const char *rule)
     tri_shell_kill(user, token, rule);
 }
 
+static void
+on_bury(void *user, struct tri_id actor)
+{
+    struct tri_control_bury bury = {.head = {.kind = TRI_CONTROL_BURY}, .actor = actor};
+    tri_shell_tell_root(user, &bury, sizeof bury, NULL, 0);
+}
+
 void
 tri_shell_ops(struct tri_shell *shell, struct tri_core_ops *ops)
 {
@@ -133,6 +140,7 @@ tri_shell_ops(struct tri_shell *shell, struct tri_core_ops *ops)
                                  .fork = on_fork,
                                  .label = on_label,
                                  .kill = on_kill,
+                                 .bury = on_bury,
                                  .user = shell};
 }
 

@@ -66,6 +66,7 @@ take_start(struct tri_shell *shell, const struct tri_control_start *start, const
     shell->config.memory_bytes = start->memory_bytes;
     shell->config.service = shell->is_service;
     shell->config.spare_hosts = start->spare_hosts;
+    shell->config.tasks_lost = start->tasks_lost != 0;
     shell->config.seed = tri_random_secret();
     tri_log_setup("troupe-broker", start->log_level <= TRI_DEBUG ? (enum tri_level)start->log_level : TRI_WARNING,
                   STDERR_FILENO);
@@ -84,8 +85,8 @@ take_expected(struct tri_shell *shell, union tri_control_message *message, uint3
         TRP_TRY(await(shell, message, texts, TRI_CONTROL_EXPECTED, error));
         for (int64_t i = 0; i < message->head.number && have < count; i++) {
             const struct tri_control_living *living = &message->expected.living[i];
-            (*expected)[have++] =
-                (struct tri_expected){.token = living->token, .space = living->space, .pid = living->pid};
+            (*expected)[have++] = (struct tri_expected){
+                .token = living->token, .space = living->space, .ended = living->ended, .pid = living->pid};
         }
     }
     return TRP_OK;
@@ -134,7 +135,9 @@ exit_new(const struct tri_control_exited *exited, const char **texts)
                                      .memory_limit = exited->memory_limit != 0,
                                      .sequence = exited->sequence,
                                      .started = exited->started,
-                                     .finished = exited->finished};
+                                     .finished = exited->finished,
+                                     .resident = exited->resident,
+                                     .ran_tasks = exited->ran_tasks != 0};
     where[0] = &made->death.module;
     where[1] = &made->death.actor;
     where[2] = &made->death.method;
@@ -179,7 +182,9 @@ on_exited(struct tri_shell *shell, const union tri_control_message *message, con
                                         .last_output = "",
                                         .killed_by = "",
                                         .started = message->exited.started,
-                                        .finished = message->exited.finished};
+                                        .finished = message->exited.finished,
+                                        .resident = message->exited.resident,
+                                        .ran_tasks = message->exited.ran_tasks != 0};
         tell_core(shell, message->head.token, &death);
         return;
     }

@@ -281,6 +281,9 @@ struct tri_death { /* how a process ended; all zero: no process did */
     /* From the host's progress page. A host numbers the CALL envelopes that it gets 1, 2, ... (repeats, too), and the broker
      * those that it sends. Above started: not run. Up to finished: ran, whatever became of the RESULT. Between: may have run. */
     uint64_t started, finished;
+    /* Likewise, between root and broker only: the actor that lived in it (none), and whether it has run tasks. */
+    struct tri_id resident;
+    bool ran_tasks;
 };
 struct tri_failure {
     trp_error error; /* all of it */
@@ -350,7 +353,7 @@ enum {
     TRI_SNAP_READY = 32,    /* actor: constructed */
     TRI_SNAP_COMING = 128,  /* hold of an actor of one's own: its SPAWN comes again, behind the snapshot */
     TRI_SNAP_POOL = 64,     /* actor entry with id none: this host is one of the task pool */
-    TRI_SNAP_ENDED = 256,   /* actor entry with id none: its actor has ended, and this host is about to exit */
+    TRI_SNAP_ENDED = 256,   /* actor entry: this one has ended, and its host is about to exit */
 };
 struct tri_snapshot {
     const struct tri_snap_hold *holds;

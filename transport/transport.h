@@ -249,9 +249,11 @@ enum { TRI_PROGRESS_SIZE = 16384, TRI_BACKTRACE_SIZE = 8192 };
 struct tri_progress {
     _Atomic uint64_t started, finished; /* index of the last call started; all calls up to `finished` have ended */
     _Atomic uint64_t sequence;          /* route.sequence of the call started last */
-    char module[64], actor[272], method[272]; /* of the call started last */
-    _Atomic int32_t crash_signal;             /* 0: it did not crash */
-    char backtrace[TRI_BACKTRACE_SIZE];       /* lines, NUL-terminated */
+    char module[64], actor[272], method[272];   /* of the call started last */
+    _Atomic int32_t crash_signal;               /* 0: it did not crash */
+    _Atomic uint32_t ran_tasks;                 /* not 0: it has started one */
+    _Atomic uint64_t actor_space, actor_number; /* of the actor that was made here, before anything of it runs */
+    char backtrace[TRI_BACKTRACE_SIZE];         /* lines, NUL-terminated */
 };
 
 /* What the root hands to the code of a new host, right after the fork (or, to troupe-worker, in its environment). */

@@ -64,8 +64,6 @@ answered(struct tri_proc *proc, struct tri_ref *ref, uint64_t acknowledged, cons
     ref->own_call = ref->local = false; /* to whoever asks from now on, this is how it ended */
     if (out->lane != NULL)
         tri_lane_told(proc, out->lane, acknowledged > out->sequence ? acknowledged : out->sequence);
-    if (out->kind == TRI_KILL)
-        accepted_one(proc, out->target); /* a SPAWN that is kept must not bring it back under a new broker */
     if (!admitted(proc, out, section))
         tri_out_end(proc, out);
 }

@@ -301,7 +301,7 @@ tri_proc_ended(struct tri_proc *proc, struct tri_id actor)
     route.epoch = resident->epoch;
     tri_post(proc, &route, NULL);
     resident_end(proc, resident);
-    proc->ended = tri_list_empty(&proc->resident_list);
+    proc->ended = actor;
 }
 
 trp_err

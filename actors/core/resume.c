@@ -106,8 +106,10 @@ post_residents(struct part *part)
         (void)proc->ops.post(proc->ops.user, &route, resident->create->sections, resident->create->section_count, 0);
         add_actor(part, resident->entry.id, resident->epoch, resident->ready ? TRI_SNAP_READY : 0);
     }
-    if (proc->pool || proc->ended)
-        add_actor(part, (struct tri_id){0, 0}, 0, proc->pool ? TRI_SNAP_POOL : TRI_SNAP_ENDED);
+    if (proc->pool)
+        add_actor(part, (struct tri_id){0, 0}, 0, TRI_SNAP_POOL);
+    if (!tri_id_is_none(proc->ended) && tri_list_empty(&proc->resident_list))
+        add_actor(part, proc->ended, 0, TRI_SNAP_ENDED);
 }
 
 static void

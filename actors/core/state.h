@@ -156,7 +156,7 @@ struct tri_ids {
 
 struct tri_proc {
     bool is_host, pool;
-    bool ended; /* host: the actor that lived here has, and the process is about to */
+    struct tri_id ended; /* host: the actor that lived here, and the process is about to end, too */
     struct tri_proc_ops ops;
     struct tri_memory memory;
     uint64_t seed, space, broker, now_ns, next_number, next_one_way;

@@ -204,6 +204,12 @@ tri_on_spawn(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     struct tri_actor *known = tri_as_actor(thing);
     if (thing != NULL && (known == NULL || (known->state != TRI_ACTOR_ABSENT && core->config.incarnation < 2)))
         return TRI_FAIL(error, TRP_EPROTO, "SPAWN of an actor that exists");
+    if (tri_lost_has(core, route->target) && (known == NULL || known->state == TRI_ACTOR_ABSENT)) {
+        if (!tri_actors_reserve(core, 1))
+            return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for another actor");
+        tri_lost_spawn(core, peer, message, &body);
+        return TRP_OK;
+    }
     if (known != NULL && known->state != TRI_ACTOR_ABSENT) { /* its host told a new broker of it */
         core->ops.release(core->ops.user, peer->index, message->bytes);
         tri_batch_add(core, peer, &peer->accepted, route->target);
@@ -361,6 +367,8 @@ tri_actor_die(struct tri_core *core, struct tri_actor *actor, const struct tri_d
     if (death == NULL && actor->kill_rule != NULL && cause == NULL)
         snprintf(how, sizeof how, "it was ended by %s", actor->kill_rule);
     actor->state = TRI_ACTOR_DEAD;
+    if (actor->epoch != 0 && actor->epoch >> 32 != core->config.incarnation)
+        tri_lost_add(core, tri_thing_id(&actor->thing));
     actor->obituary = tri_obituary_new(death, cause);
     if (actor->obituary != NULL)
         tri_fail(&actor->obituary->error, TRP_EACTORDIED, "%s", how);

@@ -475,6 +475,8 @@ tri_call_unlink(struct tri_core *core, struct tri_pending *call)
         struct tri_host *host = call->host;
         tri_list_remove(&call->link);
         host->outstanding--;
+        host->found -= call->found;
+        call->found = false;
         call->host = NULL;
         if (call->kind == TRI_CALL_TASK)
             tri_task_left(core, host, call);

@@ -38,6 +38,7 @@ struct tri_core_config {
     uint32_t resource_count;
     bool service;         /* a node service: drivers may come back */
     uint32_t spare_hosts; /* connected and idle, kept ahead */
+    bool tasks_lost;      /* a host that had run tasks died under a broker before */
     uint64_t seed;        /* for hash tables */
     struct tri_core_limits limits;
 };
@@ -64,16 +65,20 @@ struct tri_core_ops {
     /* What this host is now, for prefixes and death records: "counter:Counter" or a name. */
     void (*label)(void *user, uint64_t token, const char *label);
     void (*kill)(void *user, uint64_t token, const char *rule); /* rule: the words for its death record */
+    /* This actor, which may never have had a host, is killed: brokers after this one are told of it as `ended`. */
+    void (*bury)(void *user, struct tri_id actor);
     /* Where the lines that hosts print go is decided by the shell; it asks tri_core_log_reader. */
     void *user;
 };
 
 /* NULL config fields: defaults. `expected`: after a restart, the hosts (by token) and drivers (by space) that lived under the
  * broker before and have to report: nothing is routed until each host has sent its last SNAPSHOT or is gone; nothing is freed
- * for want of holders until the drivers have, or 10 s have passed. */
+ * for want of holders until the drivers have, or 10 s have passed. And actors that do not live any more, however often their
+ * SPAWN is sent again. */
 struct tri_expected {
-    uint64_t token; /* host; 0: a driver */
-    uint64_t space; /* driver */
+    uint64_t token;      /* host; 0: not one */
+    uint64_t space;      /* driver */
+    struct tri_id ended; /* actor; none: not one */
     int32_t pid;
 };
 trp_err tri_core_new(const struct tri_core_config *config, const struct tri_core_ops *ops,
@@ -114,6 +119,8 @@ bool tri_core_is_host(const struct tri_core *core, tri_peer_index peer);
 uint64_t tri_core_token(const struct tri_core *core, tri_peer_index peer); /* 0: a driver */
 uint64_t tri_core_space(const struct tri_core *core, tri_peer_index peer);
 bool tri_core_recovering(const struct tri_core *core);
+/* How often this reference or handle was handed over to the peer and not taken back. */
+uint64_t tri_core_handed(const struct tri_core *core, tri_peer_index peer, struct tri_id id);
 
 /* Checks every invariant that can be seen from inside; false and a sentence at the first that does not hold. O(all). */
 bool tri_core_check(const struct tri_core *core, char *why, size_t size);

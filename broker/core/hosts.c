@@ -96,7 +96,8 @@ tri_host_live(struct tri_core *core, struct tri_host *host)
 {
     host->state = TRI_HOST_LIVE;
     tri_timer_clear(&core->timers, &host->timer);
-    if (host->actor != NULL && host->actor->state == TRI_ACTOR_STARTING)
+    if (host->actor != NULL && host->actor->state == TRI_ACTOR_STARTING &&
+        !host->ending) /* it may be about to be killed */
         tri_actor_create(core, host->actor);
     core->tasks_changed = true;
 }
@@ -167,12 +168,13 @@ tri_host_gone(struct tri_core *core, struct tri_host *host, const struct tri_dea
 {
     struct tri_peer *peer = host->peer;
     struct tri_actor *actor = host->actor;
-    bool started = host->state != TRI_HOST_FORKING;
+    bool started = host->state != TRI_HOST_FORKING || host->expected;
     uint8_t kind = host->kind;
     host->state = TRI_HOST_LOST;
     host->ending = true;
     tri_waits_of_host(core, host);
     tri_list_remove(&host->untold);
+    tri_lost_host(core, host, death);
     if (actor != NULL) {
         host->actor = NULL;
         actor->host = NULL;

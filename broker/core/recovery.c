@@ -19,12 +19,18 @@ tri_recovery_init(struct tri_core *core, const struct tri_expected *expected, si
 {
     core->barrier_ns = core->now_ns + HOSTS_NS;
     core->returning_ns = core->now_ns + DRIVERS_NS;
+    TRP_TRY(tri_lost_init(core, count));
     if (count == 0)
         return TRP_OK;
     core->drivers = calloc(count, sizeof *core->drivers);
     if (core->drivers == NULL)
         return TRP_ENOMEM;
     for (size_t i = 0; i < count; i++) {
+        if (!tri_id_is_none(expected[i].ended)) {
+            tri_lost_add(core, expected[i].ended);
+            continue;
+        }
+        core->returning = true;
         if (expected[i].token == 0) {
             core->drivers[core->driver_count++] = expected[i].space;
             continue;
@@ -38,7 +44,6 @@ tri_recovery_init(struct tri_core *core, const struct tri_expected *expected, si
         if ((uint32_t)expected[i].token > core->next_token && expected[i].token >> 32 == core->config.incarnation)
             core->next_token = (uint32_t)expected[i].token;
     }
-    core->returning = true;
     return TRP_OK;
 }
 
@@ -52,6 +57,7 @@ tri_recovery_fini(struct tri_core *core)
         free(delayed);
     }
     free(core->drivers);
+    tri_lost_fini(core);
 }
 
 /* Until the barrier falls only reports are read. */
@@ -192,22 +198,20 @@ hosts_reported(const struct tri_core *core)
     return true;
 }
 
+/* Each is waited for until it is gone: what lived in it must not be made again before. */
 static void
 kill_silent(struct tri_core *core)
 {
-    struct tri_node *next;
-    for (struct tri_node *node = core->all_hosts.next; node != &core->all_hosts; node = next) {
+    TRI_EACH(&core->all_hosts, node)
+    {
         struct tri_host *host = TRI_OWNER(node, struct tri_host, all);
-        next = node->next;
-        if (!host->expected)
-            continue;
-        host->expected = false;
-        if (host->ending)
+        if (!host->expected || host->state == TRI_HOST_LOST)
             continue;
         tri_host_kill(core, host, "the limit of 2 s for its report to a new broker");
         host->state = TRI_HOST_LOST;
         tri_timer_set(&core->timers, &host->timer, TRI_TIMER_HOST, core->now_ns + TRI_NS_PER_S);
     }
+    core->barrier_ns = TRI_NEVER;
 }
 
 void
@@ -331,6 +335,8 @@ report_call(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_
     call->host = host;
     call->index = ++host->calls_sent;
     call->state = TRI_CALL_ACCEPTED;
+    call->found = (told->flags & TRI_SNAP_RUNNING) != 0 && !call->one_way;
+    host->found += call->found;
     tri_list_append(&host->accepted, &call->link);
     host->outstanding++;
     if (!task && call->actor == NULL && host->actor != NULL) {
@@ -403,6 +409,7 @@ tri_on_snapshot(struct tri_core *core, struct tri_peer *peer, const struct tri_m
         } else if ((told->flags & TRI_SNAP_ENDED) != 0 && actor == NULL) {
             tri_host_set_kind(core, peer->host, TRI_HOST_ACTOR);
             peer->host->ending = true; /* nothing is given to it any more */
+            tri_lost_add(core, told->id);
         } else if (actor == NULL || !tri_id_equal(tri_thing_id(&actor->thing), told->id)) {
             return TRI_FAIL(error, TRP_EPROTO, "a snapshot has an actor without its CREATE");
         } else {

@@ -76,7 +76,8 @@ struct tri_host {
     uint64_t calls_sent;      /* CALL envelopes on this session */
     uint32_t outstanding;     /* calls in given and accepted */
     uint32_t window;          /* tasks given ahead */
-    uint64_t progress_ns;     /* the last time a task ended or the first was given */
+    uint32_t found;       /* calls in accepted that were found so: until all of them wait, one may stand on another */
+    uint64_t progress_ns; /* the last time a task ended or the first was given */
     uint32_t wait_count;
     struct tri_pending *special; /* the task with needs of its own that it was given */
     double lent_cpus;            /* of that task or of the actor, given back while it waits */
@@ -175,6 +176,7 @@ struct tri_pending {
     bool told;             /* ACCEPTED: its caller has heard of it */
     bool quiet;            /* it has no object so far (quiet.c) */
     bool failed, released; /* quiet and answered: how, and that its caller has let go of the result */
+    bool found;            /* recovery: its host had started it under the broker before */
     uint16_t flags;
     uint32_t missing, need_count;
     int32_t max_retries;
@@ -303,6 +305,8 @@ struct tri_core {
     struct tri_peer **peers; /* by index */
     size_t peer_capacity, peer_count;
     struct tri_table spaces, hosts, things, lanes;
+    struct tri_table lost; /* actors that must not be made again (lost.c) */
+    size_t lost_room;
     size_t things_room;                        /* `things` may grow to that many */
     struct tri_peer *recent_peers[TRI_RECENT]; /* found by space or id, before the table is asked */
     struct tri_actor *recent_actors[TRI_RECENT];
@@ -323,9 +327,10 @@ struct tri_core {
     bool tasks_changed; /* look at the queue when the event is over */
     bool placing_changed;
     uint64_t stock_ns;      /* no spare is forked before */
+    bool growth_waits;      /* a host for tasks, until then */
     uint64_t task_moved_ns; /* the last time a task was given or ended, or a host was asked for */
     struct tri_ledger ledger;
-    struct tri_pool objects_pool, calls_pool, holds_pool, lanes_pool, actors_pool, texts_pool, parcels_pool;
+    struct tri_pool objects_pool, calls_pool, holds_pool, lanes_pool, actors_pool, texts_pool, parcels_pool, lost_pool;
     struct tri_timers timers;
     struct tri_thing *settling;
     uint32_t mark;
@@ -581,6 +586,15 @@ trp_err tri_recovery_call(struct tri_core *core, struct tri_peer *peer, struct t
                           const struct tri_message *message, trp_error *error);
 void tri_recovery_fini(struct tri_core *core);
 tri_core_handler tri_on_snapshot;
+
+/* lost.c */
+trp_err tri_lost_init(struct tri_core *core, size_t count); /* room for so many */
+void tri_lost_fini(struct tri_core *core);
+void tri_lost_add(struct tri_core *core, struct tri_id id);
+void tri_lost_host(struct tri_core *core, const struct tri_host *host, const struct tri_death *death);
+bool tri_lost_has(const struct tri_core *core, struct tri_id id);
+void tri_lost_spawn(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message,
+                    const struct tri_spawn *spawn);
 
 /* query.c */
 tri_core_handler tri_on_query, tri_on_module;

@@ -156,6 +156,10 @@ tri_task_submit(struct tri_core *core, struct tri_pending *call, const struct tr
 {
     const struct tri_special *special = call->special;
     struct tri_object *failed = tri_call_failed_need(call);
+    if (call->again && call->no_retry && core->config.tasks_lost) {
+        tri_call_fail_death(core, call, TRP_MAY_HAVE_RUN, NULL, "it, and the broker before it could tell what it ran");
+        return;
+    }
     call->parcel = tri_parcel_new(message->route, message->sections, message->section_count, message->bytes);
     if (call->parcel == NULL) {
         tri_call_fail(core, call, TRP_ENOMEM, "the broker has no memory to queue the task");
@@ -241,8 +245,10 @@ static struct tri_host *
 grow(struct tri_core *core, bool plain)
 {
     uint32_t forking = 0;
-    if (core->pool_hosts - core->waiting_hosts >= tri_tasks_cpus(core) || !may_grow(core) ||
-        core->now_ns < core->stock_ns)
+    if (core->pool_hosts - core->waiting_hosts >= tri_tasks_cpus(core) || !may_grow(core))
+        return NULL;
+    core->growth_waits = core->now_ns < core->stock_ns;
+    if (core->growth_waits)
         return NULL;
     TRI_EACH(&core->pool, node)
     forking += TRI_OWNER(node, struct tri_host, pool)->state == TRI_HOST_FORKING;
@@ -376,8 +382,10 @@ void
 tri_tasks_recall(struct tri_core *core)
 {
     struct tri_id none = {0, 0};
-    if (starved(core) && may_grow(core))
+    if ((starved(core) && may_grow(core)) || (core->growth_waits && core->now_ns >= core->stock_ns)) {
+        core->growth_waits = false;
         core->tasks_changed = true;
+    }
     if (core->barrier || !somebody_idle(core))
         return;
     TRI_EACH(&core->pool, node)
@@ -394,13 +402,13 @@ uint64_t
 tri_tasks_next_ns(const struct tri_core *core)
 {
     uint64_t next = TRI_NEVER;
-    if (core->pool_hosts == 0)
+    if (core->barrier)
         return next;
-    if (!tri_list_empty(&core->tasks) && core->now_ns < core->stock_ns)
+    if (core->growth_waits)
         next = core->stock_ns;
-    if (starved(core) && core->task_moved_ns + RELIEF_NS < next)
+    else if (starved(core))
         next = core->task_moved_ns + RELIEF_NS;
-    if (core->barrier || !somebody_idle(core))
+    if (core->pool_hosts == 0 || !somebody_idle(core))
         return next;
     TRI_EACH(&core->pool, node)
     {

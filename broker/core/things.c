@@ -105,6 +105,16 @@ tri_hold_end(struct tri_core *core, struct tri_hold *hold)
         tri_object_copies(core, object);
 }
 
+uint64_t
+tri_core_handed(const struct tri_core *core, tri_peer_index index, struct tri_id id)
+{
+    const struct tri_peer *peer = tri_peer_find(core, index);
+    const struct tri_entry *entry = tri_table_find(&core->things, id);
+    const struct tri_hold *hold =
+        peer != NULL && entry != NULL ? tri_hold_find(TRI_OWNER(entry, struct tri_thing, entry), peer) : NULL;
+    return hold != NULL ? hold->handed : 0;
+}
+
 void
 tri_settle(struct tri_core *core, struct tri_thing *thing)
 {

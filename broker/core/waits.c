@@ -412,6 +412,18 @@ queued_below(struct tri_core *core, const struct tri_wait *wait)
     return NULL;
 }
 
+/* Whether a task may run on the thread that waits here: nothing stands on it yet. Which thread it is was known to the broker
+ * before, if that died meanwhile. */
+static bool
+is_top(const struct tri_wait *wait)
+{
+    const struct tri_host *host = wait->host;
+    bool one_thread = host->kind == TRI_HOST_POOL || host->actor == NULL || host->actor->max_concurrency <= 1;
+    if (wait->placed != NULL || host->wait_count < host->found)
+        return false;
+    return host->waits.prev == &wait->by_host || (!one_thread && host->found == 0);
+}
+
 void
 tri_waits_in_place(struct tri_core *core)
 {
@@ -419,8 +431,7 @@ tri_waits_in_place(struct tri_core *core)
     {
         struct tri_wait *wait = TRI_OWNER(node, struct tri_wait, all);
         struct tri_host *host = wait->host;
-        bool top = host->kind != TRI_HOST_POOL || host->waits.prev == &wait->by_host;
-        if (wait->placed != NULL || !top || host->ending || host->peer == NULL || host->peer->reporting)
+        if (!is_top(wait) || host->ending || host->peer == NULL || host->peer->reporting)
             continue;
         struct tri_pending *call = queued_below(core, wait);
         if (call != NULL &&

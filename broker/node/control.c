@@ -38,6 +38,7 @@ static const struct control_row {
     [TRI_CONTROL_LABEL] = {"LABEL", sizeof(struct tri_control_head), 1},
     [TRI_CONTROL_KILL] = {"KILL", sizeof(struct tri_control_head), 1},
     [TRI_CONTROL_DRIVER] = {"DRIVER", sizeof(struct tri_control_driver), 0},
+    [TRI_CONTROL_BURY] = {"BURY", sizeof(struct tri_control_bury), 0},
 };
 
 const char *

@@ -27,6 +27,7 @@ enum tri_control_kind {
     TRI_CONTROL_LABEL,  /* token; text: what it is now */
     TRI_CONTROL_KILL,   /* token; text: the rule */
     TRI_CONTROL_DRIVER, /* struct tri_control_driver */
+    TRI_CONTROL_BURY,   /* struct tri_control_bury */
     TRI_CONTROL_KIND_COUNT
 };
 
@@ -46,10 +47,13 @@ struct tri_control_start { /* texts: directory, node name */
     uint32_t log_level;
     uint32_t spare_hosts;
     uint32_t expected_count;
+    uint32_t tasks_lost; /* a host that had run tasks has died */
+    uint32_t zero;
 };
 struct tri_control_living {
-    uint64_t token; /* host; 0: a driver */
-    uint64_t space; /* driver */
+    uint64_t token;      /* host; 0: not one */
+    uint64_t space;      /* driver */
+    struct tri_id ended; /* an actor that does not live any more; none: not one */
     int32_t pid;
     uint32_t zero;
 };
@@ -65,6 +69,8 @@ struct tri_control_exited { /* texts: module, actor, method, backtrace, last out
     int32_t signal;    /* 0: none */
     uint32_t memory_limit;
     uint64_t sequence, started, finished;
+    struct tri_id resident; /* the actor that lived in it; none */
+    uint64_t ran_tasks;
 };
 struct tri_control_line { /* texts: the line */
     struct tri_control_head head;
@@ -80,6 +86,11 @@ struct tri_control_driver { /* a driver has logged in, or is gone */
     uint64_t space;
     int32_t pid;
     uint32_t gone;
+};
+
+struct tri_control_bury { /* this actor is killed: the next broker has to know, for it may never have had a host */
+    struct tri_control_head head;
+    struct tri_id actor;
 };
 
 enum {
@@ -116,6 +127,7 @@ union tri_control_message {
     struct tri_control_line line;
     struct tri_control_fork fork;
     struct tri_control_driver driver;
+    struct tri_control_bury bury;
     uint8_t bytes[TRI_CONTROL_MAX];
 };
 /* Receives one without waiting, checks it, and points texts[0 ... head.text_count) into it. TRP_EAGAIN: nothing there;

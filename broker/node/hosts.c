@@ -372,6 +372,8 @@ send_exited(struct tri_root *root, const struct tri_hosted *host, const siginfo_
         .sequence = atomic_load(&page->sequence),
         .started = atomic_load(&page->started),
         .finished = atomic_load(&page->finished),
+        .resident = {atomic_load(&page->actor_space), atomic_load(&page->actor_number)},
+        .ran_tasks = atomic_load(&page->ran_tasks) != 0,
     };
     if (crash > 0 && crash < NSIG && exited.signal != SIGKILL) {
         exited.signal = crash;
@@ -406,6 +408,9 @@ collect_host(struct tri_root *root, struct tri_hosted *host, const siginfo_t *in
     root->host_count--;
     if (host->memory_bytes != 0)
         root->limited_count--;
+    const struct tri_progress *page = host->progress;
+    tri_keeper_ended(root, (struct tri_id){atomic_load(&page->actor_space), atomic_load(&page->actor_number)});
+    root->tasks_lost |= atomic_load(&page->ran_tasks) != 0;
     if (root->broker_pid != 0)
         send_exited(root, host, info, usage);
     host_free(root, host);

@@ -82,15 +82,15 @@ drop_dead_drivers(struct tri_root *root)
     root->driver_count = kept;
 }
 
-/* Who lived under the broker before. */
+/* Who lived under the broker before, and who does not any more. */
 static void
 send_expected(struct tri_root *root)
 {
     struct tri_control_expected *expected = &root->message.expected;
     expected->head = (struct tri_control_head){.kind = TRI_CONTROL_EXPECTED};
     struct tri_node *node = root->host_list.next;
-    size_t driver = 0;
-    while (node != &root->host_list || driver < root->driver_count) {
+    size_t driver = 0, ended = 0;
+    while (node != &root->host_list || driver < root->driver_count || ended < root->ended_count) {
         int64_t n = 0;
         for (; node != &root->host_list && n < TRI_CONTROL_LIVING_MAX; node = node->next) {
             const struct tri_hosted *host = TRI_OWNER(node, struct tri_hosted, link);
@@ -99,6 +99,8 @@ send_expected(struct tri_root *root)
         for (; driver < root->driver_count && n < TRI_CONTROL_LIVING_MAX; driver++)
             expected->living[n++] =
                 (struct tri_control_living){.space = root->drivers[driver].space, .pid = root->drivers[driver].pid};
+        for (; ended < root->ended_count && n < TRI_CONTROL_LIVING_MAX; ended++)
+            expected->living[n++] = (struct tri_control_living){.ended = root->ended[ended]};
         expected->head.number = n;
         tri_keeper_send(root, expected,
                         offsetof(struct tri_control_expected, living) + (size_t)n * sizeof *expected->living, NULL, 0);
@@ -118,7 +120,8 @@ send_start(struct tri_root *root)
         .is_service = root->options.mode == TRI_ROOT_SERVICE,
         .log_level = (uint32_t)root->options.log_level,
         .spare_hosts = SPARE_HOSTS,
-        .expected_count = (uint32_t)(root->host_count + root->driver_count),
+        .expected_count = (uint32_t)(root->host_count + root->driver_count + root->ended_count),
+        .tasks_lost = root->tasks_lost,
     };
     tri_keeper_send(root, &start, sizeof start, texts, sizeof texts / sizeof *texts);
     send_expected(root);
@@ -201,6 +204,8 @@ on_fork(struct tri_root *root, const union tri_control_message *message, const c
     struct tri_control_head answer = {.kind = TRI_CONTROL_FORKED, .token = head->token};
     pid_t pid = 0;
     trp_error error;
+    if (root->broker_pid == 0)
+        return; /* said before it died: who asked for it is gone */
     trp_err err = root->ending ? TRI_FAIL(&error, TRP_ECLOSED, "the node ends")
                                : tri_hosts_fork(root, head->token, message->fork.memory_bytes, texts[0],
                                                 (const char *const *)texts + 1, head->text_count - 1, &pid, &error);
@@ -246,10 +251,34 @@ on_driver(struct tri_root *root, const union tri_control_message *message, const
     }
 }
 
+void
+tri_keeper_ended(struct tri_root *root, struct tri_id actor)
+{
+    if (tri_id_is_none(actor) || root->options.mode != TRI_ROOT_SERVICE)
+        return;
+    if (root->ended_count == TRI_ENDED_MAX) {
+        root->ended[root->ended_next++ % TRI_ENDED_MAX] = actor;
+        return;
+    }
+    if (!TRI_RESERVE(root->ended, root->ended_capacity, root->ended_count + 1)) {
+        tri_log(TRI_ERROR, "no memory to remember that an actor has ended: it may come back if the broker dies");
+        return;
+    }
+    root->ended[root->ended_count++] = actor;
+}
+
+static void
+on_bury(struct tri_root *root, const union tri_control_message *message, const char **texts)
+{
+    (void)texts;
+    tri_keeper_ended(root, message->bury.actor);
+}
+
 typedef void keeper_fn(struct tri_root *root, const union tri_control_message *message, const char **texts);
 static keeper_fn *const handlers[TRI_CONTROL_KIND_COUNT] = {
     [TRI_CONTROL_READY] = on_ready, [TRI_CONTROL_FAILED] = on_failed, [TRI_CONTROL_FORK] = on_fork,
     [TRI_CONTROL_LABEL] = on_label, [TRI_CONTROL_KILL] = on_kill,     [TRI_CONTROL_DRIVER] = on_driver,
+    [TRI_CONTROL_BURY] = on_bury,
 };
 
 static void
@@ -270,6 +299,8 @@ on_broker(struct tri_root *root, struct tri_watch *watch)
     trp_error error;
     (void)watch;
     trp_err err = tri_control_flush(&root->control, &error);
+    if (err == TRP_EBROKER)
+        err = TRP_OK; /* what it said last is read nevertheless */
     while (err == TRP_OK && root->control.fd >= 0) {
         err = tri_control_recv(&root->control, &root->message, texts, &error);
         if (err == TRP_OK && handlers[root->message.head.kind] == NULL)
@@ -298,7 +329,7 @@ give_up(struct tri_root *root, uint64_t now_ns)
     return root->short_lives > SHORT_LIVES_MAX;
 }
 
-/* What it still said before it died counts: hosts that it asked for are not, they would have no broker. */
+/* What it still said before it died counts, but for the hosts that it asked for: they would have no broker. */
 void
 tri_keeper_died(struct tri_root *root, int status)
 {
@@ -309,9 +340,9 @@ tri_keeper_died(struct tri_root *root, int status)
         snprintf(how, sizeof how, "signal %d", WTERMSIG(status));
     else
         snprintf(how, sizeof how, "exit status %d", WEXITSTATUS(status));
-    if (!root->ready && root->broker.fd >= 0)
-        on_broker(root, &root->broker); /* FAILED says why */
     root->broker_pid = 0;
+    if (root->broker.fd >= 0)
+        on_broker(root, &root->broker); /* FAILED says why */
     forget_control(root);
     if (root->ending)
         return;

@@ -305,6 +305,7 @@ finish(struct tri_root *root)
     tri_home_close(&root->home);
     tri_table_fini(&root->hosts);
     free(root->drivers);
+    free(root->ended);
 }
 
 int

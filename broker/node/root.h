@@ -87,6 +87,8 @@ void tri_lines_flush(struct tri_lines *lines, tri_line_fn *emit, void *user); /*
 
 /* ------------------------------------------------------------------------------------------------------------ root */
 
+enum { TRI_ENDED_MAX = 65536 }; /* actors that have ended, the youngest of them, of which the next broker is told */
+
 struct tri_root;
 /* Whatever the loop polls: `ready` is called when the descriptor is. */
 struct tri_watch {
@@ -141,6 +143,10 @@ struct tri_root {
     unsigned short_lives; /* brokers in a row that died within a second of their start */
     struct tri_control_driver *drivers;
     size_t driver_count, driver_capacity;
+    /* what the next broker must not bring back to life */
+    struct tri_id *ended; /* a ring once there are TRI_ENDED_MAX */
+    size_t ended_count, ended_capacity, ended_next;
+    bool tasks_lost;
     union tri_control_message message;
     /* life */
     bool ready; /* said so */
@@ -179,5 +185,7 @@ trp_err tri_keeper_start(struct tri_root *root, trp_error *error); /* starts a b
 void tri_keeper_died(struct tri_root *root, int status);           /* it was collected */
 void tri_keeper_send(struct tri_root *root, void *message, size_t size, const char *const *texts, uint32_t text_count);
 void tri_keeper_stop(struct tri_root *root); /* tells it to end in order */
+/* This actor does not live any more, or never did. */
+void tri_keeper_ended(struct tri_root *root, struct tri_id actor);
 
 #endif

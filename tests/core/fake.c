@@ -79,13 +79,20 @@ on_kill(void *user, uint64_t token, const char *rule)
     tri_text_copy(fake->kill_rule, sizeof fake->kill_rule, rule);
 }
 
+static void
+on_bury(void *user, struct tri_id actor)
+{
+    ((struct fake *)user)->buried = actor;
+}
+
 struct fake *
 fake_new(const struct tri_core_config *config, const struct tri_expected *expected, size_t count)
 {
     struct fake *fake = calloc(1, sizeof *fake);
     cr_assert_not_null(fake);
     struct tri_core_config defaults = {.incarnation = 1, .node = "test", .num_cpus = 2};
-    struct tri_core_ops ops = {on_send, on_pass, on_has_credit, on_release, on_cut, on_fork, on_label, on_kill, fake};
+    struct tri_core_ops ops = {on_send, on_pass,  on_has_credit, on_release, on_cut,
+                               on_fork, on_label, on_kill,       on_bury,    fake};
     fake->now_ns = TRI_NS_PER_S;
     fake->numbers = 100;
     trp_err err = tri_core_new(config != NULL ? config : &defaults, &ops, expected, count, fake->now_ns, &fake->core,

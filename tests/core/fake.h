@@ -28,6 +28,7 @@ struct fake {
     uint64_t killed[256];
     uint32_t kill_count;
     char kill_rule[200];
+    struct tri_id buried; /* last */
     char label[100];
     uint32_t cut_count;
     struct tri_packed packed;

@@ -110,6 +110,8 @@ Test(recovery, an_accepted_call_that_no_host_knows_may_have_run)
     cr_assert_null(fake_result(fake, driver, result));
     fake_tick(fake, 2001);
     cr_assert_eq(fake->kill_count, 1, "the silent host");
+    cr_assert_null(fake_result(fake, driver, result), "it is waited for");
+    fake_tick(fake, 1001);
     trp_error error = fake_error(fake_result(fake, driver, result));
     cr_assert_eq(error.code, TRP_EACTORDIED);
     cr_assert_eq(error.ran, TRP_MAY_HAVE_RUN);
@@ -206,6 +208,54 @@ Test(recovery, a_value_that_was_asked_for_makes_its_sender_no_holder)
     cr_assert_eq(fake_answer_fetch(fake, driver, object, 5), TRP_OK);
     cr_assert_eq(fake_number(fake_result(fake, host, object)), 5);
     cr_assert_eq(tri_thing_find(fake->core, object)->own.handed, 0);
+    fake_free(fake);
+}
+
+static void
+spawn_again(struct fake *fake, tri_peer_index driver, struct tri_id result)
+{
+    struct tri_spawn spawn = fake_spawn_body("Tally");
+    struct tri_snap_hold hold = {.id = actor, .handed = 1, .flags = TRI_SNAP_ACTOR | TRI_SNAP_COMING};
+    snapshot(fake, driver, (struct tri_snapshot){.holds = &hold, .hold_count = 1}, true);
+    cr_assert_eq(fake_spawn(fake, driver, actor, no_id, &spawn), TRP_OK, "%s", fake->error.message);
+    cr_assert_eq(fake_call(fake, driver, actor, result, 3, NULL, 0), TRP_OK, "%s", fake->error.message);
+}
+
+Test(recovery, an_actor_of_which_the_root_says_that_it_has_ended_is_not_made_again)
+{
+    const struct tri_expected ended[] = {{.space = OLD(1), .pid = 2}, {.ended = actor}};
+    struct tri_core_config config = {.incarnation = 2, .node = "test", .num_cpus = 2, .service = true};
+    struct fake *fake = fake_new(&config, ended, 2);
+    struct tri_id result = {OLD(1), 9};
+    tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+    spawn_again(fake, driver, result);
+    cr_assert(fake_names(fake, driver, TRI_ACCEPTED, actor));
+    cr_assert_eq(fake_error(fake_result(fake, driver, result)).code, TRP_EACTORDIED);
+    fake_free(fake);
+}
+
+Test(recovery, an_actor_whose_host_died_before_it_reported_is_not_made_again)
+{
+    struct fake *fake = second_broker(2);
+    const struct tri_death death = {.present = true, .pid = 1, .signal = 9, .resident = actor};
+    struct tri_id result = {OLD(1), 9};
+    tri_core_host_exited(fake->core, TOKEN, &death, fake->now_ns);
+    tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+    spawn_again(fake, driver, result);
+    cr_assert_eq(fake_error(fake_result(fake, driver, result)).code, TRP_EACTORDIED);
+    fake_free(fake);
+}
+
+Test(recovery, an_actor_that_is_killed_before_it_is_ready_is_buried)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    struct tri_spawn spawn = fake_spawn_body("Tally");
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_id made = fake_id(fake, driver), result = fake_id(fake, driver);
+    fake_spawn(fake, driver, made, no_id, &spawn);
+    cr_assert_eq(tri_kill_pack(&fake->packed, 0, false, &fake->error), TRP_OK);
+    cr_assert_eq(fake_request(fake, driver, TRI_KILL, made, result, &fake->packed.section), TRP_OK);
+    cr_assert(tri_id_equal(fake->buried, made));
     fake_free(fake);
 }
 

@@ -36,6 +36,9 @@ crash(const struct tri_worker_start *start)
     strcpy(page->actor, "Ada");
     strcpy(page->method, "increment");
     strcpy(page->backtrace, "here\nthere\n");
+    page->actor_space = 3;
+    page->actor_number = 4;
+    page->ran_tasks = 1;
     page->sequence = 17;
     page->started = 5;
     page->finished = 4;
@@ -419,6 +422,30 @@ Test(root, of_a_service_starts_another_broker_and_says_who_lives)
     kill(root_pid, SIGTERM);
     end(0);
     cr_expect(kill(pid, 0) < 0 && errno == ESRCH);
+}
+
+Test(root, of_a_service_tells_the_next_broker_which_actors_have_ended)
+{
+    struct tri_control_bury bury = {.head = {.kind = TRI_CONTROL_BURY}, .actor = {5, 6}};
+    start_root(true);
+    say(TRI_CONTROL_READY, 0, NULL);
+    make_host(11, "crash", 0);
+    expect(TRI_CONTROL_LINE);
+    expect(TRI_CONTROL_EXITED);
+    cr_expect_eq(message.exited.resident.number, 4);
+    cr_expect_eq(message.exited.ran_tasks, 1);
+    cr_assert_eq(tri_control_send(&control, &bury, sizeof bury, NULL, 0, &error), TRP_OK);
+    kill(broker_pid, SIGKILL); /* what it said last is read nevertheless */
+    take_broker();
+    expect(TRI_CONTROL_START);
+    cr_expect_eq(message.start.expected_count, 2);
+    cr_expect_eq(message.start.tasks_lost, 1);
+    expect(TRI_CONTROL_EXPECTED);
+    cr_assert_eq(message.head.number, 2);
+    cr_expect_eq(message.expected.living[0].ended.space, 3);
+    cr_expect_eq(message.expected.living[1].ended.number, 6);
+    kill(root_pid, SIGTERM);
+    end(0);
 }
 
 Test(root, of_a_service_gives_up_when_brokers_keep_dying)

@@ -56,6 +56,8 @@ op_send(void *user, tri_peer_index index, const struct tri_route *route, const s
     sim_trace_post(world, "broker to process", peer->used ? peer->process->pid : 0, route, sections, count);
     if (!peer->used)
         return 0;
+    if (route->kind == TRI_CREATE)
+        sim_record_made(world, route->target);
     if (credited && !tri_session_has_credit(&peer->channel.session, bytes_of(sections, count)))
         sim_fail(world, "the core sent a credited %s without credit", tri_kind_name(route->kind));
     if (tri_channel_post(&peer->channel, route, sections, count, &where, &error) != TRP_OK)
@@ -114,7 +116,10 @@ op_fork(void *user, uint64_t token, const char *label, const struct tri_env *env
 
     (void)label, (void)env, (void)env_count, (void)memory;
     sim_trace(world, "  fork of host %llu", (unsigned long long)token);
-    (void)sim_process_new(world, true, token);
+    if (sim_chance(world, 2))
+        sim_event_add(world, SIM_FORK_FAILED, 1000 + sim_random(world, 500000))->token = token;
+    else
+        (void)sim_process_new(world, true, token);
 }
 
 static void
@@ -136,28 +141,50 @@ op_kill(void *user, uint64_t token, const char *rule)
     sim_event_add(world, SIM_KILL, 1000 + sim_random(world, 3000000))->token = token;
 }
 
+static void
+op_bury(void *user, struct tri_id actor)
+{
+    sim_root_ended(user, actor);
+}
+
 /* ---------------------------------------------------------------------------------------------------- coming and going */
+
+/* What the root knows, and tells the next broker. */
+void
+sim_root_ended(struct sim_world *world, struct tri_id actor)
+{
+    if (tri_id_is_none(actor))
+        return;
+    if (world->ended_count == SIM_ENDED)
+        sim_fail(world, "more than %d actors have ended", SIM_ENDED);
+    else
+        world->ended[world->ended_count++] = actor;
+}
 
 void
 sim_broker_start(struct sim_world *world)
 {
-    struct tri_core_ops ops = {op_send, op_pass, op_has_credit, op_release, op_cut, op_fork, op_label, op_kill, world};
+    struct tri_core_ops ops = {op_send, op_pass,  op_has_credit, op_release, op_cut,
+                               op_fork, op_label, op_kill,       op_bury,    world};
     struct tri_core_config config = {
         .incarnation = ++world->incarnation,
         .node = "sim",
         .num_cpus = world->num_cpus,
         .service = true,
         .spare_hosts = 1,
+        .tasks_lost = world->tasks_lost,
         .seed = world->options.seed,
         .limits = world->limits,
     };
-    struct tri_expected expected[SIM_PROCESSES];
+    static struct tri_expected expected[SIM_PROCESSES + SIM_ENDED];
     size_t count = 0;
     trp_error error;
 
     for (uint32_t i = 0; i < world->process_top && world->incarnation > 1; i++) {
         struct sim_process *process = &world->processes[i];
-        if (!process->used || !process->alive || (!process->is_host && tri_proc_space(process->proc) == 0))
+        if (!process->used || (!process->alive && !sim_exit_is_due(world, process)))
+            continue;
+        if (!process->is_host && tri_proc_space(process->proc) == 0)
             continue;
         expected[count++] = (struct tri_expected){
             .token = process->token,
@@ -165,6 +192,8 @@ sim_broker_start(struct sim_world *world)
             .pid = process->pid,
         };
     }
+    for (uint32_t i = 0; i < world->ended_count; i++)
+        expected[count++] = (struct tri_expected){.ended = world->ended[i]};
     sim_trace(world, "broker %llu starts, %zu expected", (unsigned long long)world->incarnation, count);
     if (tri_core_new(&config, &ops, expected, count, world->now_ns, &world->core, &error) != TRP_OK)
         sim_fail(world, "a new core: %s", error.message);
@@ -188,8 +217,8 @@ sim_broker_kill(struct sim_world *world)
         if (world->peers[i].used)
             peer_end(&world->peers[i]);
     world->peer_top = 0;
-    for (uint32_t i = 0; i < world->event_count; i++)
-        if (world->events[i].kind == SIM_KILL)
+    for (uint32_t i = 0; i < world->event_count; i++) /* the root outlives it */
+        if (world->events[i].kind == SIM_KILL || world->events[i].kind == SIM_EXITED)
             world->events[kept++] = world->events[i];
     world->event_count = kept;
     for (uint32_t i = 0; i < world->process_top; i++)
@@ -207,6 +236,8 @@ sim_broker_gone(struct sim_world *world, const struct sim_event *event)
     death.module = death.actor = death.method = death.backtrace = death.last_output = death.killed_by = "";
     death.started = event->started;
     death.finished = event->finished;
+    death.resident = event->resident;
+    death.ran_tasks = event->ran_tasks;
     for (uint32_t i = 0; i < world->peer_top; i++) {
         struct sim_peer *peer = &world->peers[i];
         if (!peer->used || peer->process->pid != event->pid)

@@ -84,6 +84,63 @@ all_ended(struct sim_world *world)
                  (unsigned long long)counts.blocked);
 }
 
+struct holder {
+    const struct sim_process *process;
+    tri_peer_index peer;
+    uint64_t holds;
+};
+
+/* Nothing is on its way: what a process holds is what the broker counts, but for results of its own that nobody else knows. */
+static void
+match_hold(void *user, const struct tri_ref *ref)
+{
+    struct holder *holder = user;
+    const struct sim_process *process = holder->process;
+    uint64_t counted = tri_core_handed(process->world->core, holder->peer, ref->entry.id);
+
+    holder->holds += counted > 0;
+    if (counted != ref->handed && (counted != 0 || ref->entry.id.space != tri_proc_space(process->proc)))
+        sim_fail(process->world, "process %d holds %llx:%llu %llu times, the broker counts %llu", process->pid,
+                 (unsigned long long)ref->entry.id.space, (unsigned long long)ref->entry.id.number,
+                 (unsigned long long)ref->handed, (unsigned long long)counted);
+}
+
+static void
+holds_match(struct sim_world *world)
+{
+    struct tri_core_counts counts;
+    uint64_t holds = 0;
+
+    EACH_PROCESS(world, process)
+    {
+        struct holder holder = {.process = process};
+        if (sim_peer_of(world, process) == NULL)
+            continue;
+        holder.peer = (tri_peer_index)(sim_peer_of(world, process) - world->peers);
+        tri_proc_each(process->proc, match_hold, &holder);
+        holds += holder.holds;
+    }
+    tri_core_count(world->core, &counts);
+    if (holds != counts.holds)
+        sim_fail(world, "processes know of %llu holds, the broker of %llu", (unsigned long long)holds,
+                 (unsigned long long)counts.holds);
+}
+
+/* Hosts of a name that nobody has asked to end. */
+static void
+names_are_unique(struct sim_world *world)
+{
+    EACH_PROCESS(world, process)
+    {
+        EACH_PROCESS(world, other)
+        {
+            if (other > process && process->name[0] != '\0' && strcmp(process->name, other->name) == 0 &&
+                sim_settled(process) && sim_settled(other))
+                sim_fail(world, "hosts %d and %d both have the actor '%s'", process->pid, other->pid, process->name);
+        }
+    }
+}
+
 static void
 let_go(struct sim_world *world)
 {
@@ -162,6 +219,10 @@ sim_ending(struct sim_world *world)
         sim_fail(world, "there is no broker at the end");
     if (!world->failed)
         all_ended(world);
+    if (!world->failed)
+        holds_match(world);
+    if (!world->failed)
+        names_are_unique(world);
     if (world->failed)
         return;
     let_go(world);

@@ -163,12 +163,14 @@ sim_process_end(struct sim_process *process)
         sim_host_progress(process, &started, &finished);
     process->alive = false;
     process->up = false;
-    if (world->core != NULL) {
+    if (world->core != NULL || process->is_host) {
         event = sim_event_add(world, process->is_host ? SIM_EXITED : SIM_DRIVER_GONE, 1000 + sim_random(world, 500000));
         event->pid = process->pid;
         event->token = process->token;
         event->started = started;
         event->finished = finished;
+        event->resident = process->actor;
+        event->ran_tasks = process->ran_tasks;
     }
     sim_queue_clear(&process->to_process);
     if (sim_chance(world, 50))

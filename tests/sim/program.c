@@ -210,6 +210,7 @@ note_call(struct act *act, struct tri_ref *ref, const struct tri_submit *asked)
     record = sim_record_add(world, ref != NULL ? ref->entry.id : sim_one_way_id(caller, asked->target, sequence));
     record->target = asked->target;
     record->task = (asked->flags & TRI_TASK) != 0;
+    record->no_retry = (asked->flags & TRI_NO_RETRY) != 0;
     record->one_way = ref == NULL;
     record->caller = caller;
 }
@@ -325,6 +326,7 @@ act_request(struct act *act)
         if (record == NULL)
             record = sim_record_add(world, asked.target);
         record->endless = record->kill_asked = true;
+        sim_record_add(world, ref->entry.id)->kills = asked.target;
     }
 }
 

@@ -75,8 +75,8 @@ space_lives(struct sim_world *world, uint64_t space)
 }
 
 /* One that nobody has asked to end: neither by a message that may be on its way, nor by dying. */
-static bool
-settled(const struct sim_process *host)
+bool
+sim_settled(const struct sim_process *host)
 {
     struct sim_record *record = sim_record_find(host->world, host->actor);
 
@@ -92,11 +92,21 @@ sim_record_create(struct sim_process *host)
 
     for (uint32_t i = 0; i < world->process_top; i++) {
         const struct sim_process *other = &world->processes[i];
-        if (!other->used || other == host || !settled(other))
+        if (!other->used || other == host || !sim_settled(other))
             continue;
         if (tri_id_equal(other->actor, host->actor))
             sim_fail(host->world, "an actor was created in host %d while it lives in host %d", host->pid, other->pid);
     }
+}
+
+/* The broker makes an actor. */
+void
+sim_record_made(struct sim_world *world, struct tri_id actor)
+{
+    const struct sim_record *record = sim_record_find(world, actor);
+
+    if (record != NULL && record->killed)
+        sim_fail(world, "an actor is made whose KILL was answered");
 }
 
 /* A top-level argument whose value is known to be an error: the call must not run. */
@@ -132,6 +142,7 @@ sim_record_start(struct sim_process *host, struct tri_incoming *call)
 
     sim_trace(world, "host %d starts %llx:%llu sequence %llu", host->pid, (unsigned long long)call->entry.id.space,
               (unsigned long long)call->entry.id.number, (unsigned long long)route->sequence);
+    host->ran_tasks |= task;
     check_arguments(host, call);
     if (record == NULL) {
         if (!(one_way && task) && call->caller.space != 0)
@@ -141,14 +152,11 @@ sim_record_start(struct sim_process *host, struct tri_incoming *call)
     before = record->ran_on == 0 ? NULL : sim_host_with(world, record->ran_on);
     if (before != NULL && before->alive)
         sim_fail(world, "a call ran twice while its host %d lived", before->pid);
-    /* Delivery is once between two that live. When the host dies and the broker, too, before the caller heard ACCEPTED, nobody
-     * is left who knows that a call ran, and it is made again with its actor (docs/decisions.md, D17). */
-    if (record->runs > 0 && !task && record->ran_under == world->incarnation)
-        sim_fail(world, "a call of an actor ran twice, on hosts %llu and %llu", (unsigned long long)record->ran_on,
-                 (unsigned long long)host->token);
+    if (record->runs > 0 && (!task || record->no_retry))
+        sim_fail(world, "a call %s ran twice, on hosts %llu and %llu", task ? "without a retry" : "of an actor",
+                 (unsigned long long)record->ran_on, (unsigned long long)host->token);
     record->runs++;
     record->ran_on = host->token;
-    record->ran_under = world->incarnation;
     if (task)
         return;
     if (!tri_id_equal(route->target, host->actor))
@@ -198,7 +206,7 @@ check_failure(struct sim_process *process, const struct tri_ref *ref, const stru
     sim_trace(process->world, "  %llx:%llu fails: %s", (unsigned long long)ref->entry.id.space,
               (unsigned long long)ref->entry.id.number, chain[0].error.message);
     host = sim_host_of(process->world, record->target);
-    if (chain[0].error.code == TRP_EACTORDIED && count == 1 && !record->task && host != NULL && settled(host))
+    if (chain[0].error.code == TRP_EACTORDIED && count == 1 && !record->task && host != NULL && sim_settled(host))
         sim_fail(process->world, "a call failed as if its actor were dead, which lives in host %d: %s", host->pid,
                  chain[0].error.message);
     if (chain[0].error.code == TRP_EACTORDIED && chain[0].error.ran == TRP_NOT_RUN && record->runs > 0 && !record->task)
@@ -216,6 +224,11 @@ sim_record_ready(struct sim_process *process, struct tri_ref *ref)
     sim_note(process->world, ref->entry.id.number * 4 + ref->state);
     if (record == NULL || record->endless)
         return;
+    if (!tri_id_is_none(record->kills)) {
+        if (ref->state == TRI_REF_READY)
+            sim_record_find(process->world, record->kills)->killed = true;
+        return;
+    }
     if (ref->state == TRI_REF_READY)
         check_value(process, ref, record);
     else if (!ref->local)

@@ -20,6 +20,7 @@ enum {
     SIM_DEPTH = 24,
     SIM_EVENTS = 512,
     SIM_NAMES = 3,
+    SIM_ENDED = 4096,
 };
 
 struct sim_packet {
@@ -55,7 +56,7 @@ struct sim_process {
     struct tri_node mailbox;
     struct sim_execution stack[SIM_DEPTH];
     uint32_t depth;
-    bool has_actor, constructed, construct_fails, stopping, drain;
+    bool ran_tasks, has_actor, constructed, construct_fails, stopping, drain;
     struct tri_id actor;
     char name[16];
     bool detached;
@@ -75,6 +76,8 @@ struct sim_event {
     int32_t pid;
     enum sim_event_kind kind;
     uint64_t started, finished, space;
+    struct tri_id resident;
+    bool ran_tasks;
 };
 
 struct sim_peer { /* the broker's shell's side of one */
@@ -89,9 +92,10 @@ struct sim_record {
     struct tri_entry entry;
     struct tri_id target;
     uint64_t ran_on, sequence; /* token of the host that started it last; 0: none */
-    uint64_t ran_under;        /* incarnation of the broker then */
     uint32_t runs;
-    bool task, one_way, failed, returned, endless, kill_asked;
+    bool task, no_retry, one_way, failed, returned, endless, kill_asked,
+        killed;          /* killed: and who asked has heard it */
+    struct tri_id kills; /* KILL: whom */
     uint64_t caller;
     struct sim_record *next;
 };
@@ -119,6 +123,9 @@ struct sim_world {
     uint32_t peer_top;
     struct sim_event events[SIM_EVENTS];
     uint32_t event_count;
+    struct tri_id ended[SIM_ENDED]; /* what the root knows */
+    uint32_t ended_count;
+    bool tasks_lost;
     struct tri_table records;
     struct sim_record *all_records;
     struct tri_packed call, task, value, error, name[SIM_NAMES], kill, watch[2], spawn[3 + 3 * SIM_NAMES];
@@ -139,12 +146,15 @@ struct sim_event *sim_event_add(struct sim_world *world, enum sim_event_kind kin
 bool sim_step(struct sim_world *world, bool jump); /* false: nothing can be done; `jump`: and no timer is due soon */
 void sim_fault(struct sim_world *world);
 void sim_check(struct sim_world *world);
+bool sim_exit_is_due(const struct sim_world *world,
+                     const struct sim_process *process); /* the root has not collected it */
 
 /* broker.c */
 void sim_broker_start(struct sim_world *world);
 void sim_broker_kill(struct sim_world *world);
 void sim_broker_packet(struct sim_world *world, struct sim_process *process, struct tri_packet *packet);
 bool sim_broker_flush(struct sim_world *world, bool all);
+void sim_root_ended(struct sim_world *world, struct tri_id actor); /* this one does not live any more */
 void sim_broker_gone(struct sim_world *world, const struct sim_event *event);
 struct sim_peer *sim_peer_of(struct sim_world *world, const struct sim_process *process);
 
@@ -183,7 +193,9 @@ struct tri_id sim_one_way_id(uint64_t caller, struct tri_id target, uint64_t seq
 void sim_record_start(struct sim_process *host, struct tri_incoming *call);
 void sim_record_ready(struct sim_process *process, struct tri_ref *ref);
 void sim_record_create(struct sim_process *host);
+void sim_record_made(struct sim_world *world, struct tri_id actor);
 void sim_records_fini(struct sim_world *world);
+bool sim_settled(const struct sim_process *host); /* an actor lives there that nobody has asked to end */
 struct sim_process *sim_host_of(struct sim_world *world, struct tri_id actor);
 struct sim_process *sim_host_with(struct sim_world *world, uint64_t token);
 

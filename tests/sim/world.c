@@ -102,6 +102,20 @@ sim_event_add(struct sim_world *world, enum sim_event_kind kind, uint64_t delay_
 }
 
 static void
+do_gone(struct sim_world *world, const struct sim_event *event)
+{
+    if (event->kind == SIM_EXITED) { /* the root collects it */
+        sim_root_ended(world, event->resident);
+        world->tasks_lost |= event->ran_tasks;
+    }
+    if (world->core == NULL)
+        return;
+    sim_trace(world, "the broker hears that process %d died (started %llu, finished %llu)", event->pid,
+              (unsigned long long)event->started, (unsigned long long)event->finished);
+    sim_broker_gone(world, event);
+}
+
+static void
 do_event(struct sim_world *world, const struct sim_event *event)
 {
     struct sim_process *host;
@@ -113,10 +127,10 @@ do_event(struct sim_world *world, const struct sim_event *event)
         host = sim_host_with(world, event->token);
         if (host != NULL && host->alive)
             sim_process_end(host);
-    } else if (world->core != NULL) {
-        sim_trace(world, "the broker hears that process %d died (started %llu, finished %llu)", event->pid,
-                  (unsigned long long)event->started, (unsigned long long)event->finished);
-        sim_broker_gone(world, event);
+    } else if (event->kind == SIM_FORK_FAILED) {
+        tri_core_fork_failed(world->core, event->token, "there are too many processes", world->now_ns);
+    } else {
+        do_gone(world, event);
     }
 }
 
@@ -131,6 +145,15 @@ do_events(struct sim_world *world)
         do_event(world, &event);
         return true;
     }
+    return false;
+}
+
+bool
+sim_exit_is_due(const struct sim_world *world, const struct sim_process *process)
+{
+    for (uint32_t i = 0; i < world->event_count; i++)
+        if (world->events[i].kind == SIM_EXITED && world->events[i].pid == process->pid)
+            return true;
     return false;
 }
 

@@ -1,14 +1,15 @@
 #!/bin/sh
 # Plants each fault of this folder into a copy of the sources, one at a time, and requires that the simulator finds it.
-# usage: tests/sim/bugs/run.sh BUILD_DIR [SEEDS]
+# usage: tests/sim/bugs/run.sh BUILD_DIR [SEEDS [NAME]]   (NAME: a pattern; only these faults)
 #
 # BUILD_DIR is a Meson build of this tree with the simulator in it: generated headers and the objects of what is not
 # patched are taken from there; only the patched file is compiled again. What the simulator finds without a fault says
 # nothing about one: seeds that fail in the unpatched build are left out, and counted.
 set -eu
 
-build=$(cd "${1:?usage: run.sh BUILD_DIR [SEEDS]}" && pwd)
+build=$(cd "${1:?usage: run.sh BUILD_DIR [SEEDS [NAME]]}" && pwd)
 seeds=${2:-500}
+only=${3:-*}
 root=$(cd "$(dirname "$0")/../../.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/troupe-bugs.XXXXXX")
 trap 'rm -rf "$work"' EXIT INT TERM
@@ -77,7 +78,7 @@ hunt() {
     return 1
 }
 
-for patch in "$root"/tests/sim/bugs/*.patch; do
+for patch in "$root"/tests/sim/bugs/$only.patch; do
     name=$(basename "$patch" .patch)
     file=$(sed -n 's|^+++ b/||p' "$patch" | head -n 1)
     cp "$root/$file" "$work/$file"

@@ -17,7 +17,7 @@ enum {
     WATCH_MS = 2500,
     SILENT_INTERVALS = 4
 }; /* of a broker that owes something: PING after the first, then the end */
-enum { TICK_NS = 50000, BUSY_TICK_NS = 400000, EMPTY_TICKS = 4, LOOK_MS = 2, HELLO_AGAIN_MS = 1000 };
+enum { TICK_NS = 50000, BUSY_TICK_NS = 1000000, EMPTY_TICKS = 4, LOOK_MS = 2, HELLO_AGAIN_MS = 1000 };
 
 void
 tri_keeper_ring(struct tri_process *process)
@@ -202,8 +202,10 @@ tick(struct tri_process *process, unsigned *empty)
         if (process->flushes == process->flushes_seen) {
             tri_process_flush(process);
             process->keeper_pause_ns = TICK_NS;
-        } else if (process->keeper_pause_ns < BUSY_TICK_NS) {
+        } else {
             process->keeper_pause_ns *= 2;
+            if (process->keeper_pause_ns > BUSY_TICK_NS)
+                process->keeper_pause_ns = BUSY_TICK_NS;
         }
         process->flushes_seen = process->flushes;
         *empty = 0;

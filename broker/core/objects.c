@@ -24,6 +24,22 @@ resolved(const struct tri_object *object)
     return object->state == TRI_OBJECT_READY || object->state == TRI_OBJECT_FAILED;
 }
 
+/* Its value does not lie here at its publisher's expense any more. */
+void
+tri_object_discharge(struct tri_object *object)
+{
+    if (object->charged)
+        object->keeper->put_bytes -= object->value->bytes;
+    object->charged = false;
+}
+
+static void
+drop_value(struct tri_object *object)
+{
+    tri_object_discharge(object);
+    tri_parcel_free(&object->value);
+}
+
 static void
 forget(struct tri_core *core, struct tri_object *object)
 {
@@ -71,7 +87,10 @@ settle_object(struct tri_core *core, struct tri_object *object)
         forget(core, object);
     } else if (object->carried && thing->hold_count == 1 && resolved(object) && object->waiting == 0 &&
                thing->holds->has_value && thing->holds->seen == thing->holds->handed) {
-        tri_parcel_free(&object->value); /* its only holder has it */
+        drop_value(object); /* its only holder has it */
+    } else if (object->charged && object->waiting == 0 && tri_list_empty(&object->needs) &&
+               object->keeper->put_bytes > core->limits.credit_bytes) {
+        drop_value(object); /* its publisher has more here than it may: who wants it has it fetched */
     }
 }
 
@@ -97,6 +116,7 @@ tri_object_keeper(struct tri_core *core, struct tri_object *object, struct tri_p
     if (object->keeper == keeper)
         return;
     if (object->keeper != NULL) {
+        tri_object_discharge(object);
         tri_list_remove(&object->kept_link);
         object->revoked |= object->fetching == object->keeper;
         if (!object->keeper->struck)
@@ -137,7 +157,7 @@ keep_value(struct tri_object *object, const struct tri_section *section, bool fa
     struct tri_section value = *section;
     value.place = 0;
     route.result = tri_thing_id(&object->thing);
-    tri_parcel_free(&object->value);
+    drop_value(object);
     object->value = tri_parcel_new(&route, &value, 1, section->size);
 }
 
@@ -273,6 +293,10 @@ put_value(struct tri_core *core, struct tri_peer *peer, struct tri_object *objec
     tri_object_resolve(core, object, message->route, section, failed, refs, keeper);
     if (object->value == NULL)
         keep_value(object, section, failed);
+    if (object->keeper == peer && object->value != NULL && !object->charged) {
+        object->charged = true;
+        peer->put_bytes += object->value->bytes;
+    }
     if (object->keeper != peer) /* whoever sends a value keeps it until it is told not to */
         tri_batch_add(core, peer, &peer->freed, tri_thing_id(&object->thing));
 }

@@ -212,6 +212,7 @@ drop_holds(struct tri_core *core, struct tri_peer *peer)
         struct tri_object *object = TRI_OWNER(peer->kept.next, struct tri_object, kept_link);
         tri_list_remove(&object->kept_link);
         object->keeper = NULL;
+        object->charged = false;
         if (object->fetching == peer)
             object->fetching = NULL;
         tri_object_copies(core, object);

@@ -301,6 +301,7 @@ report_call(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_
         bool resolved = object != NULL && (object->state == TRI_OBJECT_READY || object->state == TRI_OBJECT_FAILED);
         struct tri_parcel *value = resolved ? object->value : NULL;
         if (value != NULL) { /* a host keeps its result */
+            tri_object_discharge(object);
             object->value = NULL;
             struct tri_refs *contains = object->contains;
             object->contains = NULL;
@@ -483,6 +484,7 @@ tri_recovery_call(struct tri_core *core, struct tri_peer *peer, struct tri_pendi
     call->sequence = route->sequence;
     call->parent = route->parent;
     struct tri_refs *contains = object->contains;
+    tri_object_discharge(object);
     object->value = NULL;
     object->contains = NULL;
     tri_call_name(core, call, object, peer);

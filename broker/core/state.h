@@ -48,6 +48,7 @@ struct tri_peer {
     struct tri_ring quiet;
     uint64_t newest; /* the highest number in its space of which the core has heard; UINT64_MAX: that is not known */
     uint64_t used_calls, used_bytes; /* credit */
+    uint64_t put_bytes;              /* of values that it published and keeps, and that lie here, too */
     uint64_t fetches;                /* ids asked of it by FETCH and not answered */
 };
 
@@ -128,6 +129,7 @@ struct tri_object {
     uint8_t state;  /* UNKNOWN: some process has it, or will say */
     bool recovered; /* a host told a new broker of it; its maker may send the CALL again */
     bool coming;    /* its maker, whose snapshot said so, will say again what makes it */
+    bool charged;   /* its value counts among its keeper's put_bytes */
     bool carried;   /* an envelope named it: a value that was only PUT waits for that one */
     struct tri_pending *call;
     struct tri_parcel *value; /* NULL: only elsewhere */
@@ -459,6 +461,7 @@ void tri_object_lost(struct tri_core *core, struct tri_object *object);
 void tri_object_send(struct tri_core *core, struct tri_object *object, struct tri_hold *hold);
 void tri_object_fetch(struct tri_core *core, struct tri_object *object);
 void tri_object_keeper(struct tri_core *core, struct tri_object *object, struct tri_peer *keeper);
+void tri_object_discharge(struct tri_object *object); /* its value is about to be taken, or its keeper */
 void tri_object_acknowledged(struct tri_core *core, struct tri_hold *hold);
 void tri_object_relieve(struct tri_core *core, struct tri_object *object); /* its keeper, if it need not keep it */
 void tri_object_copies(struct tri_core *core, struct tri_object *object);

@@ -145,6 +145,43 @@ Test(holds, a_value_that_the_broker_does_not_have_is_fetched)
     fake_free(fake);
 }
 
+static bool
+lies_here(const struct fake *fake, struct tri_id id)
+{
+    return tri_as_object(tri_thing_find(fake->core, id))->value != NULL;
+}
+
+Test(holds, values_beyond_their_publishers_window_stay_with_it_and_are_fetched)
+{
+    enum { PUTS = 40 };
+    struct tri_core_config config = {.incarnation = 1, .node = "test", .num_cpus = 2, .limits = {.credit_bytes = 500}};
+    struct fake *fake = fake_new(&config, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "", &host), objects[PUTS];
+    size_t here = 0;
+    for (int i = 0; i < PUTS; i++) {
+        objects[i] = fake_id(fake, driver);
+        cr_assert_eq(fake_put(fake, driver, objects[i], i, NULL, 0), TRP_OK);
+        here += lies_here(fake, objects[i]);
+    }
+    cr_assert(here > 0 && here < PUTS / 2, "%zu", here);
+    struct tri_id last = objects[PUTS - 1];
+    struct tri_ref_entry nested = entry(last, TRI_NESTED);
+    fake_call(fake, driver, actor, no_id, 1, &nested, 1);
+    fake_acknowledge(fake, host);
+    fake_ids(fake, host, TRI_WAIT, 0, no_id, &last, 1);
+    cr_assert(fake_names(fake, driver, TRI_FETCH, last));
+    cr_assert_eq(fake_answer_fetch(fake, driver, last, PUTS - 1), TRP_OK);
+    cr_assert_eq(fake_number(fake_result(fake, host, last)), PUTS - 1);
+    cr_assert_not(lies_here(fake, last));
+    for (int i = 0; i < PUTS - 1; i++) /* what it lets go makes room */
+        cr_assert_eq(fake_release(fake, driver, objects[i], 1), TRP_OK);
+    struct tri_id next = fake_id(fake, driver);
+    cr_assert_eq(fake_put(fake, driver, next, 1, NULL, 0), TRP_OK);
+    cr_assert(lies_here(fake, next));
+    fake_free(fake);
+}
+
 Test(holds, the_last_copy_outside_the_broker_is_replaced)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

@@ -135,6 +135,8 @@ static void
 forget_kept(struct tri_proc *proc, struct tri_accepted *kept)
 {
     proc->kept_near = kept->link.next;
+    __builtin_prefetch(TRI_OWNER(kept->link.next, struct tri_accepted, link)); /* one of these is next */
+    __builtin_prefetch(TRI_OWNER(kept->link.prev, struct tri_accepted, link));
     tri_table_remove(&proc->calls, &kept->call.entry);
     tri_list_remove(&kept->link);
     proc->kept_count--;

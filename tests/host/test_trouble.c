@@ -135,6 +135,26 @@ Test(trouble, arguments_arrive_as_they_were_given)
     trp_actor_release(&actor);
 }
 
+/* What a host remembers of a call that it has seen never stands for one that is otherwise. */
+Test(trouble, each_call_is_judged_by_its_own_arguments)
+{
+    trp_actor *actor = spawn("trouble:Trouble", TRP_NOARGS, NULL);
+    for (int i = 0; i < 3; i++) {
+        char words[16];
+        snprintf(words, sizeof words, "words %d", i);
+        expect_failure(call(actor, "fail", TRP_ARGS(70 + i, words)), TRP_ETASK, words);
+        cr_expect_eq(error.cause, 70 + i);
+        expect_failure(call(actor, "fail", TRP_ARGS(words, 1)), TRP_ETYPE, "cause");
+        expect_failure(call(actor, "fail", TRP_ARGS(1, trp_bytes(words, 7))), TRP_ETYPE, "text");
+        expect_failure(call(actor, "fail", TRP_ARGS(1)), TRP_EINVAL, "text");
+        expect_failure(call(actor, "fail", TRP_ARGS(1, words, 2)), TRP_EINVAL, "at most 2");
+        expect_failure(call(actor, "fail", TRP_ARGS(TRP_KW("text", "named"), TRP_KW("cause", 5))), TRP_ETASK, "named");
+        expect_failure(call(actor, "faix", TRP_ARGS(1, words)), TRP_ENOMETHOD, "faix");
+        expect(call(actor, "slow", TRP_ARGS(0)), "0");
+    }
+    trp_actor_release(&actor);
+}
+
 Test(trouble, a_constructor_that_fails_or_crashes_is_every_calls_error)
 {
     trp_actor *fails = spawn("trouble:Stillborn", TRP_ARGS("fail"), NULL);

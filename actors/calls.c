@@ -79,18 +79,26 @@ check_call(const trp_request *request, trp_error *error)
     return TRP_OK;
 }
 
+/* What every call has. */
+static inline trp_err
+check_basics(const char *method, trp_value args, trp_error *error)
+{
+    if (method == NULL || method[0] == '\0')
+        return TRI_FAIL(error, TRP_EINVAL, "method is %s", method == NULL ? "NULL" : "empty");
+    if (strlen(method) > TRI_NAME_MAX)
+        return TRI_FAIL(error, TRP_EINVAL, "method has %zu bytes, at most %d are allowed", strlen(method),
+                        TRI_NAME_MAX);
+    if (args.kind != TRP_ARGS && args.kind != TRP_NULL)
+        return TRI_FAIL(error, TRP_EINVAL, "args is neither TRP_ARGS(...) nor TRP_NOARGS");
+    return TRP_OK;
+}
+
 static trp_err
 check_request(const trp_request *request, trp_ref *const *ref, trp_error *error)
 {
     if (request == NULL)
         return TRI_FAIL(error, TRP_EINVAL, "request is NULL");
-    if (request->method == NULL || request->method[0] == '\0')
-        return TRI_FAIL(error, TRP_EINVAL, "method is %s", request->method == NULL ? "NULL" : "empty");
-    if (strlen(request->method) > TRI_NAME_MAX)
-        return TRI_FAIL(error, TRP_EINVAL, "method has %zu bytes, at most %d are allowed", strlen(request->method),
-                        TRI_NAME_MAX);
-    if (request->args.kind != TRP_ARGS && request->args.kind != TRP_NULL)
-        return TRI_FAIL(error, TRP_EINVAL, "args is neither TRP_ARGS(...) nor TRP_NOARGS");
+    TRP_TRY(check_basics(request->method, request->args, error));
     if ((request->flags & ~(TRP_NOWAIT | TRP_ONE_WAY | TRP_NO_RETRY)) != 0)
         return TRI_FAIL(error, TRP_EINVAL, "flags has bits that mean nothing: 0x%x", request->flags);
     if (ref == NULL && (request->flags & TRP_ONE_WAY) == 0)
@@ -135,6 +143,20 @@ pack_task(struct tri_process *process, const trp_request *request, trp_error *er
                          error);
 }
 
+/* With the lock: of an actor. */
+static inline trp_err
+pack_call(struct tri_process *process, const trp_actor *actor, trp_value args, struct tri_submit *submit,
+          trp_error *error)
+{
+    const struct tri_handle_more *more = actor->handle.more;
+
+    submit->target = actor->handle.ref.entry.id;
+    submit->actor = more != NULL && more->name[0] != '\0' ? more->name : NULL;
+    TRP_TRY(tri_call_pack(&process->packed, submit->method, args, &tri_process_handles, error));
+    submit->body = process->packed.section;
+    return TRP_OK;
+}
+
 /* With the lock. */
 static trp_err
 submit_request(struct tri_process *process, trp_runtime *runtime, const trp_request *request, trp_ref **ref,
@@ -150,31 +172,34 @@ submit_request(struct tri_process *process, trp_runtime *runtime, const trp_requ
     struct tri_ref *made = NULL;
 
     if (request->actor != NULL) {
-        const struct tri_handle_more *more = request->actor->handle.more;
-        submit.target = request->actor->handle.ref.entry.id;
-        submit.actor = more != NULL && more->name[0] != '\0' ? more->name : NULL;
-        TRP_TRY(tri_call_pack(&process->packed, request->method, request->args, &tri_process_handles, error));
+        TRP_TRY(pack_call(process, request->actor, request->args, &submit, error));
     } else {
         TRP_TRY(pack_task(process, request, error));
+        submit.body = process->packed.section;
     }
-    submit.body = process->packed.section;
     TRP_TRY(tri_submit(process, &submit, (request->flags & TRP_NOWAIT) != 0, one_way ? NULL : &made, error));
     if (!one_way)
         *ref = tri_handle_give(process, runtime, made);
     return TRP_OK;
 }
 
+/* The usual call: without what a request may say besides. `ref` NULL: one-way. */
 static trp_err
-submit_call(trp_actor *actor, const char *method, trp_value args, unsigned flags, trp_ref **ref, trp_error *error)
+call_actor(trp_actor *actor, const char *method, trp_value args, trp_ref **ref, trp_error *error)
 {
-    const trp_request request = {.actor = actor, .method = method, .args = args, .flags = flags};
+    struct tri_submit submit = {.kind = TRI_CALL, .deadline_ns = TRI_NEVER, .method = method};
     struct tri_process *process = NULL;
+    struct tri_ref *made = NULL;
     trp_err err;
 
     TRP_TRY(tri_handle_enter(actor != NULL ? &actor->handle : NULL, "actor", &process, error));
-    err = check_request(&request, ref, error);
+    err = check_basics(method, args, error);
     if (err == TRP_OK)
-        err = submit_request(process, actor->handle.runtime, &request, ref, error);
+        err = pack_call(process, actor, args, &submit, error);
+    if (err == TRP_OK)
+        err = tri_submit(process, &submit, false, ref == NULL ? NULL : &made, error);
+    if (err == TRP_OK && ref != NULL)
+        *ref = tri_handle_give(process, actor->handle.runtime, made);
     tri_process_unlock(process);
     return err;
 }
@@ -182,13 +207,15 @@ submit_call(trp_actor *actor, const char *method, trp_value args, unsigned flags
 trp_err
 trp_call(trp_actor *actor, const char *method, trp_value args, trp_ref **ref, trp_error *error)
 {
-    return submit_call(actor, method, args, 0, ref, error);
+    if (ref == NULL)
+        return TRI_FAIL(error, TRP_EINVAL, "ref is NULL");
+    return call_actor(actor, method, args, ref, error);
 }
 
 trp_err
 trp_send(trp_actor *actor, const char *method, trp_value args, trp_error *error)
 {
-    return submit_call(actor, method, args, TRP_ONE_WAY, NULL, error);
+    return call_actor(actor, method, args, NULL, error);
 }
 
 trp_err

@@ -146,9 +146,9 @@ sleep_alone(struct tri_process *process, uint64_t now_ns, uint64_t until_ns)
         until_ns = timer_ns;
     process->keeper_wake_ns = until_ns;
     process->keeper_sleeps = true;
-    (void)pthread_mutex_unlock(&process->lock);
+    tri_process_leave(process);
     woken = poll(&fd, 1, tri_poll_ms(until_ns, now_ns));
-    (void)pthread_mutex_lock(&process->lock);
+    tri_process_take(process);
     process->keeper_sleeps = false;
     if (woken > 0)
         (void)!read(process->keeper_bell, &count, sizeof count);
@@ -163,15 +163,16 @@ sleep_in_poll(struct tri_process *process, uint64_t now_ns)
         {.fd = process->door, .events = POLLIN},
         {.fd = process->keeper_bell, .events = POLLIN},
     };
+    const uint64_t wake_ns = next_timer(process);
     uint64_t count;
     int woken;
 
     process->poller = &process->keeper_place;
-    process->keeper_wake_ns = next_timer(process);
+    process->keeper_wake_ns = wake_ns;
     process->keeper_sleeps = true;
-    (void)pthread_mutex_unlock(&process->lock);
-    woken = poll(fds, 3, tri_poll_ms(process->keeper_wake_ns, now_ns));
-    (void)pthread_mutex_lock(&process->lock);
+    tri_process_leave(process);
+    woken = poll(fds, 3, tri_poll_ms(wake_ns, now_ns));
+    tri_process_take(process);
     process->keeper_sleeps = false;
     if (woken > 0 && fds[2].revents != 0)
         (void)!read(process->keeper_bell, &count, sizeof count);
@@ -215,9 +216,9 @@ tick(struct tri_process *process, unsigned *empty)
         return;
     }
     pause.tv_nsec = (long)process->keeper_pause_ns;
-    (void)pthread_mutex_unlock(&process->lock);
+    tri_process_leave(process);
     (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-    (void)pthread_mutex_lock(&process->lock);
+    tri_process_take(process);
 }
 
 /* Threads are busy, none of them polls: a glance, so that a host with a long queue of short methods notices a new broker,
@@ -285,9 +286,9 @@ tri_keeper_main(void *user)
 
     (void)prctl(PR_SET_NAME, "trp-keeper");
     (void)prctl(PR_SET_TIMERSLACK, 1000);
-    (void)pthread_mutex_lock(&process->lock);
+    tri_process_take(process);
     while (!process->keeper_quit)
         step(process, &empty, &seen);
-    (void)pthread_mutex_unlock(&process->lock);
+    tri_process_leave(process);
     return NULL;
 }

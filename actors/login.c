@@ -375,11 +375,11 @@ tri_process_reconnect(struct tri_process *process, uint64_t now_ns)
     (void)snprintf(path, sizeof path, "%s/door", process->directory);
     if (process->poller == NULL || process->poller == &process->keeper_place)
         tri_process_disconnect(process);
-    (void)pthread_mutex_unlock(&process->lock);
+    tri_process_leave(process);
     err = tri_door_connect(path, DOOR_MS, &door, &cookie, NULL);
     if (err != TRP_OK && poll(&bell, 1, RETRY_MS) > 0)
         (void)!read(process->keeper_bell, &count, sizeof count);
-    (void)pthread_mutex_lock(&process->lock);
+    tri_process_take(process);
     if (err != TRP_OK)
         return;
     if (process->state != TRI_AWAY || process->link != NULL || process->keeper_quit) {

@@ -219,11 +219,9 @@ make_empty(struct tri_process *process, const struct tri_process_config *config)
     process->keeper_wake_ns = TRI_NEVER;
     tri_list_init(&process->unsent);
     tri_list_init(&process->waiters);
+    tri_list_init(&process->generic);
     tri_list_init(&process->due);
-    (void)pthread_mutex_init(&process->lock, NULL);
-    (void)pthread_condattr_init(&process->monotonic);
-    (void)pthread_condattr_setclock(&process->monotonic, CLOCK_MONOTONIC);
-    tri_waiter_init(process, &process->keeper_place);
+    tri_waiter_init(&process->keeper_place);
     tri_channel_init(&process->channel, 1, 0); /* the real window comes with WELCOME */
 }
 
@@ -413,9 +411,9 @@ empty_waits(struct tri_process *process)
 {
     while (process->inside > 0) {
         tri_waiters_poke(process, true);
-        (void)pthread_mutex_unlock(&process->lock);
+        tri_process_leave(process);
         (void)usleep(1000);
-        (void)pthread_mutex_lock(&process->lock);
+        tri_process_take(process);
     }
 }
 
@@ -441,13 +439,13 @@ tri_process_close(struct tri_process **process)
     tri_process_disconnect(gone); /* nobody else is here any more, except releases of handles */
     tri_link_context_end(&gone->context);
 
-    (void)pthread_mutex_lock(&gone->lock);
+    tri_process_take(gone);
     tri_local_destroy(&gone->local);
     tri_handles_end(gone);
     tri_proc_destroy(&gone->proc);
     here.process = NULL;
     last = gone->zombies == 0;
-    (void)pthread_mutex_unlock(&gone->lock);
+    tri_process_leave(gone);
     if (last)
         tri_process_free(gone);
 }
@@ -470,8 +468,6 @@ tri_process_free(struct tri_process *process)
             (void)close(fd);
     }
     tri_waiter_fini(&process->keeper_place);
-    (void)pthread_condattr_destroy(&process->monotonic);
-    (void)pthread_mutex_destroy(&process->lock);
     free(process);
 }
 
@@ -492,14 +488,29 @@ tri_process_fail(struct tri_process *process, const trp_error *why)
 /* ------------------------------------------------------------------------------------------------------- the lock */
 
 void
-tri_process_lock(struct tri_process *process)
+tri_process_wake(struct tri_process *process)
 {
-    (void)pthread_mutex_lock(&process->lock);
-    process->activity++;
+    _Atomic uint32_t *wakes[TRI_WAKES_MAX];
+    const uint32_t count = process->wake_count;
+
+    for (uint32_t i = 0; i < count; i++)
+        wakes[i] = process->wakes[i];
+    process->wake_count = 0;
+    tri_lock_give(&process->lock);
+    for (uint32_t i = 0; i < count; i++)
+        tri_word_wake(wakes[i]);
 }
 
 void
-tri_process_unlock(struct tri_process *process)
+tri_process_lock(struct tri_process *process)
+{
+    tri_process_take(process);
+    process->activity++;
+}
+
+/* What is left behind under the lock: somebody has to send it, or look at the time. */
+static void
+leave_chores(struct tri_process *process)
 {
     if (process->no_memory) {
         trp_error why;
@@ -507,16 +518,25 @@ tri_process_unlock(struct tri_process *process)
         (void)TRI_FAIL(&why, TRP_ENOMEM, "no memory for a message to the broker");
         tri_process_fail(process, &why);
     }
-    if (process->state == TRI_UP && process->local == NULL) {
-        if (tri_channel_has_output(&process->channel)) {
-            if (process->posted_ns == 0)
-                process->posted_ns = tri_now_ns();
-            tri_keeper_arm(process);
-        } else if (!process->keeper_ticks) {
-            tri_keeper_timer(process); /* what was released may have nothing to travel with */
-        }
+    if (process->state != TRI_UP || process->local != NULL)
+        return;
+    if (tri_channel_has_output(&process->channel)) {
+        if (process->posted_ns == 0)
+            process->posted_ns = tri_now_ns();
+        tri_keeper_arm(process);
+    } else if (!process->keeper_ticks) {
+        tri_keeper_timer(process); /* what was released may have nothing to travel with */
     }
-    (void)pthread_mutex_unlock(&process->lock);
+}
+
+void
+tri_process_unlock(struct tri_process *process)
+{
+    const bool told = process->keeper_ticks && process->posted_ns != 0; /* the keeper is about to send */
+
+    if (!told || process->no_memory)
+        leave_chores(process);
+    tri_process_leave(process);
 }
 
 struct tri_proc *

@@ -7,6 +7,7 @@
 #ifndef TRI_PROCESS_H
 #define TRI_PROCESS_H
 
+#include "actors/lock.h"
 #include "actors/runtime.h"
 
 enum tri_process_state {
@@ -20,11 +21,10 @@ enum tri_process_state {
 /* A thread that waits, on its stack; linked while it does. */
 struct tri_waiter {
     struct tri_node link;
-    pthread_cond_t cond;
-    bool poked;    /* look at done() again */
-    bool polling;  /* asleep in poll: woken by the bell */
-    bool sleeping; /* asleep on cond */
-    bool generic;  /* poked by every change, not only by its references */
+    _Atomic uint32_t poked; /* look at done() again; what it sleeps on */
+    bool polling;           /* asleep in poll: woken by the bell */
+    bool sleeping;          /* asleep on `poked` */
+    bool generic;           /* poked by every change, not only by its references */
     size_t ended, needed;
 };
 
@@ -61,8 +61,12 @@ struct tri_slab {
     struct tri_handle handles[TRI_SLAB_HANDLES];
 };
 
+enum { TRI_WAKES_MAX = 32 };
+
 struct tri_process {
-    pthread_mutex_t lock;
+    struct tri_lock lock;
+    uint32_t wake_count; /* who was poked under the lock is woken without it: by tri_process_leave */
+    _Atomic uint32_t *wakes[TRI_WAKES_MAX];
     enum tri_process_state state;
     struct tri_proc *proc; /* NULL once closed */
     trp_error fatal;       /* DEAD: why */
@@ -96,8 +100,9 @@ struct tri_process {
     double num_cpus;
 
     /* waiting */
-    pthread_condattr_t monotonic;
-    struct tri_node waiters;
+    struct tri_node waiters;   /* those that their references poke */
+    struct tri_node generic;   /* those that every change does */
+    uint32_t rousing;          /* who was poked in its sleep and has not yet taken the lock */
     struct tri_waiter *poller; /* who polls; &keeper_place: the keeper; NULL: nobody */
     struct tri_waiter keeper_place;
     int bell;        /* eventfd: the polling waiter is to look */
@@ -137,6 +142,22 @@ struct tri_process {
     struct tri_packed packed; /* of the call being made */
 };
 
+/* The lock alone: who only drops it to sleep, and takes it again. */
+static inline void
+tri_process_take(struct tri_process *process)
+{
+    tri_lock_take(&process->lock);
+}
+void tri_process_wake(struct tri_process *process); /* drops it and wakes who was poked */
+static inline void
+tri_process_leave(struct tri_process *process)
+{
+    if (process->wake_count > 0)
+        tri_process_wake(process);
+    else
+        tri_lock_give(&process->lock);
+}
+
 /* process.c */
 void tri_process_fail(struct tri_process *process, const trp_error *why); /* for good: state DEAD */
 void tri_process_free(struct tri_process *process);                       /* without the lock: nothing is left of it */
@@ -157,7 +178,7 @@ void tri_process_reconnect(struct tri_process *process, uint64_t now_ns);
 void tri_process_disconnect(struct tri_process *process);
 
 /* wait.c: with the lock */
-void tri_waiter_init(struct tri_process *process, struct tri_waiter *waiter);
+void tri_waiter_init(struct tri_waiter *waiter);
 void tri_waiter_fini(struct tri_waiter *waiter);
 void tri_waiter_poke(struct tri_process *process, struct tri_waiter *waiter);
 void tri_waiters_poke(struct tri_process *process, bool all); /* false: generic ones only */

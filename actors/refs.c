@@ -46,7 +46,7 @@ tri_ref_wait(struct tri_process *process, struct tri_handle *handle, uint64_t un
         return TRP_OK;
     TRP_TRY(tri_process_alive(process, error));
     TRP_TRY(tri_proc_want(process->proc, ref, error));
-    tri_waiter_init(process, &waiter);
+    tri_waiter_init(&waiter);
     watcher = (struct tri_watcher){.waiter = &waiter};
     tri_list_append(&ref->waiters, &watcher.link);
     err =
@@ -157,7 +157,7 @@ wait_for_all(struct tri_process *process, trp_ref *const *refs, size_t count, in
     uint32_t id_count = 0;
     trp_err err;
 
-    tri_waiter_init(process, &waiter);
+    tri_waiter_init(&waiter);
     all.watcher.waiter = &waiter;
     err = TRP_OK;
     if (!all_have_ended(&all)) {
@@ -268,7 +268,7 @@ wait_for_some(struct tri_process *process, trp_ref *const *refs, size_t count, s
     watchers = malloc(count * sizeof *watchers);
     if (watchers == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory to wait for %zu references", count);
-    tri_waiter_init(process, &waiter);
+    tri_waiter_init(&waiter);
     waiter.ended = ended;
     waiter.needed = needed;
     watch_pending(&waiter, watchers, refs, count);

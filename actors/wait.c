@@ -38,18 +38,16 @@ tri_poll_ms(uint64_t until_ns, uint64_t now_ns)
 }
 
 void
-tri_waiter_init(struct tri_process *process, struct tri_waiter *waiter)
+tri_waiter_init(struct tri_waiter *waiter)
 {
     *waiter = (struct tri_waiter){.needed = 1};
     tri_list_init(&waiter->link);
-    (void)pthread_cond_init(&waiter->cond, &process->monotonic);
 }
 
 void
 tri_waiter_fini(struct tri_waiter *waiter)
 {
     tri_list_remove(&waiter->link);
-    (void)pthread_cond_destroy(&waiter->cond);
 }
 
 void
@@ -57,13 +55,17 @@ tri_waiter_poke(struct tri_process *process, struct tri_waiter *waiter)
 {
     const uint64_t one = 1;
 
-    if (waiter->poked)
+    if (atomic_load_explicit(&waiter->poked, memory_order_relaxed) != 0)
         return;
-    waiter->poked = true;
+    atomic_store_explicit(&waiter->poked, 1, memory_order_relaxed);
+    if (waiter->sleeping)
+        process->rousing++;
     if (waiter->polling)
         (void)!write(process->bell, &one, sizeof one); /* full: it is ringing already */
+    else if (waiter->sleeping && process->wake_count < TRI_WAKES_MAX)
+        process->wakes[process->wake_count++] = &waiter->poked;
     else if (waiter->sleeping)
-        (void)pthread_cond_signal(&waiter->cond);
+        tri_word_wake(&waiter->poked);
 }
 
 void
@@ -71,11 +73,10 @@ tri_waiters_poke(struct tri_process *process, bool all)
 {
     struct tri_node *node;
 
-    for (node = process->waiters.next; node != &process->waiters; node = node->next) {
-        struct tri_waiter *waiter = TRI_OWNER(node, struct tri_waiter, link);
-        if (all || waiter->generic)
-            tri_waiter_poke(process, waiter);
-    }
+    for (node = process->generic.next; node != &process->generic; node = node->next)
+        tri_waiter_poke(process, TRI_OWNER(node, struct tri_waiter, link));
+    for (node = process->waiters.next; all && node != &process->waiters; node = node->next)
+        tri_waiter_poke(process, TRI_OWNER(node, struct tri_waiter, link));
 }
 
 void
@@ -84,23 +85,33 @@ tri_process_poke(struct tri_process *process)
     tri_waiters_poke(process, false);
 }
 
+/* Who sleeps and was not woken: one that was may have what it waits for, and goes. */
+static struct tri_waiter *
+find_sleeper(const struct tri_node *list)
+{
+    for (struct tri_node *node = list->next; node != list; node = node->next) {
+        struct tri_waiter *waiter = TRI_OWNER(node, struct tri_waiter, link);
+        if (waiter->sleeping && atomic_load_explicit(&waiter->poked, memory_order_relaxed) == 0)
+            return waiter;
+    }
+    return NULL;
+}
+
 /* Nobody polls from here on: wakes somebody who will. */
 static void
 leave_poll(struct tri_process *process, const struct tri_waiter *waiter)
 {
-    struct tri_node *node;
+    struct tri_waiter *other;
 
     if (process->poller != waiter)
         return;
     process->poller = NULL;
-    for (node = process->waiters.next; node != &process->waiters; node = node->next) {
-        struct tri_waiter *other = TRI_OWNER(node, struct tri_waiter, link);
-        if (other != waiter && other->sleeping) {
-            tri_waiter_poke(process, other);
-            return;
-        }
-    }
-    if (process->keeper_sleeps_long || process->callbacks > 0)
+    other = find_sleeper(&process->waiters);
+    if (other == NULL)
+        other = find_sleeper(&process->generic);
+    if (other != NULL)
+        tri_waiter_poke(process, other);
+    else if (process->keeper_sleeps_long || process->callbacks > 0)
         tri_keeper_ring(process);
 }
 
@@ -145,9 +156,9 @@ sleep_in_poll(struct tri_process *process, struct tri_waiter *waiter, uint64_t u
     if (owes && (timeout_ms < 0 || timeout_ms > ACKNOWLEDGE_AFTER_MS))
         timeout_ms = ACKNOWLEDGE_AFTER_MS;
     waiter->polling = true;
-    (void)pthread_mutex_unlock(&process->lock);
+    tri_process_leave(process);
     woken = poll(fds, 3, timeout_ms);
-    (void)pthread_mutex_lock(&process->lock);
+    tri_process_take(process);
     waiter->polling = false;
     if (woken == 0 && owes && process->state == TRI_UP)
         tri_process_acknowledge(process);
@@ -158,16 +169,14 @@ sleep_in_poll(struct tri_process *process, struct tri_waiter *waiter, uint64_t u
 }
 
 static void
-sleep_on_cond(struct tri_process *process, struct tri_waiter *waiter, uint64_t until_ns)
+sleep_alone(struct tri_process *process, struct tri_waiter *waiter, uint64_t until_ns)
 {
-    const struct timespec until = {(time_t)(until_ns / TRI_NS_PER_S), (long)(until_ns % TRI_NS_PER_S)};
-
     waiter->sleeping = true;
-    if (until_ns == TRI_NEVER)
-        (void)pthread_cond_wait(&waiter->cond, &process->lock);
-    else
-        (void)pthread_cond_timedwait(&waiter->cond, &process->lock, &until);
+    tri_process_leave(process);
+    tri_word_sleep(&waiter->poked, until_ns);
+    tri_process_take(process);
     waiter->sleeping = false;
+    process->rousing -= atomic_load_explicit(&waiter->poked, memory_order_relaxed);
 }
 
 /* Local mode: there is no broker to wait for, this thread does what is due. */
@@ -183,7 +192,7 @@ step_or_sleep(struct tri_process *process, struct tri_waiter *waiter, uint64_t u
     stepped = tri_local_step(process->local, &stuck);
     if (!stepped && !(stuck && tri_current_execution != NULL)) {
         next_ns = tri_proc_next_ns(process->proc);
-        sleep_on_cond(process, waiter, next_ns < until_ns ? next_ns : until_ns);
+        sleep_alone(process, waiter, next_ns < until_ns ? next_ns : until_ns);
     }
     if (tri_current_execution != NULL)
         tri_local_waits(process->local, false);
@@ -209,13 +218,15 @@ wait_once(struct tri_process *process, struct tri_waiter *waiter, bool (*done)(v
     bool got = false;
 
     *ended = true;
-    waiter->poked = false;
+    atomic_store_explicit(&waiter->poked, 0, memory_order_relaxed);
     if (done(user))
         return TRP_OK;
     TRP_TRY(tri_process_alive(process, error));
     if (process->local == NULL) {
         if (!only_looks || tri_keeper_would_send(process, now_ns))
-            tri_process_flush(process);
+            if (process->rousing ==
+                0) /* else those who wake are likely to call, too: the last of them sends, or the keeper */
+                tri_process_flush(process);
         got = may_poll(process, waiter) && tri_process_receive(process);
         if (got && done(user))
             return TRP_OK;
@@ -223,7 +234,7 @@ wait_once(struct tri_process *process, struct tri_waiter *waiter, bool (*done)(v
     if (only_looks)
         return timed_out(error);
     *ended = false;
-    if (got || waiter->poked)
+    if (got || atomic_load_explicit(&waiter->poked, memory_order_relaxed) != 0)
         return TRP_OK;
     if (process->local != NULL) {
         const trp_err err = step_or_sleep(process, waiter, until_ns, error);
@@ -235,7 +246,7 @@ wait_once(struct tri_process *process, struct tri_waiter *waiter, bool (*done)(v
     } else {
         if (process->poller == waiter)
             process->poller = NULL; /* there is nothing to poll while the broker is away */
-        sleep_on_cond(process, waiter, until_ns);
+        sleep_alone(process, waiter, until_ns);
     }
     return TRP_OK;
 }
@@ -289,7 +300,7 @@ tri_waiter_wait(struct tri_process *process, struct tri_waiter *waiter, bool (*d
     if (inherited.deadline_ns < until_ns)
         until_ns = inherited.deadline_ns;
     process->inside++;
-    tri_list_append(&process->waiters, &waiter->link);
+    tri_list_append(waiter->generic ? &process->generic : &process->waiters, &waiter->link);
     if (blocked)
         process->hooks.wait_begins(process->hooks.user, execution, ids, id_count, any);
     err = wait_loop(process, waiter, done, user, until_ns, blocked, error);
@@ -310,7 +321,7 @@ tri_process_wait(struct tri_process *process, bool (*done)(void *user), void *us
 
     if (done(user))
         return TRP_OK;
-    tri_waiter_init(process, &waiter);
+    tri_waiter_init(&waiter);
     waiter.generic = true;
     err = tri_waiter_wait(process, &waiter, done, user, until_ns, ids, id_count, any, error);
     tri_waiter_fini(&waiter);

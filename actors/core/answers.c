@@ -101,24 +101,25 @@ TRI_HOP trp_err
 tri_on_answer(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
 {
     const struct tri_route *route = envelope->route;
-    struct tri_ref **handles;
+    struct tri_ref **handles = NULL;
     struct tri_section section;
     struct tri_ref *ref;
-    uint32_t count;
+    uint32_t count = 0;
     bool became = false;
 
     TRP_TRY(body_of(envelope, &section, error));
-    TRP_TRY(tri_refs_adopt(proc, envelope, false, &handles, &count, error));
+    if (section.ref_count > 0)
+        TRP_TRY(tri_refs_adopt(proc, envelope, false, &handles, &count, error));
     ref = tri_ref_find(proc, route->result);
+    became = ref != NULL && ref->state == TRI_REF_PENDING && ref->handles > 0;
     if (ref != NULL)
         ref->handles++; /* until this is over */
-    if (ref != NULL && ref->state == TRI_REF_PENDING && ref->handles > 1) {
+    if (became)
         TRP_TRY(tri_ref_set(proc, ref, &section, (route->flags & TRI_FAILED) != 0, error));
+    if (became && count > 0)
         tri_memory_put(&proc->memory, handles, count * sizeof(struct tri_ref *)); /* the value has them now */
-        became = true;
-    } else {
+    else if (count > 0)
         tri_refs_let_go(proc, &handles, &count);
-    }
     if (ref == NULL)
         return TRP_OK;
     answered(proc, ref, route->acknowledged, &section);
@@ -128,7 +129,10 @@ tri_on_answer(struct tri_proc *proc, const struct tri_envelope *envelope, trp_er
     }
     if (became && ref->handles > 1)
         proc->ops.ready(proc->ops.user, ref);
-    tri_ref_drop(proc, ref);
+    if (ref->handles > 1)
+        ref->handles--;
+    else
+        tri_ref_drop(proc, ref);
     return TRP_OK;
 }
 

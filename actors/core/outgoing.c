@@ -90,9 +90,7 @@ tri_out_new(struct tri_proc *proc, uint8_t kind, size_t data_size)
 
     if (out == NULL)
         return NULL;
-    memset(out, 0, sizeof *out);
-    out->kind = kind;
-    out->size = (uint32_t)data_size;
+    *out = (struct tri_out){.kind = kind, .size = (uint32_t)data_size};
     return out;
 }
 

@@ -112,6 +112,16 @@ give_back(struct tri_proc *proc, struct tri_ref *ref)
 }
 
 static void
+put_held(struct tri_buf *buf)
+{
+    struct tri_held *held = TRI_OWNER(buf, struct tri_held, buf);
+    struct tri_memory *memory = buf->foreign;
+
+    tri_buf_release(&held->frame);
+    tri_memory_put(memory, held, buf->size);
+}
+
+static void
 drop_value(struct tri_proc *proc, struct tri_held *held)
 {
     struct tri_buf *buf = &held->buf;
@@ -121,24 +131,37 @@ drop_value(struct tri_proc *proc, struct tri_held *held)
         if (inner != NULL)
             tri_ref_drop(proc, inner);
     }
-    tri_buf_release(&buf);
+    if (atomic_load_explicit(&buf->references, memory_order_relaxed) == 1)
+        put_held(buf); /* its block is never shared beyond the lock */
+    else
+        tri_buf_release(&buf);
+}
+
+static void
+free_ref(struct tri_proc *proc, struct tri_ref *ref)
+{
+    struct tri_held *held = ref->held;
+
+    proc->ops.ref_free(proc->ops.user, ref);
+    if (held != NULL)
+        drop_value(proc, held);
 }
 
 /* One after another, however long the chain of values inside of values is. */
 static void
-reap(struct tri_proc *proc)
+reap(struct tri_proc *proc, struct tri_ref *ref)
 {
-    if (proc->reaping)
+    if (proc->reaping) {
+        ref->entry.next = proc->dying == NULL ? NULL : &proc->dying->entry;
+        proc->dying = ref;
         return;
+    }
     proc->reaping = true;
+    free_ref(proc, ref);
     while (proc->dying != NULL) {
-        struct tri_ref *ref = proc->dying;
-        struct tri_held *held = ref->held;
+        ref = proc->dying;
         proc->dying = ref->entry.next == NULL ? NULL : TRI_OWNER(ref->entry.next, struct tri_ref, entry);
-        ref->entry.next = NULL;
-        proc->ops.ref_free(proc->ops.user, ref);
-        if (held != NULL)
-            drop_value(proc, held);
+        free_ref(proc, ref);
     }
     proc->reaping = false;
 }
@@ -150,9 +173,7 @@ tri_ref_look(struct tri_proc *proc, struct tri_ref *ref)
         return;
     forget(proc, ref);
     proc->value_count -= !ref->is_actor;
-    ref->entry.next = proc->dying == NULL ? NULL : &proc->dying->entry;
-    proc->dying = ref;
-    reap(proc);
+    reap(proc, ref);
 }
 
 void
@@ -195,16 +216,6 @@ tri_refs_let_go(struct tri_proc *proc, struct tri_ref ***refs, uint32_t *count)
 /* ------------------------------------------------------------------------------------------------------------ values */
 
 enum { HELD_HEAD = (sizeof(struct tri_held) + 15) & ~(size_t)15 }; /* data is 16-byte aligned */
-
-static void
-put_held(struct tri_buf *buf)
-{
-    struct tri_held *held = TRI_OWNER(buf, struct tri_held, buf);
-    struct tri_memory *memory = buf->foreign;
-
-    tri_buf_release(&held->frame);
-    tri_memory_put(memory, held, buf->size);
-}
 
 /* A small value's data is copied behind the record, a frame is retained; large data that is none becomes one. */
 static struct tri_held *

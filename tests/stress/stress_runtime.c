@@ -1,5 +1,6 @@
 /*
- * stress_runtime.c - several threads call, get, wait, put, release and watch on one runtime; the broker is a process of its
+ * stress_runtime.c - several threads call, get, wait, put, release and watch on one runtime, then many that each have one
+ * call out, and the runtime is shut down while threads wait; the broker is a process of its
  * own, so that ThreadSanitizer sees the runtime's locks and nothing of libzmq's. Exits with 0 when every result was right.
  */
 #include <pthread.h>
@@ -12,7 +13,7 @@
 
 #include "tests/runtime/fake.c" /* its one user besides the runtime's suite */
 
-enum { THREADS = 4, ROUNDS = 400, BATCH = 16 };
+enum { THREADS = 4, ROUNDS = 400, BATCH = 16, SINGLES = 16, SINGLE_ROUNDS = 300, STUCK = 6 };
 
 static trp_runtime *runtime;
 static trp_actor *actor;
@@ -77,6 +78,48 @@ work(void *user)
     return NULL;
 }
 
+/* One call after the other: sleeps for its own result, or polls for all. Some give up early. */
+static void *
+call_singly(void *user)
+{
+    const int64_t number = (intptr_t)user * 1000000;
+    trp_value value;
+
+    for (int i = 0; i < SINGLE_ROUNDS && wrong == 0; i++) {
+        trp_ref *ref = NULL;
+        check(trp_call(actor, "echo", TRP_ARGS(number + i), &ref, NULL) == TRP_OK, "trp_call");
+        if (i % 8 == 0) {
+            const trp_err err = trp_get(ref, 0, &value, NULL);
+            check(err == TRP_OK || err == TRP_ETIMEDOUT, "trp_get without waiting");
+        }
+        check(trp_get(ref, 10000, &value, NULL) == TRP_OK && trp_as_i64(value) == number + i, "trp_get of a single");
+        trp_ref_release(&ref);
+    }
+    return NULL;
+}
+
+/* Until the runtime is shut down. */
+static void *
+get_stuck(void *user)
+{
+    const trp_err err = trp_get(shared, -1, NULL, NULL);
+
+    (void)user;
+    check(err == TRP_ECLOSED, "a wait ends with the runtime");
+    return NULL;
+}
+
+static void
+run_threads(int count, void *(*run)(void *user))
+{
+    pthread_t threads[SINGLES];
+
+    for (int i = 0; i < count; i++)
+        check(pthread_create(&threads[i], NULL, run, (void *)(intptr_t)(i + 1)) == 0, "pthread_create");
+    for (int i = 0; i < count; i++)
+        (void)pthread_join(threads[i], NULL);
+}
+
 static void *
 process_callbacks(void *user)
 {
@@ -103,7 +146,7 @@ static void
 run(const char *directory)
 {
     const trp_config config = {.address = directory};
-    pthread_t threads[THREADS + 1];
+    pthread_t callbacks, stuck[STUCK];
     trp_error error = {.message = ""};
     trp_err err = trp_init(&config, &runtime, &error);
 
@@ -112,12 +155,15 @@ run(const char *directory)
         return;
     check(trp_spawn(runtime, "m:C", TRP_NOARGS, NULL, &actor, NULL) == TRP_OK, "trp_spawn");
     check(trp_call(actor, "hold", TRP_NOARGS, &shared, NULL) == TRP_OK, "trp_call");
-    for (int i = 0; i < THREADS; i++)
-        check(pthread_create(&threads[i], NULL, work, (void *)(intptr_t)(i + 1)) == 0, "pthread_create");
-    check(pthread_create(&threads[THREADS], NULL, process_callbacks, NULL) == 0, "pthread_create");
-    for (int i = 0; i <= THREADS; i++)
-        (void)pthread_join(threads[i], NULL);
+    check(pthread_create(&callbacks, NULL, process_callbacks, NULL) == 0, "pthread_create");
+    run_threads(THREADS, work);
+    (void)pthread_join(callbacks, NULL);
+    run_threads(SINGLES, call_singly);
+    for (int i = 0; i < STUCK; i++)
+        check(pthread_create(&stuck[i], NULL, get_stuck, NULL) == 0, "pthread_create");
     trp_shutdown(&runtime);
+    for (int i = 0; i < STUCK; i++)
+        (void)pthread_join(stuck[i], NULL);
     trp_ref_release(&shared);
     trp_actor_release(&actor);
 }

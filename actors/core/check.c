@@ -106,6 +106,12 @@ count_kept(struct tri_ref *ref, void *user)
     check->kept += ref->kept;
 }
 
+uint64_t
+tri_proc_queued(const struct tri_proc *proc)
+{
+    return proc->queued_count;
+}
+
 bool
 tri_proc_is_lone(const struct tri_proc *proc)
 {

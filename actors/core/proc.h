@@ -176,6 +176,7 @@ struct tri_proc_counts {
     uint64_t refs, outstanding, queued, kept, incoming, lanes;
 };
 void tri_proc_count(const struct tri_proc *proc, struct tri_proc_counts *counts); /* O(references) */
+uint64_t tri_proc_queued(const struct tri_proc *proc);                            /* what waits here for credit */
 bool tri_proc_is_lone(const struct tri_proc *proc);                               /* nothing of ours is outstanding */
 /* Every reference that it knows. */
 void tri_proc_each(const struct tri_proc *proc, void (*visit)(void *user, const struct tri_ref *ref), void *user);

@@ -194,6 +194,7 @@ sim_broker_start(struct sim_world *world)
     }
     for (uint32_t i = 0; i < world->ended_count; i++)
         expected[count++] = (struct tri_expected){.ended = world->ended[i]};
+    world->core_moved = true;
     sim_trace(world, "broker %llu starts, %zu expected", (unsigned long long)world->incarnation, count);
     if (tri_core_new(&config, &ops, expected, count, world->now_ns, &world->core, &error) != TRP_OK)
         sim_fail(world, "a new core: %s", error.message);
@@ -233,6 +234,7 @@ sim_broker_gone(struct sim_world *world, const struct sim_event *event)
 {
     struct tri_death death = {.present = true, .pid = event->pid, .exit_code = -1, .signal = 9};
 
+    world->core_moved = true;
     death.module = death.actor = death.method = death.backtrace = death.last_output = death.killed_by = "";
     death.started = event->started;
     death.finished = event->finished;
@@ -346,6 +348,7 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
         on_hello(visit->world, visit->process, envelope);
         return TRP_OK;
     }
+    visit->world->core_moved = true;
     TRP_TRY(tri_core_envelope(visit->world->core, visit->peer, envelope, visit->world->now_ns, error));
     if (visit->world->options.trace)
         sim_check(visit->world); /* to see which one it was */
@@ -368,6 +371,7 @@ sim_broker_packet(struct sim_world *world, struct sim_process *process, struct t
         if (err == TRP_OK && peer->used)
             tri_core_acknowledged(world->core, visit.peer, peer->channel.session.peer_acknowledged, world->now_ns);
     }
+    world->core_moved = true;
     if (err != TRP_OK)
         sim_fail(world, "the broker refuses a packet of process %d: %s", process->pid, error.message);
 }
@@ -379,6 +383,7 @@ sim_broker_flush(struct sim_world *world, bool all)
     trp_error error;
 
     tri_core_round(world->core, world->now_ns);
+    world->core_moved = true;
     for (uint32_t i = 0; i < world->peer_top; i++) {
         struct sim_peer *peer = &world->peers[i];
         if (!peer->used || (!all && sim_chance(world, 30)))

@@ -112,14 +112,14 @@ struct sim_world {
     bool failed, draining, releasing;
     char why[512];
     struct tri_core *core;
+    bool
+        core_moved; /* something was said to it since it was checked last: it is pure, so that it is the same otherwise */
     struct sim_process *greeting; /* whose HELLO the core is looking at: it may be sent something at once */
     uint64_t incarnation, next_token;
     int32_t next_pid;
     struct tri_core_limits limits;
     double num_cpus;
-    struct sim_process processes[SIM_PROCESSES];
     uint32_t process_top; /* one above the last that is used */
-    struct sim_peer peers[SIM_PEERS];
     uint32_t peer_top;
     struct sim_event events[SIM_EVENTS];
     uint32_t event_count;
@@ -131,6 +131,9 @@ struct sim_world {
     struct tri_packed call, task, value, error, name[SIM_NAMES], kill, watch[2], spawn[3 + 3 * SIM_NAMES];
     size_t payload_at; /* of the number in `value` */
     uint32_t broker_kills, host_kills, cuts, driver_kills;
+    /* Last: not cleared for each seed. */
+    struct sim_process processes[SIM_PROCESSES];
+    struct sim_peer peers[SIM_PEERS];
 };
 
 /* world.c */

@@ -297,6 +297,8 @@ tri_hosts_fork(struct tri_root *root, uint64_t token, uint64_t memory_bytes, con
         become_host(root, host, ends, env, env_count);
     close(ends[0]);
     close(ends[1]);
+    (void)madvise(host->progress, TRI_PROGRESS_SIZE,
+                  MADV_DONTFORK); /* no later host sees, or pays for, this one's page */
     if (host->pid < 0) {
         host_free(root, host);
         return tri_fail_errno(error, TRP_ELIMIT, errnum, "cannot fork a host; allow more processes (ulimit -u)");

@@ -223,6 +223,7 @@ make_empty(struct tri_process *process, const struct tri_process_config *config)
     tri_list_init(&process->due);
     tri_waiter_init(&process->keeper_place);
     tri_channel_init(&process->channel, 1, 0); /* the real window comes with WELCOME */
+    process->channel.session.spare_max = TRI_SPARES_MAX;
 }
 
 trp_err

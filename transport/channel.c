@@ -48,8 +48,11 @@ tri_channel_fini(struct tri_channel *channel)
 void
 tri_channel_reset(struct tri_channel *channel, uint32_t window_calls, uint64_t window_bytes)
 {
+    const uint32_t spare_max = channel->session.spare_max;
+
     tri_channel_fini(channel);
     tri_channel_init(channel, window_calls, window_bytes);
+    channel->session.spare_max = spare_max;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ posting */
@@ -65,7 +68,6 @@ take_packet(struct tri_channel *channel, struct tri_packet *packet)
     tri_packet_finish(packet, channel->envelope_count);
     channel->usual_size = channel->batch_size;
     channel->batch = NULL;
-    channel->last = (struct tri_kept){0};
     channel->packet.frame_count = 0;
     channel->batch_size = channel->envelope_count = 0;
     channel->frame_bytes = 0;
@@ -96,8 +98,18 @@ fits(const struct tri_channel *channel, const struct tri_measure *measure)
            channel->frame_bytes + measure->frame_bytes <= TRI_PACKET_BYTES;
 }
 
-/* Makes room for `needed` bytes in the batch. A new one is made as large as the last ones were. Whoever holds the smaller one
- * that is replaced keeps it. */
+/* A batch that was used before, where the last ones were large. NULL: none. */
+static struct tri_buf *
+take_spare(struct tri_channel *channel, size_t needed)
+{
+    struct tri_session *session = &channel->session;
+
+    if (session->spare_count == 0 || channel->usual_size < TRI_BATCH_BYTES / 2 || needed > TRI_BATCH_BYTES)
+        return NULL;
+    return session->spares[--session->spare_count];
+}
+
+/* Makes room for `needed` bytes in the batch. A new one is made as large as the last ones were. */
 static trp_err
 reserve_batch(struct tri_channel *channel, size_t needed, trp_error *error)
 {
@@ -105,6 +117,8 @@ reserve_batch(struct tri_channel *channel, size_t needed, trp_error *error)
     struct tri_buf *grown;
 
     if (channel->batch != NULL && needed <= channel->batch->size)
+        return TRP_OK;
+    if (channel->batch == NULL && (channel->batch = take_spare(channel, needed)) != NULL)
         return TRP_OK;
     if (needed > TRI_BATCH_BYTES)
         wanted = needed;
@@ -140,13 +154,6 @@ tri_channel_post(struct tri_channel *channel, const struct tri_route *route, con
     channel->batch_size = offset + measure.size;
     channel->envelope_count++;
     channel->frame_bytes += measure.frame_bytes;
-    channel->last = (struct tri_kept){
-        .batch = channel->batch,
-        .offset = (uint32_t)offset,
-        .size = (uint32_t)measure.size,
-    };
-    if (section_count > 0 && tri_section_is_frame(&sections[0]))
-        channel->last.frame = channel->packet.frames[channel->packet.frame_count - measure.frame_count];
     if (where != NULL)
         *where = channel->session.next_sequence + channel->full_count;
     return TRP_OK;
@@ -173,15 +180,8 @@ tri_channel_pass(struct tri_channel *channel, const struct tri_route *route, con
     memcpy(written + 1, from + 1, size - sizeof *from);
     channel->batch_size = offset + size;
     channel->envelope_count++;
-    channel->last = (struct tri_kept){.batch = channel->batch, .offset = (uint32_t)offset, .size = (uint32_t)size};
     *where = channel->session.next_sequence + channel->full_count;
     return TRP_OK;
-}
-
-void
-tri_channel_last(const struct tri_channel *channel, struct tri_kept *kept)
-{
-    *kept = channel->last;
 }
 
 bool

@@ -42,6 +42,18 @@ share_packet(struct tri_packet *to, const struct tri_packet *from)
         to->frames[i] = tri_buf_retain(from->frames[i]);
 }
 
+/* A large batch is kept to be filled again, if nobody else holds it any more: libzmq may. */
+static void
+keep_spare(struct tri_session *session, struct tri_buf **batch)
+{
+    if (session->spare_count >= session->spare_max || tri_buf_room(*batch) != TRI_BATCH_BYTES ||
+        atomic_load_explicit(&(*batch)->references, memory_order_acquire) != 1)
+        return;
+    (*batch)->size = TRI_BATCH_BYTES;
+    session->spares[session->spare_count++] = *batch;
+    *batch = NULL;
+}
+
 /* Drops the oldest packets, up to number `acknowledged`. */
 static void
 forget_sent(struct tri_session *session, uint64_t acknowledged)
@@ -49,6 +61,7 @@ forget_sent(struct tri_session *session, uint64_t acknowledged)
     while (session->sent_count > 0 && sent_at(session, 0)->sequence <= acknowledged) {
         struct tri_sent *sent = sent_at(session, 0);
         session->sent_bytes -= packet_bytes(&sent->packet);
+        keep_spare(session, &sent->packet.frames[0]);
         tri_packet_fini(&sent->packet);
         session->sent_head = (session->sent_head + 1) & (session->sent_capacity - 1);
         session->sent_count--;
@@ -59,6 +72,8 @@ void
 tri_session_fini(struct tri_session *session)
 {
     forget_sent(session, UINT64_MAX);
+    while (session->spare_count > 0)
+        tri_buf_release(&session->spares[--session->spare_count]);
     free(session->sent);
     tri_session_init(session, 0, 0);
 }

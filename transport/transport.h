@@ -59,6 +59,8 @@ trp_err tri_packet_each(const struct tri_packet *packet, tri_envelope_fn *visit,
 
 /* -------------------------------------------------------------------------------------------------------- sessions */
 
+enum { TRI_SPARES_MAX = 4 };
+
 /* All of it is readable; only the functions write. Zero-initialise with tri_session_init. */
 struct tri_session {
     uint64_t next_sequence;     /* of the next packet to number */
@@ -68,6 +70,9 @@ struct tri_session {
     struct tri_sent *sent;      /* ring of packets not acknowledged, oldest first */
     size_t sent_head, sent_count, sent_capacity;
     uint64_t sent_bytes; /* that they hold */
+    /* Batches that were acknowledged and that nobody else holds, to be filled again; at most spare_max, which the owner sets. */
+    struct tri_buf *spares[TRI_SPARES_MAX];
+    uint32_t spare_count, spare_max;
     /* credit, as sender */
     uint32_t window_calls;
     uint64_t window_bytes;
@@ -118,14 +123,6 @@ trp_err tri_session_resume(struct tri_session *session, uint64_t received, tri_e
 
 /* -------------------------------------------------------------------------------------------------------- channels */
 
-/* An envelope as it was written: its bytes in the batch, and the batch, for keeping (retain it). */
-struct tri_kept {
-    struct tri_buf *batch;
-    uint32_t offset;
-    uint32_t size;
-    struct tri_buf *frame; /* of section 0, if it is one */
-};
-
 struct tri_channel {
     struct tri_session session;
     struct tri_buf *batch; /* being filled; NULL: empty */
@@ -136,8 +133,7 @@ struct tri_channel {
     struct tri_node full; /* packets that were closed by a full batch, to be sent: list of tri_full */
     size_t full_count;
     uint64_t full_bytes;
-    size_t usual_size;    /* of the last batch: the next one is made as large at once */
-    struct tri_kept last; /* borrowed; of the last post */
+    size_t usual_size; /* of the last batch: the next one is made as large at once */
 };
 void tri_channel_init(struct tri_channel *channel, uint32_t window_calls, uint64_t window_bytes);
 void tri_channel_fini(struct tri_channel *channel);
@@ -153,9 +149,6 @@ trp_err tri_channel_post(struct tri_channel *channel, const struct tri_route *ro
  * section_count are those of `from`. */
 trp_err tri_channel_pass(struct tri_channel *channel, const struct tri_route *route, const struct tri_route *from,
                          uint64_t *where, trp_error *error);
-/* The envelope posted last; borrowed until the next post, empty after a flush. */
-void tri_channel_last(const struct tri_channel *channel, struct tri_kept *kept);
-
 bool tri_channel_has_output(const struct tri_channel *channel); /* something posted and not flushed */
 size_t tri_channel_pending_bytes(const struct tri_channel *channel);
 /* Numbers and emits everything posted. `emit` takes the packet over (retains what it keeps). */

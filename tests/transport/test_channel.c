@@ -263,37 +263,76 @@ Test(channel, what_no_packet_can_carry_is_refused_and_nothing_is_added)
         tri_buf_release(&sections[i].frame);
 }
 
-Test(channel, an_envelope_that_was_kept_survives_the_batch)
+/* Posts so much that batches are full, and says which ones they lie in. */
+static size_t
+send_full(struct tri_channel *channel, struct wire *wire, uint64_t *number)
+{
+    for (size_t bytes = 0; bytes < 2 * TRI_BATCH_BYTES; bytes += 4000)
+        post_bytes(channel, (*number)++, 4000, NULL);
+    EXPECT(TRP_OK, tri_channel_flush(channel, keep, wire, &why));
+    return wire->count;
+}
+
+static void
+acknowledge(struct tri_channel *channel)
+{
+    const struct tri_batch_head head = {.acknowledged = channel->session.next_sequence - 1};
+    enum tri_receipt receipt;
+
+    EXPECT(TRP_OK, tri_session_receive(&channel->session, &head, &receipt, &why));
+}
+
+Test(channel, a_large_batch_that_was_acknowledged_and_that_nobody_holds_is_filled_again)
+{
+    struct tri_channel channel, to;
+    struct wire wire = {0};
+    struct tri_buf *held, *free_one;
+    struct reader reader = {0};
+    uint64_t number = 0;
+
+    tri_channel_init(&channel, 1, 1);
+    tri_channel_init(&to, 1, 1);
+    channel.session.spare_max = 2;
+    for (size_t i = 0; i < sizeof reader.sizes / sizeof reader.sizes[0]; i++)
+        reader.sizes[i] = 4000;
+    cr_assert_eq(send_full(&channel, &wire, &number), 3);
+    receive_all(&wire, &to, &reader);
+    free_one = wire.packets[1].frames[0];
+    held = tri_buf_retain(wire.packets[0].frames[0]);
+    clear(&wire);
+    acknowledge(&channel);
+    cr_assert_eq(channel.session.spare_count, 2, "all but the one that is held");
+    cr_assert_eq(channel.session.spares[0], free_one);
+    send_full(&channel, &wire, &number);
+    cr_assert_eq(wire.packets[2].frames[0], free_one, "the first is as large as the last one was, and that was small");
+    cr_assert_neq(wire.packets[0].frames[0], held);
+    cr_assert_eq(channel.session.spare_count, 0);
+    receive_all(&wire, &to, &reader);
+    tri_buf_release(&held);
+    clear(&wire);
+    tri_channel_reset(&channel, 1, 1);
+    cr_assert_eq(channel.session.spare_count, 0);
+    cr_assert_eq(channel.session.spare_max, 2, "what the owner said stays");
+    tri_channel_fini(&channel);
+    tri_channel_fini(&to);
+}
+
+Test(channel, no_more_batches_are_kept_than_the_owner_wants)
 {
     struct tri_channel channel;
     struct wire wire = {0};
-    struct tri_kept kept[100];
-    struct tri_buf *frame;
-    struct tri_section large = make_section(3, 9000, &frame);
+    uint64_t number = 0;
 
-    tri_channel_init(&channel, 1, 1);
-    for (uint64_t i = 0; i < 100; i++) {
-        if (i == 50)
-            EXPECT(TRP_OK, post(&channel, i, &large, 1, NULL));
-        else
-            post_bytes(&channel, i, 1000, NULL);
-        tri_channel_last(&channel, &kept[i]);
-        (void)tri_buf_retain(kept[i].batch);
-        (void)tri_buf_retain(kept[i].frame);
-        cr_assert_eq(kept[i].frame, i == 50 ? frame : NULL);
+    for (uint32_t most = 0; most <= TRI_SPARES_MAX; most++) {
+        tri_channel_init(&channel, 1, 1);
+        channel.session.spare_max = most;
+        for (int i = 0; i < 5; i++)
+            send_full(&channel, &wire, &number);
+        clear(&wire);
+        acknowledge(&channel);
+        cr_assert_eq(channel.session.spare_count, most);
+        tri_channel_fini(&channel);
     }
-    EXPECT(TRP_OK, tri_channel_flush(&channel, keep, &wire, &why));
-    clear(&wire);
-    tri_channel_fini(&channel);
-    for (uint64_t i = 0; i < 100; i++) {
-        struct tri_envelope envelope;
-        EXPECT(TRP_OK, tri_envelope_check(kept[i].batch->data + kept[i].offset, kept[i].size, &kept[i].frame,
-                                          kept[i].frame != NULL, &envelope, &why));
-        cr_assert_eq(envelope.route->sequence, i);
-        tri_buf_release(&kept[i].batch);
-        tri_buf_release(&kept[i].frame);
-    }
-    tri_buf_release(&frame);
 }
 
 Test(channel, what_is_sent_again_equals_what_was_sent)

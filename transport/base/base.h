@@ -92,9 +92,13 @@ struct tri_buf {
     uint8_t *data; /* 16-byte aligned, except of foreign memory */
     size_t size;
     void (*free)(struct tri_buf *); /* frees data and the struct */
-    void *foreign;                  /* whatever free needs */
+    union {
+        void *foreign; /* whatever free needs */
+        size_t room;   /* of tri_buf_new's: what it was made for, of which `size` may show less */
+    };
 };
 struct tri_buf *tri_buf_new(size_t size);                    /* NULL: no memory; not zeroed */
+size_t tri_buf_room(const struct tri_buf *buf);              /* 0: not tri_buf_new's */
 struct tri_buf *tri_buf_copy(const void *data, size_t size); /* NULL: no memory */
 struct tri_buf *tri_buf_retain(struct tri_buf *buf);         /* NULL passes */
 void tri_buf_release(struct tri_buf **buf);                  /* NULL passes; sets *buf to NULL */

@@ -29,8 +29,14 @@ tri_buf_new(size_t size)
     buf->data = (uint8_t *)buf + DATA_OFFSET;
     buf->size = size;
     buf->free = free_block;
-    buf->foreign = NULL;
+    buf->room = size;
     return buf;
+}
+
+size_t
+tri_buf_room(const struct tri_buf *buf)
+{
+    return buf->free == free_block ? buf->room : 0;
 }
 
 struct tri_buf *

@@ -36,9 +36,9 @@ struct tri_frame {
     struct tri_host *host;
     struct tri_incoming *call; /* NULL: the constructor's */
     struct tri_arguments arguments;
-    trp_ref *delegate; /* promised: what the answer will be */
-    trp_reply *reply;  /* promised: who will answer */
-    struct tri_known known[TRI_KNOWN_SHAPES];
+    trp_ref *delegate;       /* promised: what the answer will be */
+    trp_reply *reply;        /* promised: who will answer */
+    struct tri_known *known; /* TRI_KNOWN_SHAPES of them; NULL: none yet */
     struct tri_execution execution;
 };
 
@@ -70,6 +70,7 @@ struct tri_host {
     struct tri_node promised; /* frames whose function has returned without an answer */
     struct tri_node idle;     /* frames to be reused */
     size_t delegated, deferred;
+    struct tri_known *known;  /* of a frame that is promised now, for the next; or NULL */
     struct tri_node waiting;  /* executions that wait, oldest first (waiting_link) */
     struct tri_node in_place; /* calls to be run by a thread that waits */
 

@@ -12,18 +12,42 @@
 
 /* ------------------------------------------------------------------------------------------------------------ frames */
 
+/* What a frame knows of calls goes on to the next when it has to wait for its answer: thousands of them may. */
+static void
+leave_known(struct tri_frame *frame)
+{
+    struct tri_host *host = frame->host;
+    if (host->known == NULL)
+        host->known = frame->known;
+    else
+        free(frame->known);
+    frame->known = NULL;
+}
+
+static void
+take_known(struct tri_frame *frame)
+{
+    if (frame->known != NULL)
+        return;
+    frame->known = frame->host->known;
+    frame->host->known = NULL;
+}
+
 struct tri_frame *
 tri_frame_get(struct tri_host *host)
 {
-    if (!tri_list_empty(&host->idle)) {
-        struct tri_frame *frame = TRI_OWNER(host->idle.next, struct tri_frame, link);
+    struct tri_frame *frame;
+    if (!tri_list_empty(&host->idle)) { /* the last one that was put back: it is warm */
+        frame = TRI_OWNER(host->idle.prev, struct tri_frame, link);
         tri_list_remove(&frame->link);
+        take_known(frame);
         return frame;
     }
-    struct tri_frame *frame = calloc(1, sizeof *frame);
+    frame = calloc(1, sizeof *frame);
     if (frame == NULL)
         return NULL;
     frame->host = host;
+    take_known(frame);
     tri_list_init(&frame->link);
     struct tri_execution *execution = &frame->execution;
     execution->ops = &host->ops;
@@ -55,8 +79,11 @@ tri_frames_free(struct tri_host *host)
         struct tri_frame *frame = TRI_OWNER(host->idle.next, struct tri_frame, link);
         tri_list_remove(&frame->link);
         tri_execution_fini(&frame->execution);
+        free(frame->known);
         free(frame);
     }
+    free(host->known);
+    host->known = NULL;
 }
 
 /* -------------------------------------------------------------------------------------------------- the progress page */
@@ -241,6 +268,7 @@ finish_deferred(struct tri_frame *frame)
         frame->reply = reply;
         host->deferred++;
         tri_list_append(&host->promised, &frame->link);
+        leave_known(frame);
     }
 }
 
@@ -290,6 +318,7 @@ finish_delegated(struct tri_frame *frame)
     }
     host->delegated++;
     tri_list_append(&host->promised, &frame->link);
+    leave_known(frame);
     tri_process_unlock(host->process);
     trp_err err = trp_on_ready(delegate, on_delegate, frame, &error);
     if (err != TRP_OK)
@@ -380,11 +409,12 @@ find_callable(struct tri_host *host, const char *name, bool is_task, const struc
     return err;
 }
 
-/* Where a frame remembers calls that look like this one. */
+/* Where a frame remembers calls that look like this one. NULL: it knows none. */
 static struct tri_known *
 known_of(struct tri_frame *frame)
 {
-    return &frame->known[frame->call->sections[0].meta_size / 8 % TRI_KNOWN_SHAPES];
+    const uint32_t place = frame->call->sections[0].meta_size / 8 % TRI_KNOWN_SHAPES;
+    return frame->known != NULL ? &frame->known[place] : NULL;
 }
 
 static bool
@@ -399,7 +429,7 @@ open_known(struct tri_frame *frame)
 {
     const struct tri_incoming *call = frame->call;
     const struct tri_known *known = known_of(frame);
-    if (call->section_count != 1 || known->callable == NULL || known->is_task != is_task_call(call) ||
+    if (known == NULL || call->section_count != 1 || known->callable == NULL || known->is_task != is_task_call(call) ||
         !tri_call_plain(&known->shape, &call->sections[0], known->kinds, known->count, frame->execution.fitted))
         return false;
     frame->execution.callable = known->callable;
@@ -409,12 +439,17 @@ open_known(struct tri_frame *frame)
 static void
 get_to_know(struct tri_frame *frame, const struct tri_call *body)
 {
-    struct tri_known *known = known_of(frame);
     const struct tri_callable *callable = frame->execution.callable;
+    struct tri_known *known;
     uint32_t count;
     const uint8_t *kinds = tri_signature_plain(callable->signature, &count);
     if (kinds == NULL || frame->call->section_count != 1)
         return;
+    if (frame->known == NULL)
+        frame->known = calloc(TRI_KNOWN_SHAPES, sizeof *frame->known);
+    known = known_of(frame);
+    if (known == NULL)
+        return; /* no memory: it goes the long way each time */
     known->callable = callable;
     known->kinds = kinds;
     known->count = count;

@@ -16,12 +16,13 @@ lane_key(uint64_t caller, struct tri_id actor)
 static struct tri_lane_in *
 lane_of(struct tri_proc *proc, uint64_t caller, struct tri_id actor)
 {
-    const struct tri_id key = lane_key(caller, actor);
     struct tri_lane_in *lane = proc->last_lane_in, *first;
     struct tri_entry *entry;
+    struct tri_id key;
 
     if (lane != NULL && lane->caller == caller && tri_id_equal(lane->actor, actor))
         return lane;
+    key = lane_key(caller, actor);
     entry = tri_table_find(&proc->lanes_in, key);
     first = entry == NULL ? NULL : TRI_OWNER(entry, struct tri_lane_in, entry);
     for (lane = first; lane != NULL; lane = lane->same)

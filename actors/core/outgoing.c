@@ -192,6 +192,16 @@ tri_out_aims(const struct tri_out *out)
     return out->kind != TRI_SPAWN && out->kind != TRI_PUT && !tri_id_is_none(out->target);
 }
 
+/* Of what an envelope made, which is over. */
+static void
+let_go(struct tri_proc *proc, struct tri_ref *made, bool queued)
+{
+    if (queued)
+        tri_ref_drop(proc, made);
+    else if (made->handles == 0)
+        tri_ref_look(proc, made);
+}
+
 void
 tri_out_end(struct tri_proc *proc, struct tri_out *out)
 {
@@ -211,13 +221,10 @@ tri_out_end(struct tri_proc *proc, struct tri_out *out)
         actor->out = NULL;
     tri_out_discard(proc, &out);
     proc->out_count--;
-    for (int i = 0; i < 2; i++) {
-        struct tri_ref *made = i == 0 ? ref : actor;
-        if (made != NULL && queued)
-            tri_ref_drop(proc, made);
-        else if (made != NULL && made->handles == 0)
-            tri_ref_look(proc, made);
-    }
+    if (ref != NULL)
+        let_go(proc, ref, queued);
+    if (actor != NULL)
+        let_go(proc, actor, queued);
 }
 
 void
@@ -431,6 +438,14 @@ was_posted(struct tri_proc *proc, struct tri_out *out)
                     out); /* a value that was asked for is kept without it; a one-way task has no name to ask by */
 }
 
+/* A call whose result somebody here has, that names nothing and whose deadline has not passed: nothing else is to be done. */
+static bool
+is_usual(const struct tri_out *out)
+{
+    return out->kind == TRI_CALL && out->ref != NULL && out->ref->handles > 0 && out->actor == NULL &&
+           out->body == NULL && !out->overdue;
+}
+
 /* Values and requests never wait behind calls, which may be waiting for them over there; but a request may mean an actor
  * whose SPAWN waits. The list stays in the order made, with what is posted before what is not. */
 void
@@ -448,8 +463,13 @@ tri_out_append(struct tri_proc *proc, struct tri_out *out)
         enter_queue(proc, out);
         return;
     }
-    hold_made(out);
     tri_list_append(proc->unposted, &out->link); /* before the first that waits */
+    if (is_usual(out)) {
+        post_out(proc, out);
+        tri_ref_carried(proc, out->ref);
+        return;
+    }
+    hold_made(out);
     post_out(proc, out);
     was_posted(proc, out);
 }

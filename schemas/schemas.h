@@ -18,6 +18,8 @@
 enum tri_limits {
     TRI_INLINE_MAX = 102400,          /* R7, X6, X23 */
     TRI_COPY_MAX = 4096,              /* data up to this is copied into the batch, larger is a frame of its own */
+    TRI_IDS_IN_BATCH = 240,           /* as many ids, or */
+    TRI_RELEASES_IN_BATCH = 160,      /* releases, are no frame: it would cost a system call at each end */
     TRI_FRAME_MAX = 64 * 1024 * 1024, /* a frame, and a body */
     TRI_REFS_MAX = 4096,              /* references of an envelope */
     TRI_NAME_MAX = 255,               /* bytes */

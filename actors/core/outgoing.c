@@ -318,8 +318,8 @@ tri_post_ids(struct tri_proc *proc, uint8_t kind, const struct tri_id *ids, uint
 {
     struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = kind};
 
-    for (uint32_t done = 0; done < count; done += TRI_SNAP_MAX) {
-        uint32_t n = count - done < TRI_SNAP_MAX ? count - done : TRI_SNAP_MAX;
+    for (uint32_t done = 0; done < count; done += TRI_IDS_IN_BATCH) {
+        uint32_t n = count - done < TRI_IDS_IN_BATCH ? count - done : TRI_IDS_IN_BATCH;
         if (tri_ids_pack(&proc->packed, ids + done, n, NULL) == TRP_OK)
             tri_post(proc, &route, &proc->packed.section);
     }

@@ -102,8 +102,11 @@ void
 tri_send_ids(struct tri_core *core, struct tri_peer *peer, uint8_t kind, const struct tri_id *ids, uint32_t count)
 {
     struct tri_id none = {0, 0};
-    if (tri_ids_pack(&core->ids_packed, ids, count, NULL) == TRP_OK)
-        tri_send_plain(core, peer, kind, 0, none, none, none, &core->ids_packed.section);
+    for (uint32_t done = 0; done < count; done += TRI_IDS_IN_BATCH) {
+        uint32_t n = count - done < TRI_IDS_IN_BATCH ? count - done : TRI_IDS_IN_BATCH;
+        if (tri_ids_pack(&core->ids_packed, ids + done, n, NULL) == TRP_OK)
+            tri_send_plain(core, peer, kind, 0, none, none, none, &core->ids_packed.section);
+    }
 }
 
 void

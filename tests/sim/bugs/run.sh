@@ -94,7 +94,7 @@ for patch in "$root"/tests/sim/bugs/$only.patch; do
     # shellcheck disable=SC2046,SC2086
     $cc -std=gnu11 -D_GNU_SOURCE -g -O2 $flags -I"$work" -I"$work/include" -I"$build" -c "$work/$file" -o "$work/patched.o"
     # shellcheck disable=SC2046,SC2086
-    ${CXX:-c++} $flags -o "$work/sim" $(objects_without "$object") "$work/patched.o" -lzmq -lflatbuffers -lpthread -lm
+    ${CXX:-c++} -fno-lto -fno-use-linker-plugin $flags -o "$work/sim" $(objects_without "$object") "$work/patched.o" -lzmq -lflatbuffers -lpthread -lm
     if found=$(hunt); then
         echo "$name: $found"
     else

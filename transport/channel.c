@@ -66,7 +66,10 @@ take_packet(struct tri_channel *channel, struct tri_packet *packet)
     memcpy(packet->frames, channel->packet.frames, packet->frame_count * sizeof packet->frames[0]);
     packet->frames[0] = channel->batch;
     tri_packet_finish(packet, channel->envelope_count);
-    channel->usual_size = channel->batch_size;
+    if (channel->usual_size < channel->batch_size)
+        channel->usual_size = channel->batch_size;
+    else /* one small packet among large ones says little of the next */
+        channel->usual_size -= (channel->usual_size - channel->batch_size) / 4;
     channel->batch = NULL;
     channel->packet.frame_count = 0;
     channel->batch_size = channel->envelope_count = 0;

@@ -133,7 +133,7 @@ struct tri_channel {
     struct tri_node full; /* packets that were closed by a full batch, to be sent: list of tri_full */
     size_t full_count;
     uint64_t full_bytes;
-    size_t usual_size; /* of the last batch: the next one is made as large at once */
+    size_t usual_size; /* of the last batches: the next one is made as large at once */
 };
 void tri_channel_init(struct tri_channel *channel, uint32_t window_calls, uint64_t window_bytes);
 void tri_channel_fini(struct tri_channel *channel);

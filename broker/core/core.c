@@ -8,7 +8,6 @@
 #include <string.h>
 
 enum { FROM_DRIVER = 1 << TRI_DRIVER, FROM_HOST = 1 << TRI_HOST, FROM_ANY = FROM_DRIVER | FROM_HOST };
-enum { BATCH_IDS = 8192 };
 
 static trp_err
 on_nothing(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
@@ -157,15 +156,14 @@ tri_answer_actor(struct tri_core *core, struct tri_peer *peer, struct tri_id res
 }
 
 bool
-tri_batch_add(struct tri_core *core, struct tri_peer *peer, struct tri_batch *batch, struct tri_id id)
+tri_batch_begin(struct tri_core *core, struct tri_peer *peer, struct tri_batch *batch)
 {
-    if (batch->count >= BATCH_IDS) {
+    if (batch->count >= TRI_BATCH_IDS) {
         tri_send_ids(core, peer, batch == &peer->freed ? TRI_FREED : TRI_ACCEPTED, batch->ids, (uint32_t)batch->count);
         batch->count = 0;
     }
     if (!TRI_RESERVE(batch->ids, batch->capacity, batch->count + 1))
         return false;
-    batch->ids[batch->count++] = id;
     if (peer->round_link.next == NULL || tri_list_empty(&peer->round_link)) {
         tri_list_init(&peer->round_link);
         tri_list_append(&core->round, &peer->round_link);
@@ -199,9 +197,8 @@ tri_event_begin(struct tri_core *core, uint64_t now_ns)
         tri_lookups_answer(core);
 }
 
-/* What one event leads to, until nothing changes any more. */
 void
-tri_event_end(struct tri_core *core)
+tri_event_follow(struct tri_core *core)
 {
     while (core->settling != NULL || core->tasks_changed || core->placing_changed) {
         tri_settle_all(core);

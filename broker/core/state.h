@@ -13,7 +13,8 @@
 #include "broker/core/names.h"
 #include "broker/core/stock.h"
 
-/* Ids that travel together to one peer. */
+/* Ids that travel together to one peer, so many in one envelope at most. */
+enum { TRI_BATCH_IDS = 8192 };
 struct tri_batch {
     struct tri_id *ids;
     size_t count, capacity;
@@ -411,9 +412,24 @@ void tri_answer_error(struct tri_core *core, struct tri_peer *peer, struct tri_i
                       const char *format, ...) __attribute__((format(printf, 5, 6)));
 void tri_answer_actor(struct tri_core *core, struct tri_peer *peer, struct tri_id result, struct tri_id id,
                       struct tri_actor *actor);
-bool tri_batch_add(struct tri_core *core, struct tri_peer *peer, struct tri_batch *batch, struct tri_id id);
+bool tri_batch_begin(struct tri_core *core, struct tri_peer *peer, struct tri_batch *batch); /* or makes room */
+static inline bool
+tri_batch_add(struct tri_core *core, struct tri_peer *peer, struct tri_batch *batch, struct tri_id id)
+{
+    if ((batch->count == 0 || batch->count == batch->capacity || batch->count == TRI_BATCH_IDS) &&
+        !tri_batch_begin(core, peer, batch))
+        return false;
+    batch->ids[batch->count++] = id;
+    return true;
+}
 void tri_event_begin(struct tri_core *core, uint64_t now_ns);
-void tri_event_end(struct tri_core *core);
+void tri_event_follow(struct tri_core *core);
+static inline void
+tri_event_end(struct tri_core *core) /* what one event leads to, until nothing changes any more */
+{
+    if (core->settling != NULL || core->tasks_changed || core->placing_changed)
+        tri_event_follow(core);
+}
 trp_err tri_dispatch(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error);
 trp_err tri_request_check(const struct tri_peer *peer, const struct tri_message *message, trp_error *error);
 

@@ -1,5 +1,5 @@
 /*
- * echo.c - gives back what it gets: for measuring, and for trying things out in the shell.
+ * echo.c - gives back what it gets, as an actor and as a task; and an actor that remembers the order of its calls.
  */
 #include <stdlib.h>
 

@@ -35,22 +35,9 @@ def shell_lines(source, build):
 
 
 def run_service(source, build, directory, printed):
-    """The lines of "A node service", in the directory with the built programs, as one shell has them. The driver waits
-    for READY, which a person at a terminal sees."""
-    start, driver, end = [line.strip().replace("$T/build", build) for line in SERVICE.search(page(source))[1].splitlines()]
-    script = "\n".join(
-        [
-            "set -em",
-            "rm -f ready; mkfifo ready; exec 9<>ready",
-            start.replace(" &", " >ready 2>log &"),
-            'read -r -t 20 line <&9 && [ "${line#READY}" != "$line" ] || { cat log; exit 1; }',
-            "unset TRP_MODULE_PATH",
-            driver,
-            end,
-            "wait %1",
-            "echo ended >&2",
-        ]
-    )
+    """The lines of "A node service" as they stand, pasted into one shell, in the directory with the built programs."""
+    lines = [line.strip().replace("$T/build", build) for line in SERVICE.search(page(source))[1].splitlines()]
+    script = "\n".join(["set -em", "unset TRP_MODULE_PATH", *lines, "wait", "echo ended >&2"])
     with tempfile.TemporaryDirectory() as home:
         environment = {name: value for name, value in os.environ.items() if name not in ("TROUPE_DIR", "TRP_MODULE_PATH")}
         done = subprocess.run(
@@ -61,8 +48,9 @@ def run_service(source, build, directory, printed):
             text=True,
             timeout=60,
         )
+        wanted = "READY %s/troupe\n%s\n" % (os.path.realpath(home), printed)
     print("$ %s\n%s%s" % (script, done.stdout, done.stderr), end="")
-    return done.returncode == 0 and done.stdout == printed + "\n"
+    return done.returncode == 0 and done.stdout == wanted
 
 
 def packages_differ(source):

@@ -483,7 +483,7 @@ void tri_object_relieve(struct tri_core *core, struct tri_object *object); /* it
 void tri_object_copies(struct tri_core *core, struct tri_object *object);
 tri_core_handler tri_on_put, tri_on_wait;
 
-/* calls.c */
+/* calls.c, results.c */
 struct tri_pending *tri_call_new(struct tri_core *core, uint8_t kind, struct tri_peer *caller, struct tri_id id);
 trp_err tri_call_object(struct tri_core *core, struct tri_peer *peer, struct tri_id id, struct tri_object **object,
                         trp_error *error);
@@ -506,6 +506,9 @@ void tri_call_overdue(struct tri_core *core, struct tri_pending *call);
 void tri_call_dead_host(struct tri_core *core, struct tri_pending *call, struct tri_host *host,
                         const struct tri_death *death);
 void tri_lane_append(struct tri_core *core, struct tri_actor *actor, struct tri_pending *call);
+void tri_lane_leave(struct tri_core *core, struct tri_pending *call);
+/* One-way calls have no id: their caller hears how far the lane is accepted. */
+void tri_lane_tell(struct tri_core *core, const struct tri_route *lane, struct tri_peer *caller);
 void tri_lanes_pump(struct tri_core *core, struct tri_actor *actor);
 trp_err tri_credit_check(const struct tri_core *core, const struct tri_peer *peer, trp_error *error);
 void tri_credit_take(struct tri_pending *call, struct tri_peer *peer, uint64_t bytes);

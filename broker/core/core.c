@@ -124,7 +124,8 @@ tri_answer(struct tri_core *core, struct tri_peer *peer, struct tri_id result, c
     if (hold == NULL || object->state != TRI_OBJECT_UNKNOWN)
         return;
     hold->has_value = true;
-    if (object->wanted > 0 || object->waiting > 0)
+    object->coming = false;
+    if (object->carried || object->wanted > 0 || object->waiting > 0)
         tri_object_fetch(core, object);
 }
 

@@ -85,8 +85,11 @@ take_expected(struct tri_shell *shell, union tri_control_message *message, uint3
         TRP_TRY(await(shell, message, texts, TRI_CONTROL_EXPECTED, error));
         for (int64_t i = 0; i < message->head.number && have < count; i++) {
             const struct tri_control_living *living = &message->expected.living[i];
-            (*expected)[have++] = (struct tri_expected){
-                .token = living->token, .space = living->space, .ended = living->ended, .pid = living->pid};
+            (*expected)[have++] = (struct tri_expected){.token = living->token,
+                                                        .space = living->space,
+                                                        .ended = living->ended,
+                                                        .pid = living->pid,
+                                                        .tailored = living->tailored != 0};
         }
     }
     return TRP_OK;

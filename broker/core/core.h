@@ -80,6 +80,7 @@ struct tri_expected {
     uint64_t space;      /* driver */
     struct tri_id ended; /* actor; none: not one */
     int32_t pid;
+    bool tailored; /* host: forked with the environment or the memory limit of one actor, and of use to no other */
 };
 trp_err tri_core_new(const struct tri_core_config *config, const struct tri_core_ops *ops,
                      const struct tri_expected *expected, size_t expected_count, uint64_t now_ns,

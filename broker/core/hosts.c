@@ -90,7 +90,9 @@ tri_host_take(struct tri_core *core, uint8_t kind, const char *label)
     return best;
 }
 
-/* It has logged in, or reported under a new broker: what waited for it goes on. */
+/* It has logged in, or reported under a new broker: what waited for it goes on. One that was forked under the broker before
+ * with the environment or the memory limit of an actor that did not reach it is of no use to others: the actor is made
+ * again elsewhere. */
 void
 tri_host_live(struct tri_core *core, struct tri_host *host)
 {
@@ -99,6 +101,8 @@ tri_host_live(struct tri_core *core, struct tri_host *host)
     if (host->actor != NULL && host->actor->state == TRI_ACTOR_STARTING &&
         !host->ending) /* it may be about to be killed */
         tri_actor_create(core, host->actor);
+    if (host->actor == NULL && host->kind == TRI_HOST_ACTOR && !host->ending)
+        tri_host_kill(core, host, "the loss of the broker that had it made for one actor");
     core->tasks_changed = true;
 }
 

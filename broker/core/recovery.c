@@ -40,6 +40,8 @@ tri_recovery_init(struct tri_core *core, const struct tri_expected *expected, si
             return TRP_ENOMEM;
         host->expected = true;
         host->pid = expected[i].pid;
+        if (expected[i].tailored)
+            tri_host_set_kind(core, host, TRI_HOST_ACTOR);
         core->barrier = true;
         if ((uint32_t)expected[i].token > core->next_token && expected[i].token >> 32 == core->config.incarnation)
             core->next_token = (uint32_t)expected[i].token;

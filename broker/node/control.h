@@ -55,7 +55,7 @@ struct tri_control_living {
     uint64_t space;      /* driver */
     struct tri_id ended; /* an actor that does not live any more; none: not one */
     int32_t pid;
-    uint32_t zero;
+    uint32_t tailored; /* a host, forked with the environment or the memory limit of one actor */
 };
 enum { TRI_CONTROL_LIVING_MAX = 1024 };
 struct tri_control_expected {

@@ -291,6 +291,7 @@ tri_hosts_fork(struct tri_root *root, uint64_t token, uint64_t memory_bytes, con
     TRP_TRY(host_new(root, label, ends, &host, error));
     host->token = token;
     host->memory_bytes = memory_bytes;
+    host->tailored = memory_bytes != 0 || env_count > 0;
     host->pid = fork();
     int errnum = errno;
     if (host->pid == 0)

@@ -94,7 +94,8 @@ send_expected(struct tri_root *root)
         int64_t n = 0;
         for (; node != &root->host_list && n < TRI_CONTROL_LIVING_MAX; node = node->next) {
             const struct tri_hosted *host = TRI_OWNER(node, struct tri_hosted, link);
-            expected->living[n++] = (struct tri_control_living){.token = host->token, .pid = (int32_t)host->pid};
+            expected->living[n++] = (struct tri_control_living){
+                .token = host->token, .pid = (int32_t)host->pid, .tailored = host->tailored};
         }
         for (; driver < root->driver_count && n < TRI_CONTROL_LIVING_MAX; driver++)
             expected->living[n++] =

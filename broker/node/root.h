@@ -109,6 +109,7 @@ struct tri_hosted { /* a host that lives, or is not collected yet */
     pid_t pid;
     uint64_t memory_bytes;
     bool over_memory;
+    bool tailored; /* it has a memory limit or variables of one actor */
     char label[TRI_NAME_MAX + 1];
     char rule[TRI_NAME_MAX + 1];
     struct tri_progress *progress;

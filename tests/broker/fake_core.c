@@ -45,8 +45,11 @@ tri_core_new(const struct tri_core_config *config, const struct tri_core_ops *op
         return TRI_FAIL(error, TRP_ENOMEM, "no memory");
     made->config = *config;
     made->ops = *ops;
-    say("new %llu %zu %llu", (unsigned long long)config->incarnation, expected_count,
-        expected_count > 0 ? (unsigned long long)expected[expected_count - 1].space : 0);
+    size_t tailored = 0;
+    for (size_t i = 0; i < expected_count; i++)
+        tailored += expected[i].tailored;
+    say("new %llu %zu %llu %zu", (unsigned long long)config->incarnation, expected_count,
+        expected_count > 0 ? (unsigned long long)expected[expected_count - 1].space : 0, tailored);
     *core = made;
     return TRP_OK;
 }

@@ -90,7 +90,7 @@ start_ready(void)
 {
     start(0);
     expect_control(TRI_CONTROL_READY);
-    expect_event("new 3 0 0");
+    expect_event("new 3 0 0 0");
     context = tri_link_context();
 }
 
@@ -608,14 +608,15 @@ Test(shell, lines_for_a_driver_that_does_not_read_are_bounded_and_counted)
 
 Test(shell, hears_who_lived_before_it_starts)
 {
-    static struct tri_control_expected expected = {.head = {.kind = TRI_CONTROL_EXPECTED, .number = 2},
-                                                   .living = {{.token = 5, .pid = 1}, {.space = 9, .pid = 2}}};
+    static struct tri_control_expected expected = {
+        .head = {.kind = TRI_CONTROL_EXPECTED, .number = 2},
+        .living = {{.token = 5, .pid = 1, .tailored = 1}, {.space = 9, .pid = 2}}};
     start(2);
     cr_assert_eq(tri_control_send(&control, &expected,
                                   offsetof(struct tri_control_expected, living) + 2 * sizeof *expected.living, NULL, 0,
                                   &error),
                  TRP_OK);
-    expect_event("new 3 2 9");
+    expect_event("new 3 2 9 1");
     expect_control(TRI_CONTROL_READY);
     end();
 }
@@ -634,7 +635,7 @@ Test(shell, says_why_it_cannot_start)
 {
     cr_assert_eq(rmdir(scratch), 0);
     start(0);
-    expect_event("new 3 0 0");
+    expect_event("new 3 0 0 0");
     expect_control(TRI_CONTROL_FAILED);
     cr_expect_gt(strlen(texts[0]), 10);
     int status = 0;

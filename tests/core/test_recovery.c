@@ -221,6 +221,51 @@ spawn_again(struct fake *fake, tri_peer_index driver, struct tri_id result)
     cr_assert_eq(fake_call(fake, driver, actor, result, 3, NULL, 0), TRP_OK, "%s", fake->error.message);
 }
 
+/* Its environment and limits are those of an actor that did not reach it. */
+Test(recovery, a_host_that_was_made_for_one_actor_and_has_none_is_ended)
+{
+    const struct tri_expected hosts[] = {{.token = TOKEN, .pid = 1, .tailored = true}, {.space = OLD(1), .pid = 2}};
+    struct tri_core_config config = {.incarnation = 2, .node = "test", .num_cpus = 2, .service = true};
+    const struct tri_death death = {.present = true, .pid = 1, .signal = 9};
+    const struct tri_env env = {"NAME", "text"};
+    for (int reports = 0; reports < 2; reports++) { /* it logs in for the first time; or had, and was given nothing */
+        struct fake *fake = fake_new(&config, hosts, 2);
+        struct tri_spawn spawn = fake_spawn_body("Tally");
+        struct tri_id result = {OLD(1), 9};
+        tri_peer_index host = fake_login(fake, TRI_HOST, TOKEN, reports ? OLD(2) : 0);
+        if (reports)
+            cr_assert_eq(snapshot(fake, host, (struct tri_snapshot){0}, true), TRP_OK);
+        cr_assert_eq(fake->kill_count, 1);
+        cr_assert_eq(fake->killed[0], TOKEN);
+        cr_assert_not(tri_core_recovering(fake->core));
+        tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+        struct tri_snap_hold hold = {.id = actor, .handed = 1, .flags = TRI_SNAP_ACTOR | TRI_SNAP_COMING};
+        snapshot(fake, driver, (struct tri_snapshot){.holds = &hold, .hold_count = 1}, true);
+        cr_assert_eq(fake_task(fake, driver, result, NULL, 0), TRP_OK, "%s", fake->error.message);
+        cr_assert_eq(fake_count(fake, host, TRI_CALL), 0);
+        spawn.env = &env;
+        spawn.env_count = 1;
+        cr_assert_eq(fake_spawn(fake, driver, actor, no_id, &spawn), TRP_OK, "%s", fake->error.message);
+        cr_assert_eq(fake->env_count, 1, "a host of its own is forked");
+        cr_assert_eq(fake_count(fake, host, TRI_CREATE), 0);
+        tri_peer_index fresh = fake_host(fake);
+        cr_assert_eq(fake_count(fake, fresh, TRI_CREATE), 1);
+        tri_core_host_exited(fake->core, TOKEN, &death, fake->now_ns);
+        fake_free(fake);
+    }
+}
+
+Test(recovery, a_host_that_was_made_for_an_actor_and_has_it_stays)
+{
+    const struct tri_expected hosts[] = {{.token = TOKEN, .pid = 1, .tailored = true}};
+    struct tri_core_config config = {.incarnation = 2, .node = "test", .num_cpus = 2, .service = true};
+    struct fake *fake = fake_new(&config, hosts, 1);
+    tri_peer_index host = fake_login(fake, TRI_HOST, TOKEN, OLD(2));
+    report_actor(fake, host, (struct tri_snapshot){0});
+    cr_assert_eq(fake->kill_count, 0);
+    fake_free(fake);
+}
+
 Test(recovery, an_actor_of_which_the_root_says_that_it_has_ended_is_not_made_again)
 {
     const struct tri_expected ended[] = {{.space = OLD(1), .pid = 2}, {.ended = actor}};

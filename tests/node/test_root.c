@@ -63,7 +63,7 @@ use_memory(void)
 static int
 act(const struct tri_worker_start *start)
 {
-    const char *what = getenv("ACT");
+    const char *variable = getenv("ACT"), *what = variable != NULL ? variable : "wait";
     if (strcmp(what, "exit") == 0)
         return 7;
     if (strcmp(what, "crash") == 0)
@@ -419,9 +419,36 @@ Test(root, of_a_service_starts_another_broker_and_says_who_lives)
     cr_expect_eq(message.expected.living[0].token, 11);
     cr_expect_eq(message.expected.living[0].pid, pid);
     cr_expect_eq(message.expected.living[1].space, 77);
+    cr_expect_eq(message.expected.living[1].tailored, 0);
     kill(root_pid, SIGTERM);
     end(0);
     cr_expect(kill(pid, 0) < 0 && errno == ESRCH);
+}
+
+Test(root, of_a_service_tells_the_next_broker_which_hosts_were_made_for_one_actor)
+{
+    const char *label = "spare";
+    struct tri_control_fork ask = {.head = {.kind = TRI_CONTROL_FORK, .token = 11}};
+    start_root(true);
+    say(TRI_CONTROL_READY, 0, NULL);
+    cr_assert_eq(tri_control_send(&control, &ask, sizeof ask, &label, 1, &error), TRP_OK);
+    expect(TRI_CONTROL_FORKED);
+    ask.head.token = 12;
+    ask.memory_bytes = UINT64_C(1) << 30;
+    cr_assert_eq(tri_control_send(&control, &ask, sizeof ask, &label, 1, &error), TRP_OK);
+    expect(TRI_CONTROL_FORKED);
+    make_host(13, "wait", 0); /* with variables */
+    kill(broker_pid, SIGKILL);
+    take_broker();
+    expect(TRI_CONTROL_START);
+    expect(TRI_CONTROL_EXPECTED);
+    cr_assert_eq(message.head.number, 3);
+    for (int i = 0; i < 3; i++) {
+        cr_expect_eq(message.expected.living[i].token, 11 + (uint64_t)i);
+        cr_expect_eq(message.expected.living[i].tailored, i > 0, "host %d", 11 + i);
+    }
+    kill(root_pid, SIGTERM);
+    end(0);
 }
 
 Test(root, of_a_service_tells_the_next_broker_which_actors_have_ended)

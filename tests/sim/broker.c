@@ -113,13 +113,14 @@ static void
 op_fork(void *user, uint64_t token, const char *label, const struct tri_env *env, uint32_t env_count, uint64_t memory)
 {
     struct sim_world *world = user;
+    struct sim_process *host;
 
-    (void)label, (void)env, (void)env_count, (void)memory;
+    (void)label, (void)env, (void)env_count;
     sim_trace(world, "  fork of host %llu", (unsigned long long)token);
     if (sim_chance(world, 2))
         sim_event_add(world, SIM_FORK_FAILED, 1000 + sim_random(world, 500000))->token = token;
-    else
-        (void)sim_process_new(world, true, token);
+    else if ((host = sim_process_new(world, true, token)) != NULL)
+        host->memory_bytes = memory;
 }
 
 static void
@@ -190,6 +191,7 @@ sim_broker_start(struct sim_world *world)
             .token = process->token,
             .space = process->is_host ? 0 : tri_proc_space(process->proc),
             .pid = process->pid,
+            .tailored = process->memory_bytes != 0,
         };
     }
     for (uint32_t i = 0; i < world->ended_count; i++)

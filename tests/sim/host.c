@@ -17,6 +17,8 @@ op_run(void *user, struct tri_incoming *call)
 {
     struct sim_process *host = user;
 
+    if (host->memory_bytes != 0 && (call->route->flags & TRI_TASK) != 0 && !call->in_place)
+        sim_fail(host->world, "host %d, made with an actor's memory limit, got a task", host->pid);
     sim_trace(host->world, "  host %d accepts %llx:%llu (%s)", host->pid, (unsigned long long)call->entry.id.space,
               (unsigned long long)call->entry.id.number, call->in_place ? "in place" : "queued");
     tri_list_append(&host->mailbox, &call->link);
@@ -36,6 +38,9 @@ op_create(void *user, const struct tri_envelope *envelope)
     tri_envelope_section(envelope, 0, &section);
     if (tri_spawn_unpack(&section, &spawn, &scratch, &error) != TRP_OK)
         sim_fail(host->world, "CREATE: %s", error.message);
+    if (host->memory_bytes != spawn.memory_bytes)
+        sim_fail(host->world, "host %d was made with a limit of %llu bytes and got an actor with one of %llu",
+                 host->pid, (unsigned long long)host->memory_bytes, (unsigned long long)spawn.memory_bytes);
     host->has_actor = true;
     host->actor = envelope->route->target;
     tri_text_copy(host->name, sizeof host->name, spawn.name);

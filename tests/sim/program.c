@@ -39,6 +39,7 @@ pack_spawns(struct sim_world *world)
         struct tri_spawn spawn = {.class_name = "sim:Actor", .name = "", .namespace_ = "default", .num_cpus = 0};
         spawn.detached = i % 3 == 2;
         spawn.get_if_exists = i >= 3 && i % 3 == 1;
+        spawn.memory_bytes = i % 4 == 2 ? i + 1 : 0;
         spawn.num_cpus = i == 1 ? 1.0 / 1024 : 0; /* little: an actor that waits for what others hold waits rightly */
         if (i >= 3)
             spawn.name = names[i / 3 - 1];

@@ -46,6 +46,7 @@ struct sim_execution {
 struct sim_process {
     struct sim_world *world;
     bool used, alive, is_host, up, hello_out, leaving, killed, told_gone;
+    uint64_t memory_bytes; /* host: the limit that it was forked with, which belongs to one actor */
     uint64_t token, broker, hello_ns;
     int32_t pid;
     struct tri_proc *proc;

@@ -112,6 +112,8 @@ start(const trp_config *config, struct driver *driver, trp_error *error)
             err = TRI_FAIL(error, TRP_EBROKER, "no node runs in '%s'", config->address);
         return err;
     }
+    if (err == TRP_EBROKER && tri_node_lives(directory))
+        return err; /* it hangs, and may go on: what this program looks for is there and not in another node */
     if (err == TRP_ENOENT || err == TRP_EBROKER ||
         (err == TRP_EACCES && (named == NULL || named[0] == '\0'))) /* a stranger's /tmp/troupe-UID is left alone */
         return start_private(config, driver, error);

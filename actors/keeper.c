@@ -17,7 +17,8 @@ enum {
     WATCH_MS = 2500,
     SILENT_INTERVALS = 4
 }; /* of a broker that owes something: PING after the first, then the end */
-enum { TICK_NS = 50000, BUSY_TICK_NS = 1000000, EMPTY_TICKS = 4, LOOK_MS = 2, HELLO_AGAIN_MS = 1000 };
+enum { TICK_NS = 50000, BUSY_TICK_NS = 1000000, EMPTY_TICKS = 4, LOOK_MS = 2 };
+enum { HELLO_AGAIN_MS = 1000, LOGIN_MS = 10 * 1000 };
 
 void
 tri_keeper_ring(struct tri_process *process)
@@ -85,6 +86,29 @@ watch_broker(struct tri_process *process, uint64_t now_ns)
     tri_process_fail(process, &why);
 }
 
+/* WELCOME has not come for a second. The last HELLO of a process that was stopped itself is older: it asks once more. */
+static void
+ask_again(struct tri_process *process, uint64_t now_ns)
+{
+    const bool returns = process->space != 0 && process->reconnect_ms > 0;
+    const int64_t patience_ms = returns ? process->reconnect_ms : LOGIN_MS;
+    trp_error why;
+
+    if (now_ns < process->gone_ns + (uint64_t)patience_ms * TRI_NS_PER_MS ||
+        now_ns >= process->hello_ns + 2 * HELLO_AGAIN_MS * TRI_NS_PER_MS) {
+        tri_process_hello(process);
+        return;
+    }
+    if (tri_process_receive(process))
+        return;
+    (void)TRI_FAIL(&why, TRP_EBROKER,
+                   "the broker in %s has not let this process in for %" PRId64 " ms: it is stopped, or hangs",
+                   process->directory, patience_ms);
+    if (process->space != 0)
+        why.ran = TRP_MAY_HAVE_RUN;
+    tri_process_fail(process, &why);
+}
+
 /* ------------------------------------------------------------------------------------------------------------- timers */
 
 static uint64_t
@@ -130,7 +154,7 @@ run_timers(struct tri_process *process, uint64_t now_ns)
     tri_process_flush(process);
     if (process->state == TRI_LOGGING_IN && process->link != NULL &&
         now_ns >= process->hello_ns + HELLO_AGAIN_MS * TRI_NS_PER_MS)
-        tri_process_hello(process);
+        ask_again(process, now_ns);
 }
 
 /* Sleeps on its own bell. */

@@ -139,8 +139,10 @@ tri_process_hello(struct tri_process *process)
     struct tri_packet packet = {0};
     trp_error why;
 
-    process->state = TRI_LOGGING_IN;
     process->hello_ns = tri_now_ns();
+    if (process->state == TRI_UP)
+        process->gone_ns = process->hello_ns;
+    process->state = TRI_LOGGING_IN;
     if (tri_login_pack(&process->packed, &login, &why) != TRP_OK ||
         tri_packet_single(&packet, &route, &process->packed.section, 1, &why) != TRP_OK)
         tri_process_fail(process, &why);

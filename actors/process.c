@@ -8,12 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "actors/process.h"
 
-enum { GOODBYE_MS = 500, RETRY_MS = 20 };
+enum { GOODBYE_MS = 500 };
 
 /* The process's one connection (docs/decisions.md), and whether this is a child that was forked from the one that made it. */
 static struct {
@@ -273,95 +272,6 @@ tri_process_begin(struct tri_process *process, trp_error *error)
         return tri_fail_errno(error, TRP_ELIMIT, err, "no thread for a runtime");
     process->keeper_runs = true;
     return TRP_OK;
-}
-
-static bool
-logged_in(void *user)
-{
-    const struct tri_process *process = user;
-
-    return process->state == TRI_UP;
-}
-
-/* Connects and logs in; the broker has as long for it as a link that is cut. */
-static trp_err
-open_connection(struct tri_process *process, trp_error *error)
-{
-    const uint64_t patience_ns = 10 * TRI_NS_PER_S;
-    char path[sizeof process->directory + 8];
-    int door = -1;
-    uint64_t cookie = 0;
-    trp_err err;
-
-    (void)snprintf(path, sizeof path, "%s/door", process->directory);
-    TRP_TRY(tri_door_connect(path, 2000, &door, &cookie, error));
-    process->context = tri_link_context();
-    if (process->context == NULL) {
-        (void)close(door);
-        return tri_fail_errno(error, TRP_ELIMIT, errno, "no ZeroMQ context");
-    }
-    TRP_TRY(tri_process_begin(process, error));
-    tri_process_lock(process);
-    err = tri_process_connect(process, door, cookie, error);
-    if (err == TRP_OK)
-        err = tri_process_wait(process, logged_in, process, tri_now_ns() + patience_ns, NULL, 0, false, error);
-    tri_process_unlock(process);
-    if (err == TRP_ETIMEDOUT)
-        err = TRI_FAIL(error, TRP_EBROKER, "the broker in %s does not answer", process->directory);
-    return err;
-}
-
-/* Whether the root of a node in this directory lives: then its broker is there, or will be. */
-static bool
-node_lives(const char *directory)
-{
-    char path[sizeof((struct tri_process *)NULL)->directory + 16];
-    FILE *file;
-    int pid = 0;
-
-    (void)snprintf(path, sizeof path, "%s/node.pid", directory);
-    file = fopen(path, "re");
-    if (file == NULL)
-        return false;
-    if (fscanf(file, "%d", &pid) != 1)
-        pid = 0;
-    (void)fclose(file);
-    return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
-}
-
-static trp_err
-open_once(const struct tri_process_config *config, struct tri_process **process, trp_error *error)
-{
-    struct tri_process *made = NULL;
-    trp_err err;
-
-    TRP_TRY(tri_process_new(config, &made, error));
-    err = open_connection(made, error);
-    if (err != TRP_OK) {
-        tri_process_close(&made);
-        return err;
-    }
-    *process = made;
-    return TRP_OK;
-}
-
-/* A broker that died a moment ago has a successor in the next one. One that dies between opening its door and saying the
- * cookie looks like one that does not let us in: that has to be seen twice. */
-trp_err
-tri_process_open(const struct tri_process_config *config, struct tri_process **process, trp_error *error)
-{
-    const uint64_t until_ns = tri_until_ns(config->reconnect_ms);
-    const struct timespec pause = {0, RETRY_MS * 1000 * 1000};
-    bool refused = false;
-
-    for (;;) {
-        const trp_err err = open_once(config, process, error);
-        const bool again = err == TRP_EBROKER || err == TRP_ETIMEDOUT || (err == TRP_EACCES && !refused);
-        if (!again || tri_now_ns() >= until_ns || !node_lives(config->directory))
-            return err;
-        refused = err == TRP_EACCES;
-        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-    }
 }
 
 static trp_err

@@ -74,8 +74,10 @@ struct tri_process_config {
     const char *program;
 };
 /* Connects, logs in, starts the keeper. While the node lives, a broker that is dying, starting or slow is asked again for
- * reconnect_ms. TRP_EBROKER, TRP_EACCES, TRP_ETIMEDOUT, TRP_EPROTO. */
+ * reconnect_ms. TRP_EBROKER, TRP_EACCES, TRP_EPROTO. */
 trp_err tri_process_open(const struct tri_process_config *config, struct tri_process **process, trp_error *error);
+/* Whether the root of a node in this directory lives: then its broker is there, or will be. */
+bool tri_node_lives(const char *directory);
 void
 tri_process_close(struct tri_process **process); /* GOODBYE, ends the keeper; handles that exist answer TRP_ECLOSED */
 

@@ -27,6 +27,7 @@ struct fake {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int bell;
+    bool silent;
     bool stopping, answer;
     size_t calls, hellos;
     uint32_t credit;
@@ -187,7 +188,10 @@ on_hello(void *user, const struct tri_envelope *envelope, trp_error *error)
     tri_channel_reset(&fake->channel, 65536, 64 * 1024 * 1024);
     MUST(tri_welcome_pack(&fake->packed, &welcome, NULL) == TRP_OK);
     MUST(tri_packet_single(&packet, &route, &fake->packed.section, 1, NULL) == TRP_OK);
-    emit(fake, &packet);
+    if (!fake->silent)
+        emit(fake, &packet);
+    else
+        tri_packet_fini(&packet);
     (void)pthread_mutex_lock(&fake->lock);
     fake->hellos++;
     (void)pthread_cond_broadcast(&fake->changed);
@@ -296,8 +300,8 @@ ring(struct fake *fake)
     (void)!write(fake->bell, &one, sizeof one);
 }
 
-struct fake *
-fake_start(const char *directory)
+static struct fake *
+start(const char *directory, bool silent)
 {
     static uint64_t incarnation = 1;
     struct fake *fake = calloc(1, sizeof *fake);
@@ -308,6 +312,7 @@ fake_start(const char *directory)
     fake->held_bytes = malloc(HELD_MAX * sizeof *fake->held_bytes);
     fake->incarnation = incarnation++;
     fake->credit = 65536;
+    fake->silent = silent;
     fake->door = -1;
     if (directory != NULL) {
         (void)tri_text_copy(fake->directory, sizeof fake->directory, directory);
@@ -327,6 +332,18 @@ fake_start(const char *directory)
     MUST(tri_door_listen(path, &fake->server, NULL) == TRP_OK);
     MUST(pthread_create(&fake->thread, NULL, broker, fake) == 0);
     return fake;
+}
+
+struct fake *
+fake_start(const char *directory)
+{
+    return start(directory, false);
+}
+
+struct fake *
+fake_start_silent(const char *directory)
+{
+    return start(directory, true);
 }
 
 const char *

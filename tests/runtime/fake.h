@@ -14,6 +14,7 @@ struct fake;
 
 /* Starts one in a fresh directory (or, given one, in that again). Never returns NULL: a test that has none ends. */
 struct fake *fake_start(const char *directory);
+struct fake *fake_start_silent(const char *directory); /* it lets everybody in and answers no HELLO */
 const char *fake_directory(const struct fake *fake);
 void fake_stop(struct fake **fake);                     /* as if it had died: door and link close, nothing is said */
 void fake_answer_held(struct fake *fake);               /* all calls of "hold", with their order numbers 0, 1, ... */

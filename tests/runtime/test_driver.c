@@ -226,6 +226,38 @@ Test(driver, broker_that_dies_and_does_not_come_back_is_ebroker, .init = start, 
     trp_actor_release(&actor);
 }
 
+/* Stopped, say: it lets processes in and goes on to say nothing. */
+Test(driver, calls_fail_when_the_next_broker_does_not_answer, .init = start, .fini = stop)
+{
+    trp_actor *actor = NULL;
+    trp_ref *ref = NULL;
+
+    cr_assert_eq(trp_spawn(rt, "m:C", TRP_NOARGS, NULL, &actor, &error), TRP_OK);
+    cr_assert_eq(trp_call(actor, "hold", TRP_ARGS(5), &ref, &error), TRP_OK);
+    cr_assert(fake_await_calls(fake, 1));
+    fake_stop(&fake);
+    fake = fake_start_silent(directory);
+    cr_expect_eq(trp_get(ref, 20000, NULL, &error), TRP_EBROKER, "%s", error.message);
+    cr_expect_eq(error.ran, TRP_MAY_HAVE_RUN);
+    cr_expect(fake_await_hellos(fake, 1), "it never asked");
+    cr_expect_not_null(strstr(error.message, "stopped, or hangs"), "%s", error.message);
+    trp_ref_release(&ref);
+    trp_actor_release(&actor);
+}
+
+Test(driver, init_fails_when_the_broker_does_not_answer)
+{
+    fake = fake_start_silent(NULL);
+    strcpy(directory, fake_directory(fake));
+    const trp_config config = {.address = directory};
+    cr_expect_eq(trp_init(&config, &rt, &error), TRP_EBROKER, "%s", error.message);
+    cr_expect_null(rt);
+    cr_expect(fake_await_hellos(fake, 2), "it asked once only");
+    cr_expect_not_null(strstr(error.message, "stopped, or hangs"), "%s", error.message);
+    fake_stop(&fake);
+    fake_clean(directory);
+}
+
 Test(driver, calls_go_on_with_the_next_broker, .fini = stop)
 {
     trp_actor *actor = NULL;

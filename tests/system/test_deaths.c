@@ -74,6 +74,26 @@ SYSTEM_TEST(system_deaths, a_broker_of_a_service_that_is_stopped_for_a_while_is_
     system_service_stop(&service);
 }
 
+/* Nor is a private node started instead of the one that is there. */
+SYSTEM_TEST(system_deaths, a_driver_that_comes_while_the_broker_is_stopped_is_refused)
+{
+    struct system_process service;
+    pid_t brokers[SYSTEM_PROCESSES_MAX];
+    trp_runtime *runtime = NULL;
+    system_service_start(&service, NULL);
+    pid_t broker = system_find_one("troupe-broker");
+    kill(broker, SIGSTOP);
+    setenv("TROUPE_DIR", system_service_directory(), 1);
+    cr_expect_eq(trp_init(NULL, &runtime, &error), TRP_EBROKER, "%s", error.message);
+    cr_expect_not_null(strstr(error.message, "stopped, or hangs"), "%s", error.message);
+    trp_shutdown(&runtime);
+    kill(broker, SIGCONT);
+    cr_assert_eq(trp_init(NULL, &runtime, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(system_find("troupe-broker", brokers), 1, "a second node was started");
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
 /* ------------------------------------------------------------------------------------------------------------- hosts */
 
 SYSTEM_TEST(system_deaths, an_actor_whose_last_handle_was_in_a_result_is_gone_soon)

@@ -316,14 +316,15 @@ end_keeper(struct tri_process *process)
     process->keeper_runs = false;
 }
 
-/* Threads that wait look, find the end and leave. */
+/* Threads that wait look, find the end and leave; the last of them says so. */
 static void
 empty_waits(struct tri_process *process)
 {
+    tri_waiters_poke(process, true);
     while (process->inside > 0) {
-        tri_waiters_poke(process, true);
+        atomic_store(&process->emptied, 0);
         tri_process_leave(process);
-        (void)usleep(1000);
+        tri_word_sleep(&process->emptied, TRI_NEVER);
         tri_process_take(process);
     }
 }

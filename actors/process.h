@@ -105,8 +105,9 @@ struct tri_process {
     uint32_t rousing;          /* who was poked in its sleep and has not yet taken the lock */
     struct tri_waiter *poller; /* who polls; &keeper_place: the keeper; NULL: nobody */
     struct tri_waiter keeper_place;
-    int bell;        /* eventfd: the polling waiter is to look */
-    uint32_t inside; /* threads in a wait: trp_shutdown waits for them */
+    int bell;                 /* eventfd: the polling waiter is to look */
+    uint32_t inside;          /* threads in a wait: trp_shutdown waits for them */
+    _Atomic uint32_t emptied; /* CLOSED: the last of them has left */
 
     /* the keeper's watch over the broker, while that owes something */
     bool watching;

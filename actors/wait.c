@@ -284,6 +284,15 @@ wait_loop(struct tri_process *process, struct tri_waiter *waiter, bool (*done)(v
     return err;
 }
 
+static void
+leave_wait(struct tri_process *process)
+{
+    if (--process->inside > 0 || process->state != TRI_CLOSED)
+        return;
+    atomic_store(&process->emptied, 1);
+    tri_word_wake(&process->emptied); /* who sleeps on it looks when this thread has left the lock */
+}
+
 trp_err
 tri_waiter_wait(struct tri_process *process, struct tri_waiter *waiter, bool (*done)(void *user), void *user,
                 uint64_t until_ns, const struct tri_id *ids, uint32_t id_count, bool any, trp_error *error)
@@ -307,8 +316,8 @@ tri_waiter_wait(struct tri_process *process, struct tri_waiter *waiter, bool (*d
     if (blocked)
         process->hooks.wait_ends(process->hooks.user, execution);
     tri_list_remove(&waiter->link);
-    process->inside--;
     leave_poll(process, waiter);
+    leave_wait(process);
     return err;
 }
 

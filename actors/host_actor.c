@@ -28,7 +28,7 @@ set_identity(struct tri_host *host, const struct tri_spawn *spawn, trp_error *er
     struct tri_host_actor *actor = &host->actor;
     struct tri_ref *ref = NULL;
     tri_id_format(actor->id, actor->text);
-    tri_text_copy(actor->name, sizeof actor->name, spawn->name[0] != '\0' ? spawn->name : actor->text);
+    tri_text_copy(actor->name, sizeof actor->name, spawn->name[0] != '\0' ? spawn->name : spawn->class_name);
     tri_text_copy(host->runtime.default_namespace, sizeof host->runtime.default_namespace, spawn->namespace_);
     tri_text_copy(host->progress->actor, sizeof host->progress->actor, actor->name);
     host->place.name = spawn->name[0] != '\0' ? actor->name : "";

@@ -82,7 +82,6 @@ watch_broker(struct tri_process *process, uint64_t now_ns)
         return;
     (void)TRI_FAIL(&why, TRP_EBROKER, "the broker in %s has said nothing for %" PRIu64 " s: it is stopped, or hangs",
                    process->directory, limit * WATCH_MS / 1000);
-    why.ran = TRP_MAY_HAVE_RUN;
     tri_process_fail(process, &why);
 }
 

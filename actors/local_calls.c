@@ -30,7 +30,7 @@ tri_local_new_call(struct tri_local *local, struct tri_local_message *message, s
     call->execution.owner = call;
     call->execution.deadline_ns = call->deadline_ns;
     call->execution.cancelled = &call->cancelled;
-    call->execution.actor = actor == NULL ? "" : actor->name[0] != '\0' ? actor->name : actor->text;
+    call->execution.actor = actor == NULL ? "" : actor->name[0] != '\0' ? actor->name : actor->class_name;
     call->execution.id = call->letter->route.result;
     call->execution.ctx.runtime = actor != NULL ? &actor->runtime : &local->runtime;
     call->execution.ctx.actor = actor != NULL ? &actor->handle : NULL;

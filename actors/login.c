@@ -326,7 +326,6 @@ tri_process_away(struct tri_process *process)
         return;
     }
     (void)TRI_FAIL(&why, TRP_EBROKER, "the broker in %s is gone", process->directory);
-    why.ran = TRP_MAY_HAVE_RUN;
     tri_process_fail(process, &why);
 }
 
@@ -370,7 +369,6 @@ tri_process_reconnect(struct tri_process *process, uint64_t now_ns)
     if (now_ns >= process->gone_ns + (uint64_t)process->reconnect_ms * TRI_NS_PER_MS) {
         (void)TRI_FAIL(&why, TRP_EBROKER, "the broker in %s is gone and did not come back within %lld ms",
                        process->directory, (long long)process->reconnect_ms);
-        why.ran = TRP_MAY_HAVE_RUN;
         tri_process_fail(process, &why);
         return;
     }

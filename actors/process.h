@@ -49,7 +49,7 @@ struct tri_unsent { /* a packet that the link did not take: its queue was full *
 struct tri_handle_more {
     struct tri_node callbacks;   /* of trp_on_ready */
     char text[TRI_ID_TEXT_SIZE]; /* of trp_ref_id, trp_actor_id */
-    char name[64];               /* that an actor was spawned with or looked up by; "" */
+    char name[64];               /* of an actor that was spawned or looked up here: name, else class; "" */
     trp_value failure;           /* of trp_failure, made when asked */
     void *failure_memory;
 };

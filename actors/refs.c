@@ -2,6 +2,7 @@
  * refs.c - references: get, wait, put, and looking at them. Any thread. It knows values and errors as the schemas have
  * them, and nothing of the socket.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "actors/checks.h"
@@ -73,6 +74,73 @@ take(struct tri_handle *handle, trp_value *value, trp_error *error)
     return TRP_OK;
 }
 
+/* A wait that ended before its time is one of a method whose deadline has passed. */
+static void
+say_how_long(int64_t timeout_ms, char *text, size_t size)
+{
+    struct tri_inherited inherited = {.deadline_ns = TRI_NEVER};
+
+    if (tri_current_execution != NULL)
+        tri_execution_inherited(tri_current_execution, &inherited);
+    if (inherited.deadline_ns != TRI_NEVER && tri_now_ns() >= inherited.deadline_ns)
+        (void)tri_text_copy(text, size, "before the deadline of the method that waits");
+    else
+        (void)snprintf(text, size, "within %lld ms", (long long)timeout_ms);
+}
+
+/* The name, else class, that a handle here has for it; else its id. `text`: room for the id. */
+static const char *
+name_actor(struct tri_process *process, struct tri_id id, char *text)
+{
+    struct tri_ref *ref = tri_proc_find(process->proc, id);
+    const struct tri_handle_more *more = ref == NULL ? NULL : ((struct tri_handle *)(void *)ref)->more;
+    const bool named = more != NULL && more->name[0] != '\0';
+
+    if (ref != NULL)
+        tri_proc_release(ref); /* that of the look-up */
+    return named ? more->name : tri_id_format(id, text);
+}
+
+/* Nothing was waited for with a timeout of 0, and who polls looks often: that has no more than the code. */
+static trp_err
+out_of_time(struct tri_process *process, const struct tri_ref *ref, int64_t timeout_ms, trp_error *error)
+{
+    struct tri_id target = {0, 0};
+    char how_long[64], id[TRI_ID_TEXT_SIZE];
+    const char *method, *actor = "";
+
+    if (error == NULL)
+        return TRP_ETIMEDOUT;
+    if (timeout_ms != 0) {
+        method = tri_proc_method(ref, &target);
+        say_how_long(timeout_ms, how_long, sizeof how_long);
+        if (method == NULL)
+            (void)TRI_FAIL(error, TRP_ETIMEDOUT, "reference %s has no result %s", tri_id_format(ref->entry.id, id),
+                           how_long);
+        else if (tri_id_is_none(target))
+            (void)TRI_FAIL(error, TRP_ETIMEDOUT, "task %s has no result %s", method, how_long);
+        else
+            (void)TRI_FAIL(error, TRP_ETIMEDOUT, "%s() of actor '%s' has no result %s", method,
+                           actor = name_actor(process, target, id), how_long);
+        (void)tri_text_copy(error->actor, sizeof error->actor, actor);
+        (void)tri_text_copy(error->method, sizeof error->method, method != NULL ? method : "");
+        (void)tri_text_copy(error->node, sizeof error->node, process->node);
+    }
+    error->ran = tri_proc_ran(ref);
+    return TRP_ETIMEDOUT;
+}
+
+/* A reference of a runtime that is shut down may be of a call that runs, or has run. */
+static trp_err
+enter(const trp_ref *ref, const char *what, struct tri_process **process, trp_error *error)
+{
+    const trp_err err = tri_handle_enter(ref != NULL ? &ref->handle : NULL, what, process, error);
+
+    if (err == TRP_ECLOSED && error != NULL)
+        error->ran = TRP_MAY_HAVE_RUN;
+    return err;
+}
+
 static uint64_t
 until_of(int64_t timeout_ms, const struct tri_ref *ref)
 {
@@ -86,9 +154,11 @@ trp_get(trp_ref *ref, int64_t timeout_ms, trp_value *value, trp_error *error)
     trp_err err;
 
     TRP_TRY(tri_check_timeout(timeout_ms, error));
-    TRP_TRY(tri_handle_enter(ref != NULL ? &ref->handle : NULL, "ref", &process, error));
+    TRP_TRY(enter(ref, "ref", &process, error));
     err = tri_ref_wait(process, &ref->handle, until_of(timeout_ms, &ref->handle.ref), true, error);
-    if (err == TRP_OK)
+    if (err == TRP_ETIMEDOUT)
+        err = out_of_time(process, &ref->handle.ref, timeout_ms, error);
+    else if (err == TRP_OK)
         err = take(&ref->handle, value, error);
     tri_process_unlock(process);
     return err;
@@ -170,6 +240,8 @@ wait_for_all(struct tri_process *process, trp_ref *const *refs, size_t count, in
             err = tri_waiter_wait(process, &waiter, all_have_ended, &all, tri_until_ns(timeout_ms), ids, id_count,
                                   false, error);
     }
+    if (err == TRP_ETIMEDOUT)
+        err = out_of_time(process, &refs[all.next]->handle.ref, timeout_ms, error);
     tri_list_remove(&all.watcher.link);
     tri_waiter_fini(&waiter);
     free(ids);
@@ -201,7 +273,7 @@ trp_get_all(trp_ref *const *refs, size_t count, int64_t timeout_ms, trp_value *v
     if (count == 0)
         return TRP_OK;
     TRP_TRY(check_refs(refs, count, error));
-    TRP_TRY(tri_handle_enter(&refs[0]->handle, "refs", &process, error));
+    TRP_TRY(enter(refs[0], "refs", &process, error));
     err = wait_for_all(process, refs, count, timeout_ms, error);
     for (size_t i = 0; i < count && err == TRP_OK; i++) /* first all, so that values are written on success only */
         err = take(&refs[i]->handle, NULL, error);

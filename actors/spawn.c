@@ -204,14 +204,18 @@ spawn_one(struct tri_process *process, trp_runtime *runtime, struct spawning *it
     return err;
 }
 
-/* For what is said of its calls. */
+/* For what is said of its calls: its name without the namespace, else its class. */
 static void
-keep_name(trp_actor *actor, const char *name)
+keep_name(trp_actor *actor, const char *name, const char *class_name)
 {
-    struct tri_handle_more *more = name != NULL ? tri_handle_more(&actor->handle) : NULL;
+    struct tri_handle_more *more = tri_handle_more(&actor->handle);
+    const char *slash = name != NULL ? strchr(name, '/') : NULL;
 
     if (more != NULL)
-        (void)tri_text_copy(more->name, sizeof more->name, name);
+        (void)tri_text_copy(more->name, sizeof more->name,
+                            slash != NULL  ? slash + 1
+                            : name != NULL ? name
+                                           : class_name);
 }
 
 trp_err
@@ -232,8 +236,8 @@ trp_spawn(trp_runtime *runtime, const char *class_name, trp_value args, const tr
     err = describe(process, runtime, class_name, options != NULL ? options : &defaults, &it, error);
     if (err == TRP_OK)
         err = spawn_one(process, runtime, &it, args, actor, error);
-    if (err == TRP_OK && options != NULL)
-        keep_name(*actor, options->name);
+    if (err == TRP_OK)
+        keep_name(*actor, options != NULL ? options->name : NULL, class_name);
     tri_process_unlock(process);
     return err;
 }
@@ -260,7 +264,7 @@ trp_lookup(trp_runtime *runtime, const char *name, trp_actor **actor, trp_error 
     if (err == TRP_OK)
         err = answer(process, runtime, ref, actor, error);
     if (err == TRP_OK)
-        keep_name(*actor, name);
+        keep_name(*actor, name, "");
     tri_process_unlock(process);
     return err;
 }

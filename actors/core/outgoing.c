@@ -392,6 +392,25 @@ sections_of(const struct tri_out *out, struct tri_section *one, uint32_t *count)
     return one;
 }
 
+const char *
+tri_proc_method(const struct tri_ref *ref, struct tri_id *target)
+{
+    const struct tri_out *out = ref->out;
+    struct tri_section one;
+    const char *method;
+    uint32_t count;
+
+    if (out == NULL || out->ref != ref || out->kind != TRI_CALL)
+        return NULL;
+    *target = out->target;
+    if (out->more != NULL && out->more->method[0] != '\0')
+        return out->more->method;
+    if (out->body == NULL && out->size == 0)
+        return NULL; /* its host has it: the body is gone */
+    method = tri_call_method(sections_of(out, &one, &count));
+    return method[0] != '\0' ? method : NULL;
+}
+
 static void
 post_out(struct tri_proc *proc, struct tri_out *out)
 {

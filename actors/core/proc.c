@@ -221,7 +221,7 @@ overdue(struct tri_proc *proc, struct tri_out *out)
     (void)tri_text_copy(failure.error.actor, sizeof failure.error.actor, more->name);
     (void)tri_text_copy(failure.error.method, sizeof failure.error.method, more->method);
     (void)tri_text_copy(failure.error.node, sizeof failure.error.node, proc->node);
-    failure.error.ran = out->posted || out->again ? TRP_MAY_HAVE_RUN : TRP_NOT_RUN;
+    failure.error.ran = tri_proc_ran(ref);
     tri_ref_fail(proc, ref, &failure);
     tri_ref_announce(proc, ref);
 }
@@ -241,8 +241,19 @@ tri_proc_next_ns(const struct tri_proc *proc)
     return proc->timer_count == 0 ? TRI_NEVER : proc->timers[0]->more->deadline_ns;
 }
 
+trp_ran
+tri_proc_ran(const struct tri_ref *ref)
+{
+    const struct tri_out *out = ref->out;
+
+    return out != NULL && out->ref == ref && !out->posted && !out->again ? TRP_NOT_RUN : TRP_MAY_HAVE_RUN;
+}
+
 struct pending {
-    struct tri_ref **refs;
+    struct pending_ref {
+        struct tri_ref *ref;
+        trp_ran ran;
+    } * refs;
     size_t count, capacity;
 };
 
@@ -254,7 +265,7 @@ collect_pending(struct tri_ref *ref, void *user)
     if (ref->state != TRI_REF_PENDING || !TRI_RESERVE(pending->refs, pending->capacity, pending->count + 1))
         return;
     ref->handles++;
-    pending->refs[pending->count++] = ref;
+    pending->refs[pending->count++] = (struct pending_ref){ref, tri_proc_ran(ref)};
 }
 
 static void
@@ -274,12 +285,14 @@ tri_proc_fail_all(struct tri_proc *proc, const trp_error *why)
 
     proc->gone = true;
     proc->gone_why = *why;
+    proc->gone_why.ran = TRP_NOT_RUN; /* what is asked for from now on */
     tri_refs_each(proc, collect_pending, &pending);
     tri_table_each(&proc->lanes_out, no_one_way, NULL);
     outs_fini(proc, &proc->outs);
     outs_fini(proc, &proc->accepted_outs);
     for (size_t i = 0; i < pending.count; i++) {
-        struct tri_ref *ref = pending.refs[i];
+        struct tri_ref *ref = pending.refs[i].ref;
+        failure.error.ran = pending.refs[i].ran;
         ref->own_call = false;
         if (ref->state == TRI_REF_PENDING)
             tri_ref_fail(proc, ref, &failure);

@@ -116,7 +116,7 @@ uint64_t tri_proc_owed_ns(const struct tri_proc *proc);
 uint64_t tri_proc_next_ns(const struct tri_proc *proc);
 /* Posts what is said in batches: RELEASE, CANCEL, WAIT. Called before each flush. */
 void tri_proc_round(struct tri_proc *proc, uint64_t now_ns);
-/* The broker is gone for good: everything pending fails with this; later calls too. */
+/* The broker is gone for good: everything pending fails with this, as run or not by tri_proc_ran; later calls were not run. */
 void tri_proc_fail_all(struct tri_proc *proc, const trp_error *why);
 
 /* --- caller's side --- */
@@ -147,6 +147,11 @@ void tri_proc_release(
     struct tri_ref *ref); /* the last one: RELEASE, or forgotten if private; calls nobody waits for still run */
 /* Somebody here wants it: WAIT is sent unless it is ready, our own call, or asked for already. */
 trp_err tri_proc_want(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);
+/* Of a reference that is PENDING: TRP_NOT_RUN, its call has never left this process; else nobody here can say. */
+trp_ran tri_proc_ran(const struct tri_ref *ref);
+/* The method or task whose result it will be, and the actor (none: a task). NULL: it is of no call, or that is forgotten here.
+ * Valid until the reference changes. */
+const char *tri_proc_method(const struct tri_ref *ref, struct tri_id *target);
 /* The reference behind an id in a value of ours (held): one more handle. NULL: unknown here. */
 struct tri_ref *tri_proc_find(struct tri_proc *proc, struct tri_id id);
 

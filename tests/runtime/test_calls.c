@@ -35,6 +35,27 @@ start(void)
     start_with(0);
 }
 
+/* The credit is not enough for CALLS. */
+enum { CALLS = 16 };
+static void
+start_short(void)
+{
+    start_with(8);
+}
+
+struct told {
+    trp_err err;
+    trp_error error;
+};
+
+static void
+tell(trp_ref *ref, void *user)
+{
+    struct told *told = user;
+
+    told->err = trp_get(ref, 0, NULL, &told->error);
+}
+
 static void
 stop(void)
 {
@@ -117,6 +138,45 @@ Test(calls, get_in_vain_leaves_the_reference_as_it_was, .init = start, .fini = s
     fake_answer_held(fake);
     cr_expect_eq(trp_get(ref, 5000, &value, &error), TRP_OK);
     trp_ref_release(&ref);
+}
+
+Test(calls, a_get_in_vain_says_not_run_of_a_call_that_was_never_sent, .init = start_short, .fini = stop)
+{
+    trp_ref *refs[CALLS];
+
+    for (int i = 0; i < CALLS; i++)
+        refs[i] = call("hold", TRP_NOARGS);
+    cr_expect_eq(trp_get(refs[0], 20, NULL, &error), TRP_ETIMEDOUT);
+    cr_expect_eq(error.ran, TRP_MAY_HAVE_RUN);
+    cr_expect_eq(trp_get(refs[CALLS - 1], 20, NULL, &error), TRP_ETIMEDOUT);
+    cr_expect_eq(error.ran, TRP_NOT_RUN);
+    cr_expect_str_eq(error.message, "hold() of actor 'm:C' has no result within 20 ms");
+    error.ran = TRP_RAN;
+    cr_expect_eq(trp_get(refs[CALLS - 1], 0, NULL, &error), TRP_ETIMEDOUT);
+    cr_expect_eq(error.ran, TRP_NOT_RUN);
+    for (int i = 0; i < CALLS; i++)
+        trp_ref_release(&refs[i]);
+}
+
+/* Also where a get says it after the shutdown. */
+Test(calls, calls_that_were_sent_may_have_run_when_the_runtime_is_shut_down, .init = start_short, .fini = stop)
+{
+    struct told first = {0}, last = {0};
+    trp_ref *refs[CALLS];
+
+    for (int i = 0; i < CALLS; i++)
+        refs[i] = call("hold", TRP_NOARGS);
+    cr_assert_eq(trp_on_ready(refs[0], tell, &first, &error), TRP_OK);
+    cr_assert_eq(trp_on_ready(refs[CALLS - 1], tell, &last, &error), TRP_OK);
+    trp_shutdown(&rt);
+    cr_expect_eq(first.err, TRP_ECLOSED);
+    cr_expect_eq(first.error.ran, TRP_MAY_HAVE_RUN);
+    cr_expect_eq(last.err, TRP_ECLOSED);
+    cr_expect_eq(last.error.ran, TRP_NOT_RUN);
+    cr_expect_eq(trp_get(refs[0], 0, NULL, &error), TRP_ECLOSED);
+    cr_expect_eq(error.ran, TRP_MAY_HAVE_RUN);
+    for (int i = 0; i < CALLS; i++)
+        trp_ref_release(&refs[i]);
 }
 
 Test(calls, deadline_ends_a_call, .init = start, .fini = stop)

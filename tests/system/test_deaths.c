@@ -24,6 +24,29 @@ call(trp_actor *actor, const char *method)
     return ref;
 }
 
+/* ------------------------------------------------------------------------------------------- services that are stopped */
+
+SYSTEM_TEST(system_deaths, a_call_that_runs_when_the_service_is_stopped_may_have_run)
+{
+    struct system_process service;
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    (void)system_call_i64(counter, "pid", TRP_NOARGS);
+    trp_ref *ref = call(counter, "hang"), *later = NULL;
+    cr_expect_eq(trp_get(ref, 50, NULL, &error), TRP_ETIMEDOUT);
+    cr_expect_eq(error.ran, TRP_MAY_HAVE_RUN);
+    system_service_stop(&service);
+    cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EBROKER, "%s", error.message);
+    cr_expect_eq(error.ran, TRP_MAY_HAVE_RUN, "%s", error.message);
+    cr_expect_eq(trp_as_i64(trp_field(trp_failure(ref), "ran")), TRP_MAY_HAVE_RUN);
+    cr_expect_eq(trp_call(counter, "pid", TRP_NOARGS, &later, &error), TRP_EBROKER);
+    cr_expect_eq(error.ran, TRP_NOT_RUN, "%s", error.message);
+    trp_ref_release(&ref);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+}
+
 /* ------------------------------------------------------------------------------------------------------------- hosts */
 
 SYSTEM_TEST(system_deaths, an_actor_that_is_released_is_gone_soon_though_its_driver_does_nothing)

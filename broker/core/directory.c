@@ -85,12 +85,12 @@ tri_on_kill(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
                          tri_id_format(id, text), core->node);
         return TRP_OK;
     }
+    if (actor->state != TRI_ACTOR_READY) /* it may never have had a host, and its SPAWN may come again */
+        core->ops.bury(core->ops.user, id);
     if (actor->state != TRI_ACTOR_DEAD) {
         tri_name_free(core, actor);
         actor->killed = true;
         actor->kill_rule = "trp_kill";
-        if (actor->state != TRI_ACTOR_READY)
-            core->ops.bury(core->ops.user, id);
         if (drain_ms > 0) {
             tri_timer_set(&core->timers, &actor->timer, TRI_TIMER_ACTOR,
                           core->now_ns +

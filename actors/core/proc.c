@@ -179,12 +179,12 @@ tri_proc_round(struct tri_proc *proc, uint64_t now_ns)
     proc->now_ns = now_ns;
     if (proc->cancels.count > 0)
         tri_post_ids(proc, TRI_CANCEL, proc->cancels.ids, (uint32_t)proc->cancels.count);
+    tri_post_releases(proc); /* before WAIT: what was let go of and came again is waited for anew */
     if (proc->waits.count > 0)
         tri_post_ids(proc, TRI_WAIT, proc->waits.ids, (uint32_t)proc->waits.count);
     proc->cancels.count = 0;
     proc->waits.count = 0;
     proc->round_ns = now_ns;
-    tri_post_releases(proc);
 }
 
 uint64_t

@@ -233,7 +233,7 @@ tri_object_copies(struct tri_core *core, struct tri_object *object)
     struct tri_hold *spare = NULL;
     if (object->state == TRI_OBJECT_PENDING)
         return;
-    bool sources = object->keeper != NULL;
+    bool sources = object->keeper != NULL || object->fetching != NULL; /* what was asked for is on its way */
     for (struct tri_hold *hold = object->thing.holds; hold != NULL; hold = hold->next) {
         sources = sources || hold->has_value || hold->sent;
         if (!hold->sent && !hold->has_value)
@@ -362,7 +362,8 @@ wait_one(struct tri_core *core, struct tri_peer *peer, struct tri_id id)
                          core->node);
         return;
     }
-    bool answers = object->call != NULL && object->call->caller == peer;
+    /* An answer that was sent to a caller that had let go brought nothing. */
+    bool answers = object->call != NULL && object->call->caller == peer && object->call->state != TRI_CALL_ANSWERED;
     if (hold->sent || hold->waiting || answers)
         return;
     if (object->value != NULL && resolved(object)) {

@@ -228,8 +228,8 @@ tri_caller_acknowledged(struct tri_core *core, struct tri_peer *peer, uint64_t s
         struct tri_hold *own = object != NULL ? &object->thing.own : NULL;
         if (own != NULL && own->sent && !object->thing.shared && own->handed > 0)
             tri_hold_end(core, own); /* nobody else knows of it: private again */
-        else if (own != NULL && own->sent && own->handed > 0)
-            tri_object_acknowledged(core, own);
+        else if (own != NULL && own->sent && own->handed > 0 && tri_list_empty(&own->sent_link))
+            tri_object_acknowledged(core, own); /* not that of a copy, sent after the caller had let go of this one */
         tri_call_end(core, call);
     }
     while (!tri_list_empty(&peer->copies)) {

@@ -90,6 +90,68 @@ Test(holds, waiting_holders_get_the_result_and_the_keeper_is_freed)
     fake_free(fake);
 }
 
+/* What a process lets go of may come back to it in a value. */
+static struct tri_id
+come_back(struct fake *fake, tri_peer_index driver, bool after_its_result)
+{
+    tri_peer_index host, other;
+    struct tri_id actor = fake_actor(fake, driver, "", &host), second = fake_actor(fake, driver, "", &other);
+    struct tri_id result = fake_id(fake, driver), carrier = fake_id(fake, driver);
+    struct tri_ref_entry nested = entry(result, TRI_NESTED);
+    fake_call(fake, driver, actor, result, 1, NULL, 0);
+    fake_call(fake, driver, second, carrier, 1, &nested, 1);
+    if (after_its_result)
+        fake_return(fake, host, result, 9);
+    cr_assert_eq(fake_release(fake, driver, result, 1), TRP_OK);
+    if (!after_its_result)
+        fake_return(fake, host, result, 9);
+    cr_assert_eq(return_with(fake, other, carrier, nested), TRP_OK);
+    cr_assert_eq(handed(fake, driver, result), 1);
+    return result;
+}
+
+Test(holds, a_result_that_was_let_go_of_and_came_back_is_sent_before_the_answer_is_acknowledged)
+{
+    for (int i = 0; i < 2; i++) {
+        struct fake *fake = fake_new(NULL, NULL, 0);
+        tri_peer_index driver = fake_driver(fake);
+        struct tri_id result = come_back(fake, driver, i == 1);
+        uint64_t answered = fake->packets[driver];
+        fake_forget(fake);
+        fake_ids(fake, driver, TRI_WAIT, 0, no_id, &result, 1);
+        cr_assert_not_null(fake_result(fake, driver, result));
+        cr_assert_eq(fake_number(fake_result(fake, driver, result)), 9);
+        struct tri_hold *hold = tri_hold_find(tri_thing_find(fake->core, result), tri_peer_find(fake->core, driver));
+        tri_core_acknowledged(fake->core, driver, answered, fake->now_ns);
+        cr_assert_not(hold->has_value, "the answer is there, not what was sent after it");
+        fake_acknowledge(fake, driver);
+        cr_assert(hold->has_value);
+        cr_assert_eq(fake_release(fake, driver, result, 1), TRP_OK);
+        fake_free(fake);
+    }
+}
+
+Test(holds, a_value_on_its_way_is_not_lost_when_its_last_holder_lets_go)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host, other;
+    struct tri_id actor = fake_actor(fake, driver, "", &host), second = fake_actor(fake, driver, "", &other);
+    struct tri_id result = fake_id(fake, driver), carrier = fake_id(fake, driver);
+    struct tri_ref_entry nested = entry(result, TRI_NESTED);
+    fake_call(fake, driver, actor, result, 1, NULL, 0);
+    fake_return(fake, host, result, 9);
+    fake_call(fake, driver, second, carrier, 1, &nested, 1);
+    cr_assert(fake_names(fake, host, TRI_FETCH, result));
+    fake_acknowledge(fake, driver);
+    cr_assert(fake_names(fake, host, TRI_FREED, result), "it sends it first");
+    cr_assert_eq(fake_release(fake, driver, result, 1), TRP_OK);
+    fake_ids(fake, other, TRI_WAIT, 0, no_id, &result, 1);
+    cr_assert_null(fake_result(fake, other, result), "it is not lost");
+    cr_assert_eq(fake_answer_fetch(fake, host, result, 9), TRP_OK);
+    cr_assert_eq(fake_number(fake_result(fake, other, result)), 9);
+    fake_free(fake);
+}
+
 Test(holds, a_result_with_references_makes_its_receiver_a_holder)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

@@ -186,6 +186,37 @@ Test(proc, a_result_lies_at_its_reference_and_letting_it_go_is_told_once)
     close_fake(&fake);
 }
 
+/* Or the broker would take the RELEASE for an end of the wait. */
+Test(proc, what_was_let_go_of_and_came_back_is_released_before_it_is_waited_for)
+{
+    struct tri_ref *ref, *carrier;
+    struct tri_ref_entry entry = {.place = TRI_NESTED};
+    struct tri_section section;
+    struct fake fake;
+
+    open_fake(&fake, false);
+    ref = call_actor(&fake, TRI_NEVER);
+    carrier = call_actor(&fake, TRI_NEVER);
+    entry.id = ref->entry.id;
+    tri_proc_release(ref);
+    hear(&fake, (struct tri_route){.kind = TRI_RESULT, .result = entry.id}, &fake.value.section);
+    section = fake.value.section;
+    section.refs = &entry;
+    section.ref_count = 1;
+    hear(&fake, (struct tri_route){.kind = TRI_RESULT, .result = carrier->entry.id}, &section);
+    ref = tri_proc_find(fake.proc, entry.id);
+    cr_assert_not_null(ref);
+    cr_assert_eq(tri_proc_want(fake.proc, ref, NULL), TRP_OK);
+    fake.count = 0;
+    tri_proc_round(fake.proc, 2);
+    cr_assert_eq(fake.count, 2);
+    cr_assert_eq(fake.posts[0].kind, TRI_RELEASE);
+    cr_assert_eq(fake.posts[1].kind, TRI_WAIT);
+    tri_proc_release(ref);
+    tri_proc_release(carrier);
+    close_fake(&fake);
+}
+
 Test(proc, calls_wait_in_order_for_credit_and_nowait_is_refused)
 {
     struct tri_submit submit = {.kind = TRI_CALL, .target = {3, 4}, .deadline_ns = TRI_NEVER};

@@ -5,6 +5,7 @@
  */
 #include "actors/host.h"
 
+#include <limits.h>
 #include <malloc.h>
 #include <sched.h>
 #include <stdio.h>
@@ -290,15 +291,18 @@ host_end(struct tri_host *host)
     tri_process_unlock(host->process);
 }
 
-/* What one thread receives the other frees: one heap for both stays warm, and batches come and go without the kernel. glibc's
- * variable says otherwise, for actors whose own threads allocate much. */
+/* What one thread receives the other frees: one heap for both stays warm, and batches come and go without the kernel. A forked
+ * host begins with those that the root's threads had when it warmed up, and gets no others. glibc's variable says otherwise,
+ * for actors whose own threads allocate much; what is no number in it is passed over. */
 static void
 set_heap(void)
 {
     const char *arenas = getenv("MALLOC_ARENA_MAX");
-    const int wanted = arenas != NULL ? atoi(arenas) : 0;
+    char *end = NULL;
+    const long wanted = arenas != NULL ? strtol(arenas, &end, 10) : 0;
+    const bool is_number = end != arenas && *end == '\0' && wanted > 0 && wanted < INT_MAX;
 
-    (void)mallopt(M_ARENA_MAX, wanted > 0 ? wanted : 1);
+    (void)mallopt(M_ARENA_MAX, is_number ? (int)wanted : 1);
     (void)mallopt(M_MMAP_THRESHOLD, KEEP_FREE_BYTES);
     (void)mallopt(M_TRIM_THRESHOLD, KEEP_FREE_BYTES);
 }

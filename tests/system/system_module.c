@@ -1,7 +1,10 @@
 /* system_module.c - module "system_module": actors for the system tests to count, wait, print and die with. */
+#include <malloc.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <troupe/module.h>
@@ -80,11 +83,50 @@ counter_grow(trp_ctx *ctx, void *self)
         pause();
 }
 
+static void *
+allocate(void *barrier)
+{
+    char *volatile block = malloc(1000);
+    (void)pthread_barrier_wait(barrier);
+    free(block);
+    return NULL;
+}
+
+/* How many heaps malloc has once eight threads have allocated at the same time. */
+static trp_err
+counter_heaps(trp_ctx *ctx, void *self)
+{
+    enum { THREADS = 8 };
+    pthread_t threads[THREADS];
+    pthread_barrier_t barrier;
+    char *text = NULL;
+    size_t size = 0;
+    int64_t count = 0;
+    (void)self;
+    FILE *file = open_memstream(&text, &size);
+    if (file == NULL)
+        return trp_fail(ctx, TRP_ENOMEM, "no memory");
+    (void)pthread_barrier_init(&barrier, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++)
+        if (pthread_create(&threads[i], NULL, allocate, &barrier) != 0)
+            abort();
+    for (int i = 0; i < THREADS; i++)
+        (void)pthread_join(threads[i], NULL);
+    (void)pthread_barrier_destroy(&barrier);
+    (void)malloc_info(0, file);
+    (void)fclose(file);
+    for (const char *at = text; (at = strstr(at, "<heap nr=")) != NULL; at++)
+        count++;
+    free(text);
+    return trp_return(ctx, trp_i64(count));
+}
+
 static const trp_method counter_methods[] = {
     {.name = "add", .fn = counter_add, .args = "n:i=1"},
     {.name = "pid", .fn = counter_pid},
     {.name = "crash", .fn = counter_crash},
     {.name = "hang", .fn = counter_hang},
+    {.name = "heaps", .fn = counter_heaps},
     {.name = "leave_child", .fn = counter_leave_child},
     {.name = "grow", .fn = counter_grow, .args = "size:i"},
     {.name = "print", .fn = counter_print, .args = "text:s"},

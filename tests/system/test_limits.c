@@ -137,6 +137,38 @@ SYSTEM_TEST(system_limits, a_flood_is_eagain_for_those_who_do_not_wait_and_waits
     trp_shutdown(&runtime);
 }
 
+/* ------------------------------------------------------------------------------------------------------------- heaps */
+
+static int64_t
+count_heaps(trp_runtime *runtime, const char *text)
+{
+    trp_actor *actor = NULL;
+    trp_actor_options options = {0};
+    const trp_value env = TRP_MAP("MALLOC_ARENA_MAX", text != NULL ? text : "");
+    if (text != NULL)
+        options.env = env;
+    cr_assert_eq(trp_spawn(runtime, "system_module:Counter", TRP_NOARGS, &options, &actor, &error), TRP_OK, "%s",
+                 error.message);
+    const int64_t heaps = system_call_i64(actor, "heaps", TRP_NOARGS);
+    trp_actor_release(&actor);
+    return heaps;
+}
+
+/* MALLOC_ARENA_MAX in an actor's env gives its host more of them; what is no such number is as if it were not there. */
+SYSTEM_TEST(system_limits, a_host_has_as_many_heaps_as_its_actors_environment_says)
+{
+    static const char *const ignored[] = {"1", "0", "-8", "", "x", "8x", "8.5", "99999999999999999999"};
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    cr_skip_test("it has a malloc of its own");
+#endif
+    trp_runtime *runtime = system_private();
+    const int64_t few = count_heaps(runtime, NULL), more = count_heaps(runtime, "8");
+    cr_expect(few < more && more <= 8, "%lld heaps, and %lld of 8", (long long)few, (long long)more);
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        cr_expect_eq(count_heaps(runtime, ignored[i]), few, "'%s'", ignored[i]);
+    trp_shutdown(&runtime);
+}
+
 /* ------------------------------------------------------------------------------------------------------------ values */
 
 static trp_err

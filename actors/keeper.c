@@ -103,8 +103,6 @@ ask_again(struct tri_process *process, uint64_t now_ns)
     (void)TRI_FAIL(&why, TRP_EBROKER,
                    "the broker in %s has not let this process in for %" PRId64 " ms: it is stopped, or hangs",
                    process->directory, patience_ms);
-    if (process->space != 0)
-        why.ran = TRP_MAY_HAVE_RUN;
     tri_process_fail(process, &why);
 }
 

@@ -16,7 +16,7 @@
 #define TRI_WIRE_VERSION 1
 
 enum tri_limits {
-    TRI_INLINE_MAX = 102400,          /* R7, X6, X23 */
+    TRI_INLINE_MAX = 102400,          /* larger objects are the store's, once there is one */
     TRI_COPY_MAX = 4096,              /* data up to this is copied into the batch, larger is a frame of its own */
     TRI_IDS_IN_BATCH = 240,           /* as many ids, or */
     TRI_RELEASES_IN_BATCH = 160,      /* releases, are no frame: it would cost a system call at each end */
@@ -207,7 +207,7 @@ struct tri_packed {
 void tri_packed_fini(struct tri_packed *packed);
 
 /* RESULT, PUT. TRP_EINVAL (TRP_NONE), TRP_ETYPE (keyword outside of arguments, non-CPU tensor), TRP_ELIMIT (nesting, size,
- * references), TRP_ENOMEM. `inline_size` (may be NULL): what counts against the inline limit (X23). */
+ * references), TRP_ENOMEM. `inline_size` (may be NULL): what counts against the inline limit. */
 trp_err tri_value_pack(struct tri_packed *packed, trp_value value, const struct tri_handles *handles,
                        uint64_t *inline_size, trp_error *error);
 

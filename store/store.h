@@ -3,7 +3,7 @@
  *
  * In this release every object lies inline, in the memory of the processes that hold it, and travels in a frame; so the
  * one rule is the frame's limit. Up to TRI_INLINE_MAX bytes, counted as tri_value_pack counts them, that is where it
- * belongs (R7, X6, X23). Pure; any thread.
+ * belongs. Pure; any thread.
  */
 #ifndef TRI_STORE_H
 #define TRI_STORE_H

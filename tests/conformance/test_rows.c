@@ -1,4 +1,4 @@
-/* test_rows.c - rows RY01 to RY33 of the Ray layer (SEMANTICS 4.3), each on a private node, a node service, in local mode. */
+/* test_rows.c - what somebody who knows Ray expects (docs/decisions.md, D10), each on a private node, a node service, in local mode. */
 #include "tests/conformance/stage.h"
 
 ROW(ry01_generate_2_of_20_is_22)

@@ -1,5 +1,6 @@
-/* test_rules.c - rules R1 to R25 and R30 of the Ray layer (SEMANTICS 1B), a test or more for each. R8 and R9 (shared memory and
- * spilling) and R17, R18 (shared addresses) are not part of this release; R20 is a consequence of R16. */
+/* test_rules.c - what somebody who knows Ray expects (docs/decisions.md, D10), as rules R1 to R25 and R30: a test or more for
+ * each. R8 and R9 (shared memory and spilling) and R17, R18 (shared addresses) are not part of this release; R20 is a
+ * consequence of R16. */
 #include "tests/conformance/stage.h"
 
 #include <stdio.h>

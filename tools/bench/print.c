@@ -5,6 +5,9 @@
 
 #include "tools/bench/bench.h"
 
+/* Rounds that differ by more than this part of their median: something else ran. */
+static const double noisy_spread = 0.5;
+
 /* A figure of three or four digits, with commas above; "-" where there is none. */
 static const char *
 number(double value, char text[32])
@@ -53,11 +56,11 @@ tri_bench_print_row(const struct tri_bench_result *result)
     const char *shortfall = tri_bench_shortfall(result);
     char text[9][32];
 
-    printf("%-17s %-5s %11s %10s %11s %10s %7s %6.0f%% %14s %6s %8s %8s\n", figure->name, figure->unit,
+    printf("%-17s %-5s %11s %10s %11s %10s %7s %6.0f%% %14s %6s %8s %8s%s\n", figure->name, figure->unit,
            number(result->value, text[0]), number(result->p99, text[1]), number(result->limit, text[2]),
            number(result->limit_p99, text[3]), number(result->ratio, text[4]), result->spread * 100,
            must_text(figure, text[5]), *shortfall == 0 ? "yes" : shortfall, number(result->cpu, text[6]),
-           number(result->limit_cpu, text[7]));
+           number(result->limit_cpu, text[7]), result->spread > noisy_spread ? "  noisy" : "");
     fflush(stdout);
 }
 

@@ -55,6 +55,12 @@ check_config(const trp_config *config, trp_error *error)
     }
     if (config->certificate != NULL || (config->address != NULL && strncmp(config->address, "tcp:", 4) == 0))
         return TRI_FAIL(error, TRP_ENOTSUP, "nodes are reached through their directory; keys for tcp do not exist yet");
+    if (config->modules != NULL && config->modules[0] != NULL && config->mode != TRP_MODE_LOCAL)
+        return TRI_FAIL(error, TRP_ENOTSUP,
+                        "config.modules has '%.64s', which is linked into this program, but a node's actors run in "
+                        "processes of their own: set config.mode to TRP_MODE_LOCAL, or build it as a .so and give "
+                        "config.node.module_path",
+                        config->modules[0]->name != NULL ? config->modules[0]->name : "");
     TRP_TRY(tri_check_reserved("config", config->reserved, 8, error));
     return tri_check_reserved("config.node", config->node.reserved, 8, error);
 }

@@ -239,6 +239,24 @@ host_init(struct tri_host *host, const struct tri_worker_start *start)
     tri_text_copy(host->runtime.default_namespace, sizeof host->runtime.default_namespace, "default");
 }
 
+/* What a program with a private node sets means nothing to a node that was joined, and the other way round. */
+static trp_err
+open_modules(struct tri_host *host, const struct tri_worker_start *start, trp_error *error)
+{
+    char remedy[320];
+
+    if (start->is_private)
+        snprintf(remedy, sizeof remedy,
+                 "no node was running, so this is the program's private one: set TRP_MODULE_PATH or "
+                 "config.node.module_path for the program, or start a node service first");
+    else
+        snprintf(remedy, sizeof remedy,
+                 "the program has joined the node in %.107s: start that with --module-path, or with TRP_MODULE_PATH in "
+                 "its own environment; the program's means nothing there",
+                 start->directory);
+    return tri_modules_new(start->module_path, remedy, NULL, &host->modules, error);
+}
+
 static trp_err
 host_open(struct tri_host *host, const struct tri_worker_start *start, trp_error *error)
 {
@@ -253,7 +271,7 @@ host_open(struct tri_host *host, const struct tri_worker_start *start, trp_error
         .program = "troupe-worker",
     };
     TRP_TRY(tri_crash_install(start->progress, error));
-    TRP_TRY(tri_modules_new(start->module_path, NULL, &host->modules, error));
+    TRP_TRY(open_modules(host, start, error));
     TRP_TRY(tri_process_open(&config, &host->process, error));
     tri_process_lock(host->process);
     host->runtime.process = host->process;

@@ -105,6 +105,16 @@ construct(struct tri_host *host, struct tri_frame *frame, trp_error *error)
     return run_init(host, frame, &spawn, error);
 }
 
+/* For the node's log. */
+static void
+show_failure(struct tri_host *host, const struct tri_section *section)
+{
+    static struct tri_failure chain[8]; /* a host has one actor */
+    uint32_t count = 0;
+    if (tri_error_unpack(section, chain, &count, NULL) == TRP_OK && count > 0)
+        tri_text_copy(host->progress->failure, sizeof host->progress->failure, chain[0].error.message);
+}
+
 void
 tri_host_construct(struct tri_host *host)
 {
@@ -127,6 +137,8 @@ tri_host_construct(struct tri_host *host)
     tri_process_busy(host->process, false);
     tri_host_describe(host, false);
     actor->failed = frame->execution.outcome == TRI_RAN_FAILURE;
+    if (actor->failed)
+        show_failure(host, frame->execution.section);
     tri_proc_ready(proc, actor->id, host->mailbox.limit, actor->failed ? frame->execution.section : NULL);
     if (frame->execution.reply != NULL)
         tri_reply_abandon(&frame->execution.reply);

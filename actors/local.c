@@ -292,7 +292,8 @@ make_empty(struct tri_local *local, struct tri_process *process, const trp_confi
 trp_err
 tri_local_new(struct tri_process *process, const trp_config *config, trp_error *error)
 {
-    const char *path = config->node.module_path != NULL ? config->node.module_path : getenv("TRP_MODULE_PATH");
+    static const char remedy[] = "this program runs in local mode: link the module in (config.modules), or set "
+                                 "config.node.module_path or TRP_MODULE_PATH";
     struct tri_local *local = calloc(1, sizeof *local);
     trp_err err;
 
@@ -301,7 +302,7 @@ tri_local_new(struct tri_process *process, const trp_config *config, trp_error *
     make_empty(local, process, config);
     err = tri_table_init(&local->actors, tri_random_secret());
     if (err == TRP_OK)
-        err = tri_modules_new(path != NULL ? path : "", config->modules, &local->modules, error);
+        err = tri_modules_new(config->node.module_path, remedy, config->modules, &local->modules, error);
     process->local = local;
     if (err == TRP_OK)
         err = welcome(local, error);

@@ -23,12 +23,14 @@
 struct tri_modules {
     pthread_mutex_t lock;
     char *path;
+    char remedy[320];
     const trp_module *const *linked;
     struct tri_loaded *first;
 };
 
 trp_err
-tri_modules_new(const char *path, const trp_module *const *linked, struct tri_modules **modules, trp_error *error)
+tri_modules_new(const char *path, const char *remedy, const trp_module *const *linked, struct tri_modules **modules,
+                trp_error *error)
 {
     if (path == NULL)
         path = getenv("TRP_MODULE_PATH");
@@ -42,6 +44,7 @@ tri_modules_new(const char *path, const trp_module *const *linked, struct tri_mo
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for the module path");
     }
     pthread_mutex_init(&made->lock, NULL);
+    (void)tri_text_copy(made->remedy, sizeof made->remedy, remedy);
     made->linked = linked;
     *modules = made;
     return TRP_OK;
@@ -202,14 +205,13 @@ open_file(const char *name, const char *file, const trp_module **module, trp_err
 static trp_err
 no_such_module(const struct tri_modules *modules, const char *name, trp_error *error)
 {
-    char list[400];
+    char list[200];
     list_modules(modules, list, sizeof list);
     if (list[0] == '\0')
         tri_text_copy(list, sizeof list, "none");
-    return TRI_FAIL(error, TRP_ENOENT,
-                    "there is no module '%s' in %.256s (there are: %s); set TRP_MODULE_PATH, or the --module-path of "
-                    "the troupe-node that was joined",
-                    name, modules->path[0] != '\0' ? modules->path : "the module path, which is empty", list);
+    return TRI_FAIL(error, TRP_ENOENT, "there is no module '%.64s' in %.128s (there are: %s); %s", name,
+                    modules->path[0] != '\0' ? modules->path : "the module path, which is empty", list,
+                    modules->remedy);
 }
 
 static trp_err

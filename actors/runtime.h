@@ -128,8 +128,9 @@ void tri_execution_inherited(const struct tri_execution *execution, struct tri_i
 
 /* --- modules and invocation (host and local mode) --- */
 struct tri_modules; /* loaded and linked-in ones */
-trp_err tri_modules_new(const char *path, const trp_module *const *linked, struct tri_modules **modules,
-                        trp_error *error);
+/* `path` NULL: $TRP_MODULE_PATH, else the installed one. `remedy`: what to do where a module is not found. */
+trp_err tri_modules_new(const char *path, const char *remedy, const trp_module *const *linked,
+                        struct tri_modules **modules, trp_error *error);
 void tri_modules_destroy(struct tri_modules **modules);
 /* "module:Class". Loads on demand: TRP_ENOENT (what exists is in the text), TRP_EMODULE, TRP_EACCES. */
 trp_err tri_modules_class(struct tri_modules *modules, const char *name, const trp_module **module,

@@ -167,7 +167,11 @@ tri_shell_stop(struct tri_shell *shell)
         return;
     shell->stopping = true;
     shell->stop_ns = shell->now_ns + TRI_STOP_MS * TRI_NS_PER_MS;
-    (void)TRI_FAIL(&why, TRP_EBROKER, "the node '%s' was ended", shell->node_name);
+    (void)TRI_FAIL(
+        &why, TRP_EBROKER,
+        "the node '%s' was ended; when one runs again (troupe-node --service), join it with trp_shutdown and "
+        "trp_init",
+        shell->node_name);
     struct tri_node *next;
     for (struct tri_node *node = shell->member_list.next; node != &shell->member_list; node = next) {
         struct tri_member *member = TRI_OWNER(node, struct tri_member, link);

@@ -161,8 +161,6 @@ static void
 tell_core(struct tri_shell *shell, uint64_t token, const struct tri_death *death)
 {
     struct tri_member *member = tri_member_of_token(shell, token);
-    tri_log(death->exit_code == 0 ? TRI_DEBUG : TRI_INFO, "host %d has ended: exit code %d, signal %d%s%s", death->pid,
-            death->exit_code, death->signal, death->killed_by[0] != '\0' ? ", killed: " : "", death->killed_by);
     tri_core_host_exited(shell->core, token, death, shell->now_ns);
     if (member != NULL)
         tri_member_free(member);

@@ -246,6 +246,7 @@ struct tri_progress {
     _Atomic int32_t crash_signal;               /* 0: it did not crash */
     _Atomic uint32_t ran_tasks;                 /* not 0: it has started one */
     _Atomic uint64_t actor_space, actor_number; /* of the actor that was made here, before anything of it runs */
+    char failure[512];                          /* why the actor could not be made; "": it could */
     char backtrace[TRI_BACKTRACE_SIZE];         /* lines, NUL-terminated */
 };
 
@@ -256,6 +257,7 @@ struct tri_worker_start {
     uint64_t token;          /* for HELLO */
     struct tri_progress *progress;
     enum tri_level log_level;
+    bool is_private; /* the node is one program's own */
 };
 typedef int tri_worker_main_fn(const struct tri_worker_start *start); /* the process's exit code */
 

@@ -7,16 +7,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 static const char *const files[] = {"broker.sock", "door", "warm.sock", "node.pid"};
 static const char private_prefix[] = "troupe-private-";
+enum { GRACE_MS = 100, ENDING_MS = 4000 }; /* a root takes at most 3 s to end */
 enum { PATH_LIMIT = 107, SOCKET_NAME = sizeof "/broker.sock", NEW_DIRECTORY_S = 60 };
 
 static trp_err
@@ -63,17 +66,19 @@ fail_at(trp_error *error, int errnum, const char *what, const char *path)
 
 /* The pid of the node in `path`, as its file says; 0: it does not say. */
 static int
-read_pid(const char *path)
+read_pid(const char *path, bool *ending)
 {
-    char name[sizeof((struct tri_home *)0)->path + 16];
+    char name[sizeof((struct tri_home *)0)->path + 16], word[8] = "";
     int pid = 0;
+    *ending = false;
     snprintf(name, sizeof name, "%s/node.pid", path);
     FILE *file = fopen(name, "re");
     if (file == NULL)
         return 0;
-    if (fscanf(file, "%d", &pid) != 1)
+    if (fscanf(file, "%d %7s", &pid, word) < 1)
         pid = 0;
     fclose(file);
+    *ending = strcmp(word, "ending") == 0;
     return pid;
 }
 
@@ -93,6 +98,20 @@ write_pid(const struct tri_home *home, trp_error *error)
         written = -1;
     }
     return written == size ? TRP_OK : fail_at(error, errnum, "write", name);
+}
+
+/* For whoever wants to take the directory: it waits then. Should this fail, it is told that a node lives here. */
+void
+tri_home_ending(const struct tri_home *home)
+{
+    char name[sizeof home->path + 16];
+    snprintf(name, sizeof name, "%s/node.pid", home->path);
+    int fd = home->lock_fd >= 0 ? open(name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW) : -1;
+    if (fd < 0)
+        return;
+    if (write(fd, "ending\n", 7) != 7)
+        tri_log(TRI_DEBUG, "cannot write %s: %s", name, strerror(errno));
+    close(fd);
 }
 
 /* Takes DIR/lock. 0: taken, *fd is set; EWOULDBLOCK: held; else errno. The file may have been removed by a sweep between
@@ -254,22 +273,73 @@ find_path(struct tri_home *home, const char *given, trp_error *error)
     return err;
 }
 
+static void
+await_process(int pid, int wait_ms)
+{
+    struct pollfd poller = {.fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1, .events = POLLIN};
+    if (poller.fd < 0)
+        return;
+    while (poll(&poller, 1, wait_ms) < 0 && errno == EINTR) /* signals are blocked in a root */
+        continue;
+    close(poller.fd);
+}
+
+/* The lock is held: by a node that lives, that was told to end a moment ago, or that is ending. Those that end are waited for. */
+static void
+await_end(const char *path)
+{
+    bool ending;
+    int pid = read_pid(path, &ending);
+    await_process(pid, GRACE_MS);
+    pid = read_pid(path, &ending);
+    if (ending)
+        await_process(pid, ENDING_MS);
+}
+
+static trp_err
+fail_held(const struct tri_home *home, trp_error *error)
+{
+    bool ending;
+    int pid = read_pid(home->path, &ending);
+    if (ending)
+        return TRI_FAIL(
+            error, TRP_EALREADY,
+            "the node in %s (process %d) is ending, and has not within %d s: try again, or end it with kill "
+            "-9 %d",
+            home->path, pid, ENDING_MS / 1000, pid);
+    return TRI_FAIL(error, TRP_EALREADY,
+                    "a node lives in %s (process %d): end it with kill %d, or choose another directory with --dir or "
+                    "$TROUPE_DIR",
+                    home->path, pid, pid);
+}
+
+/* Finds or makes the directory and takes its lock. A node that ends may take the directory away meanwhile: then again. */
+static trp_err
+take_directory(struct tri_home *home, const char *given, int *errnum, trp_error *error)
+{
+    bool waited = false;
+    for (int tries = 0; tries < 8; tries++) {
+        TRP_TRY(find_path(home, given, error));
+        *errnum = lock_directory(home->path, true, &home->lock_fd);
+        if (*errnum != 0)
+            home->lock_fd = -1;
+        if (*errnum != ENOENT && (*errnum != EWOULDBLOCK || waited))
+            break;
+        if (*errnum == EWOULDBLOCK)
+            await_end(home->path);
+        waited = waited || *errnum == EWOULDBLOCK;
+    }
+    return TRP_OK;
+}
+
 trp_err
 tri_home_open(struct tri_home *home, const char *given, bool is_private, trp_error *error)
 {
+    int errnum = 0;
     *home = (struct tri_home){.lock_fd = -1};
-    TRP_TRY(find_path(home, given, error));
-    int errnum = lock_directory(home->path, true, &home->lock_fd);
-    if (errnum != 0)
-        home->lock_fd = -1;
-    if (errnum == EWOULDBLOCK) {
-        int pid = read_pid(home->path);
-        return TRI_FAIL(
-            error, TRP_EALREADY,
-            "a node lives in %s (process %d): end it with kill %d, or choose another directory with --dir or "
-            "$TROUPE_DIR",
-            home->path, pid, pid);
-    }
+    TRP_TRY(take_directory(home, given, &errnum, error));
+    if (errnum == EWOULDBLOCK)
+        return fail_held(home, error);
     if (errnum != 0)
         return fail_at(error, errnum, "lock", home->path);
     remove_files(home->path, false);

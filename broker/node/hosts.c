@@ -261,7 +261,8 @@ become_host(const struct tri_root *root, const struct tri_hosted *host, const in
                                      .module_path = root->options.module_path,
                                      .token = host->token,
                                      .progress = host->progress,
-                                     .log_level = root->options.log_level};
+                                     .log_level = root->options.log_level,
+                                     .is_private = root->options.mode == TRI_ROOT_PRIVATE};
     int code = root->worker(&start);
     (void)fflush(NULL);
     _exit(code);
@@ -355,6 +356,52 @@ page_text(char *dest, size_t size, const char *text, size_t text_size)
     return dest;
 }
 
+/* What it ran when it died; "": nothing. */
+static void
+format_last_call(char *text, size_t size, const struct tri_progress *page)
+{
+    char module[64 + 1], method[272 + 1];
+    const uint64_t started = atomic_load(&page->started);
+    text[0] = '\0';
+    if (page->method[0] == '\0' || (started > 0 && started == atomic_load(&page->finished)))
+        return;
+    page_text(module, sizeof module, page->module, sizeof page->module);
+    page_text(method, sizeof method, page->method, sizeof page->method);
+    snprintf(text, size, " in %s%s%s", strchr(method, ':') == NULL ? module : "",
+             strchr(method, ':') == NULL ? ":" : "", method);
+}
+
+/* One line of the log: who ended, how, and at what. */
+static void
+log_exit(const struct tri_root *root, const struct tri_hosted *host, const siginfo_t *info)
+{
+    const struct tri_progress *page = host->progress;
+    const bool by_signal = info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
+    const int crash = atomic_load(&page->crash_signal), number = crash > 0 && crash < NSIG ? crash : info->si_status;
+    const bool tasks = strcmp(host->label, "tasks") == 0, spare = strcmp(host->label, "spare") == 0;
+    const bool quiet = root->ending || (!by_signal && info->si_status == 0);
+    const enum tri_level level = quiet ? TRI_DEBUG : TRI_INFO;
+    char who[TRI_NAME_MAX + 64], where[400], why[sizeof page->failure + 1];
+    snprintf(who, sizeof who, "%s%s%s (process %d)",
+             tasks   ? "a task host"
+             : spare ? "a spare host"
+                     : "actor '",
+             tasks || spare ? "" : host->label, tasks || spare ? "" : "'", (int)host->pid);
+    format_last_call(where, sizeof where, page);
+    page_text(why, sizeof why, page->failure, sizeof page->failure);
+    tri_text_clean(where, strlen(where));
+    tri_text_clean(why, strlen(why));
+    if (host->rule[0] != '\0' && by_signal && number == SIGKILL)
+        tri_log(level, "%s was killed%s: %s", who, where, host->rule);
+    else if (by_signal)
+        tri_log(level, "%s was ended by SIG%s%s", who, sigabbrev_np(number) != NULL ? sigabbrev_np(number) : "?",
+                where);
+    else if (why[0] != '\0')
+        tri_log(level, "%s could not be made: %s", who, why);
+    else
+        tri_log(level, "%s has exited with status %d%s", who, info->si_status, info->si_status != 0 ? where : "");
+}
+
 static void
 send_exited(struct tri_root *root, const struct tri_hosted *host, const siginfo_t *info, const struct rusage *usage)
 {
@@ -414,6 +461,7 @@ collect_host(struct tri_root *root, struct tri_hosted *host, const siginfo_t *in
     const struct tri_progress *page = host->progress;
     tri_keeper_ended(root, (struct tri_id){atomic_load(&page->actor_space), atomic_load(&page->actor_number)});
     root->tasks_lost |= atomic_load(&page->ran_tasks) != 0;
+    log_exit(root, host, info);
     if (root->broker_pid != 0)
         send_exited(root, host, info, usage);
     host_free(root, host);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -131,6 +133,7 @@ tri_root_end(struct tri_root *root, int exit_code)
     root->ending = true;
     root->exit_code = exit_code;
     root->end_ns = tri_now_ns() + END_MS * TRI_NS_PER_MS;
+    tri_home_ending(&root->home);
     tri_keeper_stop(root);
 }
 
@@ -247,6 +250,22 @@ fill_defaults(struct tri_root *root)
     root->incarnation = root->options.mode == TRI_ROOT_SERVICE ? (uint64_t)(time(NULL) - start_of_2020) : 0;
 }
 
+/* A directory that appears later is found later, so this is no error. */
+static void
+check_module_path(const char *path)
+{
+    while (path != NULL && *path != '\0') {
+        char directory[PATH_MAX];
+        struct stat status;
+        const size_t length = strcspn(path, ":");
+        snprintf(directory, sizeof directory, "%.*s", (int)length, path);
+        if (length > 0 && (stat(directory, &status) < 0 || !S_ISDIR(status.st_mode)))
+            tri_log(TRI_WARNING, "no module comes from %.300s, which is in the module path: %s", directory,
+                    access(directory, F_OK) < 0 ? strerror(errno) : "it is not a directory");
+        path += length + (path[length] == ':');
+    }
+}
+
 static trp_err
 start(struct tri_root *root, trp_error *error)
 {
@@ -260,6 +279,7 @@ start(struct tri_root *root, trp_error *error)
     fill_defaults(root);
     TRP_TRY(tri_home_open(&root->home, root->options.directory, is_private, error));
     TRP_TRY(open_log(root, error));
+    check_module_path(root->options.module_path);
     TRP_TRY(tri_root_warm(root, error));
     return tri_keeper_start(root, error);
 }

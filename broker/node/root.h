@@ -45,10 +45,11 @@ struct tri_home {
     bool made;   /* the directory was not there before */
 };
 /* Makes or takes the directory, locks it, sweeps what a dead node left in it and, for a private node, beside it. TRP_EALREADY:
- * a node lives there (its pid is said). TRP_EINVAL: too long a path. TRP_EACCES, TRP_EDISKFULL. */
+ * a node lives there (its pid is said); one that is ending is waited for. TRP_EINVAL: too long a path. TRP_EACCES, TRP_EDISKFULL. */
 trp_err tri_home_open(struct tri_home *home, const char *given, bool is_private, trp_error *error);
 void tri_home_close(
     struct tri_home *home); /* removes what is ours, and the directory where it was made by us or is private */
+void tri_home_ending(const struct tri_home *home); /* the next node waits for this one's end, for a few seconds */
 /* Removes private nodes in `parent` that nobody's lock holds and that belong to us; says how many. */
 unsigned tri_home_sweep(const char *parent);
 void tri_home_unlink_sockets(const struct tri_home *home);

@@ -2,9 +2,9 @@
  * troupe/module.h - what a module's author includes: how methods are written, and the tables that offer them.
  *
  * A module is a shared object, <name>.so, whose one exported symbol is a constant description, written by TRP_MODULE.
- * It links nothing: the host has libtroupe. The same source linked into a program, or a test, works as well, without
- * dlopen (trp_config.modules). Methods and tasks run in worker hosts, one process per actor; a
- * crash is the host's end, not the caller's. No exception may leave a function that is called from here.
+ * It links nothing: the host has libtroupe. The same source linked into a program, or a test, works in local mode,
+ * without dlopen (trp_config.modules). Methods and tasks run in worker hosts, one process per actor; a crash is the
+ * host's end, not the caller's. No exception may leave a function that is called from here.
  */
 #ifndef TROUPE_MODULE_H
 #define TROUPE_MODULE_H
@@ -88,7 +88,8 @@ TRP_API TRP_CHECKED trp_err trp_defer(trp_ctx *ctx, trp_reply **reply);
 TRP_API void trp_reply_value(trp_reply **reply, trp_value value);
 TRP_API void trp_reply_fail(trp_reply **reply, int32_t cause, const char *format, ...) TRP_PRINTF(3, 4);
 
-/* Its caller has cancelled it, or its deadline has passed: leave with TRP_ECANCELLED. Cheap in inner loops. */
+/* Its deadline has passed, or that of a call which it was made for: leave with TRP_ECANCELLED. In this release callers
+ * have no other way to cancel. Cheap in inner loops. */
 TRP_API bool trp_cancelled(const trp_ctx *ctx);
 
 /* Memory until the function returns, or its reply is given: zeroed, aligned for anything. NULL: there is no more. */
@@ -172,8 +173,8 @@ struct trp_module {
     TRP_MODULE_DECLARE(name_);                                                                                         \
     const trp_module troupe_module_##name_ = {TRP_STAMP_, #name_, __VA_ARGS__}
 
-/* Makes it known to a program that it is linked into: `.modules = (const trp_module *[]){&troupe_module_counter, NULL}`
- */
+/* Makes it known to a program that it is linked into, in local mode: `.mode = TRP_MODE_LOCAL,
+ * .modules = (const trp_module *[]){&troupe_module_counter, NULL}` */
 #ifdef __cplusplus
 #define TRP_MODULE_DECLARE(name_) extern "C" TRP_API const trp_module troupe_module_##name_
 #else

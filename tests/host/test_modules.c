@@ -16,7 +16,7 @@ static trp_error error;
 static void
 open_path(const char *path, const trp_module *const *linked)
 {
-    cr_assert_eq(tri_modules_new(path, linked, &modules, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(tri_modules_new(path, "set it right", linked, &modules, &error), TRP_OK, "%s", error.message);
 }
 
 static trp_err
@@ -74,6 +74,7 @@ Test(modules, names_that_are_refused)
         {"nomodule:X", false, TRP_ENOENT, "trouble"},
         {"nomodule:X", false, TRP_ENOENT, "nomodule"},
         {"nomodule:x", true, TRP_ENOENT, TEST_MODULE_DIR},
+        {"nomodule:x", true, TRP_ENOENT, "; set it right"},
         {"trouble:Nobody", false, TRP_ENOENT, "it has Trouble, Stillborn"},
         {"trouble:nothing", true, TRP_ENOENT, "slow"},
         {"gate:nothing", true, TRP_ENOENT, "it has none"},

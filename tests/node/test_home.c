@@ -94,6 +94,40 @@ Test(home, of_a_living_node_is_refused_with_its_pid)
     tri_home_close(&home);
 }
 
+Test(home, of_a_node_that_is_ending_is_waited_for)
+{
+    struct tri_home home;
+    int ready[2], go[2];
+    char byte = 0;
+    cr_assert(pipe(ready) == 0 && pipe(go) == 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        const bool opened = tri_home_open(&home, path, false, &error) == TRP_OK;
+        tri_home_ending(&home);
+        const bool said = write(ready[1], "", 1) == 1 && read(go[0], &byte, 1) == 1;
+        tri_home_close(&home);
+        _exit(opened && said ? 0 : 1);
+    }
+    cr_assert_eq(read(ready[0], &byte, 1), 1);
+    cr_assert_eq(write(go[1], "", 1), 1);
+    cr_assert_eq(tri_home_open(&home, path, false, &error), TRP_OK, "%s", error.message);
+    cr_expect(exists(path, "node.pid"));
+    tri_home_close(&home);
+    int status = 0;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect_eq(status, 0);
+}
+
+Test(home, of_a_node_that_does_not_come_to_its_end_is_refused_as_ending)
+{
+    struct tri_home home, second;
+    cr_assert_eq(tri_home_open(&home, path, false, &error), TRP_OK, "%s", error.message);
+    tri_home_ending(&home);
+    cr_expect_eq(tri_home_open(&second, path, false, &error), TRP_EALREADY);
+    cr_expect_not_null(strstr(error.message, "is ending"), "%s", error.message);
+    tri_home_close(&home);
+}
+
 Test(home, of_a_dead_node_is_swept_and_taken)
 {
     struct tri_home home;

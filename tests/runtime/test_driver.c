@@ -71,19 +71,29 @@ Test(driver, address_where_nobody_answers_is_ebroker)
 
 Test(driver, refused_configurations)
 {
-    static const trp_module *const none[] = {NULL};
+    static const trp_module linked = {.name = "linked"};
+    static const trp_module *const none[] = {NULL}, *const some[] = {&linked, NULL};
     const struct {
         trp_config config;
         trp_err err;
     } rows[] = {
-        {{.mode = (trp_mode)7}, TRP_EINVAL},          {{.log_level = (trp_log_level)9}, TRP_EINVAL},
-        {{.reconnect_ms = -1}, TRP_EINVAL},           {{.default_namespace = ""}, TRP_EINVAL},
-        {{.default_namespace = "a/b"}, TRP_EINVAL},   {{.default_namespace = "a\n"}, TRP_EINVAL},
-        {{.default_namespace = "a\xff"}, TRP_EINVAL}, {{.reconnect_ms = INT64_MIN}, TRP_EINVAL},
-        {{.node = {.num_gpus = NAN}}, TRP_EINVAL},    {{.node = {.num_cpus = INFINITY}}, TRP_EINVAL},
-        {{.node = {.num_cpus = -1}}, TRP_EINVAL},     {{.reserved = {0, 1}}, TRP_EINVAL},
-        {{.node = {.reserved = {1}}}, TRP_EINVAL},    {{.address = "tcp://127.0.0.1:1", .modules = none}, TRP_ENOTSUP},
+        {{.mode = (trp_mode)7}, TRP_EINVAL},
+        {{.log_level = (trp_log_level)9}, TRP_EINVAL},
+        {{.reconnect_ms = -1}, TRP_EINVAL},
+        {{.default_namespace = ""}, TRP_EINVAL},
+        {{.default_namespace = "a/b"}, TRP_EINVAL},
+        {{.default_namespace = "a\n"}, TRP_EINVAL},
+        {{.default_namespace = "a\xff"}, TRP_EINVAL},
+        {{.reconnect_ms = INT64_MIN}, TRP_EINVAL},
+        {{.node = {.num_gpus = NAN}}, TRP_EINVAL},
+        {{.node = {.num_cpus = INFINITY}}, TRP_EINVAL},
+        {{.node = {.num_cpus = -1}}, TRP_EINVAL},
+        {{.reserved = {0, 1}}, TRP_EINVAL},
+        {{.node = {.reserved = {1}}}, TRP_EINVAL},
+        {{.address = "tcp://127.0.0.1:1", .modules = none}, TRP_ENOTSUP},
         {{.certificate = "key"}, TRP_ENOTSUP},
+        {{.modules = some}, TRP_ENOTSUP},
+        {{.address = "/tmp", .modules = some}, TRP_ENOTSUP},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

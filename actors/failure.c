@@ -5,31 +5,15 @@
 
 #include "actors/process.h"
 
-enum { FAILURE_FIELDS = 11, DEATH_FIELDS = 11, CAUSES = 8 };
+enum { FAILURE_FIELDS = 11, CAUSES = 8 };
 
 /* What the MAP of a failed reference borrows: the chain of causes, outermost first, and the entries made of it. */
 struct told {
     uint32_t count;
     trp_value fields[CAUSES][2 * FAILURE_FIELDS];
-    trp_value deaths[CAUSES][2 * DEATH_FIELDS];
+    trp_value deaths[CAUSES][2 * TRI_DEATH_FIELDS];
     struct tri_failure chain[CAUSES];
 };
-
-static trp_value
-tell_death(const struct tri_death *death, trp_value *entries)
-{
-    const trp_value fields[2 * DEATH_FIELDS] = {
-        trp_str("pid"),       trp_i64(death->pid),       trp_str("exit_code"),    trp_i64(death->exit_code),
-        trp_str("signal"),    trp_i64(death->signal),    trp_str("memory_limit"), trp_bool(death->memory_limit),
-        trp_str("module"),    trp_str(death->module),    trp_str("actor"),        trp_str(death->actor),
-        trp_str("method"),    trp_str(death->method),    trp_str("sequence"),     trp_u64(death->sequence),
-        trp_str("backtrace"), trp_str(death->backtrace), trp_str("last_output"),  trp_str(death->last_output),
-        trp_str("killed_by"), trp_str(death->killed_by),
-    };
-
-    (void)memcpy(entries, fields, sizeof fields);
-    return trp_map(entries, DEATH_FIELDS);
-}
 
 /* Number i of the chain; the cause inside of it is the next. */
 static trp_value
@@ -47,7 +31,7 @@ tell(struct told *told, uint32_t i)
         trp_str("rank"),    trp_i64(error->rank),
         trp_str("number"),  trp_i64(error->cause),
         trp_str("cause"),   i + 1 < told->count ? tell(told, i + 1) : trp_null(),
-        trp_str("death"),   failure->death.present ? tell_death(&failure->death, told->deaths[i]) : trp_null(),
+        trp_str("death"),   failure->death.present ? tri_death_map(&failure->death, told->deaths[i]) : trp_null(),
         trp_str("ranks"),   trp_list(NULL, 0),
     };
 

@@ -22,7 +22,7 @@ struct tri_local_actor {
     struct tri_node link;            /* in local->born, in the order of their making; dead ones, too */
     struct tri_local_actor *creator; /* NULL: the driver */
     enum tri_local_state state;
-    bool draining, detached, killed;
+    bool draining, detached, killed, was_ready;
     char name[TRI_NAME_MAX + 1], space[TRI_NAME_MAX + 1];
     char full_name[2 * TRI_NAME_MAX + 2]; /* "namespace/name"; "": none */
     char class_name[TRI_NAME_MAX + 1];
@@ -115,8 +115,13 @@ void tri_local_on_release(struct tri_local *local, struct tri_local_message *mes
 void tri_local_on_query(struct tri_local *local, struct tri_local_message *message);
 /* Without the lock: its state and its constructor. What came of it is in the execution. */
 void tri_local_construct(struct tri_local *local, struct tri_local_call *call);
-void tri_local_constructed(struct tri_local *local, struct tri_local_call *call);        /* with the lock */
-void tri_local_refuse(const struct tri_local_actor *actor, struct tri_failure *failure); /* why it takes no calls */
+void tri_local_constructed(struct tri_local *local, struct tri_local_call *call); /* with the lock */
+/* Of whom and what an error of a call (or a request) speaks, that was not run. `actor` NULL: a task. */
+struct tri_about tri_local_about(const struct tri_local_actor *actor, const struct tri_letter *letter, bool is_call,
+                                 char *who, size_t size);
+/* Why it takes no calls; NULL: nobody knows it. */
+void tri_local_refuse(const struct tri_local_actor *actor, const struct tri_letter *letter,
+                      struct tri_failure *failure);
 /* A call of it has ended: ends the actor where that was the last that it had to do. */
 void tri_local_idle(struct tri_local *local, struct tri_local_actor *actor);
 void tri_local_end_actor(struct tri_local *local, struct tri_local_actor *actor, const char *why);

@@ -34,22 +34,51 @@ find_name(struct tri_local *local, const char *name, const char *space)
     return NULL;
 }
 
-void
-tri_local_refuse(const struct tri_local_actor *actor, struct tri_failure *failure)
+static const char *
+how_it_ends(const struct tri_local_actor *actor)
 {
-    const char *text = actor == NULL ? "?" : actor->name[0] != '\0' ? actor->name : actor->text;
+    return actor->killed ? "it was ended by trp_kill"
+                         : "it was ended by the loss of its last handle, or the end of its creator";
+}
+
+struct tri_about
+tri_local_about(const struct tri_local_actor *actor, const struct tri_letter *letter, bool is_call, char *who,
+                size_t size)
+{
+    const char *label = actor == NULL ? "" : actor->name[0] != '\0' ? actor->name : actor->class_name;
+
+    (void)snprintf(who, size, actor != NULL ? "actor '%s'" : "%s", label);
+    return (struct tri_about){.who = who,
+                              .actor = label,
+                              .method = is_call ? tri_call_method(&letter->sections[0]) : "",
+                              .node = "local",
+                              .fate = "was not run",
+                              .ran = TRP_NOT_RUN,
+                              .is_task = actor == NULL};
+}
+
+void
+tri_local_refuse(const struct tri_local_actor *actor, const struct tri_letter *letter, struct tri_failure *failure)
+{
+    char who[TRI_NAME_MAX + 64], why[600] = "it has ended";
+    struct tri_about about = tri_local_about(actor, letter, letter->route.kind == TRI_CALL, who, sizeof who);
 
     *failure = (struct tri_failure){0};
-    if (actor != NULL && actor->why.error.code != TRP_OK) {
-        (void)TRI_FAIL(&failure->error, TRP_EACTORDIED, "actor '%s' is dead: %.600s", text, actor->why.error.message);
-        failure->error.cause = (int32_t)actor->why.error.code;
-        failure->cause = actor->state == TRI_LOCAL_FAILED ? &actor->why : NULL;
-    } else {
-        (void)TRI_FAIL(&failure->error, TRP_EACTORDIED, "actor '%s' has ended", text);
+    if (actor == NULL) {
+        about.who = "the actor";
+        (void)tri_text_copy(why, sizeof why, "nobody in this process knows it");
+    } else if (actor->state == TRI_LOCAL_FAILED) {
+        (void)snprintf(why, sizeof why, "its constructor failed: %.500s", actor->why.error.message);
+    } else if (actor->why.error.code != TRP_OK) {
+        (void)tri_text_copy(why, sizeof why, actor->why.error.message);
+    } else if (actor->draining) {
+        (void)tri_text_copy(why, sizeof why, how_it_ends(actor));
     }
-    failure->error.ran = TRP_NOT_RUN;
-    (void)tri_text_copy(failure->error.actor, sizeof failure->error.actor, text);
-    (void)tri_text_copy(failure->error.node, sizeof failure->error.node, "local");
+    tri_about_ended(&failure->error, &about, why);
+    if (actor == NULL || actor->state != TRI_LOCAL_FAILED)
+        return;
+    failure->cause = &actor->why;
+    failure->error.cause = (int32_t)actor->why.error.code;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- watching */
@@ -57,25 +86,34 @@ tri_local_refuse(const struct tri_local_actor *actor, struct tri_failure *failur
 static void
 tell_death(struct tri_local *local, const struct tri_local_actor *actor, struct tri_id result)
 {
-    const trp_value entries[] = {
-        trp_str("actor"),        trp_str(actor->name[0] != '\0' ? actor->name : actor->class_name),
-        trp_str("id"),           trp_str(actor->text),
-        trp_str("class"),        trp_str(actor->class_name),
-        trp_str("node"),         trp_str("local"),
-        trp_str("message"),      trp_str(actor->why.error.message),
-        trp_str("pid"),          trp_i64(getpid()),
-        trp_str("exit_code"),    trp_i64(actor->state == TRI_LOCAL_FAILED ? 2 : 0),
-        trp_str("signal"),       trp_i64(0),
-        trp_str("memory_limit"), trp_bool(false),
-        trp_str("module"),       trp_str(""),
-        trp_str("method"),       trp_str(""),
-        trp_str("sequence"),     trp_i64(0),
-        trp_str("backtrace"),    trp_str(""),
-        trp_str("last_output"),  trp_str(""),
-        trp_str("killed_by"),    trp_str(actor->killed ? "trp_kill" : ""),
+    const bool failed = actor->state == TRI_LOCAL_FAILED;
+    char message[600];
+    const struct tri_death death = {
+        .actor = actor->name[0] != '\0' ? actor->name : actor->class_name,
+        .id = actor->text,
+        .class_name = actor->class_name,
+        .node = "local",
+        .message = message,
+        .pid = getpid(),
+        .exit_code = failed ? 2 : 0,
+        .killed_by = actor->killed ? "trp_kill" : "",
     };
+    trp_value entries[2 * TRI_DEATH_FIELDS];
 
-    tri_local_value(local, result, trp_map(entries, sizeof entries / sizeof *entries / 2));
+    (void)snprintf(message, sizeof message, "%s%.500s", failed ? "its constructor failed: " : "",
+                   actor->why.error.message);
+    tri_local_value(local, result, tri_death_map(&death, entries));
+}
+
+/* Ended before it was ready. */
+static void
+fail_watch(struct tri_local *local, const struct tri_local_actor *actor, struct tri_id result)
+{
+    static const struct tri_letter none = {.route = {.kind = TRI_WATCH}};
+    struct tri_failure failure;
+
+    tri_local_refuse(actor, &none, &failure);
+    tri_local_fail(local, result, &failure);
 }
 
 static void
@@ -83,8 +121,10 @@ answer_watch(struct tri_local *local, const struct tri_local_actor *actor, uint3
 {
     if (event == TRP_WATCH_DEATH)
         tell_death(local, actor, result);
-    else if (event == TRP_WATCH_READY && actor->why.error.code != TRP_OK)
+    else if (event == TRP_WATCH_READY && actor->state == TRI_LOCAL_FAILED)
         tri_local_fail(local, result, &actor->why);
+    else if (event == TRP_WATCH_READY && !actor->was_ready)
+        fail_watch(local, actor, result);
     else
         tri_local_value(local, result, trp_null());
 }
@@ -135,7 +175,7 @@ tri_local_on_watch(struct tri_local *local, struct tri_local_message *message)
 
     if (actor == NULL || message->letter->section_count == 0 ||
         tri_watch_unpack(&message->letter->sections[0], &event, NULL) != TRP_OK) {
-        tri_local_refuse(actor, &failure);
+        tri_local_refuse(actor, message->letter, &failure);
         tri_local_fail(local, message->letter->route.result, &failure);
         return;
     }
@@ -187,8 +227,7 @@ tri_local_idle(struct tri_local *local, struct tri_local_actor *actor)
                 actor->state = TRI_LOCAL_DEAD;
         }
     } else if (actor->draining && actor->queued == 0 && actor->state == TRI_LOCAL_READY) {
-        tri_local_end_actor(local, actor,
-                            actor->killed ? "it was ended by trp_kill" : "nobody held a handle on it any more");
+        tri_local_end_actor(local, actor, how_it_ends(actor));
     }
 }
 
@@ -230,7 +269,7 @@ tri_local_on_kill(struct tri_local *local, struct tri_local_message *message)
     actor->killed = true;
     actor->draining = true;
     if (drain_ms == 0)
-        tri_local_end_actor(local, actor, "it was ended by trp_kill");
+        tri_local_end_actor(local, actor, how_it_ends(actor));
     else
         tri_local_idle(local, actor);
     if (actor->state >= TRI_LOCAL_FAILED)
@@ -318,10 +357,7 @@ tri_local_on_spawn(struct tri_local *local, struct tri_local_message *message)
         if (other != NULL && spawn.get_if_exists)
             answer_actor(local, result, other);
         else if (other != NULL)
-            err = TRI_FAIL(&failure.error, TRP_EEXIST,
-                           "The name %s (namespace=%s) is already taken. Please use a different name or get the "
-                           "existing actor with trp_lookup(\"%s/%s\")",
-                           spawn.name, spawn.namespace_, spawn.namespace_, spawn.name);
+            err = tri_fail_taken(&failure.error, spawn.name, spawn.namespace_);
         else
             err = make_actor(local, message, &spawn, &actor, &failure.error);
         tri_view_close(&spawn.args);
@@ -400,6 +436,7 @@ tri_local_constructed(struct tri_local *local, struct tri_local_call *call)
     if (actor->state != TRI_LOCAL_NEW)
         return; /* killed meanwhile */
     actor->state = TRI_LOCAL_READY;
+    actor->was_ready = call->execution.outcome != TRI_RAN_FAILURE;
     if (call->execution.outcome == TRI_RAN_FAILURE) {
         actor->state = TRI_LOCAL_FAILED;
         actor->why = (struct tri_failure){.error = {.code = TRP_ETASK}};
@@ -447,6 +484,7 @@ tri_local_on_lookup(struct tri_local *local, struct tri_local_message *message)
     const char *name = NULL, *space = NULL;
     struct tri_local_actor *actor;
     struct tri_failure failure = {0};
+    char died[600];
 
     if (message->letter->section_count == 0 ||
         tri_name_unpack(&message->letter->sections[0], &name, &space, &failure.error) != TRP_OK) {
@@ -459,18 +497,9 @@ tri_local_on_lookup(struct tri_local *local, struct tri_local_message *message)
         return;
     }
     actor = find_dead(local, name, space);
-    if (actor != NULL) {
-        (void)TRI_FAIL(&failure.error, TRP_ENOENT,
-                       "Failed to look up actor with name '%.200s': in the namespace '%.100s' it died: %.400s", name,
-                       space, actor->why.error.message);
-        tri_local_fail(local, result, &failure);
-        return;
-    }
-    (void)TRI_FAIL(&failure.error, TRP_ENOENT,
-                   "Failed to look up actor with name '%s'. This could because 1. You are trying to look up a named "
-                   "actor you didn't create. 2. The named actor died. 3. You did not use a namespace matching the "
-                   "namespace of the actor (here: '%s').",
-                   name, space);
+    if (actor != NULL)
+        (void)snprintf(died, sizeof died, "its constructor failed: %.500s", actor->why.error.message);
+    (void)tri_fail_nobody(&failure.error, name, space, "local", actor != NULL ? died : NULL);
     tri_local_fail(local, result, &failure);
 }
 

@@ -51,15 +51,15 @@ tri_local_on_call(struct tri_local *local, struct tri_local_message *message)
     if ((route->flags & TRI_TASK) == 0) {
         actor = tri_local_find(local, route->target);
         if (actor == NULL || actor->state >= TRI_LOCAL_FAILED || actor->draining) {
-            tri_local_refuse(actor, &failure);
+            tri_local_refuse(actor, message->letter, &failure);
             tri_local_fail(local, route->result, &failure);
             return;
         }
         if (actor->max_pending > 0 && actor->queued >= actor->max_pending) {
-            (void)TRI_FAIL(&failure.error, TRP_EAGAIN,
-                           "actor '%s' has %u calls waiting, its limit; this one was not run", actor->name,
-                           actor->queued);
-            failure.error.ran = TRP_NOT_RUN;
+            char who[TRI_NAME_MAX + 64], why[TRI_NAME_MAX + 128];
+            const struct tri_about about = tri_local_about(actor, message->letter, true, who, sizeof who);
+            (void)snprintf(why, sizeof why, "%s has %u calls waiting, its limit", who, actor->max_pending);
+            tri_about_refused(&failure.error, TRP_EAGAIN, &about, why);
             tri_local_fail(local, route->result, &failure);
             return;
         }
@@ -131,16 +131,17 @@ void
 tri_local_drop_calls(struct tri_local *local, struct tri_local_actor *actor)
 {
     struct tri_node *node = local->calls.next;
-    struct tri_failure failure = {0};
+    struct tri_failure failure;
 
-    tri_local_refuse(actor, &failure);
     while (node != &local->calls) {
         struct tri_local_call *call = TRI_OWNER(node, struct tri_local_call, link);
         node = node->next;
         if (call->actor != actor)
             continue;
-        if (!call->constructs)
+        if (!call->constructs) {
+            tri_local_refuse(actor, call->letter, &failure);
             fail_call(local, call, &failure);
+        }
         drop_call(local, call);
     }
 }
@@ -148,6 +149,10 @@ tri_local_drop_calls(struct tri_local *local, struct tri_local_actor *actor)
 /* ------------------------------------------------------------------------------------------------------ dependencies */
 
 enum tri_local_ready { PENDING, READY, BROKEN };
+struct broken { /* the argument that failed */
+    const struct tri_ref *ref;
+    uint32_t place;
+};
 
 static bool
 is_awaited(const struct tri_ref_entry *entry)
@@ -157,7 +162,7 @@ is_awaited(const struct tri_ref_entry *entry)
 
 /* Its arguments that are references: all here, or one failed (*broken), or one is to come. */
 static enum tri_local_ready
-look_at_dependencies(struct tri_local *local, const struct tri_local_call *call, struct tri_ref **broken)
+look_at_dependencies(struct tri_local *local, const struct tri_local_call *call, struct broken *broken)
 {
     const struct tri_section *body = &call->letter->sections[0];
     enum tri_local_ready ready = READY;
@@ -171,7 +176,7 @@ look_at_dependencies(struct tri_local *local, const struct tri_local_call *call,
             continue;
         tri_proc_release(ref); /* the call holds it anyway */
         if (ref->state == TRI_REF_FAILED) {
-            *broken = ref;
+            *broken = (struct broken){ref, body->refs[i].place};
             return BROKEN;
         }
         if (ref->state == TRI_REF_PENDING)
@@ -199,15 +204,15 @@ append_dependencies(struct tri_local *local, struct tri_local_call *call)
 }
 
 static void
-fail_with_cause(struct tri_local *local, struct tri_local_call *call, const struct tri_ref *broken)
+fail_with_cause(struct tri_local *local, struct tri_local_call *call, const struct broken *broken)
 {
-    struct tri_failure chain[8], failure;
+    struct tri_failure chain[8], failure = {0};
+    char who[TRI_NAME_MAX + 64];
+    const struct tri_about about = tri_local_about(call->actor, call->letter, true, who, sizeof who);
     uint32_t count = 0;
+    const bool known = tri_error_unpack(tri_ref_value(broken->ref), chain, &count, NULL) == TRP_OK && count > 0;
 
-    if (tri_error_unpack(tri_ref_value(broken), chain, &count, NULL) != TRP_OK)
-        return;
-    failure = (struct tri_failure){.error = chain[0].error, .cause = &chain[0]};
-    failure.error.ran = TRP_NOT_RUN;
+    tri_about_argument(&failure, &about, broken->place, known ? &chain[0] : NULL);
     fail_call(local, call, &failure);
 }
 
@@ -223,12 +228,13 @@ run_call(struct tri_local *local, struct tri_local_call *call, trp_error *error)
     trp_err err;
 
     TRP_TRY(tri_call_unpack(&letter->sections[0], &body, error));
-    (void)tri_text_copy(error->method, sizeof error->method, body.method);
     if (call->actor != NULL)
         err = tri_modules_find_method(local->modules, call->actor->row, body.method, &execution->callable, error);
     else
         err = tri_modules_find_task(local->modules, body.method, &execution->callable, error);
     if (err != TRP_OK) {
+        (void)tri_text_copy(error->method, sizeof error->method, body.method);
+        execution->callable = NULL;
         tri_view_close(&body.args);
         return err;
     }
@@ -329,7 +335,7 @@ run(struct tri_local *local, struct tri_local_call *call)
 
 /* Whether it may start now, if no call before it in its lane waits. */
 static enum tri_local_ready
-may_start(struct tri_local *local, struct tri_local_call *call, struct tri_ref **broken)
+may_start(struct tri_local *local, struct tri_local_call *call, struct broken *broken)
 {
     const struct tri_local_actor *actor = call->actor;
 
@@ -365,13 +371,13 @@ tri_local_run_next(struct tri_local *local)
 
     for (node = local->calls.next; node != &local->calls; node = node->next) {
         struct tri_local_call *call = TRI_OWNER(node, struct tri_local_call, link);
-        struct tri_ref *broken = NULL;
+        struct broken broken = {NULL, 0};
         enum tri_local_ready ready;
         if (call->actor != NULL && is_blocked(lanes, lane_count, call))
             continue;
         ready = may_start(local, call, &broken);
         if (ready == BROKEN && !call->constructs) {
-            fail_with_cause(local, call, broken);
+            fail_with_cause(local, call, &broken);
             drop_call(local, call);
             return true;
         }

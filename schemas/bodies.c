@@ -138,7 +138,8 @@ failure_bound(const struct tri_failure *failure)
     if (death->present)
         bound += 512 + tri_text_length(death->module) + tri_text_length(death->actor) + tri_text_length(death->method) +
                  tri_text_length(death->backtrace) + tri_text_length(death->last_output) +
-                 tri_text_length(death->killed_by);
+                 tri_text_length(death->killed_by) + tri_text_length(death->id) + tri_text_length(death->class_name) +
+                 tri_text_length(death->node) + tri_text_length(death->message);
     return bound;
 }
 

@@ -212,12 +212,19 @@ open_resources(Texts &text, const fb::Vector<fb::Offset<wire::Resource>> *vector
     return text.good;
 }
 
+const char *
+optional(Texts &text, const fb::String *wire)
+{
+    return wire == nullptr ? "" : text(wire);
+}
+
 void
 open_death(Texts &text, const wire::Death *wire, tri_death *death)
 {
     memset(death, 0, sizeof *death);
     if (wire == nullptr) {
         death->module = death->actor = death->method = death->backtrace = death->last_output = death->killed_by = "";
+        death->id = death->class_name = death->node = death->message = "";
         return;
     }
     death->present = true;
@@ -234,6 +241,10 @@ open_death(Texts &text, const wire::Death *wire, tri_death *death)
     death->killed_by = text(wire->killed_by());
     death->started = wire->started();
     death->finished = wire->finished();
+    death->id = optional(text, wire->id());
+    death->class_name = optional(text, wire->class_name());
+    death->node = optional(text, wire->node());
+    death->message = optional(text, wire->message());
 }
 
 void
@@ -258,9 +269,12 @@ pack_death(Build &build, const tri_death *death)
         return 0;
     auto module = build.text(death->module), actor = build.text(death->actor), method = build.text(death->method);
     auto backtrace = build.text(death->backtrace), output = build.text(death->last_output);
-    auto killed_by = build.text(death->killed_by);
+    auto killed_by = build.text(death->killed_by), id = build.text(death->id);
+    auto class_name = build.text(death->class_name), node = build.text(death->node);
+    auto message = build.text(death->message);
     return wire::CreateDeath(build.fbb, death->pid, death->exit_code, death->signal, death->memory_limit, module, actor,
-                             method, death->sequence, backtrace, output, killed_by, death->started, death->finished);
+                             method, death->sequence, backtrace, output, killed_by, death->started, death->finished, id,
+                             class_name, node, message);
 }
 
 } // namespace

@@ -283,6 +283,8 @@ struct tri_death { /* how a process ended; all zero: no process did */
     /* From the host's progress page. A host numbers the CALL envelopes that it gets 1, 2, ... (repeats, too), and the broker
      * those that it sends. Above started: not run. Up to finished: ran, whatever became of the RESULT. Between: may have run. */
     uint64_t started, finished;
+    /* Whose it is, and how it ended, which the broker adds: actor is its name, else its class; all are "" for a task's. */
+    const char *id, *class_name, *node, *message;
     /* Likewise, between root and broker only: the actor that lived in it (none), and whether it has run tasks. */
     struct tri_id resident;
     bool ran_tasks;
@@ -296,6 +298,29 @@ trp_err tri_error_pack(struct tri_packed *packed, const struct tri_failure *fail
 /* `chain`: room for up to 8, linked by this. Texts of deaths borrow the section. */
 trp_err tri_error_unpack(const struct tri_section *section, struct tri_failure chain[8], uint32_t *count,
                          trp_error *error);
+
+/* The MAP that a death record is for users (runtime.h). Texts that are NULL count as "". */
+enum { TRI_DEATH_FIELDS = 15 };
+trp_value tri_death_map(const struct tri_death *death, trp_value entries[2 * TRI_DEATH_FIELDS]);
+
+/* What an error of a call speaks of. */
+struct tri_about {
+    const char *who;    /* "actor 'x'"; "": a task */
+    const char *actor;  /* for the error's field: its name, else its class; "" */
+    const char *method; /* or the task; "" */
+    const char *node;
+    const char *fate; /* "was not run" */
+    trp_ran ran;
+    bool is_task;
+};
+void tri_about_refused(trp_error *error, trp_err code, const struct tri_about *about, const char *why);
+void tri_about_ended(trp_error *error, const struct tri_about *about, const char *why); /* TRP_EACTORDIED */
+/* `cause`: of argument `place`, and from now on of this failure; NULL: it cannot be read. */
+void tri_about_argument(struct tri_failure *failure, const struct tri_about *about, uint32_t place,
+                        const struct tri_failure *cause);
+/* TRP_ENOENT. `died`: how the last one of that name did; NULL: none is known. */
+trp_err tri_fail_nobody(trp_error *error, const char *name, const char *space, const char *node, const char *died);
+trp_err tri_fail_taken(trp_error *error, const char *name, const char *space); /* TRP_EEXIST */
 
 /* login.fbs */
 enum tri_role { TRI_DRIVER = 1, TRI_HOST = 2 };

@@ -97,6 +97,23 @@ fetch_one(struct tri_proc *proc, struct tri_id id, trp_error *error)
     return TRP_OK;
 }
 
+/* The broker does not keep what it has given to a host: which method it was is known here. */
+static void
+add_method(struct tri_proc *proc, const struct tri_ref *ref, struct tri_section *section)
+{
+    struct tri_failure chain[8];
+    struct tri_id target;
+    const char *method = tri_proc_method(ref, &target);
+    uint32_t count = 0;
+
+    if (method == NULL || section->ref_count > 0 || tri_error_unpack(section, chain, &count, NULL) != TRP_OK ||
+        count == 0 || chain[0].error.method[0] != '\0')
+        return;
+    (void)tri_text_copy(chain[0].error.method, sizeof chain[0].error.method, method);
+    if (tri_error_pack(&proc->packed, &chain[0], NULL) == TRP_OK)
+        *section = proc->packed.section;
+}
+
 TRI_HOP trp_err
 tri_on_answer(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
 {
@@ -114,6 +131,8 @@ tri_on_answer(struct tri_proc *proc, const struct tri_envelope *envelope, trp_er
     became = ref != NULL && ref->state == TRI_REF_PENDING && ref->handles > 0;
     if (ref != NULL)
         ref->handles++; /* until this is over */
+    if (became && (route->flags & TRI_FAILED) != 0)
+        add_method(proc, ref, &section);
     if (became)
         TRP_TRY(tri_ref_set(proc, ref, &section, (route->flags & TRI_FAILED) != 0, error));
     if (became && count > 0)

@@ -131,10 +131,9 @@ spawn_admitted(struct tri_core *core, struct tri_peer *peer, const struct tri_me
         return false;
     }
     if (taken != NULL) {
-        snprintf(why, sizeof why,
-                 "The name %s (namespace=%s) is already taken. Please use a different name or get the existing actor "
-                 "using trp_lookup(\"%s/%s\")",
-                 spawn->name, spawn->namespace_, spawn->namespace_, spawn->name);
+        trp_error taken_error;
+        tri_fail_taken(&taken_error, spawn->name, spawn->namespace_);
+        tri_text_copy(why, sizeof why, taken_error.message);
         refuse_spawn(core, peer, message, spawn, TRP_EEXIST, why);
         return false;
     }

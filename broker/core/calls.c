@@ -303,6 +303,22 @@ tri_lane_leave(struct tri_core *core, struct tri_pending *call)
 
 /* ------------------------------------------------------------------------------------------------------------ the CALL */
 
+/* It fails at once; its message is kept until then, for what is said of it. */
+static void
+refuse(struct tri_core *core, struct tri_pending *call, const struct tri_object *failed, uint32_t most,
+       const struct tri_message *message)
+{
+    char text[TRI_NAME_MAX + 64];
+    call->parcel = tri_parcel_new(message->route, message->sections, message->section_count, message->bytes);
+    if (failed != NULL)
+        tri_call_fail_need(core, call, failed);
+    else if (most > 0)
+        tri_call_fail(core, call, TRP_EAGAIN, "%s has %u calls waiting, its limit", tri_actor_text(call->actor, text),
+                      most);
+    else
+        tri_call_fail_actor(core, call, call->actor);
+}
+
 static void
 submit(struct tri_core *core, struct tri_pending *call, struct tri_actor *actor, const struct tri_message *message,
        uint64_t space)
@@ -312,17 +328,12 @@ submit(struct tri_core *core, struct tri_pending *call, struct tri_actor *actor,
     actor->pending++;
     if (actor->state == TRI_ACTOR_DEAD || actor->killed || (actor->closing && actor->stop_sent) ||
         (message->route->epoch != 0 && message->route->epoch != actor->epoch && actor->state != TRI_ACTOR_ABSENT)) {
-        tri_call_fail_actor(core, call, actor);
-        return;
-    }
-    if (failed != NULL) {
-        tri_call_fail_need(core, call, failed);
+        refuse(core, call, NULL, 0, message);
         return;
     }
     uint32_t most = actor->max_pending > 0 ? actor->max_pending : core->limits.pending_per_actor;
-    if (most > 0 && actor->pending > most) {
-        char text[TRI_NAME_MAX + 64];
-        tri_call_fail(core, call, TRP_EAGAIN, "%s has %u calls waiting, its limit", tri_actor_text(actor, text), most);
+    if (failed != NULL || (most > 0 && actor->pending > most)) {
+        refuse(core, call, failed, most, message);
         return;
     }
     struct tri_lane *lane = NULL;

@@ -12,18 +12,11 @@ answer_nobody(struct tri_core *core, const struct tri_asked *asked)
 {
     const struct tri_key *key = &asked->key;
     const int space_size = (int)(key->name - 1 - key->text);
-    const char *why = tri_epitaph_find(core, key);
-    if (why != NULL)
-        tri_answer_error(core, asked->peer, asked->result, TRP_ENOENT,
-                         "Failed to look up actor with name '%.200s': in the namespace '%.*s' of node '%s' it died: "
-                         "%.400s",
-                         key->name, space_size < 100 ? space_size : 100, key->text, core->node, why);
-    else
-        tri_answer_error(core, asked->peer, asked->result, TRP_ENOENT,
-                         "Failed to look up actor with name '%.200s'. This could be because 1. you look for a named "
-                         "actor that nobody created, 2. the named actor has ended, 3. it is not in the namespace "
-                         "'%.*s' of node '%s'",
-                         key->name, space_size < 100 ? space_size : 100, key->text, core->node);
+    char space[TRI_NAME_MAX + 1];
+    trp_error error;
+    snprintf(space, sizeof space, "%.*s", space_size, key->text);
+    tri_fail_nobody(&error, key->name, space, core->node, tri_epitaph_find(core, key));
+    tri_answer_error(core, asked->peer, asked->result, error.code, "%s", error.message);
 }
 
 /* Once through all names for each thing that has to be fetched, so that the caches miss for several at once. */
@@ -113,38 +106,21 @@ tri_on_kill(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
 
 /* ------------------------------------------------------------------------------------------------------------ watching */
 
-static const char *
-text_of(const char *text)
-{
-    return text != NULL ? text : "";
-}
-
 const struct tri_section *
 tri_death_value(struct tri_core *core, const struct tri_actor *actor)
 {
-    static const struct tri_death nothing;
     const struct tri_obituary *obituary = actor->obituary;
-    const struct tri_death *death = obituary != NULL ? &obituary->death : &nothing;
+    struct tri_death death = {0};
+    trp_value entries[2 * TRI_DEATH_FIELDS], map;
     char id[TRI_ID_TEXT_SIZE];
-    const char *killed_by = text_of(death->present ? death->killed_by : actor->killed ? actor->kill_rule : NULL);
-    const trp_value entries[] = {
-        trp_str("actor"),        trp_str(actor->texts->label),
-        trp_str("id"),           trp_str(tri_id_format(tri_thing_id(&actor->thing), id)),
-        trp_str("class"),        trp_str(actor->texts->class_name),
-        trp_str("node"),         trp_str(core->node),
-        trp_str("message"),      trp_str(obituary != NULL ? obituary->error.message : "it has ended"),
-        trp_str("pid"),          trp_i64(death->pid),
-        trp_str("exit_code"),    trp_i64(death->present ? death->exit_code : 0),
-        trp_str("signal"),       trp_i64(death->signal),
-        trp_str("memory_limit"), trp_bool(death->memory_limit),
-        trp_str("module"),       trp_str(text_of(death->module)),
-        trp_str("method"),       trp_str(text_of(death->method)),
-        trp_str("sequence"),     trp_u64(death->sequence),
-        trp_str("backtrace"),    trp_str(text_of(death->backtrace)),
-        trp_str("last_output"),  trp_str(text_of(death->last_output)),
-        trp_str("killed_by"),    trp_str(killed_by),
-    };
-    trp_value map = trp_map(entries, sizeof entries / sizeof *entries / 2);
+    if (obituary != NULL)
+        death = obituary->death;
+    if (!death.present && actor->killed)
+        death.killed_by = actor->kill_rule;
+    if (!death.present)
+        death.exit_code = 0;
+    tri_death_sign(core, actor, obituary != NULL ? obituary->error.message : "it has ended", id, &death);
+    map = tri_death_map(&death, entries);
     if (tri_value_pack(&core->packed, map, NULL, NULL, NULL) != TRP_OK)
         return &core->null_packed.section;
     return &core->packed.section;

@@ -23,22 +23,17 @@ method_of(const struct tri_pending *call)
                : "";
 }
 
-/* Who and where, in the fields of an error. */
-static void
-place_error(struct tri_core *core, const struct tri_pending *call, trp_error *error)
+/* Who, where, and what is to be said of a call that this broker has not given to a host. */
+static struct tri_about
+about(struct tri_core *core, const struct tri_pending *call, const char *who)
 {
-    tri_text_copy(error->node, sizeof error->node, core->node);
-    tri_text_copy(error->method, sizeof error->method, method_of(call));
-    error->ran = call->again ? TRP_MAY_HAVE_RUN : TRP_NOT_RUN;
-    if (call->actor != NULL)
-        tri_text_copy(error->actor, sizeof error->actor, call->actor->texts->label);
-}
-
-/* What is to be said of a call that this broker has not given to a host. */
-static const char *
-not_run(const struct tri_pending *call)
-{
-    return call->again ? "may have run before the broker died" : "was not run";
+    return (struct tri_about){.who = who,
+                              .actor = call->actor != NULL ? call->actor->texts->label : "",
+                              .method = method_of(call),
+                              .node = core->node,
+                              .fate = call->again ? "may have run before the broker died" : "was not run",
+                              .ran = call->again ? TRP_MAY_HAVE_RUN : TRP_NOT_RUN,
+                              .is_task = call->kind == TRI_CALL_TASK};
 }
 
 static void
@@ -56,22 +51,27 @@ void
 tri_call_fail(struct tri_core *core, struct tri_pending *call, trp_err code, const char *format, ...)
 {
     struct tri_failure failure = {0};
-    char text[400], who[TRI_NAME_MAX + 64] = "", what[TRI_NAME_MAX + 32] = "";
+    char text[400], who[TRI_NAME_MAX + 64] = "";
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    const char *method = method_of(call);
-    if (method[0] != '\0')
-        snprintf(what, sizeof what, "%s '%.200s'", call->kind == TRI_CALL_TASK ? "task" : "call of", method);
-    else
-        snprintf(what, sizeof what, "%s", call->kind == TRI_CALL_TASK ? "task" : "call");
     if (call->actor != NULL)
         tri_actor_text(call->actor, who);
-    tri_fail(&failure.error, code, "The %s%s%s %s on node '%s': %s.", what, who[0] ? " to " : "", who, not_run(call),
-             core->node, text);
-    place_error(core, call, &failure.error);
+    const struct tri_about what = about(core, call, who);
+    tri_about_refused(&failure.error, code, &what, text);
     finish_failed(core, call, &failure);
+}
+
+void
+tri_death_sign(const struct tri_core *core, const struct tri_actor *actor, const char *message, char *id,
+               struct tri_death *death)
+{
+    death->actor = actor != NULL ? actor->texts->label : "";
+    death->id = actor != NULL ? tri_id_format(tri_thing_id(&actor->thing), id) : "";
+    death->class_name = actor != NULL ? actor->texts->class_name : "";
+    death->node = core->node;
+    death->message = message;
 }
 
 /* Its actor has ended, or is ending. */
@@ -79,7 +79,7 @@ void
 tri_call_fail_actor(struct tri_core *core, struct tri_pending *call, const struct tri_actor *actor)
 {
     struct tri_failure failure = {0}, chain[8];
-    char text[TRI_NAME_MAX + 64], why[512] = "it is of another epoch";
+    char text[TRI_NAME_MAX + 64], id[TRI_ID_TEXT_SIZE], why[512] = "it is of another epoch";
     uint32_t count = 0;
     if (actor->obituary != NULL)
         tri_text_copy(why, sizeof why, actor->obituary->error.message);
@@ -87,11 +87,11 @@ tri_call_fail_actor(struct tri_core *core, struct tri_pending *call, const struc
         snprintf(why, sizeof why, "it was ended by %s", actor->kill_rule);
     else if (actor->state == TRI_ACTOR_DEAD || actor->killed || actor->closing)
         tri_text_copy(why, sizeof why, "it has ended");
-    tri_fail(&failure.error, TRP_EACTORDIED, "%s on node '%s' does not answer: %s. The call %s.",
-             tri_actor_text(actor, text), core->node, why, not_run(call));
-    place_error(core, call, &failure.error);
+    const struct tri_about what = about(core, call, tri_actor_text(actor, text));
+    tri_about_ended(&failure.error, &what, why);
     if (actor->obituary != NULL) {
         failure.death = actor->obituary->death;
+        tri_death_sign(core, actor, actor->obituary->error.message, id, &failure.death);
         if (actor->obituary->cause != NULL &&
             tri_error_unpack(&actor->obituary->cause->sections[0], chain, &count, NULL) == TRP_OK && count > 0) {
             failure.cause = &chain[0];
@@ -110,16 +110,9 @@ tri_call_fail_need(struct tri_core *core, struct tri_pending *call, const struct
     for (uint32_t i = 0; i < call->need_count; i++)
         if (call->needs[i].object == object)
             place = call->needs[i].place;
-    const char *method = method_of(call);
+    const struct tri_about what = about(core, call, "");
     bool known = tri_error_unpack(&object->value->sections[0], chain, &count, NULL) == TRP_OK && count > 0;
-    tri_fail(&failure.error, known ? chain[0].error.code : TRP_EPROTO,
-             "The call%s%.200s %s: its argument %u failed: %.480s", method[0] ? " of " : "", method, not_run(call),
-             place, known ? chain[0].error.message : "with an error that cannot be read");
-    place_error(core, call, &failure.error);
-    if (known) {
-        failure.cause = &chain[0];
-        failure.error.cause = chain[0].error.code == TRP_ETASK ? chain[0].error.cause : (int32_t)chain[0].error.code;
-    }
+    tri_about_argument(&failure, &what, place, known ? &chain[0] : NULL);
     finish_failed(core, call, &failure);
 }
 
@@ -147,20 +140,25 @@ tri_call_fail_death(struct tri_core *core, struct tri_pending *call, trp_ran ran
     static const char *const words[] = {
         [TRP_MAY_HAVE_RUN] = "may have run", [TRP_NOT_RUN] = "was not run", [TRP_RAN] = "ran"};
     struct tri_failure failure = {0};
-    char who[TRI_NAME_MAX + 64] = "The task's host", how[300];
-    const char *method = method_of(call);
+    char who[TRI_NAME_MAX + 64] = "The task's host", how[300], times[64] = "", id[TRI_ID_TEXT_SIZE];
+    const struct tri_about what = about(core, call, who);
+    const char *method = what.method;
     if (call->actor != NULL)
         tri_actor_text(call->actor, who);
+    if (call->kind == TRI_CALL_TASK && call->retries > 0)
+        snprintf(times, sizeof times, ": it was started %u times", call->retries + 1u);
     if (method[0] == '\0' && death != NULL && death->present && ran == TRP_MAY_HAVE_RUN && death->method != NULL)
         method = death->method;
     tri_death_text(death, rule, how, sizeof how);
-    tri_fail(&failure.error, TRP_EACTORDIED, "%s on node '%s' died: %s. The call%s%.200s %s.", who, core->node, how,
-             method[0] ? " of " : "", method, words[ran]);
-    place_error(core, call, &failure.error);
+    tri_fail(&failure.error, TRP_EACTORDIED, "%s on node '%s' died: %s. The call%s%.200s %s%s.", who, core->node, how,
+             method[0] ? " of " : "", method, words[ran], times);
+    tri_text_copy(failure.error.node, sizeof failure.error.node, core->node);
+    tri_text_copy(failure.error.actor, sizeof failure.error.actor, what.actor);
     tri_text_copy(failure.error.method, sizeof failure.error.method, method);
     failure.error.ran = ran;
     if (death != NULL)
         failure.death = *death;
+    tri_death_sign(core, call->actor, how, id, &failure.death);
     finish_failed(core, call, &failure);
 }
 
@@ -192,6 +190,8 @@ tri_obituary_new(const struct tri_death *death, const struct tri_section *cause)
         if (obituary->texts != NULL) {
             char *at = obituary->texts;
             obituary->death = *death;
+            obituary->death.id = obituary->death.class_name = NULL; /* tri_death_sign says who */
+            obituary->death.node = obituary->death.message = NULL;
             obituary->death.module = put_text(&at, texts[0]);
             obituary->death.actor = put_text(&at, texts[1]);
             obituary->death.method = put_text(&at, texts[2]);

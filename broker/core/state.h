@@ -537,6 +537,9 @@ void tri_call_fail_actor(struct tri_core *core, struct tri_pending *call, const 
 void tri_call_fail_need(struct tri_core *core, struct tri_pending *call, const struct tri_object *object);
 void tri_call_fail_death(struct tri_core *core, struct tri_pending *call, trp_ran ran, const struct tri_death *death,
                          const char *rule);
+/* Whose death it is, for users; NULL: a task's host. `id`: TRI_ID_TEXT_SIZE, as long as the record. */
+void tri_death_sign(const struct tri_core *core, const struct tri_actor *actor, const char *message, char *id,
+                    struct tri_death *death);
 void tri_death_text(const struct tri_death *death, const char *why, char *text, size_t size);
 struct tri_obituary *tri_obituary_new(const struct tri_death *death, const struct tri_section *cause);
 void tri_obituary_free(struct tri_obituary **obituary);

@@ -88,6 +88,13 @@ task_nested(trp_ctx *ctx)
     return err;
 }
 
+static trp_err
+task_die(trp_ctx *ctx)
+{
+    (void)ctx;
+    _exit(7);
+}
+
 static const trp_function tasks[] = {
     {.name = "generate_2", .fn = task_generate_2, .args = "n:i"},
     {.name = "echo", .fn = task_echo, .args = "x:v", .about = "gives back what it gets"},
@@ -95,6 +102,7 @@ static const trp_function tasks[] = {
     {.name = "fail", .fn = task_fail, .args = "cause:i, text:s"},
     {.name = "getpid", .fn = task_getpid},
     {.name = "die_once", .fn = task_die_once, .args = "path:s"},
+    {.name = "die", .fn = task_die},
     {.name = "nested", .fn = task_nested, .args = "depth:i"},
     {0},
 };

@@ -1,0 +1,177 @@
+/* test_errors.c - what failures say: the same code, ran, actor, method and sentence with a private node, a node service and in
+ * local mode; and the one shape of a death record. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/conformance/stage.h"
+
+struct said {
+    trp_err code;
+    trp_ran ran;
+    const char *actor, *method;
+    const char *message; /* with NODE for the node's name */
+};
+
+/* The node's name in a message becomes NODE. */
+static void
+without_node(const trp_error *error, char *text, size_t size)
+{
+    char node[80];
+    const char *at;
+    (void)snprintf(node, sizeof node, "node '%s'", error->node);
+    at = error->node[0] != '\0' ? strstr(error->message, node) : NULL;
+    if (at == NULL)
+        (void)snprintf(text, size, "%s", error->message);
+    else
+        (void)snprintf(text, size, "%.*snode NODE%s", (int)(at - error->message), error->message, at + strlen(node));
+}
+
+static void
+expect_said(const trp_error *error, const struct said *said)
+{
+    char message[800];
+    without_node(error, message, sizeof message);
+    cr_expect_eq(error->code, said->code, "%d: %s", error->code, message);
+    cr_expect_eq(error->ran, said->ran, "ran %d: %s", error->ran, message);
+    cr_expect_str_eq(error->actor, said->actor, "actor '%s': %s", error->actor, message);
+    cr_expect_str_eq(error->method, said->method, "method '%s': %s", error->method, message);
+    cr_expect_str_eq(message, said->message);
+}
+
+/* The error of a call of this actor (NULL: of a task), wherever it comes. */
+static void
+expect_of_call(trp_runtime *rt, trp_actor *actor, const char *method, trp_value args, struct said said)
+{
+    trp_ref *ref = NULL;
+    trp_error error;
+    trp_err err =
+        actor != NULL ? trp_call(actor, method, args, &ref, &error) : trp_task(rt, method, args, &ref, &error);
+    if (err == TRP_OK)
+        err = trp_get(ref, 20000, NULL, &error);
+    cr_assert_neq(err, TRP_OK, "%s", method);
+    expect_said(&error, &said);
+    trp_ref_release(&ref);
+}
+
+ROW(errors_of_methods_and_arguments_are_the_same_in_all_modes)
+{
+    trp_actor *actors[] = {stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL),
+                           stage_spawn(rt, "conformance:Log", TRP_NOARGS, "diary")};
+    const char *const labels[] = {"conformance:Log", "diary"};
+    for (int i = 0; i < 2; i++) {
+        trp_ref *failed = stage_task(rt, "conformance:fail", TRP_ARGS(9, "as told"));
+        trp_error error;
+        trp_ref *ref = NULL;
+        cr_expect_eq(trp_call(actors[i], "nope", TRP_NOARGS, &ref, &error), TRP_OK);
+        cr_expect_eq(trp_get(ref, 20000, NULL, &error), TRP_ENOMETHOD, "%s", error.message);
+        cr_expect_eq(error.ran, TRP_NOT_RUN);
+        cr_expect_str_eq(error.actor, labels[i]);
+        cr_expect_str_eq(error.method, "nope");
+        trp_ref_release(&ref);
+        expect_of_call(
+            rt, actors[i], "append", TRP_ARGS(failed),
+            (struct said){TRP_ETASK, TRP_NOT_RUN, labels[i], "append",
+                          "The call of append was not run: its argument 0 failed: failed as asked: as told"});
+        cr_expect_eq(trp_get(failed, 20000, NULL, &error), TRP_ETASK); /* it is known to have failed now */
+        expect_of_call(rt, actors[i], "append", TRP_ARGS(failed),
+                       (struct said){TRP_ETASK, TRP_NOT_RUN, labels[i], "append",
+                                     "The call of append was not run: its argument 0 failed: failed as asked: as "
+                                     "told"});
+        trp_ref_release(&failed);
+        ref = stage_call(actors[i], "append", TRP_ARGS("text"));
+        stage_expect_error(ref, TRP_ETYPE, &error);
+        cr_expect_eq(error.ran, TRP_NOT_RUN);
+        cr_expect_str_eq(error.actor, labels[i]);
+        cr_expect_str_eq(error.method, "append");
+    }
+    expect_of_call(rt, NULL, "conformance:fail", TRP_ARGS(9, "as told"),
+                   (struct said){TRP_ETASK, TRP_RAN, "", "conformance:fail", "failed as asked: as told"});
+    trp_actor_release(&actors[0]);
+    trp_actor_release(&actors[1]);
+}
+
+ROW(errors_of_dead_actors_are_the_same_in_all_modes)
+{
+    const trp_kill_options at_once = {0};
+    trp_error error;
+    trp_actor *none = NULL;
+    trp_actor *picky = stage_spawn(rt, "conformance:Picky", TRP_NOARGS, NULL);
+    expect_of_call(rt, picky, "read", TRP_NOARGS,
+                   (struct said){TRP_EACTORDIED, TRP_NOT_RUN, "conformance:Picky", "read",
+                                 "actor 'conformance:Picky' on node NODE does not answer: its constructor failed: not "
+                                 "today: because. The call was not run."});
+    trp_actor_release(&picky);
+    trp_actor *killed = stage_spawn(rt, "conformance:Log", TRP_NOARGS, "short");
+    stage_says(killed, "append", TRP_ARGS(1), "1");
+    cr_expect_eq(trp_spawn(rt, "conformance:Log", TRP_NOARGS, &(trp_actor_options){.name = "short"}, &none, &error),
+                 TRP_EEXIST);
+    cr_expect_str_eq(error.message, "The name short (namespace=default) is already taken. Please use a different name "
+                                    "or get the existing actor using trp_lookup(\"default/short\")");
+    cr_expect_eq(trp_kill(killed, &at_once, &error), TRP_OK, "%s", error.message);
+    trp_ref *death = NULL;
+    trp_value record;
+    cr_assert_eq(trp_watch(killed, TRP_WATCH_DEATH, &death, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_get(death, 20000, &record, &error), TRP_OK, "%s", error.message);
+    cr_expect_str_eq(trp_as_str(trp_field(record, "actor")), "short");
+    cr_expect_str_eq(trp_as_str(trp_field(record, "class")), "conformance:Log");
+    cr_expect_str_eq(trp_as_str(trp_field(record, "id")), trp_actor_id(killed));
+    cr_expect_str_eq(trp_as_str(trp_field(record, "killed_by")), "trp_kill");
+    trp_ref_release(&death);
+    trp_ref *ref = stage_call(killed, "read", TRP_NOARGS);
+    stage_expect_error(ref, TRP_EACTORDIED, &error);
+    cr_expect_eq(error.ran, TRP_NOT_RUN);
+    cr_expect_str_eq(error.actor, "short");
+    cr_expect_str_eq(error.method, "read");
+    cr_expect(strncmp(error.message, "actor 'short' on node '", 23) == 0, "%s", error.message);
+    trp_actor_release(&killed);
+}
+
+ROW(a_look_up_in_vain_says_the_same_in_all_modes)
+{
+    trp_error error;
+    trp_actor *none = NULL;
+    cr_expect_eq(trp_lookup(rt, "nobody", &none, &error), TRP_ENOENT);
+    cr_expect(strstr(error.message,
+                     "Failed to look up actor with name 'nobody'. This could be because 1. you look for a "
+                     "named actor that nobody created, 2. the named actor has ended, 3. it is not in the "
+                     "namespace 'default' of node '") == error.message,
+              "%s", error.message);
+}
+
+/* Both records of one death have the same fields, and say the same. */
+ROW_WITH_BROKER(a_death_record_has_one_shape)
+{
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    trp_ref *crash = stage_call(log, "crash", TRP_NOARGS), *death = NULL;
+    trp_value record, other;
+    trp_error error;
+    cr_expect_eq(trp_get(crash, 20000, NULL, &error), TRP_EACTORDIED);
+    cr_assert_eq(trp_watch(log, TRP_WATCH_DEATH, &death, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_get(death, 20000, &record, &error), TRP_OK, "%s", error.message);
+    other = trp_field(trp_failure(crash), "death");
+    cr_assert_eq(other.kind, TRP_MAP);
+    cr_expect(trp_equal(record, other), "they differ");
+    cr_expect_str_eq(trp_as_str(trp_field(other, "actor")), "conformance:Log");
+    cr_expect_str_eq(trp_as_str(trp_field(other, "class")), "conformance:Log");
+    cr_expect_str_eq(trp_as_str(trp_field(other, "id")), trp_actor_id(log));
+    cr_expect_str_neq(trp_as_str(trp_field(other, "node")), "");
+    cr_expect_str_neq(trp_as_str(trp_field(other, "message")), "");
+    trp_ref_release(&crash);
+    trp_ref_release(&death);
+    trp_actor_release(&log);
+}
+
+ROW_WITH_BROKER(a_task_that_always_dies_says_how_often_it_was_started)
+{
+    trp_error error;
+    trp_ref *ref = stage_task(rt, "conformance:die", TRP_NOARGS);
+    cr_expect_eq(trp_get(ref, 30000, NULL, &error), TRP_EACTORDIED);
+    cr_expect(strstr(error.message, "it was started 4 times") != NULL, "%s", error.message);
+    cr_expect_str_eq(error.method, "conformance:die");
+    trp_value death = trp_field(trp_failure(ref), "death");
+    cr_expect_str_eq(trp_as_str(trp_field(death, "actor")), "");
+    cr_expect_str_eq(trp_as_str(trp_field(death, "id")), "");
+    cr_expect_str_eq(trp_as_str(trp_field(death, "method")), "conformance:die");
+    cr_expect_eq(trp_as_i64(trp_field(death, "exit_code")), 7);
+    trp_ref_release(&ref);
+}

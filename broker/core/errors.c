@@ -122,7 +122,7 @@ tri_death_text(const struct tri_death *death, const char *why, char *text, size_
     if (death == NULL || !death->present)
         snprintf(text, size, "%s", why != NULL ? why : "its process is gone");
     else if (death->killed_by != NULL && death->killed_by[0] != '\0')
-        snprintf(text, size, "its process %d was killed by %s", death->pid, death->killed_by);
+        snprintf(text, size, "its process %d was killed (%s)", death->pid, death->killed_by);
     else if (death->memory_limit)
         snprintf(text, size, "its process %d went over its memory limit", death->pid);
     else if (death->signal != 0)

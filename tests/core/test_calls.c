@@ -181,6 +181,21 @@ Test(calls, cancelling_drops_what_is_queued_and_is_passed_on_otherwise)
     fake_free(fake);
 }
 
+Test(calls, a_call_with_a_deadline_is_cancelled_because_it_has_passed)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "", &host), queued = fake_id(fake, driver);
+    struct tri_route route = {
+        .kind = TRI_CALL, .target = actor, .result = queued, .sequence = 1, .deadline_us = 60000000};
+    fake->no_credit = true;
+    cr_assert_eq(tri_call_pack(&fake->packed, "slow", trp_null(), NULL, NULL), TRP_OK);
+    cr_assert_eq(fake_send(fake, driver, route, &fake->packed.section, 1), TRP_OK);
+    cr_assert_eq(fake_ids(fake, driver, TRI_CANCEL, 0, no_id, &queued, 1), TRP_OK);
+    cr_assert_eq(fake_error(fake_result(fake, driver, queued)).code, TRP_ETIMEDOUT, "the caller's clock is ahead");
+    fake_free(fake);
+}
+
 Test(calls, a_death_says_what_ran_and_what_did_not)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

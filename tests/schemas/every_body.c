@@ -276,7 +276,12 @@ pack_error(struct tri_packed *packed, trp_error *error)
                                      .sequence = 9,
                                      .backtrace = "#0 pop\n#1 main\n",
                                      .started = 9,
-                                     .finished = 8};
+                                     .finished = 8,
+                                     .actor = "board",
+                                     .id = "0000000100000001000000000000000b",
+                                     .class_name = "board:Board",
+                                     .node = "here",
+                                     .message = "its process 42 ended"};
     return tri_error_pack(packed, &failure, error);
 }
 
@@ -288,7 +293,9 @@ read_error(const struct tri_section *section, trp_error *error)
     TRP_TRY(tri_error_unpack(section, chain, &count, error));
     for (const struct tri_failure *at = chain; at != NULL; at = at->cause)
         sink += touch_text(at->error.message) + touch_text(at->error.actor) + touch_text(at->death.backtrace) +
-                touch_text(at->death.module) + touch_text(at->death.last_output) + touch_text(at->death.killed_by);
+                touch_text(at->death.module) + touch_text(at->death.last_output) + touch_text(at->death.killed_by) +
+                touch_text(at->death.actor) + touch_text(at->death.id) + touch_text(at->death.class_name) +
+                touch_text(at->death.node) + touch_text(at->death.message);
     return TRP_OK;
 }
 

@@ -173,6 +173,12 @@ Test(bodies, a_death_keeps_what_the_host_said_last)
               chain[1].death.started == 9 && chain[1].death.finished == 8);
     cr_assert_str_eq(chain[1].death.backtrace, "#0 pop\n#1 main\n");
     cr_assert_str_eq(chain[1].death.last_output, "");
+    cr_assert_str_eq(chain[1].death.actor, "board");
+    cr_assert_str_eq(chain[1].death.class_name, "board:Board");
+    cr_assert_str_eq(chain[1].death.id, "0000000100000001000000000000000b");
+    cr_assert_str_eq(chain[1].death.node, "here");
+    cr_assert_str_eq(chain[1].death.message, "its process 42 ended");
+    cr_assert_str_eq(chain[0].death.message, "");
     tri_packed_fini(&packed);
 }
 

@@ -61,6 +61,7 @@ tri_call_name(struct tri_core *core, struct tri_pending *call, struct tri_object
 {
     if (object == NULL)
         object = tri_object_new(core, call->id, TRI_OBJECT_PENDING);
+    core->names_made = core->names_made || (object->state == TRI_OBJECT_UNKNOWN && !tri_list_empty(&core->waits));
     object->state = TRI_OBJECT_PENDING;
     object->call = call;
     call->object = object;

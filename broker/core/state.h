@@ -330,6 +330,7 @@ struct tri_core {
     bool tasks_changed; /* look at the queue when the event is over */
     bool placing_changed;
     uint64_t stock_ns;      /* no spare is forked before */
+    bool names_made;        /* what is waited for has got a call: a circle may have closed */
     bool growth_waits;      /* a host for tasks, until then */
     uint64_t task_moved_ns; /* the last time a task was given or ended, or a host was asked for */
     struct tri_ledger ledger;
@@ -597,6 +598,7 @@ void tri_waits_of_host(struct tri_core *core, struct tri_host *host);
 struct tri_wait *tri_wait_find(const struct tri_host *host, struct tri_id parent);
 bool tri_waits_at_bound(const struct tri_core *core);
 void tri_waits_in_place(struct tri_core *core);
+void tri_waits_judge(struct tri_core *core); /* those that can never end any more */
 tri_core_handler tri_on_blocked, tri_on_unblocked;
 
 /* recovery.c */

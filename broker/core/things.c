@@ -288,6 +288,10 @@ tri_on_release(struct tri_core *core, struct tri_peer *peer, const struct tri_me
         if (object != NULL && hold->waiting)
             object->waiting--;
         hold->waiting = false;
+        if (object != NULL && object->fetching == peer && object->keeper != peer) {
+            object->fetching = NULL; /* it will not answer */
+            had_value = true;
+        }
         if (object != NULL && had_value)
             tri_object_copies(core, object);
     }

@@ -378,6 +378,22 @@ tri_on_blocked(struct tri_core *core, struct tri_peer *peer, const struct tri_me
     return TRP_OK;
 }
 
+/* Under a new broker BLOCKED may come before the calls that it leads to. */
+void
+tri_waits_judge(struct tri_core *core)
+{
+    core->names_made = false;
+    for (struct tri_node *node = core->waits.next, *next; node != &core->waits; node = next) {
+        struct tri_wait *wait = TRI_OWNER(node, struct tri_wait, all);
+        next = node->next;
+        if (wait->host->peer == NULL || !stuck(core, wait))
+            continue;
+        refuse(core, wait->host->peer, wait);
+        tri_wait_end(core, wait);
+    }
+    tri_event_end(core);
+}
+
 trp_err
 tri_on_unblocked(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
 {
@@ -421,6 +437,8 @@ is_top(const struct tri_wait *wait)
     bool one_thread = host->kind == TRI_HOST_POOL || host->actor == NULL || host->actor->max_concurrency <= 1;
     if (wait->placed != NULL || host->wait_count < host->found)
         return false;
+    if (wait->any && wait->count > 1)
+        return false; /* it may go on without that task, but not below it */
     return host->waits.prev == &wait->by_host || (!one_thread && host->found == 0);
 }
 

@@ -411,6 +411,13 @@ tri_proc_method(const struct tri_ref *ref, struct tri_id *target)
     return method[0] != '\0' ? method : NULL;
 }
 
+/* The broker answers it and keeps nothing: its result is private until an entry names it, which puts it first. */
+static bool
+answered_at_once(uint8_t kind)
+{
+    return kind == TRI_LOOKUP || kind == TRI_KILL || kind == TRI_QUERY || kind == TRI_SPAWN;
+}
+
 static void
 post_out(struct tri_proc *proc, struct tri_out *out)
 {
@@ -444,8 +451,8 @@ was_posted(struct tri_proc *proc, struct tri_out *out)
 {
     if (out->body != NULL || out->kind == TRI_PUT)
         names_carried(proc, out);
-    if (out->ref != NULL &&
-        !out->fetched) /* who was asked for a value may have let go of it: it does not hold it anew */
+    /* Who was asked for a value may have let go of it: it does not hold it anew. */
+    if (out->ref != NULL && !out->fetched && !answered_at_once(out->kind))
         tri_ref_carried(proc, out->ref);
     if (out->actor != NULL)
         tri_ref_carried(proc, out->actor);

@@ -307,7 +307,8 @@ find_task(struct tri_modules *modules, const char *name, const struct tri_callab
     char names[NAMES_SIZE] = "";
     TRP_TRY(load(modules, name, "module:function", &loaded, &row, error));
     const struct tri_task_info *found =
-        bsearch(row, loaded->tasks, loaded->task_count, sizeof *loaded->tasks, compare_task);
+        loaded->task_count == 0 ? NULL
+                                : bsearch(row, loaded->tasks, loaded->task_count, sizeof *loaded->tasks, compare_task);
     if (found != NULL) {
         *callable = &found->callable;
         return TRP_OK;

@@ -61,7 +61,7 @@ tri_call_name(struct tri_core *core, struct tri_pending *call, struct tri_object
 {
     if (object == NULL)
         object = tri_object_new(core, call->id, TRI_OBJECT_PENDING);
-    core->names_made = core->names_made || (object->state == TRI_OBJECT_UNKNOWN && !tri_list_empty(&core->waits));
+    core->judge_waits = core->judge_waits || (object->state == TRI_OBJECT_UNKNOWN && !tri_list_empty(&core->waits));
     object->state = TRI_OBJECT_PENDING;
     object->call = call;
     call->object = object;
@@ -292,6 +292,8 @@ tri_lane_leave(struct tri_core *core, struct tri_pending *call)
     call->lane = NULL;
     core->queued_calls--;
     if (!tri_list_empty(&lane->calls)) {
+        const struct tri_pending *first = TRI_OWNER(lane->calls.next, struct tri_pending, link);
+        core->judge_waits = core->judge_waits || (first->missing > 0 && !tri_list_empty(&core->waits));
         lane_unstick(core, lane);
         tri_settle(core, &actor->thing); /* its next call may go */
         return;

@@ -334,7 +334,7 @@ tri_core_round(struct tri_core *core, uint64_t now_ns)
 {
     tri_event_begin(core, now_ns);
     tri_event_end(core);
-    if (core->names_made)
+    if (core->judge_waits)
         tri_waits_judge(core);
     round_emit(core);
 }

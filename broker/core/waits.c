@@ -378,11 +378,11 @@ tri_on_blocked(struct tri_core *core, struct tri_peer *peer, const struct tri_me
     return TRP_OK;
 }
 
-/* Under a new broker BLOCKED may come before the calls that it leads to. */
+/* Under a new broker BLOCKED may come before the calls that it leads to; and of a lane only the first call is looked at. */
 void
 tri_waits_judge(struct tri_core *core)
 {
-    core->names_made = false;
+    core->judge_waits = false;
     for (struct tri_node *node = core->waits.next, *next; node != &core->waits; node = next) {
         struct tri_wait *wait = TRI_OWNER(node, struct tri_wait, all);
         next = node->next;

@@ -17,7 +17,7 @@ enum {
     WATCH_MS = 2500,
     SILENT_INTERVALS = 4
 }; /* of a broker that owes something: PING after the first, then the end */
-enum { TICK_NS = 50000, BUSY_TICK_NS = 1000000, EMPTY_TICKS = 4, LOOK_MS = 2 };
+enum { TICK_NS = 50000, BUSY_TICK_NS = 1000000, LOOKS_NS = 150000, EMPTY_TICKS = 4, LOOK_MS = 2 };
 enum { HELLO_AGAIN_MS = 1000, LOGIN_MS = 10 * 1000 };
 
 void
@@ -207,7 +207,7 @@ sleep_in_poll(struct tri_process *process, uint64_t now_ns)
 bool
 tri_keeper_would_send(const struct tri_process *process, uint64_t now_ns)
 {
-    return process->posted_ns != 0 && now_ns >= process->posted_ns + TICK_NS;
+    return process->posted_ns != 0 && now_ns >= process->posted_ns + LOOKS_NS;
 }
 
 /*

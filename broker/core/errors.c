@@ -101,14 +101,14 @@ tri_call_fail_actor(struct tri_core *core, struct tri_pending *call, const struc
     finish_failed(core, call, &failure);
 }
 
-/* An argument failed: the call's error is that one, and it was not run. */
+/* An argument failed: the call's error is that one, which names its first place, and it was not run. */
 void
 tri_call_fail_need(struct tri_core *core, struct tri_pending *call, const struct tri_object *object)
 {
     struct tri_failure failure = {0}, chain[8];
-    uint32_t count = 0, place = 0;
+    uint32_t count = 0, place = UINT32_MAX;
     for (uint32_t i = 0; i < call->need_count; i++)
-        if (call->needs[i].object == object)
+        if (call->needs[i].object == object && call->needs[i].place < place)
             place = call->needs[i].place;
     const struct tri_about what = about(core, call, "");
     bool known = tri_error_unpack(&object->value->sections[0], chain, &count, NULL) == TRP_OK && count > 0;

@@ -1,6 +1,8 @@
 /*
  * test_calls.c - calls through the core: forwarding, order, arguments that are not ready, credit, cancelling, deaths.
  */
+#include <stdio.h>
+
 #include "tests/core/fake.h"
 
 static struct tri_ref_entry
@@ -119,6 +121,29 @@ Test(calls, a_failed_argument_fails_the_call_with_its_error)
     cr_assert_not_null(strstr(fake_error(fake_result(fake, driver, chain[1])).message, "The board is empty."));
     cr_assert_eq(fake_count(fake, host, TRI_CALL), 1);
     fake_free(fake);
+}
+
+Test(calls, an_argument_that_failed_is_named_by_its_first_place)
+{
+    static const uint32_t rows[][3] = {{1, 2, 1}, {2, 1, 1}, {0, 3, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fake *fake = fake_new(NULL, NULL, 0);
+        tri_peer_index driver = fake_driver(fake), host;
+        struct tri_id actor = fake_actor(fake, driver, "", &host);
+        struct tri_id made = fake_id(fake, driver), early = fake_id(fake, driver), late = fake_id(fake, driver);
+        struct tri_ref_entry needs[] = {entry(made, rows[i][0]), entry(made, rows[i][1])};
+        char words[40];
+        fake_call(fake, driver, actor, made, 1, NULL, 0);
+        fake_call(fake, driver, actor, early, 2, needs, 2); /* waits for it */
+        fake_fail(fake, host, made, TRP_ETASK, "The board is empty.");
+        fake_call(fake, driver, actor, late, 3, needs, 2); /* it has failed */
+        snprintf(words, sizeof words, "its argument %u failed", rows[i][2]);
+        for (int k = 0; k < 2; k++) {
+            trp_error error = fake_error(fake_result(fake, driver, k == 0 ? early : late));
+            cr_expect_not_null(strstr(error.message, words), "row %zu, no '%s' in: %s", i, words, error.message);
+        }
+        fake_free(fake);
+    }
 }
 
 Test(calls, without_room_at_the_host_lanes_take_turns)

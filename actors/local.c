@@ -309,19 +309,27 @@ tri_local_new(struct tri_process *process, const trp_config *config, trp_error *
     return err;
 }
 
+static void
+drop_unstarted(struct tri_local *local)
+{
+    while (handle_next(local)) {
+    }
+    tri_local_drop_unstarted(local);
+}
+
 /* The runtime is shut down: calls that have not started never will; actors end in order. */
 void
 tri_local_end(struct tri_process *process)
 {
     struct tri_local *local = process->local;
 
-    while (handle_next(local)) {
-    }
+    drop_unstarted(local);
     for (struct tri_node *node = local->born.prev; node != &local->born; node = node->prev) {
         struct tri_local_actor *actor = TRI_OWNER(node, struct tri_local_actor, link);
         if (actor->running == 0)
             tri_local_end_actor(local, actor, "the runtime is shut down");
     }
+    drop_unstarted(local); /* calls that actors made at their end */
 }
 
 static void

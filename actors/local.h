@@ -101,6 +101,7 @@ bool tri_local_run_next(struct tri_local *local);             /* runs one that m
 bool tri_local_keep_promises(struct tri_local *local);        /* answers what was delegated and has ended */
 void tri_local_replied(void *local, struct trp_reply *reply); /* tri_execution_ops: without the lock */
 void tri_local_drop_calls(struct tri_local *local, struct tri_local_actor *actor); /* those not started fail */
+void tri_local_drop_unstarted(struct tri_local *local); /* of all; they fail with the process, not run */
 void tri_local_answer(struct tri_local *local, struct tri_local_call *call, const struct tri_section *section,
                       bool failed);
 void tri_local_end_call(struct tri_local *local, struct tri_local_call *call);

@@ -146,6 +146,16 @@ tri_local_drop_calls(struct tri_local *local, struct tri_local_actor *actor)
     }
 }
 
+void
+tri_local_drop_unstarted(struct tri_local *local)
+{
+    while (!tri_list_empty(&local->calls)) {
+        struct tri_local_call *call = TRI_OWNER(local->calls.next, struct tri_local_call, link);
+        tri_proc_unrun(local->process->proc, call->letter->route.result);
+        drop_call(local, call);
+    }
+}
+
 /* ------------------------------------------------------------------------------------------------------ dependencies */
 
 enum tri_local_ready { PENDING, READY, BROKEN };

@@ -137,7 +137,7 @@ enter(const trp_ref *ref, const char *what, struct tri_process **process, trp_er
     const trp_err err = tri_handle_enter(ref != NULL ? &ref->handle : NULL, what, process, error);
 
     if (err == TRP_ECLOSED && error != NULL)
-        error->ran = TRP_MAY_HAVE_RUN;
+        error->ran = ref->handle.ref.unrun ? TRP_NOT_RUN : TRP_MAY_HAVE_RUN;
     return err;
 }
 

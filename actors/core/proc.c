@@ -246,7 +246,18 @@ tri_proc_ran(const struct tri_ref *ref)
 {
     const struct tri_out *out = ref->out;
 
+    if (ref->unrun)
+        return TRP_NOT_RUN;
     return out != NULL && out->ref == ref && !out->posted && !out->again ? TRP_NOT_RUN : TRP_MAY_HAVE_RUN;
+}
+
+void
+tri_proc_unrun(struct tri_proc *proc, struct tri_id id)
+{
+    struct tri_ref *ref = tri_ref_find(proc, id);
+
+    if (ref != NULL)
+        ref->unrun = true;
 }
 
 struct pending {
@@ -294,6 +305,7 @@ tri_proc_fail_all(struct tri_proc *proc, const trp_error *why)
         struct tri_ref *ref = pending.refs[i].ref;
         failure.error.ran = pending.refs[i].ran;
         ref->own_call = false;
+        ref->unrun = failure.error.ran == TRP_NOT_RUN;
         if (ref->state == TRI_REF_PENDING)
             tri_ref_fail(proc, ref, &failure);
         if (ref->handles > 1)

@@ -43,6 +43,7 @@ struct tri_ref {
         resident : 1; /* an actor that lives here: known while it does, also without a handle; a hold only while `handed` */
     bool local : 1;  /* FAILED here only (a deadline that passed): not for others */
     bool asked : 1;  /* FETCH came before its RESULT: to be answered then */
+    bool unrun : 1;  /* the process ended before its call began */
     uint64_t handed; /* times handed over to this process (its maker starts with 1) */
     struct tri_held
         *held; /* READY: the value; FAILED: the Error; NULL: an actor, or an Error without memory for its text */
@@ -149,6 +150,8 @@ void tri_proc_release(
 trp_err tri_proc_want(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);
 /* Of a reference that is PENDING: TRP_NOT_RUN, its call has never left this process; else nobody here can say. */
 trp_ran tri_proc_ran(const struct tri_ref *ref);
+/* Its call has not begun and never will: the process ends. */
+void tri_proc_unrun(struct tri_proc *proc, struct tri_id id);
 /* The method or task whose result it will be, and the actor (none: a task). NULL: it is of no call, or that is forgotten here.
  * Valid until the reference changes. */
 const char *tri_proc_method(const struct tri_ref *ref, struct tri_id *target);

@@ -21,6 +21,7 @@ static enum stage_mode current_mode;
 static char scratch[64];
 static char node_directory[80];
 static pid_t service_pid;
+static trp_runtime *runtime;
 
 enum stage_mode
 stage_mode(void)
@@ -50,10 +51,9 @@ start_service(void)
     cr_assert_gt(service_pid, 0, "the node service is not ready: %s", line);
 }
 
-static trp_runtime *
+static void
 start_runtime(void)
 {
-    trp_runtime *rt = NULL;
     trp_error error;
     trp_config config = {.node = {.num_cpus = 2}};
     if (current_mode == STAGE_LOCAL) {
@@ -64,8 +64,14 @@ start_runtime(void)
     } else {
         setenv("TROUPE_DIR", scratch, 1); /* nobody's node lives there: a private one is started */
     }
-    cr_assert_eq(trp_init(&config, &rt, &error), TRP_OK, "%s", error.message);
-    return rt;
+    cr_assert_eq(trp_init(&config, &runtime, &error), TRP_OK, "%s", error.message);
+}
+
+void
+stage_shutdown(void)
+{
+    trp_shutdown(&runtime);
+    cr_expect_null(runtime);
 }
 
 /* How many processes have our scratch directory or a private node of ours in their command line or are our descendants. */
@@ -102,10 +108,9 @@ stage_run(enum stage_mode mode, void (*row)(trp_runtime *rt))
     cr_assert_not_null(mkdtemp(scratch));
     if (mode == STAGE_SERVICE)
         start_service();
-    trp_runtime *rt = start_runtime();
-    row(rt);
-    trp_shutdown(&rt);
-    cr_expect_null(rt);
+    start_runtime();
+    row(runtime);
+    stage_shutdown();
     if (mode == STAGE_SERVICE)
         cr_expect(child_end(service_pid), "the node service did not end in order");
     cr_expect_eq(count_children(), 0, "processes were left behind");

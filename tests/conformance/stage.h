@@ -13,6 +13,7 @@ enum stage_mode { STAGE_PRIVATE, STAGE_SERVICE, STAGE_LOCAL };
 /* Runs the row with a runtime of that kind, shuts down and checks that no process and no directory stays behind. */
 void stage_run(enum stage_mode mode, void (*row)(trp_runtime *rt));
 enum stage_mode stage_mode(void);
+void stage_shutdown(void);              /* before the end of the row: its runtime is gone then */
 const char *stage_directory(void);      /* a directory for files of the row, removed afterwards */
 const char *stage_node_directory(void); /* of the service; NULL otherwise */
 

@@ -73,7 +73,7 @@ ROW(errors_of_methods_and_arguments_are_the_same_in_all_modes)
             (struct said){TRP_ETASK, TRP_NOT_RUN, labels[i], "append",
                           "The call of append was not run: its argument 0 failed: failed as asked: as told"});
         cr_expect_eq(trp_get(failed, 20000, NULL, &error), TRP_ETASK); /* it is known to have failed now */
-        expect_of_call(rt, actors[i], "append", TRP_ARGS(failed),
+        expect_of_call(rt, actors[i], "append", TRP_ARGS(failed, failed),
                        (struct said){TRP_ETASK, TRP_NOT_RUN, labels[i], "append",
                                      "The call of append was not run: its argument 0 failed: failed as asked: as "
                                      "told"});
@@ -174,4 +174,42 @@ ROW_WITH_BROKER(a_task_that_always_dies_says_how_often_it_was_started)
     cr_expect_str_eq(trp_as_str(trp_field(death, "method")), "conformance:die");
     cr_expect_eq(trp_as_i64(trp_field(death, "exit_code")), 7);
     trp_ref_release(&ref);
+}
+
+static void
+tell(trp_ref *ref, void *user)
+{
+    trp_error *error = user;
+    error->code = trp_get(ref, 0, NULL, error);
+}
+
+/* In local mode nothing begins but in a wait. */
+static void
+shut_down_with_calls(trp_runtime *rt)
+{
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    trp_ref *held = stage_call(log, "hold", TRP_NOARGS);
+    stage_says(log, "read", TRP_NOARGS, "[]");
+    trp_ref *refs[] = {stage_task(rt, "conformance:echo", TRP_ARGS(1)),
+                       stage_task(rt, "conformance:echo", TRP_ARGS(held)), stage_call(log, "append", TRP_ARGS(1))};
+    trp_error told[3] = {{.code = TRP_OK}}, error;
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(trp_on_ready(refs[i], tell, &told[i], &error), TRP_OK, "%s", error.message);
+    stage_shutdown();
+    for (int i = 0; i < 3; i++) {
+        cr_expect_eq(told[i].code, TRP_ECLOSED, "call %d: %s", i, told[i].message);
+        cr_expect_eq(told[i].ran, TRP_NOT_RUN, "call %d: %s", i, told[i].message);
+        cr_expect_eq(trp_get(refs[i], 0, NULL, &error), TRP_ECLOSED);
+        cr_expect_eq(error.ran, TRP_NOT_RUN, "call %d, afterwards", i);
+        trp_ref_release(&refs[i]);
+    }
+    cr_expect_eq(trp_get(held, 0, NULL, &error), TRP_ECLOSED);
+    cr_expect_eq(error.ran, TRP_MAY_HAVE_RUN);
+    trp_ref_release(&held);
+    trp_actor_release(&log);
+}
+
+Test(local_mode, calls_that_had_not_begun_at_the_shutdown_were_not_run, .timeout = 60)
+{
+    stage_run(STAGE_LOCAL, shut_down_with_calls);
 }

@@ -175,6 +175,8 @@ Test(calls, calls_that_were_sent_may_have_run_when_the_runtime_is_shut_down, .in
     cr_expect_eq(last.error.ran, TRP_NOT_RUN);
     cr_expect_eq(trp_get(refs[0], 0, NULL, &error), TRP_ECLOSED);
     cr_expect_eq(error.ran, TRP_MAY_HAVE_RUN);
+    cr_expect_eq(trp_get(refs[CALLS - 1], 0, NULL, &error), TRP_ECLOSED);
+    cr_expect_eq(error.ran, TRP_NOT_RUN);
     for (int i = 0; i < CALLS; i++)
         trp_ref_release(&refs[i]);
 }

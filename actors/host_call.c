@@ -481,6 +481,16 @@ open_call(struct tri_frame *frame, trp_error *error)
                               call->section_count, &execution->memory, error);
 }
 
+static trp_err
+too_late(const struct tri_frame *frame, trp_error *error)
+{
+    const char *actor = frame->execution.actor, *method = tri_call_method(&frame->call->sections[0]);
+    (void)TRI_FAIL(error, TRP_ETIMEDOUT, "The deadline of %s()%s%s%s had passed before it could start", method,
+                   actor[0] != '\0' ? " of actor '" : "", actor, actor[0] != '\0' ? "'" : "");
+    tri_text_copy(error->method, sizeof error->method, method);
+    return TRP_ETIMEDOUT;
+}
+
 /* Without the lock. */
 static void
 execute(struct tri_frame *frame)
@@ -491,7 +501,7 @@ execute(struct tri_frame *frame)
     trp_error error;
     trp_err err = TRP_OK;
     if (execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns)
-        err = TRI_FAIL(&error, TRP_ETIMEDOUT, "its deadline had passed before it could start");
+        err = too_late(frame, &error);
     else if (!(fitted = open_known(frame)))
         err = open_call(frame, &error);
     if (err != TRP_OK) {

@@ -1,6 +1,7 @@
 /* system_module.c - module "system_module": actors for the system tests to count, wait, print and die with. */
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,16 @@ counter_hang(trp_ctx *ctx, void *self)
     (void)self;
     while (pause() != 0)
         continue; /* a signal that is handled does not end it */
+    return TRP_OK;
+}
+
+/* Until nobody waits for it any more. */
+static trp_err
+counter_spin(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    while (!trp_cancelled(ctx))
+        (void)sched_yield();
     return TRP_OK;
 }
 
@@ -130,6 +141,7 @@ static const trp_method counter_methods[] = {
     {.name = "leave_child", .fn = counter_leave_child},
     {.name = "grow", .fn = counter_grow, .args = "size:i"},
     {.name = "print", .fn = counter_print, .args = "text:s"},
+    {.name = "spin", .fn = counter_spin},
     {0},
 };
 

@@ -164,3 +164,32 @@ SYSTEM_TEST(peers, bad_peers_are_cut_and_others_notice_nothing)
     trp_shutdown(&runtime);
     system_service_stop(&service);
 }
+
+/* ----------------------------------------------------------------------------------------------- what only a peer hears */
+
+/* A driver of the library ends such a call itself. */
+SYSTEM_TEST(peers, a_call_whose_deadline_passes_at_its_host_is_told_by_name)
+{
+    struct system_process service;
+    struct peer peer;
+    trp_error error;
+    system_service_start(&service, NULL);
+    peer_open(&peer, system_service_directory());
+    peer_log_in(&peer);
+    struct tri_id actor = peer_spawn(&peer), results[] = {peer_id(&peer), peer_id(&peer), peer_id(&peer)};
+    peer_call(&peer, actor, results[0], 1, "pid");
+    cr_expect_eq(peer_await_result(&peer, results[0], &error), TRP_OK, "%s", error.message);
+    for (uint64_t i = 1; i < 3; i++) {
+        struct tri_route route = {
+            .kind = TRI_CALL, .target = actor, .result = results[i], .sequence = i + 1, .deadline_us = 300000};
+        cr_assert_eq(tri_call_pack(&peer.packed, i == 1 ? "spin" : "add", trp_null(), NULL, &error), TRP_OK);
+        peer_say(&peer, route, &peer.packed.section);
+    }
+    cr_expect_eq(peer_await_result(&peer, results[2], &error), TRP_ETIMEDOUT, "%s", error.message);
+    cr_expect_str_eq(error.actor, "system_module:Counter");
+    cr_expect_str_eq(error.method, "add");
+    cr_expect_eq(error.ran, TRP_NOT_RUN);
+    cr_expect_not_null(strstr(error.message, "actor 'system_module:Counter'"), "%s", error.message);
+    peer_close(&peer);
+    system_service_stop(&service);
+}

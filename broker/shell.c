@@ -18,7 +18,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { ROUNDS_WITHOUT_LOOK = 32, EVENTS = 64, DESCRIPTORS_OWN = 64, KEEP_FREE_BYTES = 16 * 1024 * 1024 };
+enum { ROUNDS_WITHOUT_LOOK = 32, EVENTS = 64, KEEP_FREE_BYTES = 16 * 1024 * 1024 };
 
 trp_err
 tri_shell_watch(struct tri_shell *shell, struct tri_source *source, trp_error *error)
@@ -183,14 +183,14 @@ tri_shell_stop(struct tri_shell *shell)
 
 /* ----------------------------------------------------------------------------------------------------- start and end */
 
-/* As many processes as there are descriptors for. */
+/* As many processes as there are descriptors for; the root has made sure that these are enough to begin with. */
 static void
 set_limits(struct tri_shell *shell)
 {
     struct rlimit limit;
     uint64_t descriptors = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
-    uint64_t peers = descriptors > DESCRIPTORS_OWN ? (descriptors - DESCRIPTORS_OWN) / TRI_DESCRIPTORS : 1;
-    shell->config.limits.peers = peers < 4096 ? (uint32_t)peers : 4096;
+    uint64_t peers = descriptors > TRI_DESCRIPTORS_OWN ? (descriptors - TRI_DESCRIPTORS_OWN) / TRI_DESCRIPTORS : 1;
+    shell->config.limits.peers = peers < TRI_PEERS_MAX ? (uint32_t)peers : TRI_PEERS_MAX;
     shell->visitor_limit = shell->config.limits.peers + shell->config.limits.peers / 8;
 }
 

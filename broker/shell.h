@@ -30,10 +30,9 @@ enum {
     TRI_EXIT_WAIT_MS = 2000, /* a host whose door is closed has to have ended */
     TRI_PING_MS = 2500,
     TRI_SILENCE_MS = 10000,
-    TRI_RETRY_MS = 10,                   /* a full queue is tried again, also without news */
-    TRI_STOP_MS = 300,                   /* actors end in order for so long when the node ends */
-    TRI_PRINTED_BYTES = 4 * 1024 * 1024, /* of lines on their way to a driver */
-    TRI_DESCRIPTORS = 4                  /* per process: door, pidfd, link, and what libzmq needs */
+    TRI_RETRY_MS = 10,                  /* a full queue is tried again, also without news */
+    TRI_STOP_MS = 300,                  /* actors end in order for so long when the node ends */
+    TRI_PRINTED_BYTES = 4 * 1024 * 1024 /* of lines on their way to a driver */
 };
 
 /* What epoll tells about. */

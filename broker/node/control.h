@@ -11,6 +11,15 @@
 
 #include "schemas/schemas.h"
 
+/* Open files that a broker needs, and how many processes may be on its node: the root refuses to start a node for fewer than
+ * one for each CPU and TRI_PEERS_MORE. */
+enum {
+    TRI_DESCRIPTORS_OWN = 64, /* the broker's, and libzmq's own */
+    TRI_DESCRIPTORS = 4,      /* per process: door, pidfd, link, and what libzmq needs */
+    TRI_PEERS_MORE = 32,
+    TRI_PEERS_MAX = 4096
+};
+
 enum tri_control_kind {
     /* root to broker */
     TRI_CONTROL_START = 1,   /* struct tri_control_start: the first message */

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DESCRIPTORS_MIN = 128, END_MS = 3000, SAMPLE_WAIT_MS = 50 };
+enum { END_MS = 3000, SAMPLE_WAIT_MS = 50 };
 
 /* ------------------------------------------------------------------------------------------------------- watching */
 
@@ -166,8 +166,26 @@ on_parent(struct tri_root *root, struct tri_watch *watch)
 
 /* ----------------------------------------------------------------------------------------------------------- start */
 
+/* For a pool of tasks, and actors and drivers beside it. */
 static trp_err
-raise_descriptors(trp_error *error)
+enough_descriptors(double num_cpus, rlim_t allowed, trp_error *error)
+{
+    const int most = TRI_PEERS_MAX - TRI_PEERS_MORE;
+    const int whole = num_cpus < most ? (int)num_cpus : most;
+    const int cpus = whole + (whole < most && num_cpus > whole);
+    const int processes = cpus + TRI_PEERS_MORE;
+    const int needed = TRI_DESCRIPTORS_OWN + TRI_DESCRIPTORS * processes;
+    if (allowed >= (rlim_t)needed)
+        return TRP_OK;
+    return TRI_FAIL(
+        error, TRP_ELIMIT,
+        "a node of %d CPUs needs %d open files, for %d processes, and may have %llu: allow more with ulimit -n "
+        "%d or more (%d for each process on the node)",
+        cpus, needed, processes, (unsigned long long)allowed, needed > 1024 ? needed : 1024, TRI_DESCRIPTORS);
+}
+
+static trp_err
+raise_descriptors(const struct tri_root *root, trp_error *error)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -177,12 +195,7 @@ raise_descriptors(trp_error *error)
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
             return tri_fail_errno(error, TRP_ELIMIT, errno, "cannot raise the limit of open files");
     }
-    if (limit.rlim_cur < DESCRIPTORS_MIN)
-        return TRI_FAIL(error, TRP_ELIMIT,
-                        "a node needs %d open files and may have %llu: allow more with ulimit -n %d or more (three for "
-                        "each process on the node)",
-                        DESCRIPTORS_MIN, (unsigned long long)limit.rlim_cur, 1024);
-    return TRP_OK;
+    return enough_descriptors(root->options.num_cpus, limit.rlim_cur, error);
 }
 
 static trp_err
@@ -273,10 +286,10 @@ start(struct tri_root *root, trp_error *error)
     if (is_private)
         (void)setpgid(0, 0); /* what the terminal sends is for the driver */
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-    TRP_TRY(raise_descriptors(error));
+    fill_defaults(root);
+    TRP_TRY(raise_descriptors(root, error));
     TRP_TRY(open_descriptors(root, error));
     TRP_TRY(tri_hosts_init(root, error));
-    fill_defaults(root);
     TRP_TRY(tri_home_open(&root->home, root->options.directory, is_private, error));
     TRP_TRY(open_log(root, error));
     check_module_path(root->options.module_path);

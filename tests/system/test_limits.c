@@ -25,7 +25,7 @@ expect_refused(const char *before, const char *directory, const char *const *wor
 {
     struct system_process node;
     char command[512], line[1024] = "";
-    snprintf(command, sizeof command, "%s exec \"$TROUPE_NODE\" --service --dir \"$0\" 2>&1", before);
+    snprintf(command, sizeof command, "%s exec \"$TROUPE_NODE\" --service --dir \"$0\" \"$@\" 2>&1", before);
     const char *argv[] = {"/bin/sh", "-c", command, directory, NULL};
     system_start(&node, argv);
     cr_expect(system_line(&node, line, sizeof line), "%s: it says nothing", before);
@@ -79,6 +79,26 @@ SYSTEM_TEST(system_limits, a_path_that_is_too_long_for_sockets_is_refused)
 SYSTEM_TEST(system_limits, too_few_file_descriptors_are_refused)
 {
     REFUSED("ulimit -n 40;", system_service_directory(), "open files", "ulimit -n");
+    REFUSED("ulimit -n 195; set -- --num-cpus 1;", system_service_directory(), "196 open files", "33 processes",
+            "ulimit -n 1024");
+    REFUSED("ulimit -n 1024; set -- --num-cpus 300;", system_service_directory(), "1392 open files", "ulimit -n 1392");
+}
+
+SYSTEM_TEST(system_limits, with_just_enough_file_descriptors_a_node_works)
+{
+    const struct rlimit enough = {196, 196};
+    const trp_config config = {.node = {.num_cpus = 1}};
+    trp_runtime *runtime = NULL;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &enough), 0);
+    cr_assert_eq(trp_init(&config, &runtime, &error), TRP_OK, "%s", error.message);
+    trp_actor *actors[20];
+    for (int i = 0; i < 20; i++)
+        actors[i] = system_spawn(runtime, NULL);
+    for (int i = 0; i < 20; i++) {
+        cr_expect_eq(system_call_i64(actors[i], "add", TRP_NOARGS), 1);
+        trp_actor_release(&actors[i]);
+    }
+    trp_shutdown(&runtime);
 }
 
 SYSTEM_TEST(system_limits, too_few_file_descriptors_for_a_private_node_are_told_to_its_driver)

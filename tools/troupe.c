@@ -1,84 +1,65 @@
 /*
- * troupe.c - the command: finds the verb and runs it. One thread. It must not know what verbs do.
+ * troupe.c - the command: the table of verbs. One thread. It must not know what verbs do.
  */
-#include "tools/troupe.h"
-
-#include <stdio.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/limits/limits.h"
 #include "tools/bench/bench.h"
+#include "tools/cli/options.h"
+#include "tools/verbs/verbs.h"
 
-static tri_verb_fn cmd_help;
-
-static const struct tri_verb verbs[] = {
-    {"bench", "measure calls, tasks, starts and idle costs beside what the machine can do", tri_cmd_bench},
-    {"version", "print the version of the library", tri_cmd_version},
-    {"help", "print this text", cmd_help},
+/* In the order of `troupe help`: a group comes where its first verb is. */
+static const struct tri_verb *const verbs[] = {
+    &tri_verb_call,  &tri_verb_send,    &tri_verb_task, &tri_verb_ls,
+    &tri_verb_bench, &tri_verb_version, &tri_verb_help, NULL,
 };
-enum { VERB_COUNT = sizeof verbs / sizeof *verbs };
 
+/* A standard descriptor that is closed would become the next socket, and be written to. */
 static void
-print_usage(FILE *out)
+hold_descriptors(void)
 {
-    fprintf(out, "usage: troupe VERB [ARGUMENTS]\n\n");
-    for (size_t i = 0; i < VERB_COUNT; i++)
-        fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].about);
-    fprintf(out, "\n`troupe VERB --help` says more.\n");
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY); /* so that reading or writing fails */
 }
 
-static const struct tri_verb *
-find_verb(const char *name)
+/* `troupe --version` and `troupe --help` are verbs, too. */
+static char *
+verb_of_option(char *word)
 {
-    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
-        name = "version";
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
-        name = "help";
-    for (size_t i = 0; i < VERB_COUNT; i++)
-        if (strcmp(name, verbs[i].name) == 0)
-            return &verbs[i];
-    return NULL;
-}
+    static char version[] = "version", help[] = "help";
 
-static int
-refuse_verb(const char *typed)
-{
-    const char *names[VERB_COUNT + 1] = {NULL};
-
-    for (size_t i = 0; i < VERB_COUNT; i++)
-        names[i] = verbs[i].name;
-    tri_unknown("verb", typed, names);
-    fprintf(stderr, "Run `troupe help` for the list.\n");
-    return TRI_EXIT_USAGE;
-}
-
-/* `help VERB` is `VERB --help`. */
-static int
-cmd_help(int argc, char **argv)
-{
-    const struct tri_verb *verb = argc > 1 ? find_verb(argv[1]) : NULL;
-    char option[] = "--help";
-
-    if (argc > 1 && verb == NULL)
-        return refuse_verb(argv[1]);
-    if (verb != NULL && verb->run != cmd_help)
-        return verb->run(2, (char *[]){argv[1], option, NULL});
-    print_usage(stdout);
-    return TRI_EXIT_OK;
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
+        return version;
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+        return help;
+    return word;
 }
 
 int
 main(int argc, char **argv)
 {
-    const struct tri_verb *verb;
+    struct tri_cli cli;
     int exit_code = 0;
 
     if (tri_limit_role(argc, argv, &exit_code) || tri_bench_role(argc, argv, &exit_code))
         return exit_code;
+    hold_descriptors();
+    (void)signal(SIGPIPE, SIG_IGN); /* a write says so, too */
+    tri_cli_init(&cli, verbs);
     if (argc < 2) {
-        print_usage(stderr);
+        cli.out = stderr;
+        tri_help_all(&cli);
         return TRI_EXIT_USAGE;
     }
-    verb = find_verb(argv[1]);
-    return verb != NULL ? verb->run(argc - 1, argv + 1) : refuse_verb(argv[1]);
+    argv[1] = verb_of_option(argv[1]);
+    if (argv[1][0] == '-')
+        return tri_refuse(&cli, "'%.100s' stands before the verb; options come after it: troupe VERB [OPTION...]",
+                          argv[1]);
+    exit_code = tri_cli_run(&cli, argc - 1, argv + 1);
+    tri_cli_fini(&cli);
+    return exit_code;
 }

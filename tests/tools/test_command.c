@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "tools/troupe.h"
+#include "tools/cli/cli.h"
 
 static const char *const words[] = {"bench", "version", "help", NULL};
 
@@ -35,7 +35,7 @@ static const struct row rows[] = {
     {"--version", "troupe 0.", 0},
     {"version now", "takes no arguments, got 'now'", 2},
     {"benhc", "did you mean 'bench'?", 2},
-    {"nothing-like-it", "unknown verb 'nothing-like-it'\n", 2},
+    {"nothing-like-it", "unknown verb 'nothing-like-it'; `troupe help` lists them\n", 2},
     {"help benhc", "did you mean 'bench'?", 2},
     {"help bench", "usage: troupe bench", 0},
     {"bench --help", "usage: troupe bench", 0},
@@ -43,11 +43,11 @@ static const struct row rows[] = {
     {"bench call.snyc", "did you mean 'call.sync'?", 2},
     {"bench no.such.case", "unknown case 'no.such.case'", 2},
     {"bench --jsno", "did you mean '--json'?", 2},
-    {"bench --rounds", "--rounds needs a number from 1 to 99", 2},
+    {"bench --rounds", "--rounds needs a value: --rounds N", 2},
     {"bench --rounds 0", "--rounds needs a number from 1 to 99", 2},
     {"bench --rounds 100", "--rounds needs a number from 1 to 99", 2},
     {"bench --rounds 5x", "--rounds needs a number from 1 to 99", 2},
-    {"bench --module-path", "--module-path needs a directory", 2},
+    {"bench --module-path", "--module-path needs a value: --module-path DIR", 2},
 };
 
 /* Runs `troupe ARGUMENTS`; what it wrote, to either side, is in `said`. */

@@ -173,9 +173,10 @@ typedef void tri_bench_progress_fn(const char *name, int round, int rounds);
 /* results: one for each figure. */
 trp_err tri_bench_measure(struct tri_bench *bench, const struct tri_bench_measurement *measurement, int rounds,
                           tri_bench_progress_fn *progress, struct tri_bench_result *results, trp_error *error);
-void tri_bench_print_header(void);
-void tri_bench_print_row(const struct tri_bench_result *result);
-void tri_bench_print_json(const struct tri_bench_result *result);
+struct tri_cli;
+void tri_bench_print_header(struct tri_cli *cli);
+void tri_bench_print_row(struct tri_cli *cli, const struct tri_bench_result *result);
+void tri_bench_print_json(struct tri_cli *cli, const struct tri_bench_result *result);
 /* Why it is not met, in a word or two; "" where it is. Static. */
 const char *tri_bench_shortfall(const struct tri_bench_result *result);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "tools/bench/bench.h"
+#include "tools/cli/cli.h"
 
 /* Rounds that differ by more than this part of their median: something else ran. */
 static const double noisy_spread = 0.5;
@@ -42,54 +43,51 @@ must_text(const struct tri_bench_figure *figure, char text[32])
 }
 
 void
-tri_bench_print_header(void)
+tri_bench_print_header(struct tri_cli *cli)
 {
-    printf("%-17s %-5s %11s %10s %11s %10s %7s %7s %14s %6s %8s %8s\n", "case", "unit", "value", "p99", "limit",
-           "its p99", "ratio", "spread", "must", "met", "cpu", "its cpu");
-    fflush(stdout);
+    tri_print(cli, "%-17s %-5s %11s %10s %11s %10s %7s %7s %14s %6s %8s %8s\n", "case", "unit", "value", "p99", "limit",
+              "its p99", "ratio", "spread", "must", "met", "cpu", "its cpu");
 }
 
 void
-tri_bench_print_row(const struct tri_bench_result *result)
+tri_bench_print_row(struct tri_cli *cli, const struct tri_bench_result *result)
 {
     const struct tri_bench_figure *figure = result->figure;
     const char *shortfall = tri_bench_shortfall(result);
     char text[9][32];
 
-    printf("%-17s %-5s %11s %10s %11s %10s %7s %6.0f%% %14s %6s %8s %8s%s\n", figure->name, figure->unit,
-           number(result->value, text[0]), number(result->p99, text[1]), number(result->limit, text[2]),
-           number(result->limit_p99, text[3]), number(result->ratio, text[4]), result->spread * 100,
-           must_text(figure, text[5]), *shortfall == 0 ? "yes" : shortfall, number(result->cpu, text[6]),
-           number(result->limit_cpu, text[7]), result->spread > noisy_spread ? "  noisy" : "");
-    fflush(stdout);
+    tri_print(cli, "%-17s %-5s %11s %10s %11s %10s %7s %6.0f%% %14s %6s %8s %8s%s\n", figure->name, figure->unit,
+              number(result->value, text[0]), number(result->p99, text[1]), number(result->limit, text[2]),
+              number(result->limit_p99, text[3]), number(result->ratio, text[4]), result->spread * 100,
+              must_text(figure, text[5]), *shortfall == 0 ? "yes" : shortfall, number(result->cpu, text[6]),
+              number(result->limit_cpu, text[7]), result->spread > noisy_spread ? "  noisy" : "");
 }
 
 /* ,"name":value; null where there is none. */
 static void
-print_member(const char *name, double value)
+print_member(struct tri_cli *cli, const char *name, double value)
 {
     if (isfinite(value))
-        printf(",\"%s\":%.6g", name, value);
+        tri_print(cli, ",\"%s\":%.6g", name, value);
     else
-        printf(",\"%s\":null", name);
+        tri_print(cli, ",\"%s\":null", name);
 }
 
 void
-tri_bench_print_json(const struct tri_bench_result *result)
+tri_bench_print_json(struct tri_cli *cli, const struct tri_bench_result *result)
 {
     const struct tri_bench_figure *figure = result->figure;
     char text[32];
 
-    printf("{\"case\":\"%s\",\"unit\":\"%s\"", figure->name, figure->unit);
-    print_member("value", result->value);
-    print_member("p99", result->p99);
-    print_member("limit", result->limit);
-    print_member("limit_p99", result->limit_p99);
-    print_member("ratio", result->ratio);
-    printf(",\"rounds\":%d", result->rounds);
-    print_member("spread", result->spread);
-    print_member("cpu", result->cpu);
-    print_member("limit_cpu", result->limit_cpu);
-    printf(",\"must\":\"%s\",\"met\":%s}\n", must_text(figure, text), result->met ? "true" : "false");
-    fflush(stdout);
+    tri_print(cli, "{\"case\":\"%s\",\"unit\":\"%s\"", figure->name, figure->unit);
+    print_member(cli, "value", result->value);
+    print_member(cli, "p99", result->p99);
+    print_member(cli, "limit", result->limit);
+    print_member(cli, "limit_p99", result->limit_p99);
+    print_member(cli, "ratio", result->ratio);
+    tri_print(cli, ",\"rounds\":%d", result->rounds);
+    print_member(cli, "spread", result->spread);
+    print_member(cli, "cpu", result->cpu);
+    print_member(cli, "limit_cpu", result->limit_cpu);
+    tri_print(cli, ",\"must\":\"%s\",\"met\":%s}\n", must_text(figure, text), result->met ? "true" : "false");
 }

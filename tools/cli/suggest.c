@@ -1,10 +1,9 @@
 /*
  * suggest.c - "did you mean": the word nearest to what was typed. Any thread.
  */
-#include "tools/troupe.h"
+#include "tools/cli/cli.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { WORD_MAX = 63 };
@@ -55,15 +54,4 @@ tri_suggest(const char *typed, const char *const *words)
         }
     }
     return found;
-}
-
-void
-tri_unknown(const char *kind, const char *typed, const char *const *words)
-{
-    const char *meant = tri_suggest(typed, words);
-
-    if (meant != NULL)
-        fprintf(stderr, "troupe: unknown %s '%s'; did you mean '%s'?\n", kind, typed, meant);
-    else
-        fprintf(stderr, "troupe: unknown %s '%s'\n", kind, typed);
 }

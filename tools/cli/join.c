@@ -1,0 +1,241 @@
+/*
+ * join.c - the node: where it is, joining it, asking it, waiting for what it makes. One thread. It never starts a node: a verb
+ * that needs one says so.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tools/cli/cli.h"
+
+enum { LOOK_MS = 100 }; /* how often a wait looks whether Ctrl-C was pressed */
+
+/* ------------------------------------------------------------------------------------------------------- where it lives */
+
+/* The directories that a node may be in when none is named: as trp_init looks for it. */
+static void
+default_directory(char *text, size_t size)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+    if (runtime != NULL && runtime[0] == '/')
+        (void)snprintf(text, size, "%s/troupe", runtime);
+    else
+        (void)snprintf(text, size, "/tmp/troupe-%u", (unsigned)getuid());
+}
+
+int
+tri_directory_of(struct tri_cli *cli, char *text, size_t size)
+{
+    const char *named = getenv("TROUPE_DIR");
+
+    if (cli->directory != NULL && cli->directory[0] == '\0')
+        return tri_refuse(cli, "--dir needs a directory, got ''");
+    if (cli->directory != NULL)
+        named = cli->directory;
+    if (named == NULL || named[0] == '\0')
+        default_directory(text, size);
+    else if (snprintf(text, size, "%s", named) >= (int)size)
+        return tri_refuse(cli, "a node's directory has at most %zu bytes, got %zu", size - 1, strlen(named));
+    return TRI_EXIT_OK;
+}
+
+static bool
+has_door(const char *directory)
+{
+    char path[512];
+
+    return snprintf(path, sizeof path, "%s/door", directory) < (int)sizeof path && access(path, F_OK) == 0;
+}
+
+/* Nothing lives there: what would help. */
+static int
+refuse_empty(struct tri_cli *cli, const char *directory)
+{
+    trp_error error = {.code = TRP_EBROKER, .rank = -1};
+    char other[256], remedy[400] = "start one with `troupe start`";
+
+    default_directory(other, sizeof other);
+    if (strcmp(other, directory) != 0 && has_door(other))
+        (void)snprintf(remedy, sizeof remedy, "one runs at %s, which --dir can name", other);
+    if (access(directory, X_OK) != 0 && errno == EACCES) {
+        error.code = TRP_EACCES;
+        (void)snprintf(error.message, sizeof error.message, "the directory %.400s is not permitted to you", directory);
+        return tri_fail(cli, &error, "nodes belong to the user who started them");
+    }
+    (void)snprintf(error.message, sizeof error.message, "no node runs at %.400s", directory);
+    return tri_fail(cli, &error, remedy);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- joining */
+
+/* The verbs of a shell share one connection, so they cannot each have a node of their own. */
+static int
+check_joined(struct tri_cli *cli, const char *directory, const char *namespace_)
+{
+    if (cli->directory != NULL && strcmp(directory, cli->joined_directory) != 0)
+        return tri_refuse(cli, "--dir is %s, but the node at %s is joined already", directory, cli->joined_directory);
+    if (cli->namespace_ != NULL && strcmp(namespace_, cli->joined_namespace) != 0)
+        return tri_refuse(cli, "--namespace is '%s', but '%s' is joined already; say %s/NAME", namespace_,
+                          cli->joined_namespace, namespace_);
+    return TRI_EXIT_OK;
+}
+
+int
+tri_join(struct tri_cli *cli)
+{
+    const char *namespace_ = cli->namespace_ != NULL ? cli->namespace_ : "default";
+    trp_config config = {.log_level = cli->verbose ? TRP_LOG_WARNING : TRP_LOG_ERROR};
+    char directory[256];
+    trp_error error;
+    int exit_code;
+
+    exit_code = tri_directory_of(cli, directory, sizeof directory);
+    if (exit_code != TRI_EXIT_OK)
+        return exit_code;
+    if (cli->runtime != NULL)
+        return check_joined(cli, directory, namespace_);
+    if (!has_door(directory))
+        return refuse_empty(cli, directory);
+    config.address = directory;
+    config.default_namespace = namespace_;
+    if (trp_init(&config, &cli->runtime, &error) != TRP_OK)
+        return tri_fail(cli, &error, NULL);
+    (void)snprintf(cli->joined_directory, sizeof cli->joined_directory, "%s", directory);
+    (void)snprintf(cli->joined_namespace, sizeof cli->joined_namespace, "%s", namespace_);
+    tri_tell(cli, "joined the node at %s", directory);
+    return TRI_EXIT_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- waiting */
+
+static int64_t
+now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int
+refuse_stopped(struct tri_cli *cli, const char *what)
+{
+    trp_error error = {.code = TRP_ECANCELLED, .rank = -1};
+
+    (void)snprintf(error.message, sizeof error.message, "stopped waiting for %.200s, which may go on", what);
+    (void)tri_fail(cli, &error, NULL);
+    return TRI_EXIT_STOPPED;
+}
+
+static int
+refuse_late(struct tri_cli *cli, const char *what, trp_error *error)
+{
+    (void)snprintf(error->message, sizeof error->message, "%.200s is not there after %g s and may still come", what,
+                   (double)cli->timeout_ms / 1000);
+    return tri_fail(cli, error, "`troupe ls calls` shows what is under way");
+}
+
+int
+tri_await(struct tri_cli *cli, trp_ref *ref, const char *what, trp_value *value)
+{
+    const int64_t until_ms = cli->timeout_ms >= 0 ? now_ms() + cli->timeout_ms : INT64_MAX;
+    trp_error error;
+
+    tri_stop_watch();
+    for (;;) {
+        const int64_t left_ms = until_ms - now_ms();
+        const int64_t wait_ms = left_ms <= 0 ? 0 : left_ms < LOOK_MS ? left_ms : LOOK_MS;
+        if (trp_get(ref, wait_ms, value, &error) == TRP_OK)
+            return TRI_EXIT_OK;
+        if (error.code != TRP_ETIMEDOUT || trp_ref_location(ref) == TRP_FAILED)
+            return tri_fail(cli, &error, NULL);
+        if (tri_stopped())
+            return refuse_stopped(cli, what);
+        if (left_ms <= 0)
+            return refuse_late(cli, what, &error);
+    }
+}
+
+int
+tri_ask(struct tri_cli *cli, const char *what, trp_ref **ref, trp_value *answer)
+{
+    trp_error error;
+    int exit_code;
+
+    if (trp_query(cli->runtime, what, ref, &error) != TRP_OK)
+        return tri_fail(cli, &error, NULL);
+    exit_code = tri_await(cli, *ref, "the broker's answer", answer);
+    if (exit_code != TRI_EXIT_OK)
+        trp_ref_release(ref);
+    return exit_code;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- actors */
+
+/* The names of the actors that live, as they would be typed, and the one of them that was probably meant. */
+static const char *
+suggest_actor(struct tri_cli *cli, const char *name, trp_value rows)
+{
+    const size_t prefix = strlen(cli->joined_namespace);
+    const char **names = calloc(rows.size + 1, sizeof *names);
+    const char *meant = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; names != NULL && i < rows.size; i++) {
+        const char *text = trp_as_str(trp_field(trp_at(rows, i), "name"));
+        if (strncmp(text, cli->joined_namespace, prefix) == 0 && text[prefix] == '/')
+            text += prefix + 1;
+        if (text[0] != '\0')
+            names[count++] = text;
+    }
+    if (names != NULL)
+        meant = tri_suggest(name, names);
+    free(names);
+    return meant;
+}
+
+static int
+refuse_actor(struct tri_cli *cli, const char *name, const trp_error *why)
+{
+    char remedy[300] = "`troupe ls actors` lists them";
+    trp_ref *ref = NULL;
+    trp_value rows;
+    const char *meant;
+    trp_error error = *why;
+
+    (void)snprintf(error.message, sizeof error.message, "no actor is called '%.255s'", name);
+    if (trp_query(cli->runtime, "actors", &ref, NULL) == TRP_OK && trp_get(ref, 1000, &rows, NULL) == TRP_OK) {
+        meant = suggest_actor(cli, name, rows);
+        if (meant != NULL)
+            (void)snprintf(remedy, sizeof remedy, "did you mean '%.255s'?", meant);
+    }
+    trp_ref_release(&ref);
+    return tri_fail(cli, &error, remedy);
+}
+
+int
+tri_find_actor(struct tri_cli *cli, const char *name, trp_actor **actor)
+{
+    trp_error error;
+
+    if (trp_lookup(cli->runtime, name, actor, &error) == TRP_OK)
+        return TRI_EXIT_OK;
+    if (error.code == TRP_ENOENT)
+        return refuse_actor(cli, name, &error);
+    return tri_fail(cli, &error, NULL);
+}
+
+/* ------------------------------------------------------------------------------------------------------- what is kept */
+
+int
+tri_find_kept(struct tri_cli *cli, const char *name, trp_ref **ref)
+{
+    trp_error error = {.code = TRP_ENOENT, .rank = -1};
+
+    (void)ref;
+    (void)snprintf(error.message, sizeof error.message, "the node keeps nothing as '%.255s'", name);
+    return tri_fail(cli, &error, NULL);
+}

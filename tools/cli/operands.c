@@ -1,0 +1,191 @@
+/*
+ * operands.c - the words of a command line as values: JSON, files of it, what is kept under a name, keywords, plain words. One
+ * thread.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tools/cli/json.h"
+
+enum { FILE_MAX = 256 * 1024 * 1024 }; /* bytes of JSON; a call takes 64 MiB of values */
+
+/* -------------------------------------------------------------------------------------------------------------- files */
+
+static int
+read_all(struct tri_cli *cli, FILE *file, const char *path, char **text, size_t *size)
+{
+    size_t capacity = 64 * 1024, used = 0, got;
+    char *buffer = malloc(capacity);
+
+    while (buffer != NULL && (got = fread(buffer + used, 1, capacity - used, file)) > 0) {
+        used += got;
+        if (used > FILE_MAX) {
+            free(buffer);
+            return tri_fail_text(cli, "%.500s: more than %d MiB", path, FILE_MAX / 1024 / 1024);
+        }
+        if (used == capacity) {
+            char *larger = realloc(buffer, capacity *= 2);
+            if (larger == NULL)
+                free(buffer);
+            buffer = larger;
+        }
+    }
+    if (buffer == NULL)
+        return tri_fail_text(cli, "out of memory");
+    if (ferror(file)) {
+        const int err = errno;
+        free(buffer);
+        clearerr(file);
+        return tri_fail_file(cli, path, err);
+    }
+    *text = buffer;
+    *size = used;
+    return TRI_EXIT_OK;
+}
+
+static int
+value_of_stream(struct tri_cli *cli, struct tri_values *values, FILE *file, const char *path, trp_value *value)
+{
+    char *text = NULL;
+    size_t size = 0;
+    int exit_code = read_all(cli, file, path, &text, &size);
+
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_json_read(cli, values, path, text, size, value);
+    free(text); /* the JSON has copies */
+    return exit_code;
+}
+
+static int
+value_of_file(struct tri_cli *cli, struct tri_values *values, const char *path, trp_value *value)
+{
+    struct stat found;
+    int exit_code;
+    FILE *file;
+
+    if (path[0] == '\0')
+        return tri_refuse(cli, "'@' needs the path of a file; a string is written '\"@\"'");
+    file = fopen(path, "re");
+    if (file == NULL)
+        return tri_fail_file(cli, path, errno);
+    if (fstat(fileno(file), &found) == 0 && S_ISDIR(found.st_mode))
+        exit_code = tri_fail_file(cli, path, EISDIR);
+    else
+        exit_code = value_of_stream(cli, values, file, path, value);
+    (void)fclose(file);
+    return exit_code;
+}
+
+static int
+value_of_stdin(struct tri_cli *cli, struct tri_values *values, trp_value *value)
+{
+    if (values->has_read_stdin)
+        return tri_refuse(cli, "'-' stands for standard input, which can be read once");
+    values->has_read_stdin = true;
+    return value_of_stream(cli, values, cli->in, "standard input", value);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- words */
+
+static int
+value_of_name(struct tri_cli *cli, struct tri_values *values, const char *name, trp_value *value)
+{
+    char text[300];
+
+    if (name[0] == '\0')
+        return tri_refuse(cli, "'%%' needs a name; a string is written '\"%%\"'");
+    if (cli->find != NULL && cli->find(cli->user, name, value))
+        return TRI_EXIT_OK;
+    if (snprintf(text, sizeof text, "ref:%s", name) >= (int)sizeof text)
+        return tri_refuse(cli, "a name has at most 255 bytes, got %zu", strlen(name));
+    return tri_json_string(cli, values, text, strlen(text), value); /* a handle, which keeps nothing of the text */
+}
+
+/* Whether whoever typed it meant JSON: it begins as only JSON does. */
+static bool
+is_meant_as_json(const char *word)
+{
+    return strchr("{[\"", word[0]) != NULL || (word[0] >= '0' && word[0] <= '9') ||
+           (word[0] == '-' && word[1] >= '0' && word[1] <= '9');
+}
+
+static int
+value_of_word(struct tri_cli *cli, struct tri_values *values, const char *word, trp_value *value)
+{
+    const size_t size = strlen(word);
+    char where[80];
+
+    if (size == 0 || (!is_meant_as_json(word) && !tri_json_is(word, size)))
+        return tri_json_string(cli, values, word, size, value);
+    if (size > 40)
+        (void)snprintf(where, sizeof where, "'%.*s...'", (int)tri_utf8_end(word, 40), word);
+    else
+        (void)snprintf(where, sizeof where, "'%s'", word);
+    return tri_json_read(cli, values, where, word, size, value);
+}
+
+int
+tri_value_of(struct tri_cli *cli, struct tri_values *values, const char *operand, trp_value *value)
+{
+    if (strcmp(operand, "-") == 0)
+        return value_of_stdin(cli, values, value);
+    if (operand[0] == '@' && operand[1] == '@')
+        return tri_json_string(cli, values, operand + 1, strlen(operand + 1), value);
+    if (operand[0] == '@')
+        return value_of_file(cli, values, operand + 1, value);
+    if (operand[0] == '%')
+        return value_of_name(cli, values, operand + 1, value);
+    return value_of_word(cli, values, operand, value);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- arguments */
+
+/* Bytes of the identifier that a '=' follows; 0: it is no keyword. */
+static size_t
+keyword_size(const char *word)
+{
+    size_t size = 0;
+
+    while (word[size] == '_' || (word[size] >= 'a' && word[size] <= 'z') || (word[size] >= 'A' && word[size] <= 'Z') ||
+           (size > 0 && word[size] >= '0' && word[size] <= '9'))
+        size++;
+    return word[size] == '=' ? size : 0;
+}
+
+static int
+take_argument(struct tri_cli *cli, struct tri_values *values, const char *word, bool *keywords, trp_value *item)
+{
+    const size_t name_size = keyword_size(word);
+    trp_value *pair;
+    char *name;
+
+    if (name_size == 0 && *keywords)
+        return tri_refuse(cli, "'%.60s' stands after an argument by name; those come last", word);
+    if (name_size == 0)
+        return tri_value_of(cli, values, word, item);
+    *keywords = true;
+    name = strndup(word, name_size);
+    pair = calloc(2, sizeof *pair);
+    if (!tri_values_hold(values, name, free) | !tri_values_hold(values, pair, free))
+        return tri_fail_text(cli, "out of memory");
+    pair[0] = trp_str(name);
+    *item = trp_keyword(pair);
+    return tri_value_of(cli, values, word + name_size + 1, &pair[1]);
+}
+
+int
+tri_arguments(struct tri_cli *cli, struct tri_values *values, char *const *operands, int count, trp_value *args)
+{
+    trp_value *items = calloc((size_t)count + 1, sizeof *items);
+    bool keywords = false;
+    int exit_code = TRI_EXIT_OK;
+
+    if (!tri_values_hold(values, items, free))
+        return tri_fail_text(cli, "out of memory");
+    for (int i = 0; i < count && exit_code == TRI_EXIT_OK; i++)
+        exit_code = take_argument(cli, values, operands[i], &keywords, &items[i]);
+    *args = count > 0 ? trp_args(items, (size_t)count) : TRP_NOARGS;
+    return exit_code;
+}

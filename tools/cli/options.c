@@ -1,0 +1,207 @@
+/*
+ * options.c - the command line by a verb's row: options, operands, and numbers and times among them. One thread. It knows the
+ * generic options, and no verb.
+ */
+#include "tools/cli/options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct tri_option of_nodes[] = {
+    {"dir", 0, "DIR", "the node's directory; else $TROUPE_DIR, else the default one", TRI_WORD_DIRECTORY},
+    {"namespace", 0, "NAME", "where names without one are looked up; else \"default\"", NULL},
+    {"timeout", 't', "TIME", "how long it may take: 5 (seconds), 200ms, 2m; else as long as it takes", NULL},
+};
+static const struct tri_option of_all[] = {
+    {"json", 0, NULL, "listings and errors as JSON", NULL},
+    {"full", 0, NULL, "tensors and long bytes with all they have", NULL},
+    {"quiet", 'q', NULL, "no results, only errors", NULL},
+    {"verbose", 'v', NULL, "says what it does", NULL},
+    {"no-color", 0, NULL, "no colours on a terminal, as NO_COLOR=1", NULL},
+    {"help", 'h', NULL, "this text", NULL},
+};
+enum { OF_NODES = sizeof of_nodes / sizeof *of_nodes, OF_ALL = sizeof of_all / sizeof *of_all };
+
+const struct tri_option *
+tri_option_at(const struct tri_verb *verb, int i)
+{
+    const int of_node = (verb->flags & TRI_NEEDS_NODE) != 0 ? OF_NODES : 0;
+    int own = 0;
+
+    while (verb->options != NULL && verb->options[own].name != NULL)
+        own++;
+    if (i < own)
+        return &verb->options[i];
+    i -= own;
+    if (i < of_node)
+        return &of_nodes[i];
+    i -= of_node;
+    return i < OF_ALL ? &of_all[i] : NULL;
+}
+
+const char *
+tri_option(const struct tri_args *args, const char *name)
+{
+    const struct tri_option *option;
+
+    for (int i = 0; (option = tri_option_at(args->verb, i)) != NULL; i++)
+        if (strcmp(option->name, name) == 0)
+            return args->values[i];
+    return NULL;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- parsing */
+
+static int
+find_option(const struct tri_verb *verb, const char *name, size_t size, char letter)
+{
+    const struct tri_option *option;
+
+    for (int i = 0; (option = tri_option_at(verb, i)) != NULL; i++)
+        if (letter != 0 ? option->letter == letter
+                        : strlen(option->name) == size && memcmp(option->name, name, size) == 0)
+            return i;
+    return -1;
+}
+
+/* Nobody's option: with the one that was probably meant. */
+static int
+refuse_option(struct tri_cli *cli, const struct tri_verb *verb, const char *word)
+{
+    char texts[TRI_OPTIONS_MAX][64];
+    const char *names[TRI_OPTIONS_MAX + 1] = {NULL};
+    const struct tri_option *option;
+    char typed[128];
+
+    for (int i = 0; i < TRI_OPTIONS_MAX && (option = tri_option_at(verb, i)) != NULL; i++) {
+        (void)snprintf(texts[i], sizeof texts[i], "--%s", option->name);
+        names[i] = texts[i];
+    }
+    (void)snprintf(typed, sizeof typed, "%.*s", (int)strcspn(word, "="), word);
+    return tri_unknown(cli, "option", typed, names);
+}
+
+/* The option in argv[*at], and its value in the same word or the next. */
+static int
+take_option(struct tri_cli *cli, int argc, char **argv, int *at, struct tri_args *args)
+{
+    const char *word = argv[*at], *text = NULL;
+    const bool is_long = word[1] == '-';
+    const size_t size = is_long ? strcspn(word + 2, "=") : 1;
+    const int i = is_long ? find_option(args->verb, word + 2, size, 0) : find_option(args->verb, NULL, 0, word[1]);
+    const struct tri_option *option;
+
+    if (i < 0 || (!is_long && word[2] != '\0' && tri_option_at(args->verb, i)->value == NULL))
+        return refuse_option(cli, args->verb, word);
+    option = tri_option_at(args->verb, i);
+    if (is_long && word[2 + size] == '=')
+        text = word + 2 + size + 1;
+    else if (!is_long && word[2] != '\0')
+        text = word + 2;
+    if (option->value == NULL && text != NULL)
+        return tri_refuse(cli, "--%s takes no value, got '%s'", option->name, text);
+    if (option->value != NULL && text == NULL) {
+        if (*at + 1 >= argc)
+            return tri_refuse(cli, "--%s needs a value: --%s %s", option->name, option->name, option->value);
+        text = argv[++*at];
+    }
+    args->values[i] = option->value != NULL ? text : "";
+    return TRI_EXIT_OK;
+}
+
+/* A number is no option: `troupe call counter increment -5`. */
+static bool
+is_option(const char *word)
+{
+    return word[0] == '-' && word[1] != '\0' && !(word[1] >= '0' && word[1] <= '9') && word[1] != '.';
+}
+
+int
+tri_options_parse(struct tri_cli *cli, int argc, char **argv, char **operands, struct tri_args *args)
+{
+    bool ended = false;
+    int exit_code;
+
+    args->operands = operands;
+    for (int i = 0; i < argc; i++) {
+        const size_t size = strlen(argv[i]), good = tri_utf8_end(argv[i], size);
+        if (good < size)
+            return tri_refuse(cli, "argument %d is not UTF-8, from its byte %zu on; bytes are written \"bytes:N:HEX\"",
+                              i + 1, good);
+        if (!ended && strcmp(argv[i], "--") == 0) {
+            ended = true;
+            continue;
+        }
+        if (ended || !is_option(argv[i])) {
+            operands[args->count++] = argv[i];
+            ended = ended || (args->verb->flags & TRI_REST_IS_GIVEN) != 0;
+            continue;
+        }
+        exit_code = take_option(cli, argc, argv, &i, args);
+        if (exit_code != TRI_EXIT_OK)
+            return exit_code;
+    }
+    return TRI_EXIT_OK;
+}
+
+void
+tri_shape_of(const struct tri_verb *verb, struct tri_shape *shape)
+{
+    const char *at = verb->operands != NULL ? verb->operands : "";
+
+    *shape = (struct tri_shape){0};
+    for (at += strspn(at, " "); *at != '\0'; at += strspn(at, " ")) {
+        const size_t size = strcspn(at, " ");
+        if (at[0] != '[') {
+            const size_t plain = strcspn(at, ".");
+            if (shape->least < 3)
+                (void)snprintf(shape->missing[shape->least], sizeof shape->missing[0], "%.*s",
+                               (int)(plain < size ? plain : size), at);
+            shape->least++;
+        }
+        if (shape->most >= 0)
+            shape->most++;
+        if (memmem(at, size, "...", 3) != NULL)
+            shape->most = -1;
+        at += size;
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------------- numbers and times */
+
+int
+tri_take_number(struct tri_cli *cli, const char *what, const char *text, int64_t least, int64_t most, int64_t *number)
+{
+    char *end = NULL;
+    long long taken;
+
+    errno = 0;
+    taken = strtoll(text, &end, 10);
+    if (text[0] == '\0' || text[0] == ' ' || *end != '\0' || errno != 0 || taken < least || taken > most)
+        return tri_refuse(cli, "%s needs a number from %" PRId64 " to %" PRId64 ", got '%s'", what, least, most, text);
+    *number = taken;
+    return TRI_EXIT_OK;
+}
+
+int
+tri_take_time(struct tri_cli *cli, const char *what, const char *text, int64_t *ms)
+{
+    static const struct {
+        const char *unit;
+        double ms;
+    } units[] = {{"", 1000}, {"s", 1000}, {"ms", 1}, {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000}};
+    char *end = NULL;
+    double taken;
+
+    if ((text[0] >= '0' && text[0] <= '9') || text[0] == '.') {
+        taken = strtod(text, &end);
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+            if (strcmp(end, units[i].unit) == 0 && memchr(text, 'x', 2) == NULL && taken * units[i].ms < 1e15) {
+                *ms = (int64_t)(taken * units[i].ms + 0.5);
+                return TRI_EXIT_OK;
+            }
+    }
+    return tri_refuse(cli, "%s needs a time such as 5 (seconds), 200ms, 2m or 1h, got '%s'", what, text);
+}

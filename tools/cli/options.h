@@ -1,0 +1,25 @@
+/* options.h - what the files that read, explain and complete command lines share. Private to tools/cli/ and completion.c. */
+#ifndef TRI_OPTIONS_H
+#define TRI_OPTIONS_H
+
+#include "tools/cli/cli.h"
+
+/* Option i of a verb: its own ones first, then those of every verb that needs a node, then those of all. NULL: past the end. */
+const struct tri_option *tri_option_at(const struct tri_verb *verb, int i);
+
+/* Fills in *args from the words after the verb's name; operands are gathered in `operands`, which has room for all words. 0,
+ * or 2. */
+int tri_options_parse(struct tri_cli *cli, int argc, char **argv, char **operands, struct tri_args *args);
+
+/* The words of "ACTOR METHOD [ARG...]". */
+struct tri_shape {
+    int least, most;     /* operands; most -1: any number */
+    char missing[3][48]; /* the names of the first, for "METHOD is missing" */
+};
+void tri_shape_of(const struct tri_verb *verb, struct tri_shape *shape);
+
+/* `troupe help` and `troupe VERB --help`. */
+void tri_help_all(struct tri_cli *cli);
+void tri_help_verb(struct tri_cli *cli, const struct tri_verb *verb);
+
+#endif

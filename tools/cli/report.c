@@ -1,0 +1,167 @@
+/*
+ * report.c - what went wrong, as one line on stderr and an exit code. One thread.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/cli/cli.h"
+
+enum { LINE_SIZE = 2048 };
+
+static const struct {
+    int first, last; /* numbers of TRP_ERRORS */
+    int exit_code;
+} classes[] = {
+    {TRP_OK, TRP_OK, TRI_EXIT_OK},
+    {TRP_ETIMEDOUT, TRP_ETIMEDOUT, TRI_EXIT_TIME},
+    {1, 9, TRI_EXIT_CORRECT},
+    {10, 19, TRI_EXIT_NAME},
+    {20, 29, TRI_EXIT_AGAIN},
+    {30, 39, TRI_EXIT_ROOM},
+    {TRP_ETASK, TRP_ETASK, TRI_EXIT_METHOD},
+    {41, 49, TRI_EXIT_DIED},
+    {50, 59, TRI_EXIT_NODE},
+};
+
+int
+tri_exit_of(trp_err err)
+{
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if ((int)err >= classes[i].first && (int)err <= classes[i].last)
+            return classes[i].exit_code;
+    return TRI_EXIT_OTHER;
+}
+
+/* What to do about it, where the message does not say so and the code is enough to know. */
+static const char *
+remedy_of(const trp_error *error)
+{
+    switch (error->code) {
+    case TRP_EBROKER:
+        return "`troupe status` says whether it comes back";
+    case TRP_EPROTO:
+        return "`troupe version` says which versions node and command have";
+    case TRP_EAGAIN:
+    case TRP_ENOWORKER:
+    case TRP_EUNAVAILABLE:
+        return "try again";
+    default:
+        return NULL;
+    }
+}
+
+/* One line that a terminal can be shown: no control characters, no broken UTF-8. */
+static void
+clean(char *line)
+{
+    size_t size = strlen(line), good;
+
+    while ((good = tri_utf8_end(line, size)) < size)
+        line[good] = '?';
+    for (; *line != '\0'; line++)
+        if ((unsigned char)*line < 0x20 || *line == 0x7f)
+            *line = ' ';
+}
+
+static void
+print_object(struct tri_cli *cli, const trp_error *error, const char *message, const char *remedy, int exit_code)
+{
+    FILE *err = cli->err;
+
+    fprintf(err, "{\"error\": {\"verb\": ");
+    tri_json_write(err, trp_str(cli->verb != NULL ? cli->verb->name : NULL), true);
+    fprintf(err, ", \"exit\": %d, \"message\": ", exit_code);
+    tri_json_write(err, trp_str(message), true);
+    fprintf(err, ", \"remedy\": ");
+    tri_json_write(err, trp_str(remedy), true);
+    if (error != NULL) {
+        static const char *const ran[] = {"maybe", "no", "yes"};
+        const char *name = trp_strerror(error->code);
+        fprintf(err, ", \"code\": \"%.*s\", \"cause\": %d, \"ran\": \"%s\", \"actor\": ", (int)strcspn(name, ":"), name,
+                (int)error->cause, (unsigned)error->ran < 3 ? ran[error->ran] : "maybe");
+        tri_json_write(err, trp_str(error->actor), true);
+        fprintf(err, ", \"method\": ");
+        tri_json_write(err, trp_str(error->method), true);
+        fprintf(err, ", \"node\": ");
+        tri_json_write(err, trp_str(error->node), true);
+    }
+    fprintf(err, "}}\n");
+}
+
+static int
+report(struct tri_cli *cli, const trp_error *error, char *message, const char *remedy, int exit_code)
+{
+    const bool colours = tri_has_colours(cli, cli->err);
+
+    clean(message);
+    if (fflush(cli->out) != 0 && cli->write_errno == 0)
+        cli->write_errno = errno; /* tri_flush says it; what was printed comes first */
+    if (cli->json)
+        print_object(cli, error, message, remedy, exit_code);
+    else
+        fprintf(cli->err, "%stroupe%s%s:%s %s%s%s\n", colours ? "\033[31m" : "", cli->verb != NULL ? " " : "",
+                cli->verb != NULL ? cli->verb->name : "", colours ? "\033[0m" : "", message, remedy != NULL ? "; " : "",
+                remedy != NULL ? remedy : "");
+    (void)fflush(cli->err);
+    return exit_code;
+}
+
+int
+tri_fail(struct tri_cli *cli, const trp_error *error, const char *remedy)
+{
+    char message[sizeof error->message + 1];
+    size_t size;
+
+    (void)snprintf(message, sizeof message, "%s",
+                   error->message[0] != '\0' ? error->message : trp_strerror(error->code));
+    size = strlen(message);
+    if (remedy == NULL)
+        remedy = remedy_of(error);
+    if (size > 0 && message[size - 1] == '.' && remedy != NULL)
+        message[size - 1] = '\0';
+    return report(cli, error, message, remedy, tri_exit_of(error->code));
+}
+
+int
+tri_refuse(struct tri_cli *cli, const char *format, ...)
+{
+    char line[LINE_SIZE];
+    va_list list;
+
+    va_start(list, format);
+    (void)vsnprintf(line, sizeof line, format, list);
+    va_end(list);
+    return report(cli, NULL, line, NULL, TRI_EXIT_USAGE);
+}
+
+int
+tri_fail_text(struct tri_cli *cli, const char *format, ...)
+{
+    char line[LINE_SIZE];
+    va_list list;
+
+    va_start(list, format);
+    (void)vsnprintf(line, sizeof line, format, list);
+    va_end(list);
+    return report(cli, NULL, line, NULL, TRI_EXIT_FAILED);
+}
+
+int
+tri_fail_file(struct tri_cli *cli, const char *path, int err)
+{
+    return tri_fail_text(cli, "%.500s: %s", path, strerror(err));
+}
+
+int
+tri_unknown(struct tri_cli *cli, const char *kind, const char *typed, const char *const *words)
+{
+    const char *meant = tri_suggest(typed, words);
+    const char *verb = cli->verb != NULL ? cli->verb->name : NULL;
+
+    if (meant != NULL)
+        return tri_refuse(cli, "unknown %s '%.100s'; did you mean '%s'?", kind, typed, meant);
+    if (verb != NULL)
+        return tri_refuse(cli, "unknown %s '%.100s'; `troupe %s --help` lists them", kind, typed, verb);
+    return tri_refuse(cli, "unknown %s '%.100s'; `troupe help` lists them", kind, typed);
+}

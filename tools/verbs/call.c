@@ -1,0 +1,135 @@
+/*
+ * call.c - `troupe call`, `send` and `task`: one call of a method or a function. One thread.
+ */
+#include "tools/verbs/verbs.h"
+
+#include <string.h>
+
+/* ---------------------------------------------------------------------------------------------------------------- call */
+
+/* "counter.greet", for sentences. */
+static void
+name_call(const struct tri_args *args, char *text, size_t size)
+{
+    if (args->count > 1 && args->verb != &tri_verb_task)
+        (void)snprintf(text, size, "%.250s.%.250s", args->operands[0], args->operands[1]);
+    else
+        (void)snprintf(text, size, "%.250s", args->operands[0]);
+}
+
+/* Submits, and waits for the result unless nobody is to. A time limit is the call's deadline: it is cancelled, not only left. */
+static int
+submit(struct tri_cli *cli, const struct tri_args *args, trp_request *request)
+{
+    const int64_t timeout_ms = cli->timeout_ms;
+    char what[512];
+    trp_ref *ref = NULL;
+    trp_value value;
+    trp_error error;
+    int exit_code;
+
+    tri_stop_watch();
+    if (timeout_ms >= 0)
+        request->deadline_ms = timeout_ms > 0 ? timeout_ms : 1;
+    if (trp_submit(cli->runtime, request, request->flags & TRP_ONE_WAY ? NULL : &ref, &error) != TRP_OK)
+        return tri_fail(cli, &error, NULL);
+    if (ref == NULL)
+        return TRI_EXIT_OK;
+    name_call(args, what, sizeof what);
+    cli->timeout_ms = TRP_FOREVER;
+    exit_code = tri_await(cli, ref, what, &value);
+    cli->timeout_ms = timeout_ms;
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_give(cli, ref, value);
+    trp_ref_release(&ref);
+    return exit_code;
+}
+
+static int
+call_actor(struct tri_cli *cli, const struct tri_args *args, unsigned flags)
+{
+    trp_request request = {.method = args->operands[1], .flags = flags};
+    struct tri_values values = {NULL, false};
+    int exit_code = tri_join(cli);
+
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_arguments(cli, &values, args->operands + 2, args->count - 2, &request.args);
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_find_actor(cli, args->operands[0], &request.actor);
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = submit(cli, args, &request);
+    trp_actor_release(&request.actor);
+    tri_values_fini(&values);
+    return exit_code;
+}
+
+static int
+run_call(struct tri_cli *cli, const struct tri_args *args)
+{
+    return call_actor(cli, args, 0);
+}
+
+static int
+run_send(struct tri_cli *cli, const struct tri_args *args)
+{
+    return call_actor(cli, args, TRP_ONE_WAY);
+}
+
+static int
+run_task(struct tri_cli *cli, const struct tri_args *args)
+{
+    trp_request request = {.method = args->operands[0]};
+    struct tri_values values = {NULL, false};
+    int exit_code = tri_join(cli);
+
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_arguments(cli, &values, args->operands + 1, args->count - 1, &request.args);
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = submit(cli, args, &request);
+    tri_values_fini(&values);
+    return exit_code;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- rows */
+
+static const char arguments_text[] =
+    "An ARG is JSON; a word that is not JSON is a string. name=ARG is an argument by name, @FILE the JSON in a file, "
+    "-\n"
+    "the JSON on standard input, %NAME what the node keeps under that name, actor:NAME a handle on an actor.\n"
+    "A string that begins with @ is written @@..., or in the quotes of JSON: '\"@home\"'.\n";
+
+static const char *const call_words[] = {TRI_WORD_ACTOR, TRI_WORD_METHOD, NULL};
+static const char *const task_words[] = {TRI_WORD_TASK, NULL};
+
+const struct tri_verb tri_verb_call = {
+    .name = "call",
+    .group = "Calls",
+    .about = "calls a method of an actor and prints what it returns",
+    .operands = "ACTOR METHOD [ARG...]",
+    .words = call_words,
+    .flags = TRI_NEEDS_NODE,
+    .more = arguments_text,
+    .run = run_call,
+};
+
+const struct tri_verb tri_verb_send = {
+    .name = "send",
+    .group = "Calls",
+    .about = "calls a method of an actor and waits for nothing",
+    .operands = "ACTOR METHOD [ARG...]",
+    .words = call_words,
+    .flags = TRI_NEEDS_NODE,
+    .more = arguments_text,
+    .run = run_send,
+};
+
+const struct tri_verb tri_verb_task = {
+    .name = "task",
+    .group = "Calls",
+    .about = "runs a function of a module and prints what it returns",
+    .operands = "MODULE:FUNCTION [ARG...]",
+    .words = task_words,
+    .flags = TRI_NEEDS_NODE,
+    .more = arguments_text,
+    .run = run_task,
+};

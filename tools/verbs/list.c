@@ -1,0 +1,210 @@
+/*
+ * list.c - `troupe ls`: what the node has. One thread.
+ */
+#include "tools/verbs/verbs.h"
+
+#include <string.h>
+
+enum { ROWS_MOST = 4096 }; /* the broker's answer ends here */
+
+/* --------------------------------------------------------------------------------------------------------------- cells */
+
+/* Names as they are typed: those of the namespace that one is in anyway without it. */
+static void
+show_name(trp_value row, char *text, size_t size)
+{
+    const char *name = trp_as_str(trp_field(row, "name"));
+
+    if (strncmp(name, "default/", 8) == 0)
+        name += 8;
+    (void)snprintf(text, size, "%s", name[0] != '\0' ? name : "-");
+}
+
+static void
+show_short_id(trp_value row, const char *key, char *text, size_t size)
+{
+    (void)snprintf(text, size, "%s", trp_as_str(trp_field(row, key)));
+}
+
+static void
+show_id(trp_value row, char *text, size_t size)
+{
+    show_short_id(row, "id", text, size);
+}
+
+static void
+show_result(trp_value row, char *text, size_t size)
+{
+    show_short_id(row, "result", text, size);
+}
+
+static void
+show_pid(trp_value row, char *text, size_t size)
+{
+    const int64_t pid = trp_as_i64(trp_field(row, "pid"));
+
+    (void)snprintf(text, size, pid > 0 ? "%lld" : "-", (long long)pid);
+}
+
+static void
+show_host(trp_value row, char *text, size_t size)
+{
+    const int64_t pid = trp_as_i64(trp_field(row, "host_pid"));
+
+    (void)snprintf(text, size, pid > 0 ? "%lld" : "-", (long long)pid);
+}
+
+/* "3.2s", "5m10s", "2h5m", "3d4h". */
+static void
+show_age(trp_value row, char *text, size_t size)
+{
+    const double age = trp_as_f64(trp_field(row, "age_s"));
+    const long long s = (long long)age;
+
+    if (s < 60)
+        (void)snprintf(text, size, "%.1fs", age);
+    else if (s < 3600)
+        (void)snprintf(text, size, "%lldm%llds", s / 60, s % 60);
+    else if (s < 24 * 3600)
+        (void)snprintf(text, size, "%lldh%lldm", s / 3600, s % 3600 / 60);
+    else
+        (void)snprintf(text, size, "%lldd%lldh", s / (24 * 3600), s % (24 * 3600) / 3600);
+}
+
+static void
+show_cpus(trp_value row, char *text, size_t size)
+{
+    (void)snprintf(text, size, "%g of %g", trp_as_f64(trp_field(row, "cpus_used")), trp_as_f64(trp_field(row, "cpus")));
+}
+
+static void
+show_gpus(trp_value row, char *text, size_t size)
+{
+    (void)snprintf(text, size, "%g of %g", trp_as_f64(trp_field(row, "gpus_used")), trp_as_f64(trp_field(row, "gpus")));
+}
+
+/* The names in a module's LIST of classes or tasks. */
+static void
+show_names(trp_value list, char *text, size_t size)
+{
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < list.size && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i > 0 ? " " : "",
+                                 trp_as_str(trp_field(trp_at(list, i), "name")));
+}
+
+static void
+show_classes(trp_value row, char *text, size_t size)
+{
+    show_names(trp_field(row, "classes"), text, size);
+}
+
+static void
+show_tasks(trp_value row, char *text, size_t size)
+{
+    show_names(trp_field(row, "tasks"), text, size);
+}
+
+static void
+show_target(trp_value row, char *text, size_t size)
+{
+    const char *actor = trp_as_str(trp_field(row, "actor")), *method = trp_as_str(trp_field(row, "method"));
+
+    (void)snprintf(text, size, "%s%s%s", actor, actor[0] != '\0' && method[0] != '\0' ? "." : "", method);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- pages */
+
+static const struct tri_column actor_columns[] = {
+    {"NAME", NULL, false, show_name}, {"CLASS", "class", false, NULL},    {"STATE", "state", false, NULL},
+    {"PID", NULL, true, show_pid},    {"PENDING", "pending", true, NULL}, {"HANDLES", "handles", true, NULL},
+    {"AGE", NULL, true, show_age},    {"ID", NULL, false, show_id},       {"DEATH", "death", false, NULL},
+};
+static const struct tri_column module_columns[] = {
+    {"NAME", "name", false, NULL},      {"VERSION", "version", false, NULL}, {"CLASSES", NULL, false, show_classes},
+    {"TASKS", NULL, false, show_tasks}, {"ABOUT", "about", false, NULL},
+};
+static const struct tri_column call_columns[] = {
+    {"RESULT", NULL, false, show_result}, {"KIND", "kind", false, NULL},   {"CALL", NULL, false, show_target},
+    {"CALLER", "caller_pid", true, NULL}, {"HOST", NULL, true, show_host}, {"AGE", NULL, true, show_age},
+    {"STATE", "state", false, NULL},
+};
+static const struct tri_column object_columns[] = {
+    {"ID", NULL, false, show_id},   {"STATE", "state", false, NULL},    {"HOLDERS", "holders", true, NULL},
+    {"BYTES", "bytes", true, NULL}, {"WAITING", "waiting", true, NULL},
+};
+static const struct tri_column node_columns[] = {
+    {"NAME", "name", false, NULL},          {"CPUS", NULL, true, show_cpus},
+    {"GPUS", NULL, true, show_gpus},        {"ACTORS", "actors", true, NULL},
+    {"PROCESSES", "processes", true, NULL}, {"CALLS", "calls_pending", true, NULL},
+    {"QUEUED", "tasks_queued", true, NULL}, {"OBJECTS", "objects", true, NULL},
+};
+
+#define COLUMNS(columns) columns, sizeof columns / sizeof *columns
+static const struct {
+    const char *name;
+    const struct tri_column *columns;
+    size_t count;
+    const char *none;
+} pages[] = {
+    {"actors", COLUMNS(actor_columns), "no actors"},
+    {"modules", COLUMNS(module_columns), "no modules: one is listed when a process has loaded it"},
+    {"calls", COLUMNS(call_columns), "no calls under way"},
+    {"nodes", COLUMNS(node_columns), "no nodes"},
+    {"objects", COLUMNS(object_columns), "no objects"},
+};
+enum { PAGE_COUNT = sizeof pages / sizeof *pages };
+
+static int
+refuse_page(struct tri_cli *cli, const char *typed)
+{
+    const char *names[PAGE_COUNT + 1] = {NULL};
+    const char *meant;
+
+    for (size_t i = 0; i < PAGE_COUNT; i++)
+        names[i] = pages[i].name;
+    meant = tri_suggest(typed, names);
+    if (meant != NULL)
+        return tri_refuse(cli, "there is no list of '%.100s'; did you mean '%s'?", typed, meant);
+    return tri_refuse(cli, "there is no list of '%.100s'; there is: actors, modules, calls, nodes, objects", typed);
+}
+
+static int
+run_ls(struct tri_cli *cli, const struct tri_args *args)
+{
+    trp_ref *ref = NULL;
+    trp_value rows;
+    size_t page = 0;
+    int exit_code;
+
+    while (page < PAGE_COUNT && strcmp(args->operands[0], pages[page].name) != 0)
+        page++;
+    if (page == PAGE_COUNT)
+        return refuse_page(cli, args->operands[0]);
+    exit_code = tri_join(cli);
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_ask(cli, pages[page].name, &ref, &rows);
+    if (exit_code != TRI_EXIT_OK)
+        return exit_code;
+    exit_code = tri_give_rows(cli, ref, rows, pages[page].columns, pages[page].count, pages[page].none);
+    if (rows.size >= ROWS_MOST)
+        fprintf(cli->err, "troupe ls: only the first %d are shown\n", ROWS_MOST);
+    trp_ref_release(&ref);
+    return exit_code;
+}
+
+static const char *const ls_words[] = {"actors|modules|calls|nodes|objects", NULL};
+
+const struct tri_verb tri_verb_ls = {
+    .name = "ls",
+    .group = "Looking around",
+    .about = "lists actors, modules, calls, nodes or objects",
+    .operands = "WHAT",
+    .words = ls_words,
+    .flags = TRI_NEEDS_NODE,
+    .more =
+        "WHAT is actors, modules, calls, nodes or objects. --json prints an array of objects with all that is known.\n",
+    .run = run_ls,
+};

@@ -1,0 +1,15 @@
+/*
+ * verbs.h - the rows of the verbs, each in a file of its family. To add one: its row here, its file in tools/meson.build, its
+ * line in the table of tools/troupe.c, its words in troupe(1), its bad command lines in tests/tools/.
+ */
+#ifndef TRI_VERBS_H
+#define TRI_VERBS_H
+
+#include "tools/cli/cli.h"
+
+extern const struct tri_verb tri_verb_call, tri_verb_send, tri_verb_task; /* call.c */
+extern const struct tri_verb tri_verb_ls;                                 /* list.c */
+extern const struct tri_verb tri_verb_bench;                              /* bench.c */
+extern const struct tri_verb tri_verb_version, tri_verb_help;             /* version.c */
+
+#endif

@@ -37,7 +37,7 @@ on_create(void *user, const struct tri_envelope *envelope)
     if (host->actor.wanted)
         return;
     host->actor.wanted = true;
-    host->actor.id = envelope->route->target;
+    host->actor.id = envelope->route.target;
     atomic_store(&host->progress->actor_space, host->actor.id.space);
     atomic_store(&host->progress->actor_number, host->actor.id.number);
     host->actor.create = tri_letter_copy(envelope);

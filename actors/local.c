@@ -19,13 +19,13 @@ static trp_err
 make_packet(struct packet *made, const struct tri_route *route, const struct tri_section *sections, uint32_t count,
             trp_error *error)
 {
-    const size_t size = tri_envelope_size(sections, count);
+    size_t size = tri_envelope_size(sections, count);
 
     *made = (struct packet){.packet = {.frame_count = 1}};
     made->packet.frames[0] = tri_buf_new(size);
     if (made->packet.frames[0] == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for a message");
-    tri_envelope_write(made->packet.frames[0]->data, route, sections, count);
+    size = tri_envelope_write(made->packet.frames[0]->data, route, sections, count);
     for (uint32_t i = 0; i < count; i++) {
         struct tri_buf *frame;
         if (!tri_section_is_frame(&sections[i]))
@@ -80,8 +80,7 @@ tri_local_post(struct tri_local *local, const struct tri_route *route, const str
 void
 tri_local_result(struct tri_local *local, struct tri_id result, const struct tri_section *section, bool failed)
 {
-    const struct tri_route route = {
-        .version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .flags = failed ? TRI_FAILED : 0, .result = result};
+    const struct tri_route route = {.kind = TRI_RESULT, .flags = failed ? TRI_FAILED : 0, .result = result};
     struct tri_section body = *section;
     struct packet packet;
     trp_error why;

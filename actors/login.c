@@ -135,7 +135,7 @@ tri_process_hello(struct tri_process *process)
         .host_token = process->token,
         .program = process->program,
     };
-    const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_HELLO};
+    const struct tri_route route = {.kind = TRI_HELLO};
     struct tri_packet packet = {0};
     trp_error why;
 
@@ -161,7 +161,7 @@ on_welcome(struct tri_process *process, const struct tri_envelope *envelope, trp
 
     if (process->state != TRI_LOGGING_IN)
         return TRP_OK; /* the answer to a HELLO that was said twice */
-    if (envelope->route->section_count == 0)
+    if (envelope->route.section_count == 0)
         return TRI_FAIL(error, TRP_EPROTO, "WELCOME without a body");
     tri_envelope_section(envelope, 0, &section);
     TRP_TRY(tri_welcome_unpack(&section, &welcome, error));
@@ -202,7 +202,7 @@ on_cut(struct tri_process *process, const struct tri_envelope *envelope, trp_err
     uint32_t count = 0;
     trp_error why;
 
-    if (envelope->route->section_count == 0)
+    if (envelope->route.section_count == 0)
         return TRI_FAIL(error, TRP_EBROKER, "the broker cut this process and did not say why");
     tri_envelope_section(envelope, 0, &section);
     TRP_TRY(tri_error_unpack(&section, chain, &count, error));
@@ -218,11 +218,11 @@ on_cut(struct tri_process *process, const struct tri_envelope *envelope, trp_err
 static trp_err
 on_single(void *user, const struct tri_envelope *envelope, trp_error *error)
 {
-    if (envelope->route->kind == TRI_WELCOME)
+    if (envelope->route.kind == TRI_WELCOME)
         return on_welcome(user, envelope, error);
-    if (envelope->route->kind == TRI_CUT)
+    if (envelope->route.kind == TRI_CUT)
         return on_cut(user, envelope, error);
-    return TRI_FAIL(error, TRP_EPROTO, "%s came outside of the session", tri_kind_name(envelope->route->kind));
+    return TRI_FAIL(error, TRP_EPROTO, "%s came outside of the session", tri_kind_name(envelope->route.kind));
 }
 
 static trp_err

@@ -292,7 +292,7 @@ is_parted(void *user)
 static void
 say_goodbye(struct tri_process *process)
 {
-    const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_GOODBYE};
+    const struct tri_route route = {.kind = TRI_GOODBYE};
     const uint64_t until_ns = tri_now_ns() + GOODBYE_MS * TRI_NS_PER_MS;
 
     process->reconnect_ms = 0;
@@ -480,7 +480,7 @@ tri_process_node(const struct tri_process *process)
 void
 tri_process_post(struct tri_process *process, uint8_t kind, const struct tri_section *section)
 {
-    const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = kind};
+    const struct tri_route route = {.kind = kind};
 
     (void)on_post(process, &route, section, section != NULL ? 1 : 0, 0);
 }

@@ -14,7 +14,7 @@
 static void
 post_line(struct tri_member *reader, const struct tri_log_line *line)
 {
-    const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_LOG};
+    const struct tri_route route = {.kind = TRI_LOG};
     struct tri_shell *shell = reader->shell;
     struct tri_printed *printed = &reader->printed;
     trp_error error;

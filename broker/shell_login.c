@@ -24,7 +24,7 @@ send_welcome(struct tri_member *member, bool resumed)
         .credit_bytes = member->credit_bytes,
         .num_cpus = shell->config.num_cpus,
     };
-    const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_WELCOME};
+    const struct tri_route route = {.kind = TRI_WELCOME};
     struct tri_packet packet = {0};
     trp_error error;
     if (tri_welcome_pack(&shell->packed, &welcome, &error) != TRP_OK ||
@@ -135,8 +135,8 @@ on_hello(struct tri_shell *shell, uint64_t link_peer, const struct tri_envelope 
 {
     struct tri_section section;
     struct tri_login login;
-    if (envelope->route->section_count != 1)
-        return TRI_FAIL(error, TRP_EPROTO, "HELLO with %u sections", envelope->route->section_count);
+    if (envelope->route.section_count != 1)
+        return TRI_FAIL(error, TRP_EPROTO, "HELLO with %u sections", envelope->route.section_count);
     tri_envelope_section(envelope, 0, &section);
     TRP_TRY(tri_login_unpack(&section, &login, error));
     struct tri_visitor *visitor = tri_visitor_find(shell, login.cookie);
@@ -160,8 +160,8 @@ static trp_err
 on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
 {
     struct unnumbered *from = user;
-    if (envelope->route->kind != TRI_HELLO)
-        return TRI_FAIL(error, TRP_EPROTO, "%s outside of a session", tri_kind_name(envelope->route->kind));
+    if (envelope->route.kind != TRI_HELLO)
+        return TRI_FAIL(error, TRP_EPROTO, "%s outside of a session", tri_kind_name(envelope->route.kind));
     return on_hello(from->shell, from->link_peer, envelope, error);
 }
 

@@ -119,7 +119,7 @@ void
 tri_shell_send_cut(struct tri_shell *shell, uint64_t link_peer, const trp_error *why)
 {
     const struct tri_failure failure = {.error = *why};
-    const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_CUT};
+    const struct tri_route route = {.kind = TRI_CUT};
     struct tri_packet packet = {0};
     if (tri_error_pack(&shell->packed, &failure, NULL) != TRP_OK ||
         tri_packet_single(&packet, &route, &shell->packed.section, 1, NULL) != TRP_OK)
@@ -246,7 +246,7 @@ look_at(struct tri_member *member)
 {
     struct tri_shell *shell = member->shell;
     const uint64_t silence_ns = shell->now_ns - member->heard_ns;
-    const struct tri_route ping = {.version = TRI_WIRE_VERSION, .kind = TRI_PING};
+    const struct tri_route ping = {.kind = TRI_PING};
     trp_error error;
     if (member->pinged && silence_ns >= TRI_SILENCE_MS * TRI_NS_PER_MS) {
         (void)TRI_FAIL(&error, TRP_EACTORDIED, "it gave no sign of life for %d ms", TRI_SILENCE_MS);

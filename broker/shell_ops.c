@@ -41,23 +41,6 @@ on_send(void *user, tri_peer_index peer, const struct tri_route *route, const st
     return where;
 }
 
-static uint64_t
-on_pass(void *user, tri_peer_index peer, const struct tri_route *route, const struct tri_route *from, bool credited)
-{
-    struct tri_member *member = addressee(user, peer);
-    uint64_t where = member->channel.session.next_sequence;
-    if (member->failed || member->struck)
-        return where;
-    if (tri_channel_pass(&member->channel, route, from, &where, NULL) != TRP_OK) {
-        member->failed = member->shell->any_failed = true;
-        return where;
-    }
-    tri_member_touch(member);
-    if (credited)
-        tri_session_use(&member->channel.session, from->size);
-    return where;
-}
-
 static bool
 on_has_credit(void *user, tri_peer_index peer, uint64_t bytes)
 {
@@ -133,7 +116,6 @@ void
 tri_shell_ops(struct tri_shell *shell, struct tri_core_ops *ops)
 {
     *ops = (struct tri_core_ops){.send = on_send,
-                                 .pass = on_pass,
                                  .has_credit = on_has_credit,
                                  .release = on_release,
                                  .cut = on_cut,

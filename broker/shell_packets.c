@@ -157,7 +157,7 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
     struct tri_member *member = user;
     if (member->index == TRI_NO_PEER)
         return TRP_OK; /* the core has cut it over an envelope before this one */
-    if (envelope->route->kind == TRI_GOODBYE)
+    if (envelope->route.kind == TRI_GOODBYE)
         member->left = true;
     return tri_core_envelope(member->shell->core, member->index, envelope, member->shell->now_ns, error);
 }

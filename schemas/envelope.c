@@ -2,19 +2,23 @@
  * envelope.c - envelopes: the table of kinds, checking what was received, walking sections, writing. Pure; any thread.
  * It must not know what bodies say.
  *
- * In the batch: route, then for each section its head, its reference entries and, unless that is a frame, its data, padded
- * to 8.
+ * In the batch: the route's head, what of the route is not 0, then for each section its head, its reference entries and,
+ * unless that is a frame, its data, padded to 8.
  */
 #include "schemas/schemas.h"
 
 /* The structs are what is on the wire. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "structs are read in place");
-_Static_assert(sizeof(struct tri_route) == 96, "wire layout");
-_Static_assert(sizeof(struct tri_section_head) == 24, "wire layout");
+_Static_assert(sizeof(struct tri_route_head) == 16, "wire layout");
+_Static_assert(sizeof(struct tri_section_head) == 16, "wire layout");
 _Static_assert(sizeof(struct tri_ref_entry) == 40, "wire layout");
 _Static_assert(sizeof(struct tri_wire_node) == 16, "wire layout");
 
-enum { META_MAX = 1 << 28, ARGUMENT_MAX = TRI_SECTIONS_MAX - 1 };
+enum {
+    META_MAX = 1 << 28,
+    ARGUMENT_MAX = TRI_SECTIONS_MAX - 1,
+    ROUTE_SIZE = sizeof(struct tri_route_head) + 4 * sizeof(uint64_t) + 3 * sizeof(struct tri_id) /* with all parts */
+};
 
 static const struct kind {
     const char *name;
@@ -72,28 +76,119 @@ section_size(uint64_t size, uint32_t ref_count)
     return sizeof(struct tri_section_head) + ref_count * sizeof(struct tri_ref_entry) + data;
 }
 
+/* ------------------------------------------------------------------------------------------------------- the route's parts */
+
+/* Bytes of these parts of a route, by their flags: three ids among numbers. */
+#define PARTS1(n)                                                                                                      \
+    (8 *                                                                                                               \
+     ((n & 1) + 2 * (n >> 1 & 1) + 2 * (n >> 2 & 1) + 2 * (n >> 3 & 1) + (n >> 4 & 1) + (n >> 5 & 1) + (n >> 6 & 1)))
+#define PARTS4(n)  PARTS1((n)), PARTS1((n + 1)), PARTS1((n + 2)), PARTS1((n + 3))
+#define PARTS16(n) PARTS4((n)), PARTS4((n + 4)), PARTS4((n + 8)), PARTS4((n + 12))
+static const uint8_t part_sizes[TRI_HAS_BODY] = {PARTS16(0),  PARTS16(16), PARTS16(32), PARTS16(48),
+                                                 PARTS16(64), PARTS16(80), PARTS16(96), PARTS16(112)};
+
+static size_t
+parts_size(unsigned parts)
+{
+    return part_sizes[parts & (TRI_HAS_BODY - 1)];
+}
+
+static const uint8_t *
+read_part(const uint8_t *at, bool has, void *to, size_t size)
+{
+    if (!has)
+        return at;
+    memcpy(to, at, size);
+    return at + size;
+}
+
+/* Of an envelope that is long enough. What follows is given back. */
+static const uint8_t *
+read_route(const struct tri_route_head *head, struct tri_route *route)
+{
+    const uint8_t *at = (const uint8_t *)(head + 1);
+    const unsigned parts = head->parts;
+    *route = (struct tri_route){
+        .kind = head->kind, .priority = head->priority, .flags = head->flags, .section_count = head->section_count};
+    at = read_part(at, (parts & TRI_HAS_EPOCH) != 0, &route->epoch, sizeof route->epoch);
+    at = read_part(at, (parts & TRI_HAS_TARGET) != 0, &route->target, sizeof route->target);
+    at = read_part(at, (parts & TRI_HAS_RESULT) != 0, &route->result, sizeof route->result);
+    at = read_part(at, (parts & TRI_HAS_PARENT) != 0, &route->parent, sizeof route->parent);
+    at = read_part(at, (parts & TRI_HAS_SEQUENCE) != 0, &route->sequence, sizeof route->sequence);
+    at = read_part(at, (parts & TRI_HAS_ACKNOWLEDGED) != 0, &route->acknowledged, sizeof route->acknowledged);
+    return read_part(at, (parts & TRI_HAS_DEADLINE) != 0, &route->deadline_us, sizeof route->deadline_us);
+}
+
+static uint8_t *
+write_number(uint8_t *at, uint64_t number, unsigned flag, unsigned *parts)
+{
+    if (number == 0)
+        return at;
+    *parts |= flag;
+    memcpy(at, &number, sizeof number);
+    return at + sizeof number;
+}
+
+static uint8_t *
+write_id(uint8_t *at, const struct tri_id *id, unsigned flag, unsigned *parts)
+{
+    if (tri_id_is_none(*id))
+        return at;
+    *parts |= flag;
+    memcpy(at, id, sizeof *id);
+    return at + sizeof *id;
+}
+
+static uint8_t *
+write_parts(uint8_t *at, const struct tri_route *route, unsigned *parts)
+{
+    at = write_number(at, route->epoch, TRI_HAS_EPOCH, parts);
+    at = write_id(at, &route->target, TRI_HAS_TARGET, parts);
+    at = write_id(at, &route->result, TRI_HAS_RESULT, parts);
+    at = write_id(at, &route->parent, TRI_HAS_PARENT, parts);
+    at = write_number(at, route->sequence, TRI_HAS_SEQUENCE, parts);
+    at = write_number(at, route->acknowledged, TRI_HAS_ACKNOWLEDGED, parts);
+    return write_number(at, route->deadline_us, TRI_HAS_DEADLINE, parts);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- checking */
 
+/* The size of a body that has no head of its own, and that it is all that follows the route. */
 static trp_err
-check_route(const struct tri_route *route, size_t available, trp_error *error)
+check_body(const struct kind *kind, const struct tri_route_head *head, trp_error *error)
 {
-    if (route->version != TRI_WIRE_VERSION)
-        return TRI_FAIL(error, TRP_EPROTO, "an envelope of version %u; this is version %d", route->version,
-                        TRI_WIRE_VERSION);
-    if (route->kind >= TRI_KIND_COUNT || kinds[route->kind].name == NULL)
-        return TRI_FAIL(error, TRP_EPROTO, "an envelope of unknown kind %u", route->kind);
-    const struct kind *kind = &kinds[route->kind];
-    if ((route->flags & ~kind->flags) != 0)
-        return TRI_FAIL(error, TRP_EPROTO, "%s with flags 0x%x", kind->name, route->flags);
-    if (route->priority < -2 || route->priority > 2)
-        return TRI_FAIL(error, TRP_EPROTO, "%s with priority %d; they are -2 to 2", kind->name, route->priority);
-    if (route->zero8 != 0 || route->zero32 != 0)
-        return TRI_FAIL(error, TRP_EPROTO, "%s with unused fields that are not zero", kind->name);
-    if (route->size < sizeof *route || route->size > available || route->size % 8 != 0)
-        return TRI_FAIL(error, TRP_EPROTO, "%s that says it has %u bytes of %zu", kind->name, route->size, available);
-    if (route->section_count < kind->section_min || route->section_count > kind->section_max)
-        return TRI_FAIL(error, TRP_EPROTO, "%s with %u sections", kind->name, route->section_count);
+    const size_t size = sizeof *head + parts_size(head->parts) + tri_pad8(head->body_size);
+    if ((head->parts & TRI_HAS_BODY) == 0) {
+        if (head->meta_size != 0 || head->body_size != 0)
+            return TRI_FAIL(error, TRP_EPROTO, "%s with unused fields that are not zero", kind->name);
+        return TRP_OK;
+    }
+    if (head->section_count != 1 || head->body_size > TRI_COPY_MAX || head->meta_size > head->body_size)
+        return TRI_FAIL(error, TRP_EPROTO, "%s with %u sections, and one of %u bytes, %u of them structured",
+                        kind->name, head->section_count, head->body_size, head->meta_size);
+    if (head->size != size)
+        return TRI_FAIL(error, TRP_EPROTO, "%s that says it has %u bytes, and has %zu", kind->name, head->size, size);
     return TRP_OK;
+}
+
+static trp_err
+check_route(const struct tri_route_head *head, size_t available, trp_error *error)
+{
+    if (head->version != TRI_WIRE_VERSION)
+        return TRI_FAIL(error, TRP_EPROTO, "an envelope of version %u; this is version %d", head->version,
+                        TRI_WIRE_VERSION);
+    if (head->kind >= TRI_KIND_COUNT || kinds[head->kind].name == NULL)
+        return TRI_FAIL(error, TRP_EPROTO, "an envelope of unknown kind %u", head->kind);
+    const struct kind *kind = &kinds[head->kind];
+    if ((head->flags & ~kind->flags) != 0)
+        return TRI_FAIL(error, TRP_EPROTO, "%s with flags 0x%x", kind->name, head->flags);
+    if (head->priority < -2 || head->priority > 2)
+        return TRI_FAIL(error, TRP_EPROTO, "%s with priority %d; they are -2 to 2", kind->name, head->priority);
+    if (head->size < sizeof *head + parts_size(head->parts) || head->size > available || head->size % 8 != 0)
+        return TRI_FAIL(error, TRP_EPROTO, "%s that says it has %u bytes of %zu", kind->name, head->size, available);
+    if (head->section_count < kind->section_min || head->section_count > kind->section_max)
+        return TRI_FAIL(error, TRP_EPROTO, "%s with %u sections", kind->name, head->section_count);
+    return check_body(kind, head, error);
 }
 
 static trp_err
@@ -116,17 +211,17 @@ check_entries(const struct kind *kind, const struct tri_ref_entry *entries, uint
 static trp_err
 check_head(const struct kind *kind, const struct tri_section_head *head, trp_error *error)
 {
-    if (head->zero32 != 0 || (head->flags & ~TRI_SECTION_FRAME) != 0)
+    if (head->zero16 != 0 || (head->flags & ~TRI_SECTION_FRAME) != 0)
         return TRI_FAIL(error, TRP_EPROTO, "%s with unused fields of a section that are not zero", kind->name);
     if (head->size > TRI_FRAME_MAX || head->meta_size > META_MAX || head->meta_size > head->size)
-        return TRI_FAIL(error, TRP_EPROTO, "%s with a section of %llu bytes, %u of them structured", kind->name,
-                        (unsigned long long)head->size, head->meta_size);
+        return TRI_FAIL(error, TRP_EPROTO, "%s with a section of %u bytes, %u of them structured", kind->name,
+                        head->size, head->meta_size);
     if (head->ref_count > TRI_REFS_MAX)
         return TRI_FAIL(error, TRP_EPROTO, "%s with %u references; the limit is %d", kind->name, head->ref_count,
                         TRI_REFS_MAX);
     if ((head->flags == TRI_SECTION_FRAME) != (head->size > TRI_COPY_MAX))
-        return TRI_FAIL(error, TRP_EPROTO, "%s with %llu bytes of data %s the batch", kind->name,
-                        (unsigned long long)head->size, head->flags == TRI_SECTION_FRAME ? "outside of" : "in");
+        return TRI_FAIL(error, TRP_EPROTO, "%s with %u bytes of data %s the batch", kind->name, head->size,
+                        head->flags == TRI_SECTION_FRAME ? "outside of" : "in");
     return TRP_OK;
 }
 
@@ -140,62 +235,100 @@ check_place(const struct kind *kind, uint32_t i, uint32_t place, uint64_t seen[5
     return TRP_OK;
 }
 
-/* A right envelope as most are: one section, the body, that lies in the batch and has no entries. All that is checked of others
- * is checked here, at one go; false leaves it to them to say what is wrong. */
+/* A right envelope as most are: only a body without a head. All that is checked of others is checked here, at one go; false
+ * leaves it to them to say what is wrong. */
 static bool
-is_plain(const struct tri_route *route, size_t available)
+is_plain(const struct tri_route_head *head, size_t available)
 {
-    const struct tri_section_head *head = (const void *)(route + 1);
-    if (available < sizeof *route + sizeof *head || route->kind >= TRI_KIND_COUNT || route->section_count != 1)
+    if (head->kind >= TRI_KIND_COUNT || (head->parts & TRI_HAS_BODY) == 0 || head->section_count != 1)
         return false;
-    const struct kind *kind = &kinds[route->kind];
-    const unsigned not_zero = route->zero8 | route->zero32 | (route->flags & ~(unsigned)kind->flags) | head->place |
-                              head->ref_count | head->flags | head->zero32;
-    return not_zero == 0 && route->version == TRI_WIRE_VERSION && (unsigned)(route->priority + 2) <= 4 &&
-           kind->section_min <= 1 && kind->section_max >= 1 && head->size <= TRI_COPY_MAX &&
-           head->meta_size <= head->size &&
-           route->size == sizeof *route + sizeof *head + tri_pad8((size_t)head->size) && route->size <= available;
+    const struct kind *kind = &kinds[head->kind];
+    return head->version == TRI_WIRE_VERSION && (head->flags & ~(unsigned)kind->flags) == 0 &&
+           (unsigned)(head->priority + 2) <= 4 && kind->section_min <= 1 && kind->section_max >= 1 &&
+           head->body_size <= TRI_COPY_MAX && head->meta_size <= head->body_size &&
+           head->size == sizeof *head + parts_size(head->parts) + tri_pad8(head->body_size) && head->size <= available;
+}
+
+/* A body without a head, where the route is right. */
+static void
+read_body(const struct tri_route_head *head, struct tri_envelope *envelope)
+{
+    const uint8_t *data = read_route(head, &envelope->route);
+    envelope->body = (struct tri_section){.meta_size = head->meta_size, .size = head->body_size, .data = data};
+    envelope->further = NULL;
+    envelope->frames = NULL;
+    envelope->frame_count = 0;
+    envelope->size = head->size;
+    envelope->bytes = ROUTE_SIZE + sizeof(struct tri_section_head) + tri_pad8(head->body_size);
+}
+
+/* The section at `bytes`, the frame being the next one. What follows is given back. */
+static const uint8_t *
+read_section(const uint8_t *bytes, struct tri_buf *const *frame, struct tri_section *section)
+{
+    const struct tri_section_head *head = (const void *)bytes;
+    const struct tri_ref_entry *refs = (const void *)(bytes + sizeof *head);
+    const bool is_frame = head->flags == TRI_SECTION_FRAME;
+    section->place = head->place;
+    section->ref_count = head->ref_count;
+    section->refs = head->ref_count > 0 ? refs : NULL;
+    section->meta_size = head->meta_size;
+    section->size = head->size;
+    section->frame = is_frame ? *frame : NULL;
+    section->data = is_frame ? (*frame)->data : (const uint8_t *)(refs + head->ref_count);
+    return bytes + section_size(head->size, head->ref_count);
+}
+
+/* Sections with heads, in the `size` bytes behind the route. */
+static trp_err
+check_sections(const struct kind *kind, const uint8_t *bytes, size_t size, uint32_t frame_count,
+               struct tri_envelope *envelope, trp_error *error)
+{
+    uint64_t seen[5] = {0};
+    size_t at = 0;
+    for (uint32_t i = 0; i < envelope->route.section_count; i++) {
+        const struct tri_section_head *head = (const void *)(bytes + at);
+        if (size - at < sizeof *head)
+            return TRI_FAIL(error, TRP_EPROTO, "%s is cut short", kind->name);
+        TRP_TRY(check_head(kind, head, error));
+        TRP_TRY(check_place(kind, i, head->place, seen, error));
+        if (size - at < section_size(head->size, head->ref_count))
+            return TRI_FAIL(error, TRP_EPROTO, "%s is cut short", kind->name);
+        TRP_TRY(check_entries(kind, (const void *)(head + 1), head->ref_count, i == 0, error));
+        at += section_size(head->size, head->ref_count);
+        if (i == 0)
+            envelope->further = bytes + at;
+        if (head->flags != TRI_SECTION_FRAME)
+            continue;
+        if (envelope->frame_count == frame_count || envelope->frames[envelope->frame_count]->size != head->size)
+            return TRI_FAIL(error, TRP_EPROTO, "%s without its frame of %u bytes", kind->name, head->size);
+        envelope->frame_count++;
+        envelope->bytes += head->size;
+    }
+    if (at != size)
+        return TRI_FAIL(error, TRP_EPROTO, "%s with %zu bytes too many", kind->name, size - at);
+    if (envelope->route.section_count > 0)
+        (void)read_section(bytes, envelope->frames, &envelope->body);
+    return TRP_OK;
 }
 
 trp_err
 tri_envelope_check(const uint8_t *bytes, size_t available, struct tri_buf *const *frames, uint32_t frame_count,
                    struct tri_envelope *envelope, trp_error *error)
 {
-    if (((uintptr_t)bytes & 7) != 0 || available < sizeof(struct tri_route))
+    const struct tri_route_head *head = (const void *)bytes;
+    if (((uintptr_t)bytes & 7) != 0 || available < sizeof *head)
         return TRI_FAIL(error, TRP_EPROTO, "%zu bytes where an envelope should be", available);
-    const struct tri_route *route = (const void *)bytes;
-    if (is_plain(route, available)) {
-        *envelope = (struct tri_envelope){.route = route, .frames = frames};
-        return TRP_OK;
+    if (!is_plain(head, available)) {
+        TRP_TRY(check_route(head, available, error));
+        if ((head->parts & TRI_HAS_BODY) == 0) {
+            const size_t size = head->size - sizeof *head - parts_size(head->parts);
+            *envelope = (struct tri_envelope){.frames = frames, .size = head->size, .bytes = ROUTE_SIZE + size};
+            const uint8_t *sections = read_route(head, &envelope->route);
+            return check_sections(&kinds[head->kind], sections, size, frame_count, envelope, error);
+        }
     }
-    TRP_TRY(check_route(route, available, error));
-    const struct kind *kind = &kinds[route->kind];
-    size_t at = sizeof *route;
-    uint32_t frame = 0;
-    uint64_t seen[5] = {0};
-    for (uint32_t i = 0; i < route->section_count; i++) {
-        const struct tri_section_head *head = (const void *)(bytes + at);
-        if (route->size - at < sizeof *head)
-            return TRI_FAIL(error, TRP_EPROTO, "%s is cut short", kind->name);
-        TRP_TRY(check_head(kind, head, error));
-        TRP_TRY(check_place(kind, i, head->place, seen, error));
-        size_t size = section_size(head->size, head->ref_count);
-        if (route->size - at < size)
-            return TRI_FAIL(error, TRP_EPROTO, "%s is cut short", kind->name);
-        TRP_TRY(check_entries(kind, (const void *)(bytes + at + sizeof *head), head->ref_count, i == 0, error));
-        at += size;
-        if (head->flags != TRI_SECTION_FRAME)
-            continue;
-        if (frame == frame_count || frames[frame]->size != head->size)
-            return TRI_FAIL(error, TRP_EPROTO, "%s without its frame of %llu bytes", kind->name,
-                            (unsigned long long)head->size);
-        frame++;
-    }
-    if (at != route->size)
-        return TRI_FAIL(error, TRP_EPROTO, "%s with %zu bytes too many", kind->name, route->size - at);
-    envelope->route = route;
-    envelope->frames = frames;
-    envelope->frame_count = frame;
+    read_body(head, envelope);
     return TRP_OK;
 }
 
@@ -204,23 +337,40 @@ tri_envelope_check(const uint8_t *bytes, size_t available, struct tri_buf *const
 void
 tri_envelope_section(const struct tri_envelope *envelope, uint32_t i, struct tri_section *section)
 {
-    const uint8_t *bytes = (const uint8_t *)envelope->route + sizeof *envelope->route;
-    uint32_t frame = 0;
-    TRI_ASSERT(i < envelope->route->section_count);
+    TRI_ASSERT(i < envelope->route.section_count);
+    *section = envelope->body;
+    const uint8_t *at = envelope->further;
+    struct tri_buf *const *frame = envelope->frames;
     for (uint32_t k = 0; k < i; k++) {
-        const struct tri_section_head *head = (const void *)bytes;
-        frame += head->flags == TRI_SECTION_FRAME;
-        bytes += section_size(head->size, head->ref_count);
+        frame += section->frame != NULL;
+        at = read_section(at, frame, section);
     }
-    const struct tri_section_head *head = (const void *)bytes;
-    const struct tri_ref_entry *refs = (const void *)(bytes + sizeof *head);
-    section->place = head->place;
-    section->ref_count = head->ref_count;
-    section->refs = head->ref_count > 0 ? refs : NULL;
-    section->meta_size = head->meta_size;
-    section->size = head->size;
-    section->frame = head->flags == TRI_SECTION_FRAME ? envelope->frames[frame] : NULL;
-    section->data = section->frame != NULL ? section->frame->data : (const uint8_t *)(refs + head->ref_count);
+}
+
+size_t
+tri_envelope_room(const struct tri_envelope *envelope)
+{
+    return envelope->route.section_count == 0 ? 0 : envelope->bytes - ROUTE_SIZE; /* heads, and frames, are too many */
+}
+
+void
+tri_envelope_keep(const struct tri_envelope *envelope, void *memory, struct tri_section *sections)
+{
+    uint8_t *at = memory;
+    for (uint32_t i = 0; i < envelope->route.section_count; i++) {
+        struct tri_section *section = &sections[i];
+        tri_envelope_section(envelope, i, section);
+        const size_t refs_size = section->ref_count * sizeof *section->refs;
+        if (refs_size > 0)
+            section->refs = memcpy(at, section->refs, refs_size);
+        at += refs_size;
+        if (section->frame != NULL) {
+            (void)tri_buf_retain(section->frame);
+            continue;
+        }
+        section->data = memcpy(at, section->data, (size_t)section->size);
+        at += tri_pad8((size_t)section->size);
+    }
 }
 
 /* ----------------------------------------------------------------------------------------------------------- writing */
@@ -228,46 +378,63 @@ tri_envelope_section(const struct tri_envelope *envelope, uint32_t i, struct tri
 size_t
 tri_envelope_size(const struct tri_section *sections, uint32_t section_count)
 {
-    size_t size = sizeof(struct tri_route);
+    size_t size = ROUTE_SIZE;
     for (uint32_t i = 0; i < section_count; i++)
         size += section_size(sections[i].size, sections[i].ref_count);
     return size;
 }
 
 static uint8_t *
-write_section(uint8_t *bytes, const struct tri_section *section)
+write_data(uint8_t *bytes, const struct tri_section *section)
 {
-    const bool is_frame = tri_section_is_frame(section);
-    *(struct tri_section_head *)(void *)bytes = (struct tri_section_head){.place = section->place,
-                                                                          .ref_count = (uint16_t)section->ref_count,
-                                                                          .flags = is_frame ? TRI_SECTION_FRAME : 0,
-                                                                          .meta_size = section->meta_size,
-                                                                          .size = section->size};
-    bytes += sizeof(struct tri_section_head);
-    if (section->ref_count > 0)
-        memcpy(bytes, section->refs, section->ref_count * sizeof *section->refs);
-    bytes += section->ref_count * sizeof *section->refs;
-    if (is_frame || section->size == 0)
+    const size_t size = (size_t)section->size, padded = tri_pad8(size);
+    if (size == 0)
         return bytes;
-    size_t size = (size_t)section->size, padded = tri_pad8(size);
     memset(bytes + padded - 8, 0, 8); /* what the padding may be */
     memcpy(bytes, section->data, size);
     return bytes + padded;
 }
 
-void
+static uint8_t *
+write_section(uint8_t *bytes, const struct tri_section *section)
+{
+    const bool is_frame = tri_section_is_frame(section);
+    TRI_ASSERT(section->ref_count <= TRI_REFS_MAX && section->size <= TRI_FRAME_MAX);
+    *(struct tri_section_head *)(void *)bytes = (struct tri_section_head){.place = (uint16_t)section->place,
+                                                                          .ref_count = (uint16_t)section->ref_count,
+                                                                          .flags = is_frame ? TRI_SECTION_FRAME : 0,
+                                                                          .meta_size = section->meta_size,
+                                                                          .size = (uint32_t)section->size};
+    bytes += sizeof(struct tri_section_head);
+    if (section->ref_count > 0)
+        memcpy(bytes, section->refs, section->ref_count * sizeof *section->refs);
+    bytes += section->ref_count * sizeof *section->refs;
+    return is_frame ? bytes : write_data(bytes, section);
+}
+
+size_t
 tri_envelope_write(uint8_t *bytes, const struct tri_route *route, const struct tri_section *sections,
                    uint32_t section_count)
 {
-    uint8_t *at = bytes + sizeof *route;
+    struct tri_route_head *head = (void *)bytes;
+    unsigned parts = 0;
+    uint8_t *at = write_parts(bytes + sizeof *head, route, &parts);
     TRI_ASSERT(section_count <= TRI_SECTIONS_MAX);
-    for (uint32_t i = 0; i < section_count; i++) {
-        TRI_ASSERT(sections[i].ref_count <= TRI_REFS_MAX && sections[i].size <= TRI_FRAME_MAX);
-        at = write_section(at, &sections[i]);
+    *head = (struct tri_route_head){.version = TRI_WIRE_VERSION,
+                                    .kind = route->kind,
+                                    .flags = route->flags,
+                                    .priority = route->priority,
+                                    .section_count = (uint16_t)section_count};
+    if (section_count == 1 && sections->ref_count == 0 && sections->place == 0 && !tri_section_is_frame(sections)) {
+        parts |= TRI_HAS_BODY;
+        head->meta_size = (uint16_t)sections->meta_size;
+        head->body_size = (uint16_t)sections->size;
+        at = write_data(at, sections);
+    } else {
+        for (uint32_t i = 0; i < section_count; i++)
+            at = write_section(at, &sections[i]);
     }
-    struct tri_route *written = (void *)bytes;
-    *written = *route;
-    written->version = TRI_WIRE_VERSION;
-    written->section_count = (uint16_t)section_count;
-    written->size = (uint32_t)(at - bytes);
+    head->parts = (uint8_t)parts;
+    head->size = (uint32_t)(at - bytes);
+    return head->size;
 }

@@ -1,7 +1,7 @@
 /*
  * schemas.h - the door of schemas/: what is on the wire, and the codec between buffers and plain C structs.
  *
- * An envelope is one message: a fixed route, then sections. Section 0 is the body; the broker may append further ones,
+ * An envelope is one message: a route, then sections. Section 0 is the body; the broker may append further ones,
  * the values of top-level reference arguments. A section's data is a FlatBuffer (of meta_size bytes) and, padded to 8, a
  * block of raw bytes. docs/protocol.md says which envelopes exist, who sends them when, and what answers them.
  *
@@ -13,7 +13,7 @@
 
 #include "transport/base/base.h"
 
-#define TRI_WIRE_VERSION 1
+#define TRI_WIRE_VERSION 2
 
 enum tri_limits {
     TRI_INLINE_MAX = 102400,          /* larger objects are the store's, once there is one */
@@ -88,36 +88,54 @@ enum {
     TRI_FETCHED = 1 << 9,  /* PUT: FETCH asked for it; it makes its sender no holder */
 };
 
-/* The first bytes of every envelope, little-endian, 8-byte aligned in the batch. The broker reads this much, the section
- * heads and the reference entries, and of a CALL no more. */
+/* What an envelope says of itself before its sections. The broker reads this, the section heads and the reference entries,
+ * and of a CALL no more. */
 struct tri_route {
-    uint8_t version; /* TRI_WIRE_VERSION */
     uint8_t kind;    /* enum tri_kind */
-    uint16_t flags;
     int8_t priority; /* -2 to 2 */
-    uint8_t zero8;
+    uint16_t flags;
     uint16_t section_count; /* 0 where there is no body */
-    uint32_t size; /* bytes of the envelope in the batch, a multiple of 8: route, heads, entries, data that is not
-                               a frame */
-    uint32_t zero32;
-    uint64_t epoch;       /* of the target: {broker incarnation << 32 | counter}; 0 from a caller: the current one */
-    struct tri_id target; /* actor; none for tasks and for the broker itself */
+    uint64_t epoch;         /* of the target: {broker incarnation << 32 | counter}; 0 from a caller: the current one */
+    struct tri_id target;   /* actor; none for tasks and for the broker itself */
     struct tri_id
         result; /* name of the result; none: nobody wants one. Made by the caller: its space is the sender's */
     struct tri_id parent;  /* the call in whose execution this one was made; none from a driver */
     uint64_t sequence;     /* CALL: 1, 2... within its lane (caller, target); 0 for tasks. READY, CREATE to the broker:
                               how many calls the actor runs at a time; 0: not constructed */
-    uint64_t acknowledged; /* RESULT: of this lane, all calls up to this one were accepted */
+    uint64_t acknowledged; /* ACCEPTED: not 0: that call of the lane alone has failed */
     uint64_t deadline_us;  /* left of it when sent; 0: none */
 };
 
+/* On the wire: the first bytes of every envelope, little-endian, 8-byte aligned in the batch. Behind it come those of the
+ * route's ids and numbers that are not none or 0, in the order of their flags, then the sections. */
+struct tri_route_head {
+    uint8_t version; /* TRI_WIRE_VERSION */
+    uint8_t kind;
+    uint16_t flags;
+    uint32_t size; /* bytes of the envelope in the batch, a multiple of 8: all but data that is a frame */
+    int8_t priority;
+    uint8_t parts; /* TRI_HAS_* */
+    uint16_t section_count;
+    uint16_t meta_size, body_size; /* with TRI_HAS_BODY; else 0 */
+};
+enum {
+    TRI_HAS_EPOCH = 1 << 0,
+    TRI_HAS_TARGET = 1 << 1,
+    TRI_HAS_RESULT = 1 << 2,
+    TRI_HAS_PARENT = 1 << 3,
+    TRI_HAS_SEQUENCE = 1 << 4,
+    TRI_HAS_ACKNOWLEDGED = 1 << 5,
+    TRI_HAS_DEADLINE = 1 << 6,
+    TRI_HAS_BODY = 1 << 7, /* the only section has no entries and is no frame: only its data follow, padded to 8 */
+};
+
 struct tri_section_head {
-    uint32_t place; /* 0 for the body; of an appended value: argument + 1 */
+    uint16_t place; /* 0 for the body; of an appended value: argument + 1 */
     uint16_t ref_count;
-    uint16_t flags;     /* TRI_SECTION_FRAME */
+    uint16_t flags; /* TRI_SECTION_FRAME */
+    uint16_t zero16;
     uint32_t meta_size; /* bytes of FlatBuffer at the start of the data; <= 2^28 */
-    uint32_t zero32;
-    uint64_t size; /* bytes of data; <= TRI_FRAME_MAX */
+    uint32_t size;      /* bytes of data; <= TRI_FRAME_MAX */
 };
 enum { TRI_SECTION_FRAME = 1 }; /* the data is the next frame of the packet, not here */
 
@@ -146,9 +164,13 @@ struct tri_section {
 
 /* A received envelope: a view into its batch, good for as long as that and the frames. */
 struct tri_envelope {
-    const struct tri_route *route;
+    struct tri_route route;
+    struct tri_section body;       /* the first section, where there is one */
+    const uint8_t *further;        /* the others, as they lie in the batch */
     struct tri_buf *const *frames; /* of its sections that are frames, in order */
     uint32_t frame_count;
+    uint32_t size;  /* bytes in the batch */
+    uint64_t bytes; /* what it takes of a window: tri_envelope_size of its sections, and its frames */
 };
 
 /*
@@ -160,11 +182,17 @@ trp_err tri_envelope_check(const uint8_t *bytes, size_t available, struct tri_bu
                            struct tri_envelope *envelope, trp_error *error);
 /* Section i (below section_count) of a checked envelope. Sections are walked from the front: O(i). */
 void tri_envelope_section(const struct tri_envelope *envelope, uint32_t i, struct tri_section *section);
-/* Bytes that an envelope takes in a batch, and writes it there (8-byte aligned, exactly that size; route->size and
- * section_count are set). Data of sections above TRI_COPY_MAX is not written: the caller adds the frames, in order. */
+/* Copies all of them, for whoever keeps them: data and entries into `memory` (8-byte aligned, tri_envelope_room bytes), and
+ * frames are retained. */
+size_t tri_envelope_room(const struct tri_envelope *envelope);
+void tri_envelope_keep(const struct tri_envelope *envelope, void *memory, struct tri_section *sections);
+/* What an envelope of these sections takes of a window, beside its frames: the bytes that it would have in a batch if nothing
+ * were left out. It never has more. */
 size_t tri_envelope_size(const struct tri_section *sections, uint32_t section_count);
-void tri_envelope_write(uint8_t *bytes, const struct tri_route *route, const struct tri_section *sections,
-                        uint32_t section_count);
+/* Writes it into a batch (8-byte aligned, room for tri_envelope_size bytes) and says how many bytes it has. Data of sections
+ * above TRI_COPY_MAX is not written: the caller adds the frames, in order. */
+size_t tri_envelope_write(uint8_t *bytes, const struct tri_route *route, const struct tri_section *sections,
+                          uint32_t section_count);
 static inline bool
 tri_section_is_frame(const struct tri_section *section)
 {

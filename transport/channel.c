@@ -153,37 +153,11 @@ tri_channel_post(struct tri_channel *channel, const struct tri_route *route, con
         channel->packet.frame_count = 1; /* frames[0], the place of the batch, stays NULL until it is complete */
     if (measure.frame_count > 0)
         TRP_TRY(tri_packet_add_frames(&channel->packet, sections, section_count, error));
-    tri_envelope_write(channel->batch->data + offset, route, sections, section_count);
-    channel->batch_size = offset + measure.size;
+    channel->batch_size = offset + tri_envelope_write(channel->batch->data + offset, route, sections, section_count);
     channel->envelope_count++;
     channel->frame_bytes += measure.frame_bytes;
     if (where != NULL)
         *where = channel->session.next_sequence + channel->full_count;
-    return TRP_OK;
-}
-
-trp_err
-tri_channel_pass(struct tri_channel *channel, const struct tri_route *route, const struct tri_route *from,
-                 uint64_t *where, trp_error *error)
-{
-    const size_t size = from->size;
-    struct tri_route *written;
-    size_t offset;
-
-    if (channel->envelope_count > 0 && channel->batch_size + size > TRI_BATCH_BYTES)
-        TRP_TRY(close_batch(channel, error));
-    offset = channel->envelope_count > 0 ? channel->batch_size : HEAD;
-    TRP_TRY(reserve_batch(channel, offset + size, error));
-    if (channel->packet.frame_count == 0)
-        channel->packet.frame_count = 1;
-    written = (struct tri_route *)(void *)(channel->batch->data + offset);
-    *written = *route;
-    written->size = from->size;
-    written->section_count = from->section_count;
-    memcpy(written + 1, from + 1, size - sizeof *from);
-    channel->batch_size = offset + size;
-    channel->envelope_count++;
-    *where = channel->session.next_sequence + channel->full_count;
     return TRP_OK;
 }
 
@@ -259,7 +233,7 @@ static trp_err
 visit_unnumbered(void *user, const struct tri_envelope *envelope, trp_error *error)
 {
     const struct unnumbered *inner = user;
-    const uint8_t kind = envelope->route->kind;
+    const uint8_t kind = envelope->route.kind;
 
     if (kind != TRI_HELLO && kind != TRI_WELCOME && kind != TRI_CUT)
         return TRI_FAIL(error, TRP_EPROTO, "%s in a packet without a number", tri_kind_name(kind));

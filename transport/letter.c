@@ -36,7 +36,7 @@ bytes_at(uint32_t capacity)
 size_t
 tri_letter_room(const struct tri_envelope *envelope)
 {
-    return bytes_at(envelope->route->section_count + SPARE_SECTIONS) + envelope->route->size;
+    return bytes_at(envelope->route.section_count + SPARE_SECTIONS) + tri_envelope_room(envelope);
 }
 
 struct tri_letter *
@@ -50,29 +50,18 @@ tri_letter_copy(const struct tri_envelope *envelope)
 struct tri_letter *
 tri_letter_copy_to(void *memory, const struct tri_envelope *envelope)
 {
-    const uint32_t count = envelope->route->section_count, capacity = count + SPARE_SECTIONS;
-    const size_t size = envelope->route->size, start = bytes_at(capacity);
+    const uint32_t count = envelope->route.section_count, capacity = count + SPARE_SECTIONS;
     struct letter_block *block = memory;
-    struct tri_envelope own = *envelope;
 
     *block = (struct letter_block){0};
     block->letter = (struct tri_letter){
-        .route = *envelope->route,
+        .route = envelope->route,
         .section_count = count,
         .section_capacity = capacity,
-        .size = size,
+        .size = envelope->bytes,
         .sections = block->sections,
-        .bytes = (uint8_t *)block + start,
     };
-    memcpy(block->letter.bytes, envelope->route, size);
-    own.route = (const struct tri_route *)(const void *)block->letter.bytes;
-    for (uint32_t i = 0; i < count; i++) {
-        tri_envelope_section(&own, i, &block->sections[i]);
-        if (block->sections[i].frame != NULL) {
-            (void)tri_buf_retain(block->sections[i].frame);
-            block->letter.size += block->sections[i].size;
-        }
-    }
+    tri_envelope_keep(envelope, (uint8_t *)block + bytes_at(capacity), block->sections);
     return &block->letter;
 }
 

@@ -44,7 +44,7 @@ check_head(const struct tri_packet *packet, const struct tri_batch_head *head, t
     if (head->frame_count != packet->frame_count - 1)
         return TRI_FAIL(error, TRP_EPROTO, "a packet says %" PRIu32 " frames and has %" PRIu32, head->frame_count,
                         packet->frame_count - 1);
-    if (head->envelope_count > room / sizeof(struct tri_route))
+    if (head->envelope_count > room / sizeof(struct tri_route_head))
         return TRI_FAIL(error, TRP_EPROTO, "a packet says %" PRIu32 " envelopes in %zu bytes", head->envelope_count,
                         room);
     return TRP_OK;
@@ -79,7 +79,7 @@ tri_packet_each(const struct tri_packet *packet, tri_envelope_fn *visit, void *u
         struct tri_envelope envelope;
         TRP_TRY(tri_envelope_check(batch->data + offset, batch->size - offset, packet->frames + frame,
                                    packet->frame_count - frame, &envelope, error));
-        offset += envelope.route->size;
+        offset += envelope.size;
         frame += envelope.frame_count;
         TRP_TRY(visit(user, &envelope, error));
     }
@@ -172,7 +172,9 @@ tri_packet_single(struct tri_packet *packet, const struct tri_route *route, cons
         tri_packet_fini(&made);
         return TRP_ENOMEM;
     }
-    tri_envelope_write(made.frames[0]->data + sizeof(struct tri_batch_head), route, sections, section_count);
+    made.frames[0]->size = sizeof(struct tri_batch_head);
+    made.frames[0]->size +=
+        tri_envelope_write(made.frames[0]->data + sizeof(struct tri_batch_head), route, sections, section_count);
     tri_packet_finish(&made, 1);
     *packet = made;
     return TRP_OK;

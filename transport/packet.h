@@ -8,7 +8,7 @@
 
 /* What an envelope of these sections takes of a packet. TRP_ELIMIT: more than a packet carries. */
 struct tri_measure {
-    size_t size; /* in the batch */
+    size_t size; /* in the batch, at most */
     uint32_t frame_count;
     uint64_t frame_bytes;
 };

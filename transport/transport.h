@@ -145,10 +145,6 @@ void tri_channel_reset(struct tri_channel *channel, uint32_t window_calls,
  * credit: who sends credited envelopes asks tri_session_has_credit first, and calls tri_session_use. */
 trp_err tri_channel_post(struct tri_channel *channel, const struct tri_route *route, const struct tri_section *sections,
                          uint32_t section_count, uint64_t *where, trp_error *error);
-/* The same for the sections of an envelope without frames, as they lie behind its route `from`: of `route`, size and
- * section_count are those of `from`. */
-trp_err tri_channel_pass(struct tri_channel *channel, const struct tri_route *route, const struct tri_route *from,
-                         uint64_t *where, trp_error *error);
 bool tri_channel_has_output(const struct tri_channel *channel); /* something posted and not flushed */
 size_t tri_channel_pending_bytes(const struct tri_channel *channel);
 /* Numbers and emits everything posted. `emit` takes the packet over (retains what it keeps). */
@@ -171,8 +167,7 @@ struct tri_letter {
     struct tri_route route;
     uint32_t section_count, section_capacity;
     uint64_t size;                /* bytes that it holds, for limits */
-    struct tri_section *sections; /* data of section i lies in bytes or in sections[i].frame (retained) */
-    uint8_t *bytes;
+    struct tri_section *sections; /* data of section i lies behind them or in sections[i].frame (retained) */
 };
 struct tri_letter *tri_letter_copy(const struct tri_envelope *envelope); /* NULL: no memory */
 /* The same in memory of the caller's, of at least so many bytes, 8-aligned; cleared before that is given back. */

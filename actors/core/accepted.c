@@ -4,6 +4,8 @@
  */
 #include "actors/core/state.h"
 
+enum { ROOM_MIN = 192 }; /* for the data of a call: so that most results fit in their place */
+
 /* ------------------------------------------------------------------------------------------------------ accepted calls */
 
 struct tri_accepted *
@@ -36,40 +38,14 @@ tri_accepted_end(struct tri_proc *proc, struct tri_accepted *accepted)
     tri_memory_put(&proc->memory, accepted, accepted->block_size);
 }
 
-uint64_t
-tri_envelope_bytes(const struct tri_envelope *envelope)
-{
-    uint64_t bytes = envelope->route->size;
-
-    for (uint32_t i = 0; i < envelope->frame_count; i++)
-        bytes += envelope->frames[i]->size;
-    return bytes;
-}
-
-/* The envelope's own bytes and frames: the packet goes. */
-static void
-copy_envelope(struct tri_accepted *accepted, const struct tri_envelope *envelope)
-{
-    const uint32_t count = envelope->route->section_count;
-    struct tri_envelope own = *envelope;
-
-    own.route = memcpy(&accepted->sections[count], envelope->route, envelope->route->size);
-    for (uint32_t i = 0; i < count; i++) {
-        tri_envelope_section(&own, i, &accepted->sections[i]);
-        if (accepted->sections[i].frame != NULL)
-            (void)tri_buf_retain(accepted->sections[i].frame);
-    }
-    accepted->call.route = own.route;
-    accepted->call.sections = accepted->sections;
-    accepted->call.section_count = count;
-}
-
 trp_err
 tri_accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tri_lane_in *lane, struct tri_ref **refs,
            uint32_t ref_count, trp_error *error)
 {
-    const struct tri_route *route = envelope->route;
-    const size_t size = sizeof(struct tri_accepted) + route->section_count * sizeof(struct tri_section) + route->size;
+    const struct tri_route *route = &envelope->route;
+    const size_t room = tri_envelope_room(envelope);
+    const size_t size = sizeof(struct tri_accepted) + route->section_count * sizeof(struct tri_section) +
+                        (room > ROOM_MIN ? room : ROOM_MIN);
     struct tri_accepted *accepted = tri_memory_take(&proc->memory, size);
 
     if (accepted == NULL || tri_table_reserve(&proc->calls, 1) != TRP_OK) {
@@ -81,7 +57,7 @@ tri_accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tr
     accepted->call.in_place = (route->flags & TRI_IN_PLACE) != 0;
     accepted->call.caller = (struct tri_id){route->result.space, 0};
     accepted->call.deadline_ns = route->deadline_us == 0 ? TRI_NEVER : proc->now_ns + route->deadline_us * 1000;
-    accepted->call.bytes = tri_envelope_bytes(envelope);
+    accepted->call.bytes = envelope->bytes;
     accepted->call.index = proc->next_index;
     accepted->block_size = size;
     accepted->refs = refs;
@@ -91,7 +67,11 @@ tri_accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tr
     accepted->task = (route->flags & TRI_TASK) != 0;
     accepted->credited = true;
     accepted->kept = accepted->failed = false;
-    copy_envelope(accepted, envelope);
+    accepted->route = *route;
+    tri_envelope_keep(envelope, &accepted->sections[route->section_count], accepted->sections);
+    accepted->call.route = &accepted->route;
+    accepted->call.sections = accepted->sections;
+    accepted->call.section_count = route->section_count;
     accepted->call.entry.id = accepted->one_way ? (struct tri_id){0, ++proc->next_one_way} : route->result;
     if (!accepted->one_way)
         tri_table_insert(&proc->calls, &accepted->call.entry);
@@ -209,13 +189,9 @@ static void
 post_result(struct tri_proc *proc, const struct tri_accepted *accepted, const struct tri_section *section, bool failed)
 {
     const struct tri_route route = {
-        .version = TRI_WIRE_VERSION,
         .kind = TRI_RESULT,
         .flags = failed ? TRI_FAILED : 0,
-        .target = accepted->call.route->target,
         .result = accepted->call.entry.id,
-        .sequence = accepted->call.route->sequence,
-        .acknowledged = accepted->lane == NULL ? 0 : accepted->lane->last,
     };
 
     tri_post(proc, &route, section);
@@ -311,12 +287,11 @@ tri_accepted_fail(struct tri_proc *proc, struct tri_accepted *accepted, trp_err 
 trp_err
 tri_refuse_call(struct tri_proc *proc, const struct tri_envelope *envelope, bool late, trp_error *error)
 {
-    const struct tri_route route = {
-        .version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .flags = TRI_FAILED, .result = envelope->route->result};
+    const struct tri_route route = {.kind = TRI_RESULT, .flags = TRI_FAILED, .result = envelope->route.result};
     struct tri_failure failure = {0};
     struct tri_ref *ref;
 
-    if ((envelope->route->flags & TRI_ONE_WAY) != 0)
+    if ((envelope->route.flags & TRI_ONE_WAY) != 0)
         return TRP_OK;
     if (late)
         (void)TRI_FAIL(&failure.error, TRP_ECANCELLED,
@@ -325,7 +300,7 @@ tri_refuse_call(struct tri_proc *proc, const struct tri_envelope *envelope, bool
         (void)TRI_FAIL(&failure.error, TRP_EACTORDIED,
                        "the actor that was called does not live in this process any more");
     TRP_TRY(tri_error_pack(&proc->packed, &failure, error));
-    TRP_TRY(keep_result(proc, envelope->route->result, &proc->packed.section, true, &ref, error));
+    TRP_TRY(keep_result(proc, envelope->route.result, &proc->packed.section, true, &ref, error));
     tri_post(proc, &route, &proc->packed.section);
     return TRP_OK;
 }

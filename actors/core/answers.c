@@ -7,9 +7,9 @@
 static trp_err
 body_of(const struct tri_envelope *envelope, struct tri_section *section, trp_error *error)
 {
-    if (envelope->route->section_count != 1)
+    if (envelope->route.section_count != 1)
         return TRI_FAIL(error, TRP_EPROTO, "%s came with %u sections instead of one",
-                        tri_kind_name(envelope->route->kind), envelope->route->section_count);
+                        tri_kind_name(envelope->route.kind), envelope->route.section_count);
     tri_envelope_section(envelope, 0, section);
     return TRP_OK;
 }
@@ -55,7 +55,7 @@ admitted(struct tri_proc *proc, struct tri_out *out, const struct tri_section *s
 
 /* The envelope that asked for it has its answer. */
 static void
-answered(struct tri_proc *proc, struct tri_ref *ref, uint64_t acknowledged, const struct tri_section *section)
+answered(struct tri_proc *proc, struct tri_ref *ref, const struct tri_section *section)
 {
     struct tri_out *out = ref->out;
 
@@ -63,7 +63,7 @@ answered(struct tri_proc *proc, struct tri_ref *ref, uint64_t acknowledged, cons
         return;
     ref->own_call = ref->local = false; /* to whoever asks from now on, this is how it ended */
     if (out->lane != NULL)
-        tri_lane_told(proc, out->lane, acknowledged > out->sequence ? acknowledged : out->sequence);
+        tri_lane_told(proc, out->lane, out->sequence);
     if (!admitted(proc, out, section))
         tri_out_end(proc, out);
 }
@@ -117,7 +117,7 @@ add_method(struct tri_proc *proc, const struct tri_ref *ref, struct tri_section 
 TRI_HOP trp_err
 tri_on_answer(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
 {
-    const struct tri_route *route = envelope->route;
+    const struct tri_route *route = &envelope->route;
     struct tri_ref **handles = NULL;
     struct tri_section section;
     struct tri_ref *ref;
@@ -141,7 +141,7 @@ tri_on_answer(struct tri_proc *proc, const struct tri_envelope *envelope, trp_er
         tri_refs_let_go(proc, &handles, &count);
     if (ref == NULL)
         return TRP_OK;
-    answered(proc, ref, route->acknowledged, &section);
+    answered(proc, ref, &section);
     if (ref->asked && !ref->own_call) {
         ref->asked = false;
         TRP_TRY(fetch_one(proc, route->result, error));
@@ -161,13 +161,13 @@ tri_on_accepted(struct tri_proc *proc, const struct tri_envelope *envelope, trp_
     const struct tri_id *ids;
     uint32_t count;
 
-    if (!tri_id_is_none(envelope->route->target)) {
-        struct tri_entry *entry = tri_table_find(&proc->lanes_out, envelope->route->target);
-        if (entry != NULL && envelope->route->acknowledged != 0)
-            tri_lane_failed(proc, TRI_OWNER(entry, struct tri_lane_out, entry), envelope->route->sequence);
+    if (!tri_id_is_none(envelope->route.target)) {
+        struct tri_entry *entry = tri_table_find(&proc->lanes_out, envelope->route.target);
+        if (entry != NULL && envelope->route.acknowledged != 0)
+            tri_lane_failed(proc, TRI_OWNER(entry, struct tri_lane_out, entry), envelope->route.sequence);
         else if (entry != NULL)
-            tri_lane_told(proc, TRI_OWNER(entry, struct tri_lane_out, entry), envelope->route->sequence);
-        if (envelope->route->section_count == 0)
+            tri_lane_told(proc, TRI_OWNER(entry, struct tri_lane_out, entry), envelope->route.sequence);
+        if (envelope->route.section_count == 0)
             return TRP_OK;
     }
     TRP_TRY(ids_of(envelope, &ids, &count, error));

@@ -88,15 +88,13 @@ judge_call(struct tri_proc *proc, const struct tri_route *route, struct tri_lane
 static bool
 names_nothing(const struct tri_envelope *envelope)
 {
-    const struct tri_section_head *head = (const void *)(envelope->route + 1);
-
-    return envelope->route->section_count == 1 && head->ref_count == 0;
+    return envelope->route.section_count == 1 && envelope->body.ref_count == 0;
 }
 
 TRI_HOP trp_err
 tri_on_incoming_call(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
 {
-    const struct tri_route *route = envelope->route;
+    const struct tri_route *route = &envelope->route;
     bool task = (route->flags & TRI_TASK) != 0;
     struct tri_lane_in *lane = NULL;
     struct tri_ref **refs = NULL;
@@ -122,7 +120,7 @@ tri_on_incoming_call(struct tri_proc *proc, const struct tri_envelope *envelope,
     if (verdict == TAKE)
         return tri_accept(proc, envelope, lane, refs, count, error);
     tri_refs_let_go(proc, &refs, &count);
-    proc->ops.release(proc->ops.user, tri_envelope_bytes(envelope));
+    proc->ops.release(proc->ops.user, envelope->bytes);
     return verdict == REPEAT ? TRP_OK : tri_refuse_call(proc, envelope, verdict == LATE, error);
 }
 
@@ -133,7 +131,7 @@ tri_on_incoming_cancel(struct tri_proc *proc, const struct tri_envelope *envelop
     struct tri_section section;
     uint32_t count;
 
-    if (envelope->route->section_count == 0)
+    if (envelope->route.section_count == 0)
         return TRI_FAIL(error, TRP_EPROTO, "CANCEL came without a body");
     tri_envelope_section(envelope, 0, &section);
     TRP_TRY(tri_ids_unpack(&section, &ids, &count, error));
@@ -157,7 +155,7 @@ tri_on_incoming_cancel(struct tri_proc *proc, const struct tri_envelope *envelop
 static void
 post_returned(struct tri_proc *proc, const struct tri_ids *ids)
 {
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RETURNED};
+    struct tri_route route = {.kind = TRI_RETURNED};
 
     if (tri_ids_pack(&proc->packed, ids->ids, (uint32_t)ids->count, NULL) == TRP_OK)
         tri_post(proc, &route, &proc->packed.section);
@@ -202,7 +200,7 @@ tri_proc_give_back(struct tri_proc *proc, struct tri_incoming *const *calls, siz
 trp_err
 tri_on_incoming_create(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
 {
-    const struct tri_route *route = envelope->route;
+    const struct tri_route *route = &envelope->route;
     struct tri_resident *resident;
 
     if (route->section_count == 0 || tri_id_is_none(route->target))
@@ -229,7 +227,7 @@ trp_err
 tri_on_incoming_stop(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
 {
     (void)error;
-    proc->ops.stop(proc->ops.user, envelope->route->target, (envelope->route->flags & TRI_DRAIN) != 0);
+    proc->ops.stop(proc->ops.user, envelope->route.target, (envelope->route.flags & TRI_DRAIN) != 0);
     return TRP_OK;
 }
 
@@ -238,10 +236,10 @@ tri_on_incoming_deadlock(struct tri_proc *proc, const struct tri_envelope *envel
 {
     struct tri_section section;
 
-    if (envelope->route->section_count == 0)
+    if (envelope->route.section_count == 0)
         return TRI_FAIL(error, TRP_EPROTO, "DEADLOCK came without an error");
     tri_envelope_section(envelope, 0, &section);
-    proc->ops.deadlock(proc->ops.user, envelope->route->parent, &section);
+    proc->ops.deadlock(proc->ops.user, envelope->route.parent, &section);
     return TRP_OK;
 }
 
@@ -266,7 +264,7 @@ void
 tri_proc_ready(struct tri_proc *proc, struct tri_id actor, uint32_t concurrency, const struct tri_section *failure)
 {
     struct tri_resident *resident = resident_of(proc, actor);
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_READY, .target = actor};
+    struct tri_route route = {.kind = TRI_READY, .target = actor};
 
     if (resident == NULL)
         return;
@@ -294,7 +292,7 @@ void
 tri_proc_ended(struct tri_proc *proc, struct tri_id actor)
 {
     struct tri_resident *resident = resident_of(proc, actor);
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_ENDED, .target = actor};
+    struct tri_route route = {.kind = TRI_ENDED, .target = actor};
 
     if (resident == NULL)
         return;
@@ -360,7 +358,7 @@ void
 tri_proc_unblocked(struct tri_proc *proc, struct tri_id execution)
 {
     struct tri_block_wait *wait = find_wait(proc, execution);
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_UNBLOCKED, .parent = execution};
+    struct tri_route route = {.kind = TRI_UNBLOCKED, .parent = execution};
 
     if (wait == NULL)
         return;

@@ -316,7 +316,7 @@ tri_post(struct tri_proc *proc, const struct tri_route *route, const struct tri_
 void
 tri_post_ids(struct tri_proc *proc, uint8_t kind, const struct tri_id *ids, uint32_t count)
 {
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = kind};
+    struct tri_route route = {.kind = kind};
 
     for (uint32_t done = 0; done < count; done += TRI_IDS_IN_BATCH) {
         uint32_t n = count - done < TRI_IDS_IN_BATCH ? count - done : TRI_IDS_IN_BATCH;
@@ -328,7 +328,7 @@ tri_post_ids(struct tri_proc *proc, uint8_t kind, const struct tri_id *ids, uint
 void
 tri_post_releases(struct tri_proc *proc)
 {
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RELEASE};
+    struct tri_route route = {.kind = TRI_RELEASE};
 
     if (proc->release_count > 0 && !proc->ending &&
         tri_releases_pack(&proc->packed, proc->releases, proc->release_count, NULL) == TRP_OK)
@@ -339,7 +339,7 @@ tri_post_releases(struct tri_proc *proc)
 void
 tri_post_blocked(struct tri_proc *proc, const struct tri_block_wait *wait)
 {
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_BLOCKED, .parent = wait->execution};
+    struct tri_route route = {.kind = TRI_BLOCKED, .parent = wait->execution};
 
     route.flags = wait->any ? TRI_ANY : 0;
     if (tri_ids_pack(&proc->packed, wait->ids, wait->count, NULL) == TRP_OK)
@@ -422,7 +422,6 @@ static void
 post_out(struct tri_proc *proc, struct tri_out *out)
 {
     struct tri_route route = {
-        .version = TRI_WIRE_VERSION,
         .kind = out->kind,
         .flags = out->flags,
         .priority = out->priority,

@@ -103,7 +103,7 @@ on_log(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *er
     struct tri_log_line line;
     struct tri_section section;
 
-    if (envelope->route->section_count == 0)
+    if (envelope->route.section_count == 0)
         return TRI_FAIL(error, TRP_EPROTO, "LOG came without a line");
     tri_envelope_section(envelope, 0, &section);
     TRP_TRY(tri_log_unpack(&section, &line, error));
@@ -119,7 +119,7 @@ on_cut(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *er
     struct tri_section section;
     uint32_t count = 0;
 
-    if (envelope->route->section_count == 0)
+    if (envelope->route.section_count == 0)
         return TRI_FAIL(error, TRP_EBROKER, "the broker cut this process and did not say why");
     tri_envelope_section(envelope, 0, &section);
     TRP_TRY(tri_error_unpack(&section, chain, &count, error));
@@ -131,7 +131,7 @@ on_cut(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *er
 static trp_err
 on_ping(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
 {
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_PONG};
+    struct tri_route route = {.kind = TRI_PONG};
 
     (void)envelope;
     (void)error;
@@ -162,7 +162,7 @@ static const struct {
 trp_err
 tri_proc_envelope(struct tri_proc *proc, const struct tri_envelope *envelope, uint64_t now_ns, trp_error *error)
 {
-    uint8_t kind = envelope->route->kind;
+    uint8_t kind = envelope->route.kind;
 
     proc->now_ns = now_ns;
     if (kind >= TRI_KIND_COUNT || handlers[kind].handle == NULL || (handlers[kind].who == BY_HOST && !proc->is_host))

@@ -332,7 +332,7 @@ count_handed(const struct tri_envelope *envelope, bool call)
     struct tri_section section;
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < envelope->route->section_count; i++) {
+    for (uint32_t i = 0; i < envelope->route.section_count; i++) {
         tri_envelope_section(envelope, i, &section);
         for (uint32_t k = 0; k < section.ref_count; k++)
             count += hands_over(&section.refs[k], call && i == 0);
@@ -344,7 +344,7 @@ trp_err
 tri_refs_adopt(struct tri_proc *proc, const struct tri_envelope *envelope, bool call, struct tri_ref ***refs,
                uint32_t *count, trp_error *error)
 {
-    uint32_t wanted = envelope->route->section_count == 0 ? 0 : count_handed(envelope, call);
+    uint32_t wanted = envelope->route.section_count == 0 ? 0 : count_handed(envelope, call);
     struct tri_section section;
 
     *refs = NULL;
@@ -354,7 +354,7 @@ tri_refs_adopt(struct tri_proc *proc, const struct tri_envelope *envelope, bool 
     *refs = tri_memory_take(&proc->memory, wanted * sizeof(struct tri_ref *));
     if (*refs == NULL || tri_table_reserve(&proc->refs, wanted) != TRP_OK)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for %u references", wanted);
-    for (uint32_t i = 0; i < envelope->route->section_count; i++) {
+    for (uint32_t i = 0; i < envelope->route.section_count; i++) {
         tri_envelope_section(envelope, i, &section);
         for (uint32_t k = 0; k < section.ref_count; k++) {
             if (!hands_over(&section.refs[k], call && i == 0))

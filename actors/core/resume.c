@@ -17,7 +17,7 @@ static void
 post_part(struct part *part, bool last)
 {
     struct tri_snapshot *snapshot = &part->snapshot;
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_SNAPSHOT, .flags = last ? TRI_LAST : 0};
+    struct tri_route route = {.kind = TRI_SNAPSHOT, .flags = last ? TRI_LAST : 0};
 
     if (tri_snapshot_pack(&part->proc->packed, snapshot, NULL) == TRP_OK)
         tri_post(part->proc, &route, &part->proc->packed.section);
@@ -98,7 +98,6 @@ post_residents(struct part *part)
     for (node = proc->resident_list.next; node != &proc->resident_list; node = node->next) {
         const struct tri_resident *resident = TRI_OWNER(node, struct tri_resident, link);
         struct tri_route route = resident->create->route;
-        route.version = TRI_WIRE_VERSION;
         route.kind = TRI_CREATE;
         route.flags = 0;
         route.epoch = resident->epoch;
@@ -116,7 +115,7 @@ static void
 post_kept(struct tri_ref *ref, void *user)
 {
     struct tri_proc *proc = user;
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .result = ref->entry.id};
+    struct tri_route route = {.kind = TRI_RESULT, .result = ref->entry.id};
 
     if (!ref->returned || ref->held == NULL)
         return;
@@ -134,8 +133,7 @@ add_kept(struct part *part)
     for (node = proc->kept.next; node != &proc->kept; node = node->next) {
         const struct tri_accepted *kept = TRI_OWNER(node, struct tri_accepted, link);
         const struct tri_id id = kept->call.entry.id;
-        const struct tri_route route = {
-            .version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .flags = kept->failed ? TRI_FAILED : 0, .result = id};
+        const struct tri_route route = {.kind = TRI_RESULT, .flags = kept->failed ? TRI_FAILED : 0, .result = id};
         tri_post(proc, &route, &kept->sections[0]);
         part->holds[part->snapshot.hold_count++] =
             (struct tri_snap_hold){.id = id, .flags = TRI_SNAP_VALUE | TRI_SNAP_KEPT};

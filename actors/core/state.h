@@ -135,6 +135,7 @@ struct tri_accepted {
     struct tri_ref **refs;
     struct tri_lane_in *lane;
     uint32_t ref_count;
+    struct tri_route route;
     bool one_way, task;
     bool credited;     /* it came from this broker: one before has taken its window with it */
     bool kept, failed; /* it has returned: sections[0] is its value, or why it failed */
@@ -254,7 +255,6 @@ void tri_incoming_fini(struct tri_proc *proc);
 
 /* accepted.c */
 struct tri_accepted *tri_accepted_of(struct tri_incoming *call);
-uint64_t tri_envelope_bytes(const struct tri_envelope *envelope); /* what a call takes of the credit */
 trp_err tri_accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tri_lane_in *lane,
                    struct tri_ref **refs, uint32_t ref_count, trp_error *error);
 void tri_accepted_end(struct tri_proc *proc, struct tri_accepted *accepted);

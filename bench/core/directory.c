@@ -37,13 +37,6 @@ on_send(void *user, tri_peer_index peer, const struct tri_route *route, const st
     return 1;
 }
 
-static uint64_t
-on_pass(void *user, tri_peer_index peer, const struct tri_route *route, const struct tri_route *from, bool credited)
-{
-    (void)user, (void)peer, (void)route, (void)from, (void)credited;
-    return 1;
-}
-
 static bool
 on_has_credit(void *user, tri_peer_index peer, uint64_t bytes)
 {
@@ -113,8 +106,8 @@ static trp_err
 open_stage(struct stage *stage, uint32_t names, const char *format, trp_error *error)
 {
     const struct tri_core_config config = {.incarnation = 1, .node = "bench", .num_cpus = 2, .seed = 1};
-    const struct tri_core_ops ops = {on_send, on_pass, on_has_credit, on_release, on_cut,
-                                     on_fork, on_text, on_text,       NULL,       stage};
+    const struct tri_core_ops ops = {on_send, on_has_credit, on_release, on_cut, on_fork,
+                                     on_text, on_text,       NULL,       stage};
     *stage = (struct stage){.now_ns = TRI_NS_PER_S, .draw = 7, .names = names, .format = format};
     TRP_TRY(tri_core_new(&config, &ops, NULL, 0, stage->now_ns, &stage->core, error));
     TRP_TRY(login(stage, &stage->maker, error));
@@ -133,11 +126,10 @@ close_stage(struct stage *stage)
 static trp_err
 post(struct stage *stage, struct tri_route route, struct posted *posted, trp_error *error)
 {
-    const size_t size = tri_envelope_size(&stage->packed.section, 1);
+    size_t size = tri_envelope_size(&stage->packed.section, 1);
     if (size > sizeof posted->bytes)
         return TRI_FAIL(error, TRP_ELIMIT, "an envelope of %zu bytes", size);
-    route.version = TRI_WIRE_VERSION;
-    tri_envelope_write(posted->bytes, &route, &stage->packed.section, 1);
+    size = tri_envelope_write(posted->bytes, &route, &stage->packed.section, 1);
     return tri_envelope_check(posted->bytes, size, NULL, 0, &posted->envelope, error);
 }
 

@@ -234,7 +234,7 @@ uint64_t
 tri_call_bytes(const struct tri_pending *call, uint64_t bytes)
 {
     for (uint32_t i = 0; i < call->need_count; i++)
-        bytes += tri_message_bytes(call->needs[i].object->value->sections, 1) - sizeof(struct tri_route);
+        bytes += tri_message_bytes(call->needs[i].object->value->sections, 1) - tri_envelope_size(NULL, 0);
     return bytes;
 }
 
@@ -396,7 +396,7 @@ tri_call_object(struct tri_core *core, struct tri_peer *peer, struct tri_id id, 
 void
 tri_lane_tell(struct tri_core *core, const struct tri_route *lane, struct tri_peer *caller)
 {
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_ACCEPTED, .acknowledged = lane->acknowledged};
+    struct tri_route route = {.kind = TRI_ACCEPTED, .acknowledged = lane->acknowledged};
     if (caller == NULL)
         return;
     route.target = lane->target;

@@ -77,20 +77,11 @@ tri_send(struct tri_core *core, struct tri_peer *peer, const struct tri_route *r
     return core->ops.send(core->ops.user, peer->index, route, sections, count, credited);
 }
 
-uint64_t
-tri_pass(struct tri_core *core, struct tri_peer *peer, const struct tri_route *route, const struct tri_route *from,
-         bool credited)
-{
-    if (peer->struck)
-        return 0;
-    return core->ops.pass(core->ops.user, peer->index, route, from, credited);
-}
-
 void
 tri_send_plain(struct tri_core *core, struct tri_peer *peer, uint8_t kind, uint16_t flags, struct tri_id target,
                struct tri_id result, struct tri_id parent, const struct tri_section *section)
 {
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = kind, .flags = flags};
+    struct tri_route route = {.kind = kind, .flags = flags};
     route.target = target;
     route.result = result;
     route.parent = parent;
@@ -249,7 +240,7 @@ check_legal(const struct tri_peer *peer, const struct tri_route *route, trp_erro
 static trp_err
 take_envelope(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope, trp_error *error)
 {
-    const struct tri_route *route = envelope->route;
+    const struct tri_route *route = &envelope->route;
     TRP_TRY(check_legal(peer, route, error));
     if ((route->kind == TRI_CALL && tri_quiet_call(core, peer, envelope)) ||
         (route->kind == TRI_RESULT && tri_quiet_result(core, peer, envelope)))
@@ -257,11 +248,9 @@ take_envelope(struct tri_core *core, struct tri_peer *peer, const struct tri_env
     if (route->section_count > TRI_SECTIONS_MAX)
         return TRI_FAIL(error, TRP_EPROTO, "%u sections", route->section_count);
     struct tri_message message = {.route = route, .sections = core->sections, .section_count = route->section_count};
-    message.bytes = route->size;
+    message.bytes = envelope->bytes;
     for (uint32_t i = 0; i < message.section_count; i++)
         tri_envelope_section(envelope, i, &core->sections[i]);
-    for (uint32_t i = 0; i < envelope->frame_count; i++)
-        message.bytes += envelope->frames[i]->size;
     if (!tri_things_reserve(core, 1) || !tri_pool_reserve(&core->calls_pool, 1) ||
         !tri_pool_reserve(&core->holds_pool, 64))
         return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for %s", tri_kind_name(route->kind));
@@ -277,7 +266,7 @@ tri_core_envelope(struct tri_core *core, tri_peer_index index, const struct tri_
     struct tri_peer *peer = tri_peer_find(core, index);
     if (peer == NULL)
         return TRI_FAIL(error, TRP_EPROTO, "peer %u is not logged in", index);
-    if (envelope->route->kind == TRI_LOOKUP)
+    if (envelope->route.kind == TRI_LOOKUP)
         core->now_ns = now_ns;
     else
         tri_event_begin(core, now_ns);

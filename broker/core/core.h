@@ -49,10 +49,6 @@ struct tri_core_ops {
      * channel has no memory is cut by the shell with an event of its own later. `credited`: counts against the peer's window. */
     uint64_t (*send)(void *user, tri_peer_index peer, const struct tri_route *route, const struct tri_section *sections,
                      uint32_t section_count, bool credited);
-    /* The same for sections that came in one envelope, without frames: `from` is its route, and they lie behind it as they are to
-     * be sent. Of `route`, size and section_count are those of `from`. */
-    uint64_t (*pass)(void *user, tri_peer_index peer, const struct tri_route *route, const struct tri_route *from,
-                     bool credited);
     /* Whether a credited envelope of this size fits into the peer's window now. */
     bool (*has_credit)(void *user, tri_peer_index peer, uint64_t bytes);
     /* A credited envelope of a peer has ended: give its credit back. */

@@ -176,7 +176,7 @@ put_text(char **at, const char *text)
 struct tri_obituary *
 tri_obituary_new(const struct tri_death *death, const struct tri_section *cause)
 {
-    static const struct tri_route none = {.version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .flags = TRI_FAILED};
+    static const struct tri_route none = {.kind = TRI_RESULT, .flags = TRI_FAILED};
     struct tri_obituary *obituary = calloc(1, sizeof *obituary);
     if (obituary == NULL)
         return NULL;

@@ -153,7 +153,7 @@ serve_waiting(struct tri_core *core, struct tri_object *object)
 static void
 keep_value(struct tri_object *object, const struct tri_section *section, bool failed)
 {
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .flags = failed ? TRI_FAILED : 0};
+    struct tri_route route = {.kind = TRI_RESULT, .flags = failed ? TRI_FAILED : 0};
     struct tri_section value = *section;
     value.place = 0;
     route.result = tri_thing_id(&object->thing);

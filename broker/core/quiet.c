@@ -118,8 +118,7 @@ tri_quiet_unkept(struct tri_core *core, const struct tri_peer *keeper)
 static bool
 plain(const struct tri_envelope *envelope)
 {
-    const struct tri_section_head *head = (const void *)(envelope->route + 1);
-    return envelope->route->section_count == 1 && envelope->frame_count == 0 && head->ref_count == 0;
+    return envelope->route.section_count == 1 && envelope->body.frame == NULL && envelope->body.ref_count == 0;
 }
 
 static bool
@@ -140,16 +139,17 @@ takes(const struct tri_core *core, const struct tri_actor *actor, const struct t
 static bool
 may_be_quiet(const struct tri_core *core, const struct tri_peer *peer, const struct tri_envelope *envelope)
 {
-    return envelope->route->result.space == peer->entry.id.space && plain(envelope) && !tri_core_open(core) &&
+    return envelope->route.result.space == peer->entry.id.space && plain(envelope) && !tri_core_open(core) &&
            !core->sweeping && tri_credit_check(core, peer, NULL) == TRP_OK;
 }
 
 static struct tri_pending *
-enter(struct tri_core *core, uint8_t kind, struct tri_peer *peer, const struct tri_route *route)
+enter(struct tri_core *core, uint8_t kind, struct tri_peer *peer, const struct tri_envelope *envelope)
 {
+    const struct tri_route *route = &envelope->route;
     const struct tri_id id = route->result;
     struct tri_pending *call = tri_call_new(core, kind, peer, id);
-    tri_credit_take(call, peer, route->size);
+    tri_credit_take(call, peer, envelope->bytes);
     call->quiet = true;
     call->space = id.space;
     call->parent = route->parent;
@@ -163,20 +163,21 @@ enter(struct tri_core *core, uint8_t kind, struct tri_peer *peer, const struct t
 }
 
 static bool
-quiet_actor_call(struct tri_core *core, struct tri_peer *peer, const struct tri_route *route)
+quiet_actor_call(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope)
 {
+    const struct tri_route *route = &envelope->route;
     struct tri_actor *actor = tri_actor_find(core, route->target);
     if (actor == NULL || route->sequence == 0 || !takes(core, actor, route) || !is_new(core, peer, route->result) ||
-        !core->ops.has_credit(core->ops.user, actor->host->peer->index, route->size) ||
+        !core->ops.has_credit(core->ops.user, actor->host->peer->index, envelope->bytes) ||
         !reserve(core, peer, route->result.number))
         return false;
-    struct tri_pending *call = enter(core, TRI_CALL_ACTOR, peer, route);
+    struct tri_pending *call = enter(core, TRI_CALL_ACTOR, peer, envelope);
     call->actor = actor;
     actor->pending++;
     struct tri_route onward = *route;
     onward.epoch = actor->epoch;
     onward.deadline_us = call->deadline_ns == TRI_NEVER ? 0 : route->deadline_us + 1;
-    tri_call_sent(core, call, actor->host, tri_pass(core, actor->host->peer, &onward, route, true));
+    tri_call_sent(core, call, actor->host, tri_send(core, actor->host->peer, &onward, &envelope->body, 1, true));
     return true;
 }
 
@@ -184,17 +185,15 @@ quiet_actor_call(struct tri_core *core, struct tri_peer *peer, const struct tri_
 static bool
 quiet_task(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope)
 {
-    const struct tri_route *route = envelope->route;
-    struct tri_section section;
-    tri_envelope_section(envelope, 0, &section);
-    if (!tri_id_is_none(route->target) || route->deadline_us != 0 || !tri_task_is_usual(&section) ||
+    const struct tri_route *route = &envelope->route;
+    if (!tri_id_is_none(route->target) || route->deadline_us != 0 || !tri_task_is_usual(&envelope->body) ||
         !tri_ledger_feasible(&core->ledger, 1, 0, 0, NULL) || !is_new(core, peer, route->result) ||
         !reserve(core, peer, route->result.number))
         return false;
     struct tri_parcel *parcel = tri_parcel_plain(&core->parcels_pool, envelope);
     if (parcel == NULL)
         return false;
-    struct tri_pending *call = enter(core, TRI_CALL_TASK, peer, route);
+    struct tri_pending *call = enter(core, TRI_CALL_TASK, peer, envelope);
     call->max_retries = TRI_USUAL_RETRIES;
     call->parcel = parcel;
     parcel->route.flags = TRI_TASK;
@@ -206,17 +205,17 @@ quiet_task(struct tri_core *core, struct tri_peer *peer, const struct tri_envelo
 TRI_HOP bool
 tri_quiet_call(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope)
 {
-    const struct tri_route *route = envelope->route;
+    const struct tri_route *route = &envelope->route;
     if (!may_be_quiet(core, peer, envelope))
         return false;
-    return (route->flags == 0 && quiet_actor_call(core, peer, route)) ||
+    return (route->flags == 0 && quiet_actor_call(core, peer, envelope)) ||
            (route->flags == TRI_TASK && quiet_task(core, peer, envelope));
 }
 
 TRI_HOP bool
 tri_quiet_result(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope)
 {
-    const struct tri_route *route = envelope->route;
+    const struct tri_route *route = &envelope->route;
     struct tri_peer *caller = tri_peer_of_space(core, route->result.space);
     struct tri_pending *call = caller != NULL ? in_ring(caller, route->result.number) : NULL;
     if (call == NULL || call->host != peer->host || call->host == NULL || !plain(envelope))
@@ -231,13 +230,11 @@ tri_quiet_result(struct tri_core *core, struct tri_peer *peer, const struct tri_
         if (actor->closing || actor->state == TRI_ACTOR_DEAD)
             tri_settle(core, &actor->thing);
     }
-    struct tri_route answer = {.version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .flags = route->flags & TRI_FAILED};
+    struct tri_route answer = {.kind = TRI_RESULT, .flags = route->flags & TRI_FAILED};
     answer.result = call->id;
-    answer.parent = call->parent;
-    answer.sequence = call->sequence;
     call->failed = answer.flags != 0;
     call->keeper = peer;
-    call->packet = tri_pass(core, caller, &answer, route, false);
+    call->packet = tri_send(core, caller, &answer, &envelope->body, 1, false);
     call->state = TRI_CALL_ANSWERED;
     tri_list_append(&caller->answered, &call->link);
     return true;

@@ -129,10 +129,8 @@ tri_call_finish(struct tri_core *core, struct tri_pending *call, const struct tr
         tri_call_end(core, call);
         return;
     }
-    struct tri_route answer = {.version = TRI_WIRE_VERSION, .kind = TRI_RESULT};
+    struct tri_route answer = {.kind = TRI_RESULT};
     answer.result = call->id;
-    answer.parent = call->parent;
-    answer.sequence = call->sequence;
     answer.flags = failed ? TRI_FAILED : 0;
     if (own->handed > 0) {
         tri_refs_hand(core, contains, caller);

@@ -132,7 +132,6 @@ tri_parcel_new(const struct tri_route *route, const struct tri_section *sections
     parcel->route = *route;
     parcel->section_count = section_count;
     parcel->bytes = bytes;
-    parcel->wire = NULL;
     parcel->pool = NULL;
     parcel->sections = (struct tri_section *)(void *)(parcel + 1);
     uint8_t *at = (uint8_t *)(parcel->sections + section_count);
@@ -158,17 +157,14 @@ tri_parcel_new(const struct tri_route *route, const struct tri_section *sections
 struct tri_parcel *
 tri_parcel_plain(struct tri_pool *pool, const struct tri_envelope *envelope)
 {
-    const struct tri_route *route = envelope->route;
-    const size_t size = sizeof(struct tri_parcel) + sizeof(struct tri_section) + route->size;
+    const size_t size = sizeof(struct tri_parcel) + sizeof(struct tri_section) + tri_envelope_room(envelope);
     bool small = size <= TRI_PARCEL_BYTES && tri_pool_reserve(pool, 1);
     struct tri_parcel *parcel = small ? tri_pool_take_raw(pool) : malloc(size);
     if (parcel == NULL)
         return NULL;
     struct tri_section *section = (struct tri_section *)(void *)(parcel + 1);
-    struct tri_route *wire = (struct tri_route *)(void *)(section + 1);
-    memcpy(wire, route, route->size);
-    *parcel = (struct tri_parcel){*route, 1, route->size, section, wire, small ? pool : NULL};
-    tri_envelope_section(&(struct tri_envelope){.route = wire}, 0, section);
+    *parcel = (struct tri_parcel){envelope->route, 1, envelope->bytes, section, small ? pool : NULL};
+    tri_envelope_keep(envelope, section + 1, section);
     return parcel;
 }
 

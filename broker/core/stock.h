@@ -37,8 +37,7 @@ struct tri_parcel {
     uint32_t section_count;
     uint64_t bytes; /* as tri_message's */
     struct tri_section *sections;
-    const struct tri_route *wire; /* the envelope as it came, for tri_pass; NULL: it is not kept like that */
-    struct tri_pool *pool;        /* that it is from; NULL: malloc */
+    struct tri_pool *pool; /* that it is from; NULL: malloc */
 };
 enum { TRI_PARCEL_BYTES = 576 }; /* of those from a pool, with all that they have */
 struct tri_parcel *tri_parcel_new(const struct tri_route *route, const struct tri_section *sections,

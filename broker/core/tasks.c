@@ -219,10 +219,6 @@ tri_task_give(struct tri_core *core, struct tri_pending *call, struct tri_host *
                         : call->deadline_ns <= core->now_ns ? 1
                                                             : (call->deadline_ns - core->now_ns) / 1000 + 1;
     tri_call_unlink(core, call);
-    if (call->parcel->wire != NULL) {
-        tri_call_sent(core, call, host, tri_pass(core, host->peer, &route, call->parcel->wire, true));
-        return;
-    }
     uint32_t count = call->parcel->section_count;
     const struct tri_section *sections = call->parcel->sections;
     if (call->need_count > 0) {

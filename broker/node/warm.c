@@ -15,7 +15,7 @@
 static trp_err
 exchange(struct tri_link *server, struct tri_link *client, trp_error *error)
 {
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_PING};
+    struct tri_route route = {.kind = TRI_PING};
     struct tri_packet packet = {0};
     uint64_t peer;
     TRP_TRY(tri_packet_single(&packet, &route, NULL, 0, error));

@@ -89,7 +89,7 @@ tri_core_hello(struct tri_core *core, const struct tri_login *login, int32_t pid
                                     .credit_bytes = 1 << 20};
     say("hello %u %s %d", i, known ? "again" : login->role == TRI_HOST ? "host" : "driver", pid == login->pid);
     if (!known && login->role == TRI_HOST) { /* a host is given something at once, before the shell knows its index */
-        const struct tri_route create = {.version = TRI_WIRE_VERSION, .kind = TRI_RECALL};
+        const struct tri_route create = {.kind = TRI_RECALL};
         core->ops.send(core->ops.user, i, &create, NULL, 0, false);
     }
     return TRP_OK;
@@ -100,7 +100,7 @@ tri_core_envelope(struct tri_core *core, tri_peer_index peer, const struct tri_e
                   trp_error *error)
 {
     (void)now_ns;
-    const struct tri_route *route = envelope->route;
+    const struct tri_route *route = &envelope->route;
     say("envelope %u %s", peer, tri_kind_name(route->kind));
     if (route->kind == TRI_KILL)
         return TRI_FAIL(error, TRP_EPROTO, "KILL is not let here");
@@ -115,7 +115,7 @@ tri_core_envelope(struct tri_core *core, tri_peer_index peer, const struct tri_e
     if (route->kind != TRI_CALL)
         return TRP_OK;
     struct tri_section section;
-    const struct tri_route answer = {.version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .result = route->result};
+    const struct tri_route answer = {.kind = TRI_RESULT, .result = route->result};
     tri_envelope_section(envelope, 0, &section);
     core->ops.send(core->ops.user, peer, &answer, &section, 1, false);
     core->ops.release(core->ops.user, peer, 1);

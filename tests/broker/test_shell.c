@@ -177,7 +177,7 @@ hello(struct process *process)
 {
     struct tri_packed packed = {0};
     struct tri_packet packet = {0};
-    const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_HELLO};
+    const struct tri_route route = {.kind = TRI_HELLO};
     cr_assert_eq(tri_login_pack(&packed, &process->login, &error), TRP_OK);
     cr_assert_eq(tri_packet_single(&packet, &route, &packed.section, 1, &error), TRP_OK);
     emit(process, &packet);
@@ -191,19 +191,19 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *envelope
     struct tri_section section;
     struct tri_failure chain[8];
     uint32_t count;
-    process->last_kind = envelope->route->kind;
-    process->last_result = envelope->route->result;
-    if (envelope->route->section_count > 0)
+    process->last_kind = envelope->route.kind;
+    process->last_result = envelope->route.result;
+    if (envelope->route.section_count > 0)
         tri_envelope_section(envelope, 0, &section);
-    if (envelope->route->kind == TRI_LOG) {
+    if (envelope->route.kind == TRI_LOG) {
         struct tri_log_line line;
         TRP_TRY(tri_log_unpack(&section, &line, envelope_error));
         tri_text_copy(process->last_line, sizeof process->last_line, line.text);
         process->lines++;
     }
-    if (envelope->route->kind == TRI_WELCOME)
+    if (envelope->route.kind == TRI_WELCOME)
         return tri_welcome_unpack(&section, &process->welcome, envelope_error);
-    if (envelope->route->kind == TRI_CUT) {
+    if (envelope->route.kind == TRI_CUT) {
         TRP_TRY(tri_error_unpack(&section, chain, &count, envelope_error));
         process->why = chain[0].error;
     }
@@ -253,8 +253,7 @@ log_in(struct process *process)
 static void
 post(struct process *process, uint8_t kind, uint64_t number)
 {
-    const struct tri_route route = {
-        .version = TRI_WIRE_VERSION, .kind = kind, .result = {process->login.space, number}, .sequence = number};
+    const struct tri_route route = {.kind = kind, .result = {process->login.space, number}, .sequence = number};
     struct tri_packed packed = {0};
     cr_assert_eq(tri_value_pack(&packed, trp_i64(1), NULL, NULL, &error), TRP_OK);
     if (kind == TRI_CALL)

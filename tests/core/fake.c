@@ -22,16 +22,6 @@ on_send(void *user, tri_peer_index peer, const struct tri_route *route, const st
     return sent->packet;
 }
 
-static uint64_t
-on_pass(void *user, tri_peer_index peer, const struct tri_route *route, const struct tri_route *from, bool credited)
-{
-    const struct tri_envelope envelope = {.route = from};
-    struct tri_section sections[TRI_SECTIONS_MAX];
-    for (uint32_t i = 0; i < from->section_count; i++)
-        tri_envelope_section(&envelope, i, &sections[i]);
-    return on_send(user, peer, route, sections, from->section_count, credited);
-}
-
 static bool
 on_has_credit(void *user, tri_peer_index peer, uint64_t bytes)
 {
@@ -91,8 +81,7 @@ fake_new(const struct tri_core_config *config, const struct tri_expected *expect
     struct fake *fake = calloc(1, sizeof *fake);
     cr_assert_not_null(fake);
     struct tri_core_config defaults = {.incarnation = 1, .node = "test", .num_cpus = 2};
-    struct tri_core_ops ops = {on_send, on_pass,  on_has_credit, on_release, on_cut,
-                               on_fork, on_label, on_kill,       on_bury,    fake};
+    struct tri_core_ops ops = {on_send, on_has_credit, on_release, on_cut, on_fork, on_label, on_kill, on_bury, fake};
     fake->now_ns = TRI_NS_PER_S;
     fake->numbers = 100;
     trp_err err = tri_core_new(config != NULL ? config : &defaults, &ops, expected, count, fake->now_ns, &fake->core,
@@ -131,7 +120,7 @@ tri_peer_index
 fake_login(struct fake *fake, enum tri_role role, uint64_t token, uint64_t space)
 {
     static int32_t pid = 1000;
-    struct tri_login login = {.version_min = 1, .version_max = 1, .role = role, .space = space, .host_token = token};
+    struct tri_login login = {.version_min = 2, .version_max = 2, .role = role, .space = space, .host_token = token};
     struct tri_welcome welcome;
     tri_peer_index peer = TRI_NO_PEER;
     login.pid = ++pid;
@@ -171,8 +160,7 @@ fake_send(struct fake *fake, tri_peer_index peer, struct tri_route route, const 
     size_t size = tri_envelope_size(sections, count);
     uint8_t *bytes = aligned_alloc(8, size);
     cr_assert_not_null(bytes);
-    route.version = TRI_WIRE_VERSION;
-    tri_envelope_write(bytes, &route, sections, count);
+    size = tri_envelope_write(bytes, &route, sections, count);
     trp_err err = tri_envelope_check(bytes, size, NULL, 0, &envelope, &fake->error);
     if (err != TRP_OK) { /* the transport refuses it already */
         free(bytes);

@@ -307,7 +307,7 @@ Test(recovery, an_actor_that_is_killed_before_it_is_ready_is_buried)
 Test(recovery, a_process_that_comes_back_by_the_same_broker_is_resumed)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);
-    struct tri_login login = {.version_min = 1, .version_max = 1, .role = TRI_DRIVER, .pid = 50};
+    struct tri_login login = {.version_min = 2, .version_max = 2, .role = TRI_DRIVER, .pid = 50};
     struct tri_welcome welcome;
     tri_peer_index first, second;
     trp_err err = tri_core_hello(fake->core, &login, 50, 0, &first, &welcome, &fake->error);

@@ -136,12 +136,12 @@ Test(refusals, a_login_has_to_fit)
         struct tri_login login;
         trp_err err;
     } logins[] = {
-        {{.version_min = 2, .version_max = 3, .role = TRI_DRIVER, .pid = 5}, TRP_EPROTO},
-        {{.version_min = 1, .version_max = 1, .role = 9, .pid = 5}, TRP_EPROTO},
-        {{.version_min = 1, .version_max = 1, .role = TRI_DRIVER, .pid = 6}, TRP_EACCES},
-        {{.version_min = 1, .version_max = 1, .role = TRI_HOST, .pid = 5, .host_token = 3}, TRP_EACCES},
-        {{.version_min = 1, .version_max = 1, .role = TRI_DRIVER, .pid = 5, .space = 12345}, TRP_EPROTO},
-        {{.version_min = 1, .version_max = 1, .role = TRI_DRIVER, .pid = 5, .space = UINT64_C(9) << 32}, TRP_EPROTO},
+        {{.version_min = 3, .version_max = 4, .role = TRI_DRIVER, .pid = 5}, TRP_EPROTO},
+        {{.version_min = 2, .version_max = 2, .role = 9, .pid = 5}, TRP_EPROTO},
+        {{.version_min = 2, .version_max = 2, .role = TRI_DRIVER, .pid = 6}, TRP_EACCES},
+        {{.version_min = 2, .version_max = 2, .role = TRI_HOST, .pid = 5, .host_token = 3}, TRP_EACCES},
+        {{.version_min = 2, .version_max = 2, .role = TRI_DRIVER, .pid = 5, .space = 12345}, TRP_EPROTO},
+        {{.version_min = 2, .version_max = 2, .role = TRI_DRIVER, .pid = 5, .space = UINT64_C(9) << 32}, TRP_EPROTO},
     };
     for (size_t i = 0; i < sizeof logins / sizeof *logins; i++) {
         struct tri_welcome welcome;

@@ -17,7 +17,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > 0)
         memcpy(bytes, data, size);
     if (tri_envelope_check(bytes, size, NULL, 0, &envelope, NULL) == TRP_OK) {
-        for (uint32_t i = 0; i < envelope.route->section_count; i++) {
+        for (uint32_t i = 0; i < envelope.route.section_count; i++) {
             struct tri_section section;
             tri_envelope_section(&envelope, i, &section);
             for (size_t k = 0; k < tri_body_sample_count; k++)

@@ -21,7 +21,7 @@ make_seed(size_t i)
     TRI_ASSERT(tri_body_samples[i].pack(&packed, NULL) == TRP_OK);
     size_t size = tri_envelope_size(&packed.section, 1);
     TRI_ASSERT(size <= sizeof seed_bytes);
-    tri_envelope_write(seed_bytes, &route, &packed.section, 1);
+    size = tri_envelope_write(seed_bytes, &route, &packed.section, 1);
     tri_packed_fini(&packed);
     return size;
 }
@@ -50,7 +50,7 @@ change(uint8_t *bytes, size_t size, uint64_t *random)
     uint64_t count = 1 + tri_random_next(random) % CHANGES;
     for (uint64_t i = 0; i < count; i++) {
         uint64_t draw = tri_random_next(random);
-        size_t from = draw % 8 == 0 ? 0 : sizeof(struct tri_route) + sizeof(struct tri_section_head);
+        size_t from = draw % 8 == 0 ? 0 : sizeof(struct tri_route_head) + 3 * sizeof(uint64_t);
         size_t at = from + (size_t)(tri_random_next(random) % (size - from));
         bytes[at] = draw & 256 ? nasty[draw >> 16 & 7] : (uint8_t)(draw >> 24);
     }

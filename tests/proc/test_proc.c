@@ -136,8 +136,7 @@ hear(struct fake *fake, struct tri_route route, const struct tri_section *sectio
     struct tri_envelope envelope;
     trp_error error;
 
-    route.version = TRI_WIRE_VERSION;
-    tri_envelope_write(bytes, &route, section, section == NULL ? 0 : 1);
+    size = tri_envelope_write(bytes, &route, section, section == NULL ? 0 : 1);
     cr_assert_eq(tri_envelope_check(bytes, size, NULL, 0, &envelope, &error), TRP_OK, "%s", error.message);
     cr_assert_eq(tri_proc_envelope(fake->proc, &envelope, 1, &error), TRP_OK, "%s", error.message);
     free(bytes);
@@ -555,8 +554,7 @@ Test(proc, a_watch_that_is_let_go_is_forgotten)
 
 Test(proc, a_driver_refuses_what_is_for_hosts)
 {
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_RECALL};
-    struct tri_envelope envelope = {.route = &route};
+    struct tri_envelope envelope = {.route = {.kind = TRI_RECALL}};
     struct fake fake;
 
     open_fake(&fake, false);

@@ -32,31 +32,29 @@ static void
 say(struct tri_route route, const struct tri_section *body)
 {
     static _Alignas(16) uint8_t bytes[8192];
-    struct batch_head head = {.magic = 0x31505254, .version = 1, .envelope_count = 1, .acknowledged = received};
-    size_t size = sizeof head + tri_envelope_size(body, body != NULL);
-    route.version = 1;
+    struct batch_head head = {.magic = 0x31505254, .version = 2, .envelope_count = 1, .acknowledged = received};
     head.sequence = route.kind == TRI_HELLO ? 0 : ++sent;
     memcpy(bytes, &head, sizeof head);
-    tri_envelope_write(bytes + sizeof head, &route, body, body != NULL);
+    size_t size = sizeof head + tri_envelope_write(bytes + sizeof head, &route, body, body != NULL);
     MUST(zmq_send(dealer, bytes, size, 0) == (int)size);
 }
 
 /* Passes over all envelopes until one of this kind; returns its route, and its body, good until the next one. */
-static const struct tri_route *
+static struct tri_route
 hear(uint8_t kind, struct tri_section *body)
 {
     static _Alignas(16) uint8_t bytes[65536];
-    struct tri_envelope envelope = {NULL, NULL, 0};
-    const struct tri_route *found = NULL;
-    while (found == NULL) {
+    struct tri_envelope envelope = {0};
+    struct tri_route found = {0};
+    while (found.kind == 0) {
         int size = zmq_recv(dealer, bytes, sizeof bytes, 0);
         struct batch_head head;
         MUST(size >= (int)sizeof head);
         memcpy(&head, bytes, sizeof head);
         received = head.sequence > 0 ? head.sequence : received;
-        for (size_t at = sizeof head; head.envelope_count-- > 0; at += envelope.route->size) {
+        for (size_t at = sizeof head; head.envelope_count-- > 0; at += envelope.size) {
             MUST(tri_envelope_check(bytes + at, (size_t)size - at, NULL, 0, &envelope, &error) == TRP_OK);
-            if (envelope.route->kind != kind)
+            if (envelope.route.kind != kind)
                 continue;
             found = envelope.route;
             tri_envelope_section(&envelope, 0, body);
@@ -69,7 +67,7 @@ hear(uint8_t kind, struct tri_section *body)
 static uint64_t
 log_in(void *context, int door, struct tri_packed *packed)
 {
-    struct tri_login login = {.version_min = 1, .version_max = 1, .role = TRI_DRIVER, .pid = getpid(), .program = "me"};
+    struct tri_login login = {.version_min = 2, .version_max = 2, .role = TRI_DRIVER, .pid = getpid(), .program = "me"};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct tri_section body;
     struct tri_welcome welcome;
@@ -84,7 +82,7 @@ log_in(void *context, int door, struct tri_packed *packed)
     MUST(tri_login_pack(packed, &login, &error) == TRP_OK);
     say((struct tri_route){.kind = TRI_HELLO}, &packed->section);
     hear(TRI_WELCOME, &body);
-    MUST(tri_welcome_unpack(&body, &welcome, &error) == TRP_OK && welcome.version == 1);
+    MUST(tri_welcome_unpack(&body, &welcome, &error) == TRP_OK && welcome.version == 2);
     return welcome.space;
 }
 
@@ -101,8 +99,8 @@ call_an_actor(uint64_t space, struct tri_packed *packed)
     say((struct tri_route){.kind = TRI_SPAWN, .target = actor}, &packed->section);
     MUST(tri_call_pack(packed, "increment", TRP_ARGS(5), NULL, &error) == TRP_OK);
     say((struct tri_route){.kind = TRI_CALL, .target = actor, .result = result, .sequence = 1}, &packed->section);
-    const struct tri_route *answer = hear(TRI_RESULT, &body);
-    MUST(tri_id_equal(answer->result, result) && (answer->flags & TRI_FAILED) == 0);
+    const struct tri_route answer = hear(TRI_RESULT, &body);
+    MUST(tri_id_equal(answer.result, result) && (answer.flags & TRI_FAILED) == 0);
     MUST(tri_view_open(&view, &body, &error) == TRP_OK && trp_as_i64(tri_view_value(&view, 0)) == 5);
     tri_view_close(&view);
     MUST(tri_releases_pack(packed, &release, 1, &error) == TRP_OK);

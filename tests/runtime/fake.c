@@ -57,8 +57,7 @@ emit(void *user, struct tri_packet *packet)
 static void
 post_result(struct fake *fake, struct tri_id id, bool failed)
 {
-    const struct tri_route route = {
-        .version = TRI_WIRE_VERSION, .kind = TRI_RESULT, .flags = failed ? TRI_FAILED : 0, .result = id};
+    const struct tri_route route = {.kind = TRI_RESULT, .flags = failed ? TRI_FAILED : 0, .result = id};
 
     if (!tri_id_is_none(id))
         MUST(tri_channel_post(&fake->channel, &route, &fake->packed.section, 1, NULL, NULL) == TRP_OK);
@@ -84,20 +83,10 @@ answer_failure(struct fake *fake, struct tri_id id, trp_err code, int32_t cause,
     post_result(fake, id, true);
 }
 
-static uint64_t
-bytes_of(const struct tri_envelope *envelope)
-{
-    uint64_t bytes = envelope->route->size;
-
-    for (uint32_t i = 0; i < envelope->frame_count; i++)
-        bytes += envelope->frames[i]->size;
-    return bytes;
-}
-
 static void
 on_call(struct fake *fake, const struct tri_envelope *envelope)
 {
-    const struct tri_id id = envelope->route->result;
+    const struct tri_id id = envelope->route.result;
     struct tri_section section;
     struct tri_call call;
 
@@ -105,7 +94,7 @@ on_call(struct fake *fake, const struct tri_envelope *envelope)
     MUST(tri_call_unpack(&section, &call, NULL) == TRP_OK);
     if (strcmp(call.method, "hold") == 0) {
         MUST(fake->held_count < HELD_MAX);
-        fake->held_bytes[fake->held_count] = bytes_of(envelope);
+        fake->held_bytes[fake->held_count] = envelope->bytes;
         fake->held[fake->held_count++] = id;
     } else if (strcmp(call.method, "fail") == 0) {
         answer_failure(fake, id, TRP_ETASK, 7, "it failed, as told");
@@ -118,7 +107,7 @@ on_call(struct fake *fake, const struct tri_envelope *envelope)
     }
     tri_view_close(&call.args);
     if (strcmp(call.method, "hold") != 0)
-        tri_session_release(&fake->channel.session, bytes_of(envelope));
+        tri_session_release(&fake->channel.session, envelope->bytes);
 }
 
 static trp_err
@@ -127,7 +116,7 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
     struct fake *fake = user;
 
     (void)error;
-    switch (envelope->route->kind) {
+    switch (envelope->route.kind) {
     case TRI_CALL:
         on_call(fake, envelope);
         (void)pthread_mutex_lock(&fake->lock);
@@ -136,13 +125,13 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
         (void)pthread_mutex_unlock(&fake->lock);
         break;
     case TRI_PUT:
-        tri_session_release(&fake->channel.session, bytes_of(envelope));
+        tri_session_release(&fake->channel.session, envelope->bytes);
         break;
     case TRI_SPAWN:
-        tri_session_release(&fake->channel.session, bytes_of(envelope));
+        tri_session_release(&fake->channel.session, envelope->bytes);
         break;
     case TRI_LOOKUP:
-        answer_failure(fake, envelope->route->result, TRP_ENOENT, 0, "Failed to look up actor with name 'nope'");
+        answer_failure(fake, envelope->route.result, TRP_ENOENT, 0, "Failed to look up actor with name 'nope'");
         break;
     case TRI_GOODBYE: /* the door closes sooner than the acknowledgement comes */
         (void)close(fake->door);
@@ -151,10 +140,10 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
         break;
     case TRI_KILL:
     case TRI_WATCH:
-        answer_value(fake, envelope->route->result, trp_null());
+        answer_value(fake, envelope->route.result, trp_null());
         break;
     case TRI_QUERY:
-        answer_value(fake, envelope->route->result, trp_list(NULL, 0));
+        answer_value(fake, envelope->route.result, trp_list(NULL, 0));
         break;
     default:
         break;
@@ -165,13 +154,13 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
 static trp_err
 on_hello(void *user, const struct tri_envelope *envelope, trp_error *error)
 {
-    const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_WELCOME};
+    const struct tri_route route = {.kind = TRI_WELCOME};
     struct fake *fake = user;
     struct tri_packet packet = {0};
     struct tri_section section;
     struct tri_login login;
 
-    MUST(envelope->route->kind == TRI_HELLO);
+    MUST(envelope->route.kind == TRI_HELLO);
     tri_envelope_section(envelope, 0, &section);
     TRP_TRY(tri_login_unpack(&section, &login, error));
     const struct tri_welcome welcome = {

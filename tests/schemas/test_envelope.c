@@ -19,10 +19,8 @@ write_call(void)
     static const uint8_t body[20] = "body of twenty byte", value[8] = "value";
     struct tri_section sections[2] = {{0, 2, entries, 20, 20, body, NULL}, {2, 0, NULL, 8, 8, value, NULL}};
     struct tri_route route = {.kind = TRI_CALL, .flags = TRI_NO_RETRY, .priority = -1, .sequence = 3, .result = {1, 2}};
-    size_t size = tri_envelope_size(sections, 2);
     memset(bytes, 0xaa, sizeof bytes);
-    tri_envelope_write(bytes, &route, sections, 2);
-    return size;
+    return tri_envelope_write(bytes, &route, sections, 2);
 }
 
 Test(envelope, what_was_written_is_read)
@@ -32,10 +30,12 @@ Test(envelope, what_was_written_is_read)
     size_t size = write_call();
     cr_assert_eq(size % 8, 0);
     cr_assert_eq(tri_envelope_check(bytes, ROOM, NULL, 0, &envelope, NULL), TRP_OK);
-    cr_assert_eq(envelope.route->size, size);
-    cr_assert_eq(envelope.route->section_count, 2);
-    cr_assert_eq(envelope.route->sequence, 3);
-    cr_assert_eq(envelope.route->priority, -1);
+    cr_assert_eq(envelope.size, size);
+    cr_assert_geq(envelope.bytes, size);
+    cr_assert(tri_id_equal(envelope.route.result, (struct tri_id){1, 2}) && tri_id_is_none(envelope.route.target));
+    cr_assert_eq(envelope.route.section_count, 2);
+    cr_assert_eq(envelope.route.sequence, 3);
+    cr_assert_eq(envelope.route.priority, -1);
     cr_assert_eq(envelope.frame_count, 0);
     tri_envelope_section(&envelope, 0, &section);
     cr_assert(section.place == 0 && section.ref_count == 2 && section.size == 20 && section.meta_size == 20);
@@ -79,25 +79,30 @@ Test(envelope, cut_short_anywhere_it_is_refused)
         cr_assert_eq(tri_envelope_check(bytes, available, NULL, 0, &envelope, NULL), TRP_EPROTO);
 }
 
-static struct tri_route *const route = (struct tri_route *)(void *)bytes;
-static struct tri_section_head *const head = (struct tri_section_head *)(void *)(bytes + sizeof *route);
+enum { PARTS = sizeof(struct tri_id) + sizeof(uint64_t) }; /* result, sequence */
+static struct tri_route_head *const route = (struct tri_route_head *)(void *)bytes;
+static struct tri_section_head *const head = (struct tri_section_head *)(void *)(bytes + sizeof *route + PARTS);
 static struct tri_ref_entry *const entry =
-    (struct tri_ref_entry *)(void *)(bytes + sizeof *route + sizeof(struct tri_section_head));
+    (struct tri_ref_entry *)(void *)(bytes + sizeof *route + PARTS + sizeof(struct tri_section_head));
 
 #define SPOIL(name, statement)                                                                                         \
     static void name(void)                                                                                             \
     {                                                                                                                  \
         statement;                                                                                                     \
     }
-SPOIL(version, route->version = 2)
+SPOIL(version, route->version = 1)
 SPOIL(kind_unknown, route->kind = 30)
 SPOIL(kind_beyond, route->kind = 255)
 SPOIL(kind_zero, route->kind = 0)
 SPOIL(flag_unknown, route->flags |= 1 << 12)
 SPOIL(flag_of_another_kind, route->flags |= TRI_DRAIN)
 SPOIL(priority, route->priority = 3)
-SPOIL(zero8, route->zero8 = 1)
-SPOIL(zero32, route->zero32 = 1)
+SPOIL(part_missing, route->parts |= TRI_HAS_EPOCH)
+SPOIL(part_too_many, route->parts &= (uint8_t)~TRI_HAS_SEQUENCE)
+SPOIL(parts_beyond, (route->size = 24, route->section_count = 0))
+SPOIL(body_of_two, route->parts |= TRI_HAS_BODY)
+SPOIL(body_size_of_none, route->body_size = 8)
+SPOIL(body_meta_of_none, route->meta_size = 8)
 SPOIL(size_small, route->size = 8)
 SPOIL(size_odd, route->size -= 4)
 SPOIL(size_less, route->size -= 8)
@@ -109,12 +114,12 @@ SPOIL(sections_none, route->section_count = 0)
 SPOIL(sections_many, route->section_count = 258)
 SPOIL(sections_where_none_may_be, (route->kind = TRI_PING, route->flags = 0))
 SPOIL(sections_where_one_may_be, (route->kind = TRI_WAIT, route->flags = 0))
-SPOIL(head_zero, head->zero32 = 9)
+SPOIL(head_zero, head->zero16 = 9)
 SPOIL(head_flags, head->flags = 2)
 SPOIL(head_frame, head->flags = TRI_SECTION_FRAME)
 SPOIL(head_no_frame, head->size = TRI_COPY_MAX + 1)
-SPOIL(head_size, head->size = UINT64_MAX)
-SPOIL(head_over_limit, head->size = (uint64_t)TRI_FRAME_MAX + 1)
+SPOIL(head_size, head->size = UINT32_MAX)
+SPOIL(head_over_limit, head->size = TRI_FRAME_MAX + 1)
 SPOIL(head_meta, head->meta_size = 21)
 SPOIL(head_refs, head->ref_count = 3)
 SPOIL(head_refs_many, head->ref_count = UINT16_MAX)
@@ -138,8 +143,12 @@ Test(envelope, each_of_these_is_refused_with_a_sentence)
         ROW(flag_unknown),
         ROW(flag_of_another_kind),
         ROW(priority),
-        ROW(zero8),
-        ROW(zero32),
+        ROW(part_missing),
+        ROW(part_too_many),
+        ROW(parts_beyond),
+        ROW(body_of_two),
+        ROW(body_size_of_none),
+        ROW(body_meta_of_none),
         ROW(size_small),
         ROW(size_odd),
         ROW(size_less),
@@ -174,6 +183,94 @@ Test(envelope, each_of_these_is_refused_with_a_sentence)
         cr_expect_eq(tri_envelope_check(bytes, ROOM, NULL, 0, &envelope, &error), TRP_EPROTO, "%s", rows[i].name);
         cr_expect(error.message[0] != '\0', "%s", rows[i].name);
     }
+}
+
+/* What most are: a body without a head, behind all that a route may say. */
+static size_t
+write_plain(uint16_t size)
+{
+    static const uint8_t body[TRI_COPY_MAX];
+    const struct tri_section section = {.meta_size = size / 2, .size = size, .data = body};
+    const struct tri_route full = {TRI_CALL, 2, TRI_TASK, 0, 1, {2, 3}, {4, 5}, {6, 7}, 8, 9, 10};
+    memset(bytes, 0xaa, sizeof bytes);
+    return tri_envelope_write(bytes, &full, &section, 1);
+}
+
+Test(envelope, a_lone_body_has_no_head_and_a_route_all_its_parts)
+{
+    struct tri_envelope envelope;
+    struct tri_section section;
+    const uint16_t sizes[] = {0, 1, 8, 40, TRI_COPY_MAX};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const size_t size = write_plain(sizes[i]);
+        cr_assert_eq(size, 96 + tri_pad8(sizes[i]));
+        cr_assert_eq(tri_envelope_check(bytes, size, NULL, 0, &envelope, NULL), TRP_OK);
+        cr_assert(envelope.size == size && envelope.bytes == size + sizeof(struct tri_section_head));
+        const struct tri_route *said = &envelope.route;
+        cr_assert(said->kind == TRI_CALL && said->priority == 2 && said->flags == TRI_TASK && said->section_count == 1);
+        cr_assert(said->epoch == 1 && tri_id_equal(said->target, (struct tri_id){2, 3}) &&
+                  tri_id_equal(said->result, (struct tri_id){4, 5}) &&
+                  tri_id_equal(said->parent, (struct tri_id){6, 7}));
+        cr_assert(said->sequence == 8 && said->acknowledged == 9 && said->deadline_us == 10);
+        tri_envelope_section(&envelope, 0, &section);
+        cr_assert(section.size == sizes[i] && section.meta_size == sizes[i] / 2 && section.data == bytes + 96);
+        for (size_t available = 0; available < size; available++)
+            cr_assert_eq(tri_envelope_check(bytes, available, NULL, 0, &envelope, NULL), TRP_EPROTO);
+    }
+}
+
+SPOIL(body_version, route->version = 3)
+SPOIL(body_kind, route->kind = TRI_PING)
+SPOIL(body_kind_unknown, route->kind = TRI_KIND_COUNT)
+SPOIL(body_flags, route->flags = TRI_LAST)
+SPOIL(body_priority, route->priority = -3)
+SPOIL(body_sections, route->section_count = 2)
+SPOIL(body_no_section, route->section_count = 0)
+SPOIL(body_parts, route->parts &= (uint8_t)~TRI_HAS_EPOCH)
+SPOIL(body_not_said, route->parts &= (uint8_t)~TRI_HAS_BODY)
+SPOIL(body_size_more, route->body_size += 8)
+SPOIL(body_size_less, route->body_size -= 8)
+SPOIL(body_size_of_a_frame, (route->body_size = TRI_COPY_MAX + 8, route->size = 96 + TRI_COPY_MAX + 8))
+SPOIL(body_meta, route->meta_size = 41)
+SPOIL(body_envelope_more, route->size += 8)
+SPOIL(body_envelope_less, route->size -= 8)
+
+Test(envelope, a_lone_body_that_is_wrong_is_refused_with_a_sentence)
+{
+    static const struct {
+        const char *name;
+        void (*spoil)(void);
+    } rows[] = {
+        ROW(body_version),  ROW(body_kind),          ROW(body_kind_unknown),  ROW(body_flags),
+        ROW(body_priority), ROW(body_sections),      ROW(body_no_section),    ROW(body_parts),
+        ROW(body_not_said), ROW(body_size_more),     ROW(body_size_less),     ROW(body_size_of_a_frame),
+        ROW(body_meta),     ROW(body_envelope_more), ROW(body_envelope_less),
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct tri_envelope envelope;
+        trp_error error = {0};
+        write_plain(40);
+        rows[i].spoil();
+        cr_expect_eq(tri_envelope_check(bytes, ROOM, NULL, 0, &envelope, &error), TRP_EPROTO, "%s", rows[i].name);
+        cr_expect(error.message[0] != '\0', "%s", rows[i].name);
+    }
+}
+
+Test(envelope, what_is_kept_outlives_what_was_received)
+{
+    static uint64_t memory[ROOM / 8];
+    struct tri_envelope envelope;
+    struct tri_section sections[2];
+    const size_t size = write_call();
+    cr_assert_eq(tri_envelope_check(bytes, size, NULL, 0, &envelope, NULL), TRP_OK);
+    const size_t room = tri_envelope_room(&envelope);
+    memset(memory, 0xee, sizeof memory);
+    tri_envelope_keep(&envelope, memory, sections);
+    memset(bytes, 0, sizeof bytes);
+    cr_assert_eq(memcmp(sections[0].refs, entries, sizeof entries), 0);
+    cr_assert_eq(memcmp(sections[0].data, "body of twenty byte", 20), 0);
+    cr_assert(sections[1].place == 2 && strcmp((const char *)sections[1].data, "value") == 0);
+    cr_assert_eq(((const uint8_t *)memory)[room], 0xee);
 }
 
 Test(envelope, one_argument_is_not_appended_twice)

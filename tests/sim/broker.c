@@ -67,26 +67,6 @@ op_send(void *user, tri_peer_index index, const struct tri_route *route, const s
     return where;
 }
 
-static uint64_t
-op_pass(void *user, tri_peer_index index, const struct tri_route *route, const struct tri_route *from, bool credited)
-{
-    struct sim_world *world = user;
-    struct sim_peer *peer = peer_at(world, index);
-    uint64_t where = 0;
-    trp_error error;
-
-    sim_trace_post(world, "broker to process", peer->used ? peer->process->pid : 0, route, NULL, 0);
-    if (!peer->used)
-        return 0;
-    if (credited && !tri_session_has_credit(&peer->channel.session, from->size))
-        sim_fail(world, "the core passed on a credited %s without credit", tri_kind_name(route->kind));
-    if (tri_channel_pass(&peer->channel, route, from, &where, &error) != TRP_OK)
-        sim_fail(world, "pass: %s", error.message);
-    if (credited)
-        tri_session_use(&peer->channel.session, from->size);
-    return where;
-}
-
 static bool
 op_has_credit(void *user, tri_peer_index index, uint64_t bytes)
 {
@@ -165,8 +145,7 @@ sim_root_ended(struct sim_world *world, struct tri_id actor)
 void
 sim_broker_start(struct sim_world *world)
 {
-    struct tri_core_ops ops = {op_send, op_pass,  op_has_credit, op_release, op_cut,
-                               op_fork, op_label, op_kill,       op_bury,    world};
+    struct tri_core_ops ops = {op_send, op_has_credit, op_release, op_cut, op_fork, op_label, op_kill, op_bury, world};
     struct tri_core_config config = {
         .incarnation = ++world->incarnation,
         .node = "sim",
@@ -282,7 +261,7 @@ emit_always(void *user, struct tri_packet *packet)
 static void
 answer_hello(struct sim_world *world, struct sim_peer *peer, bool resumed, uint64_t received)
 {
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_WELCOME};
+    struct tri_route route = {.kind = TRI_WELCOME};
     struct tri_packed packed = {0};
     struct tri_packet packet;
     trp_error error;
@@ -343,10 +322,10 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
 {
     struct visit *visit = user;
 
-    sim_trace(visit->world, "  broker takes %s %llx:%llu of %d", tri_kind_name(envelope->route->kind),
-              (unsigned long long)envelope->route->result.space, (unsigned long long)envelope->route->result.number,
+    sim_trace(visit->world, "  broker takes %s %llx:%llu of %d", tri_kind_name(envelope->route.kind),
+              (unsigned long long)envelope->route.result.space, (unsigned long long)envelope->route.result.number,
               visit->process->pid);
-    if (envelope->route->kind == TRI_HELLO) {
+    if (envelope->route.kind == TRI_HELLO) {
         on_hello(visit->world, visit->process, envelope);
         return TRP_OK;
     }

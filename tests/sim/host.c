@@ -42,11 +42,11 @@ op_create(void *user, const struct tri_envelope *envelope)
         sim_fail(host->world, "host %d was made with a limit of %llu bytes and got an actor with one of %llu",
                  host->pid, (unsigned long long)host->memory_bytes, (unsigned long long)spawn.memory_bytes);
     host->has_actor = true;
-    host->actor = envelope->route->target;
+    host->actor = envelope->route.target;
     tri_text_copy(host->name, sizeof host->name, spawn.name);
     host->detached = spawn.detached;
     host->construct_fails = sim_chance(host->world, 5);
-    for (uint32_t i = 0; i < envelope->route->section_count; i++) {
+    for (uint32_t i = 0; i < envelope->route.section_count; i++) {
         tri_envelope_section(envelope, i, &section);
         sim_bag_take(host, &host->args, &section);
     }

@@ -202,7 +202,7 @@ sim_process_lost(struct sim_process *process)
 void
 sim_process_hello(struct sim_process *process)
 {
-    struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_HELLO};
+    struct tri_route route = {.kind = TRI_HELLO};
     struct tri_login login = {
         .version_min = TRI_WIRE_VERSION,
         .version_max = TRI_WIRE_VERSION,
@@ -244,8 +244,8 @@ on_single(void *user, const struct tri_envelope *envelope, trp_error *error)
     bool first = tri_proc_space(process->proc) == 0;
 
     tri_envelope_section(envelope, 0, &section);
-    if (envelope->route->kind != TRI_WELCOME)
-        return TRI_FAIL(error, TRP_EPROTO, "%s instead of WELCOME", tri_kind_name(envelope->route->kind));
+    if (envelope->route.kind != TRI_WELCOME)
+        return TRI_FAIL(error, TRP_EPROTO, "%s instead of WELCOME", tri_kind_name(envelope->route.kind));
     TRP_TRY(tri_welcome_unpack(&section, &welcome, error));
     process->up = true;
     process->broker = welcome.broker;
@@ -261,8 +261,8 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
 {
     struct sim_process *process = user;
 
-    sim_trace(process->world, "  process %d takes %s %llx:%llu", process->pid, tri_kind_name(envelope->route->kind),
-              (unsigned long long)envelope->route->result.space, (unsigned long long)envelope->route->result.number);
+    sim_trace(process->world, "  process %d takes %s %llx:%llu", process->pid, tri_kind_name(envelope->route.kind),
+              (unsigned long long)envelope->route.result.space, (unsigned long long)envelope->route.result.number);
     return tri_proc_envelope(process->proc, envelope, process->world->now_ns, error);
 }
 

@@ -33,16 +33,40 @@ head_of(void)
     return (void *)packet;
 }
 
-static struct tri_route *
+/* A route with what write_call says. */
+struct call_route {
+    struct tri_route_head head;
+    struct tri_id target, result;
+    uint64_t sequence;
+};
+
+static struct tri_route_head *
 route_of(void)
 {
     return (void *)(packet + HEAD);
 }
 
-static struct tri_section_head *
-section_of(void)
+static struct call_route *
+parts_of(void)
 {
-    return (void *)(packet + HEAD + sizeof(struct tri_route));
+    return (void *)(packet + HEAD);
+}
+
+/* The body's head, which is written out for that. */
+static struct tri_section_head *
+section_of(size_t *size)
+{
+    struct call_route *route = parts_of();
+    struct tri_section_head *head = (void *)(route + 1);
+    if ((route->head.parts & TRI_HAS_BODY) == 0)
+        return head;
+    memmove(head + 1, head, route->head.size - sizeof *route);
+    *head = (struct tri_section_head){.meta_size = route->head.meta_size, .size = route->head.body_size};
+    route->head.parts &= (uint8_t)~TRI_HAS_BODY;
+    route->head.meta_size = route->head.body_size = 0;
+    route->head.size += sizeof *head;
+    *size += sizeof *head;
+    return head;
 }
 
 #define SPOILED(name, spoil)                                                                                           \
@@ -65,7 +89,7 @@ SPOILED(cut_short, size -= 8)
 SPOILED(too_long, size += 8)
 SPOILED(shorter_than_a_head, size = HEAD - 8)
 SPOILED(of_no_bytes, size = 0)
-SPOILED(envelope_version, route_of()->version = 2)
+SPOILED(envelope_version, route_of()->version = 1)
 SPOILED(unknown_kind, route_of()->kind = 90)
 SPOILED(kind_out_of_the_table, route_of()->kind = 255)
 SPOILED(kind_of_nothing, route_of()->kind = 0)
@@ -73,26 +97,29 @@ SPOILED(unknown_flag, route_of()->flags = 0x8000)
 SPOILED(flag_of_another_kind, route_of()->flags = TRI_DRAIN)
 SPOILED(flag_of_the_brokers, route_of()->flags = TRI_IN_PLACE | TRI_TASK)
 SPOILED(priority, route_of()->priority = 3)
-SPOILED(envelope_zero8, route_of()->zero8 = 1)
-SPOILED(envelope_zero32, route_of()->zero32 = 1)
+SPOILED(a_part_that_is_not_there, route_of()->parts |= TRI_HAS_PARENT)
+SPOILED(a_part_that_is_not_said, route_of()->parts &= (uint8_t)~TRI_HAS_SEQUENCE)
+SPOILED(a_body_of_another_size, route_of()->body_size += 8)
+SPOILED(a_body_beyond_its_envelope, route_of()->body_size = UINT16_MAX)
+SPOILED(a_body_all_structured, route_of()->meta_size = UINT16_MAX)
 SPOILED(envelope_too_large, route_of()->size += 8)
 SPOILED(envelope_too_small, route_of()->size = 8)
 SPOILED(envelope_unaligned, route_of()->size -= 4)
 SPOILED(no_sections, route_of()->section_count = 0)
 SPOILED(too_many_sections, route_of()->section_count = TRI_SECTIONS_MAX + 1)
-SPOILED(section_zeros, section_of()->zero32 = 1)
-SPOILED(section_flags, section_of()->flags = 2)
-SPOILED(section_place, section_of()->place = 1)
-SPOILED(section_too_large, section_of()->size = TRI_COPY_MAX)
-SPOILED(section_of_a_frame, section_of()->size = TRI_FRAME_MAX; section_of()->flags = TRI_SECTION_FRAME)
-SPOILED(section_over_64_mib, section_of()->size = UINT64_C(1) << 40; section_of()->flags = TRI_SECTION_FRAME)
-SPOILED(section_meta, section_of()->meta_size = UINT32_MAX)
-SPOILED(too_many_references, section_of()->ref_count = TRI_REFS_MAX + 1)
-SPOILED(references_that_are_not_there, section_of()->ref_count = TRI_REFS_MAX)
-SPOILED(foreign_result, route_of()->result.space++)
-SPOILED(no_result, route_of()->result = (struct tri_id){0})
-SPOILED(no_target, route_of()->target = (struct tri_id){0})
-SPOILED(no_place_in_the_lane, route_of()->sequence = 0)
+SPOILED(section_zeros, section_of(&size)->zero16 = 1)
+SPOILED(section_flags, section_of(&size)->flags = 2)
+SPOILED(section_place, section_of(&size)->place = 1)
+SPOILED(section_too_large, section_of(&size)->size = TRI_COPY_MAX)
+SPOILED(section_of_a_frame, section_of(&size)->size = TRI_FRAME_MAX; section_of(&size)->flags = TRI_SECTION_FRAME)
+SPOILED(section_over_64_mib, section_of(&size)->size = UINT32_MAX; section_of(&size)->flags = TRI_SECTION_FRAME)
+SPOILED(section_meta, section_of(&size)->meta_size = UINT32_MAX)
+SPOILED(too_many_references, section_of(&size)->ref_count = TRI_REFS_MAX + 1)
+SPOILED(references_that_are_not_there, section_of(&size)->ref_count = TRI_REFS_MAX)
+SPOILED(foreign_result, parts_of()->result.space++)
+SPOILED(no_result, parts_of()->result = (struct tri_id){0})
+SPOILED(no_target, parts_of()->target = (struct tri_id){0})
+SPOILED(no_place_in_the_lane, parts_of()->sequence = 0)
 
 static void
 batch_over_4_mib(struct peer *peer)
@@ -119,8 +146,8 @@ frame_over_64_mib(struct peer *peer)
     if (big == NULL)
         big = calloc(1, TRI_FRAME_MAX + 8); /* of the test's process */
     head_of()->frame_count = 1;
-    section_of()->size = TRI_FRAME_MAX + 8;
-    section_of()->flags = TRI_SECTION_FRAME;
+    section_of(&size)->size = TRI_FRAME_MAX + 8;
+    section_of(&size)->flags = TRI_SECTION_FRAME;
     peer_send(peer, packet, size, true);
     peer_send(peer, big, TRI_FRAME_MAX + 8, false);
 }
@@ -186,8 +213,12 @@ unblocked_from_a_driver(struct peer *peer)
 static void
 hello_in_the_session(struct peer *peer)
 {
-    const struct tri_login login = {
-        .version_min = 1, .version_max = 1, .role = TRI_DRIVER, .pid = getpid(), .cookie = peer->cookie, .program = ""};
+    const struct tri_login login = {.version_min = TRI_WIRE_VERSION,
+                                    .version_max = TRI_WIRE_VERSION,
+                                    .role = TRI_DRIVER,
+                                    .pid = getpid(),
+                                    .cookie = peer->cookie,
+                                    .program = ""};
     trp_error error;
     cr_assert_eq(tri_login_pack(&peer->packed, &login, &error), TRP_OK);
     size_t size =
@@ -231,7 +262,7 @@ static void
 future_version(struct peer *peer, struct tri_login *login)
 {
     (void)peer;
-    login->version_min = login->version_max = 2;
+    login->version_min = login->version_max = TRI_WIRE_VERSION + 1;
 }
 
 static void
@@ -441,8 +472,11 @@ const struct bad_peer bad_peers[] = {
     CUT(flag_of_another_kind),
     CUT(flag_of_the_brokers),
     CUT(priority),
-    CUT(envelope_zero8),
-    CUT(envelope_zero32),
+    CUT(a_part_that_is_not_there),
+    CUT(a_part_that_is_not_said),
+    CUT(a_body_of_another_size),
+    CUT(a_body_beyond_its_envelope),
+    CUT(a_body_all_structured),
     CUT(envelope_too_large),
     CUT(envelope_too_small),
     CUT(envelope_unaligned),

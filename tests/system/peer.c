@@ -63,8 +63,7 @@ peer_write(struct peer *peer, uint8_t *bytes, size_t size, struct tri_route rout
     head.sequence = route.kind == TRI_HELLO ? 0 : ++peer->sent;
     cr_assert_leq(sizeof head + tri_envelope_size(sections, count), size);
     memcpy(bytes, &head, sizeof head);
-    tri_envelope_write(bytes + sizeof head, &route, sections, count);
-    return sizeof head + tri_envelope_size(sections, count);
+    return sizeof head + tri_envelope_write(bytes + sizeof head, &route, sections, count);
 }
 
 void
@@ -169,8 +168,8 @@ peer_receive(struct peer *peer, uint8_t kind, int timeout_ms, struct tri_envelop
             struct tri_envelope envelope;
             cr_assert_eq(tri_envelope_check(peer->bytes + at, (size_t)size - at, NULL, 0, &envelope, &error), TRP_OK,
                          "%s", error.message);
-            at += envelope.route->size;
-            if (envelope.route->kind != kind)
+            at += envelope.size;
+            if (envelope.route.kind != kind)
                 continue;
             has = true;
             *found = envelope;
@@ -216,6 +215,6 @@ peer_await_result(struct peer *peer, struct tri_id result, trp_error *error)
     struct tri_envelope envelope;
     do
         cr_assert(peer_receive(peer, TRI_RESULT, WAIT_MS, &envelope), "no RESULT came");
-    while (!tri_id_equal(envelope.route->result, result));
-    return (envelope.route->flags & TRI_FAILED) != 0 ? first_error(&envelope, error) : TRP_OK;
+    while (!tri_id_equal(envelope.route.result, result));
+    return (envelope.route.flags & TRI_FAILED) != 0 ? first_error(&envelope, error) : TRP_OK;
 }

@@ -6,7 +6,7 @@
 static struct tri_letter *
 copy_of(const struct tri_section *sections, uint32_t count)
 {
-    const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_CALL, .flags = TRI_TASK, .sequence = 77};
+    const struct tri_route route = {.kind = TRI_CALL, .flags = TRI_TASK, .sequence = 77};
     struct tri_envelope envelope;
     struct tri_packet packet;
     struct tri_letter *letter;
@@ -91,8 +91,7 @@ Test(letter, takes_as_many_appended_values_as_there_are_places)
 
 Test(letter, of_an_envelope_without_body_is_only_a_route)
 {
-    const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_STOP, .epoch = 5, .size = sizeof route};
-    const struct tri_envelope envelope = {.route = &route};
+    const struct tri_envelope envelope = {.route = {.kind = TRI_STOP, .epoch = 5}};
     struct tri_letter *letter = tri_letter_copy(&envelope), *none = NULL;
 
     cr_assert_eq(letter->route.epoch, 5);

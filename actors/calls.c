@@ -18,7 +18,7 @@ has_room(void *user)
     return process->state >= TRI_DEAD || tri_proc_room(process->proc);
 }
 
-/* With nothing outstanding it goes at once; else with others, when they fill a batch, or within 50 us by the keeper. */
+/* With nothing outstanding it goes at once; else with others, when they fill a batch, or soon by the keeper. */
 static void
 send_soon(struct tri_process *process, bool lone)
 {

@@ -551,5 +551,5 @@ tri_host_run(struct tri_host *host, struct tri_incoming *call, bool in_place)
     if (!in_place)
         tri_mailbox_finish(&host->mailbox);
     finish(frame);
-    tri_process_flush_full(host->process); /* the rest when the mailbox is empty, or within 50 us by the keeper */
+    tri_process_flush_full(host->process); /* the rest when the mailbox is empty, or soon by the keeper */
 }

@@ -17,7 +17,7 @@ enum {
     WATCH_MS = 2500,
     SILENT_INTERVALS = 4
 }; /* of a broker that owes something: PING after the first, then the end */
-enum { TICK_NS = 50000, BUSY_TICK_NS = 1000000, LOOKS_NS = 150000, EMPTY_TICKS = 4, LOOK_MS = 2 };
+enum { TICK_NS = 50000, BUSY_TICK_NS = 800000, LOOKS_NS = 150000, EMPTY_TICKS = 4, LOOK_MS = 2, MISSES = 4 };
 enum { HELLO_AGAIN_MS = 1000, LOGIN_MS = 10 * 1000 };
 
 void
@@ -38,6 +38,7 @@ tri_keeper_arm(struct tri_process *process)
         return;
     process->keeper_ticks = true;
     process->keeper_pause_ns = TICK_NS;
+    process->activity_seen = process->activity;
     tri_keeper_ring(process);
 }
 
@@ -210,36 +211,56 @@ tri_keeper_would_send(const struct tri_process *process, uint64_t now_ns)
     return process->posted_ns != 0 && now_ns >= process->posted_ns + LOOKS_NS;
 }
 
+/* Callers that are at work send themselves, when a packet is full or when they wait: what is young is theirs. */
+static bool
+should_send(const struct tri_process *process)
+{
+    return process->flushes == process->flushes_seen &&
+           (process->activity == process->activity_seen || tri_keeper_would_send(process, tri_now_ns()));
+}
+
+/* Who has the lock after the pause is at work, and would have to wake the keeper: it comes another time. */
+static void
+pause_tick(struct tri_process *process)
+{
+    const struct timespec pause = {0, (long)process->keeper_pause_ns};
+
+    tri_process_leave(process);
+    for (unsigned i = 0; i < MISSES; i++) {
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+        if (tri_lock_try(&process->lock))
+            return;
+    }
+    tri_process_take(process);
+}
+
 /*
- * What is left to be sent goes out, fifty microseconds after it was left. While callers send themselves, what lies here is
- * young, and each look costs them a part of their processor: the pauses grow, and what the last of them leaves waits that
- * much longer, once.
+ * What is left to be sent goes out, fifty microseconds after it was left; 150 while callers go on. While they send themselves,
+ * each look costs them a part of their processor: the pauses grow, and what the last of them leaves waits that much longer,
+ * once.
  */
 static void
 tick(struct tri_process *process, unsigned *empty)
 {
-    struct timespec pause = {0, 0};
+    const bool output =
+        process->state == TRI_UP && (tri_channel_has_output(&process->channel) || !tri_list_empty(&process->unsent));
 
-    if (process->state == TRI_UP && (tri_channel_has_output(&process->channel) || !tri_list_empty(&process->unsent))) {
-        if (process->flushes == process->flushes_seen) {
-            tri_process_flush(process);
-            process->keeper_pause_ns = TICK_NS;
-        } else {
-            process->keeper_pause_ns *= 2;
-            if (process->keeper_pause_ns > BUSY_TICK_NS)
-                process->keeper_pause_ns = BUSY_TICK_NS;
-        }
-        process->flushes_seen = process->flushes;
+    if (output || process->flushes != process->flushes_seen) {
         *empty = 0;
     } else if (++*empty > EMPTY_TICKS) {
         process->keeper_ticks = false;
         *empty = 0;
         return;
     }
-    pause.tv_nsec = (long)process->keeper_pause_ns;
-    tri_process_leave(process);
-    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-    tri_process_take(process);
+    if (output && should_send(process)) {
+        tri_process_flush(process);
+        process->keeper_pause_ns = TICK_NS;
+    } else if (process->keeper_pause_ns < BUSY_TICK_NS) {
+        process->keeper_pause_ns *= 2;
+    }
+    process->flushes_seen = process->flushes;
+    process->activity_seen = process->activity;
+    pause_tick(process);
 }
 
 /* Threads are busy, none of them polls: a glance, so that a host with a long queue of short methods notices a new broker,

@@ -29,6 +29,16 @@ tri_lock_take(struct tri_lock *lock)
         tri_lock_wait(lock);
 }
 
+/* false: somebody has it. */
+static inline bool
+tri_lock_try(struct tri_lock *lock)
+{
+    uint32_t is_free = 0;
+
+    return atomic_compare_exchange_strong_explicit(&lock->word, &is_free, 1, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
 static inline void
 tri_lock_give(struct tri_lock *lock)
 {

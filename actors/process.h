@@ -122,11 +122,11 @@ struct tri_process {
     int keeper_bell;
     uint64_t keeper_wake_ns;
     uint64_t now_ns; /* when the last packet came, or a call with a deadline was made: as exact as calls without need */
-    uint64_t glance_ns;             /* when the keeper last looked for threads that do not */
-    uint64_t activity;              /* counts uses of the lock by callers */
-    uint64_t flushes, flushes_seen; /* counts sends; as the keeper's last tick saw it */
-    uint64_t posted_ns;             /* since when something posted waits to be sent; 0: nothing does */
-    uint64_t keeper_pause_ns;       /* between two ticks */
+    uint64_t glance_ns;               /* when the keeper last looked for threads that do not */
+    uint64_t activity, activity_seen; /* counts uses of the lock by callers; as the keeper's last tick saw it */
+    uint64_t flushes, flushes_seen;   /* counts sends; as the keeper's last tick saw it */
+    uint64_t posted_ns;               /* since when something posted waits to be sent; 0: nothing does */
+    uint64_t keeper_pause_ns;         /* between two ticks */
 
     /* handles */
     struct tri_slab *slabs;

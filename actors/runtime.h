@@ -5,7 +5,7 @@
  * that waits becomes the poller when nobody is: it sleeps in poll on the socket's descriptor, the door and a bell (eventfd)
  * without the lock, and takes the lock to receive. A thread that sends while another polls looks at the socket's events
  * afterwards and receives what is there, since the descriptor is edge-triggered. A keeper thread flushes what callers left
- * (50 us ticks while there is something, asleep otherwise), runs timers, and polls when nobody else does but somebody has to:
+ * (ticks while there is something, asleep otherwise), runs timers, and polls when nobody else does but somebody has to:
  * a method that runs longer than 2 ms, callbacks that wait for results, acknowledgements that are owed.
  *
  * trp_runtime is a place to call from; the driver has one, each actor of a host has one, all of one tri_process.
@@ -89,7 +89,7 @@ struct tri_proc *tri_process_proc(struct tri_process *process); /* under the loc
  * what is waited for. */
 trp_err tri_process_wait(struct tri_process *process, bool (*done)(void *user), void *user, uint64_t until_ns,
                          const struct tri_id *ids, uint32_t id_count, bool any, trp_error *error);
-/* With the lock: sends what is posted, now. Otherwise the keeper does within 50 us. */
+/* With the lock: sends what is posted, now. Otherwise the keeper does soon (keeper.c). */
 void tri_process_flush(struct tri_process *process);
 void tri_process_flush_full(struct tri_process *process); /* with the lock: only what fills packets */
 void tri_process_poke(struct tri_process *process);       /* with the lock: waiters look at done() again */

@@ -11,7 +11,7 @@
 
 #include "actors/process.h"
 
-enum { ACKNOWLEDGE_AFTER_MS = 2, ACKNOWLEDGE_PACKETS = 16 };
+enum { ACKNOWLEDGE_AFTER_MS = 2, ACKNOWLEDGE_PACKETS = 16, MANY_POSTED = 8 };
 
 uint64_t
 tri_until_ns(int64_t timeout_ms)
@@ -208,6 +208,13 @@ timed_out(trp_error *error)
     return TRI_FAIL(error, TRP_ETIMEDOUT, "not in time");
 }
 
+/* Of many that are posted and young: what has come meanwhile is looked at first, and what that leads to goes along. */
+static bool
+may_wait(const struct tri_process *process)
+{
+    return process->channel.envelope_count >= MANY_POSTED && !tri_keeper_would_send(process, tri_now_ns());
+}
+
 /* One look, and if there is nothing, one sleep. *ended: the wait is over, with what is returned. */
 static trp_err
 wait_once(struct tri_process *process, struct tri_waiter *waiter, bool (*done)(void *user), void *user,
@@ -223,11 +230,15 @@ wait_once(struct tri_process *process, struct tri_waiter *waiter, bool (*done)(v
         return TRP_OK;
     TRP_TRY(tri_process_alive(process, error));
     if (process->local == NULL) {
+        if (!only_looks && may_wait(process))
+            got = may_poll(process, waiter) && tri_process_receive(process);
+        if (got && done(user))
+            return TRP_OK;
         if (!only_looks || tri_keeper_would_send(process, now_ns))
             if (process->rousing ==
                 0) /* else those who wake are likely to call, too: the last of them sends, or the keeper */
                 tri_process_flush(process);
-        got = may_poll(process, waiter) && tri_process_receive(process);
+        got = (may_poll(process, waiter) && tri_process_receive(process)) || got;
         if (got && done(user))
             return TRP_OK;
     }

@@ -1,5 +1,5 @@
 /*
- * callbacks.c - trp_on_ready, trp_runtime_process, trp_runtime_fd: results for foreign event loops. Callbacks never run
+ * callbacks.c - trp_on_ready, trp_runtime_process, trp_runtime_fd: results for foreign event loops; and an alarm. Callbacks never run
  * inside of the function that made them due, but by trp_runtime_process, a host between two methods, or trp_shutdown.
  */
 #include <errno.h>
@@ -9,6 +9,8 @@
 
 #include "actors/checks.h"
 #include "actors/process.h"
+
+#define ALARM_AGAIN_NS TRI_NS_PER_S /* unless the method sets another */
 
 /* Keeps the descriptor readable exactly while something is due. */
 static void
@@ -87,6 +89,45 @@ tri_callbacks_end(struct tri_process *process, trp_runtime *runtime)
     while (tri_process_run_callback(process, runtime)) {
     }
 }
+
+/* ------------------------------------------------------------------------------------------------------------ the alarm */
+
+void
+tri_process_alarm(struct tri_process *process, uint64_t at_ns, trp_actor *actor, const char *method)
+{
+    tri_process_lock(process);
+    process->alarm_ns = at_ns;
+    process->alarm_actor = actor;
+    process->alarm_method = method;
+    tri_process_unlock(process);
+}
+
+uint64_t
+tri_process_alarm_ns(const struct tri_process *process)
+{
+    return process->alarm_ns;
+}
+
+bool
+tri_process_ring(struct tri_process *process)
+{
+    const uint64_t now_ns = process->alarm_ns != TRI_NEVER ? tri_now_ns() : 0;
+    trp_request request = {.flags = TRP_ONE_WAY | TRP_NOWAIT};
+    trp_error error;
+
+    if (now_ns < process->alarm_ns)
+        return false;
+    process->alarm_ns = now_ns + ALARM_AGAIN_NS;
+    request.actor = process->alarm_actor;
+    request.method = process->alarm_method;
+    tri_process_unlock(process);
+    if (trp_submit(request.actor->handle.runtime, &request, NULL, &error) != TRP_OK)
+        tri_log(TRI_WARNING, "%s() waits a second: %s", request.method, error.message);
+    tri_process_lock(process);
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------------------- for everybody */
 
 trp_err
 trp_on_ready(trp_ref *ref, trp_on_ready_fn *on_ready, void *user, trp_error *error)

@@ -170,12 +170,17 @@ host_loop(struct tri_host *host, bool is_main, trp_error *error)
             break;
         if (tri_process_callback_due(host->process, NULL))
             (void)tri_process_run_callback(host->process, NULL);
+        if (is_main)
+            (void)tri_process_ring(host->process);
         struct tri_incoming *call = host->stop && !host->drain ? NULL : tri_mailbox_pop(&host->mailbox);
         if (call != NULL) {
             tri_host_run(host, call, false);
             continue;
         }
-        err = tri_process_wait(host->process, something_to_do, host, TRI_NEVER, NULL, 0, false, error);
+        err = tri_process_wait(host->process, something_to_do, host,
+                               is_main ? tri_process_alarm_ns(host->process) : TRI_NEVER, NULL, 0, false, error);
+        if (err == TRP_ETIMEDOUT)
+            err = TRP_OK;
     }
     return err;
 }

@@ -77,24 +77,31 @@ tri_local_post(struct tri_local *local, const struct tri_route *route, const str
     return ++local->epochs;
 }
 
-void
-tri_local_result(struct tri_local *local, struct tri_id result, const struct tri_section *section, bool failed)
+/* To the proc, as if it came from a broker. */
+static void
+tell(struct tri_local *local, const struct tri_route *route, const struct tri_section *body)
 {
-    const struct tri_route route = {.kind = TRI_RESULT, .flags = failed ? TRI_FAILED : 0, .result = result};
-    struct tri_section body = *section;
     struct packet packet;
     trp_error why;
-    trp_err err;
+    trp_err err = make_packet(&packet, route, body, 1, &why);
 
-    if (tri_id_is_none(result))
-        return;
-    body.place = 0;
-    err = make_packet(&packet, &route, &body, 1, &why);
     if (err == TRP_OK)
         err = tri_proc_envelope(local->process->proc, &packet.envelope, tri_now_ns(), &why);
     tri_packet_fini(&packet.packet);
     if (err != TRP_OK)
         tri_process_fail(local->process, &why);
+}
+
+void
+tri_local_result(struct tri_local *local, struct tri_id result, const struct tri_section *section, bool failed)
+{
+    const struct tri_route route = {.kind = TRI_RESULT, .flags = failed ? TRI_FAILED : 0, .result = result};
+    struct tri_section body = *section;
+
+    if (tri_id_is_none(result))
+        return;
+    body.place = 0;
+    tell(local, &route, &body);
 }
 
 void
@@ -178,12 +185,24 @@ unhold_result(void *user, void *given)
 
 typedef void tri_local_handler(struct tri_local *local, struct tri_local_message *message);
 
-/* Everything that is not here has no meaning without a broker: WAIT (results come by themselves), PUT (the value is in this
- * process), GOODBYE. */
+/* The value is in this process, where all that name it are: it need not be kept for a broker. */
+static void
+on_put(struct tri_local *local, struct tri_local_message *message)
+{
+    const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_FREED};
+    trp_error why;
+
+    if (tri_ids_pack(&local->packed, &message->letter->route.result, 1, &why) != TRP_OK)
+        tri_process_fail(local->process, &why);
+    else
+        tell(local, &route, &local->packed.section);
+}
+
+/* Everything that is not here has no meaning without a broker: WAIT (results come by themselves), GOODBYE. */
 static tri_local_handler *const handlers[TRI_KIND_COUNT] = {
     [TRI_CALL] = tri_local_on_call,     [TRI_SPAWN] = tri_local_on_spawn,   [TRI_KILL] = tri_local_on_kill,
     [TRI_LOOKUP] = tri_local_on_lookup, [TRI_WATCH] = tri_local_on_watch,   [TRI_RELEASE] = tri_local_on_release,
-    [TRI_QUERY] = tri_local_on_query,   [TRI_CANCEL] = tri_local_on_cancel,
+    [TRI_QUERY] = tri_local_on_query,   [TRI_CANCEL] = tri_local_on_cancel, [TRI_PUT] = on_put,
 };
 
 /* The handler may take the letter, by setting message->letter to NULL. */
@@ -228,12 +247,14 @@ tri_local_step(struct tri_local *local, bool *stuck)
         tri_proc_tick(proc, tri_now_ns());
         return true;
     }
-    if (handle_next(local) || tri_local_keep_promises(local) || tri_local_run_next(local))
+    if (tri_process_ring(local->process) || handle_next(local) || tri_local_keep_promises(local) ||
+        tri_local_run_next(local))
         return true;
     tri_proc_round(proc, tri_now_ns());
     if (!tri_list_empty(&local->arrived))
         return true;
-    *stuck = local->running == 0 && local->open == local->waiting && next_ns == TRI_NEVER;
+    *stuck = local->running == 0 && local->open == local->waiting && next_ns == TRI_NEVER &&
+             local->process->alarm_ns == TRI_NEVER;
     return false;
 }
 

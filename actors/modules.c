@@ -1,6 +1,6 @@
 /*
- * modules.c - the loader: finds modules by name, in the program itself or in directories that belong to the node's owner,
- * loads each once and for good (never dlclose: its functions are everywhere), and looks up what they offer. Any thread: a
+ * modules.c - the loader: finds modules by name, in libtroupe ("troupe", the node's own), in the program itself or in
+ * directories that belong to the node's owner, loads each once and for good (never dlclose: its functions are everywhere), and looks up what they offer. Any thread: a
  * lock of its own. It must not know about processes and calls.
  */
 #include "actors/modules.h"
@@ -218,6 +218,10 @@ static trp_err
 find_module(const struct tri_modules *modules, const char *name, const trp_module **module, trp_error *error)
 {
     char directory[PATH_MAX], file[PATH_MAX + TRI_MODULE_NAME_MAX + 8], real[PATH_MAX];
+    if (strcmp(name, troupe_module_troupe.name) == 0) {
+        *module = &troupe_module_troupe;
+        return TRP_OK;
+    }
     for (size_t i = 0; modules->linked != NULL && modules->linked[i] != NULL; i++) {
         const trp_module *candidate = modules->linked[i];
         if (candidate->name == NULL || strcmp(candidate->name, name) != 0)

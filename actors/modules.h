@@ -34,6 +34,9 @@ struct tri_loaded {
     size_t task_count;
 };
 
+/* kept.c: the module that is no file */
+extern const trp_module troupe_module_troupe;
+
 /* modules_check.c */
 /* TRP_EMODULE: each field of the stamp that differs, with both numbers. `origin`: the file, for the text. */
 trp_err tri_module_check_stamp(const trp_module *module, const char *name, const char *origin, trp_error *error);

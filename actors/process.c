@@ -215,7 +215,7 @@ make_empty(struct tri_process *process, const struct tri_process_config *config)
     tri_text_copy(process->program, sizeof process->program, config->program != NULL ? config->program : "");
     process->door = process->bell = process->keeper_bell = process->due_fd = -1;
     process->gone_ns = tri_now_ns();
-    process->keeper_wake_ns = TRI_NEVER;
+    process->keeper_wake_ns = process->alarm_ns = TRI_NEVER;
     tri_list_init(&process->unsent);
     tri_list_init(&process->waiters);
     tri_list_init(&process->generic);

@@ -140,6 +140,11 @@ struct tri_process {
     int due_fd;          /* trp_runtime_fd; -1: nobody asked */
     bool due_told;
 
+    /* the alarm */
+    uint64_t alarm_ns; /* TRI_NEVER: none */
+    trp_actor *alarm_actor;
+    const char *alarm_method;
+
     struct tri_packed packed; /* of the call being made */
 };
 

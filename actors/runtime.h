@@ -110,6 +110,13 @@ void tri_process_busy(struct tri_process *process, bool busy);
 bool tri_process_callback_due(struct tri_process *process, const trp_runtime *runtime);
 bool tri_process_run_callback(struct tri_process *process, const trp_runtime *runtime);
 
+/* One alarm a process, of the actor that the node has of its own (kept.c): when the time has come, this method of the actor,
+ * which outlives the process's work, is called one way. TRI_NEVER: none. Takes the lock. */
+void tri_process_alarm(struct tri_process *process, uint64_t at_ns, trp_actor *actor, const char *method);
+uint64_t tri_process_alarm_ns(const struct tri_process *process); /* with the lock */
+/* With the lock, which is dropped meanwhile: makes the call if it is due. By whoever runs methods, between two of them. */
+bool tri_process_ring(struct tri_process *process);
+
 /* Packing with this process's handles. */
 extern const struct tri_handles tri_process_handles;
 /* Makes handles for the entries of a section (each one more handle of ours) and fills them into an opened view. */

@@ -147,7 +147,7 @@ struct spawning {
 
 static trp_err
 describe(struct tri_process *process, const trp_runtime *runtime, const char *class_name,
-         const trp_actor_options *options, struct spawning *it, trp_error *error)
+         const trp_actor_options *options, bool is_nodes, struct spawning *it, trp_error *error)
 {
     struct tri_spawn *spawn = &it->spawn;
 
@@ -157,7 +157,7 @@ describe(struct tri_process *process, const trp_runtime *runtime, const char *cl
         .namespace_ = it->space,
         .get_if_exists = options->get_if_exists,
         .detached = options->detached,
-        .num_cpus = options->num_cpus,
+        .num_cpus = is_nodes ? -1 : options->num_cpus, /* it waits for no CPU either */
         .num_gpus = options->num_gpus,
         .memory_bytes = options->memory_bytes,
         .start_timeout_ms = options->start_timeout_ms != 0 ? options->start_timeout_ms : 60000,
@@ -170,6 +170,11 @@ describe(struct tri_process *process, const trp_runtime *runtime, const char *cl
     TRP_TRY(check_options(options, error));
     if (options->name != NULL)
         TRP_TRY(split_name(runtime, options->name, it->space, &spawn->name, error));
+    if (options->name != NULL && !is_nodes && strcmp(it->space, TRI_NODE_NAMESPACE) == 0)
+        return TRI_FAIL(error, TRP_EINVAL,
+                        "name is '%s' in the namespace '" TRI_NODE_NAMESPACE
+                        "', which is the node's own; take another namespace",
+                        spawn->name);
     TRP_TRY(tri_check_node(process, options->node, error));
     TRP_TRY(tri_check_amounts(process, options->num_cpus, options->num_gpus, error));
     TRP_TRY(tri_resources_of(options->resources, it->scratch.resources, &spawn->resource_count, error));
@@ -218,9 +223,9 @@ keep_name(trp_actor *actor, const char *name, const char *class_name)
                                            : class_name);
 }
 
-trp_err
-trp_spawn(trp_runtime *runtime, const char *class_name, trp_value args, const trp_actor_options *options,
-          trp_actor **actor, trp_error *error)
+static trp_err
+spawn(trp_runtime *runtime, const char *class_name, trp_value args, const trp_actor_options *options, bool is_nodes,
+      trp_actor **actor, trp_error *error)
 {
     static const trp_actor_options defaults;
     struct tri_process *process = NULL;
@@ -233,13 +238,28 @@ trp_spawn(trp_runtime *runtime, const char *class_name, trp_value args, const tr
     if (args.kind != TRP_ARGS && args.kind != TRP_NULL)
         return TRI_FAIL(error, TRP_EINVAL, "args is neither TRP_ARGS(...) nor TRP_NOARGS");
     TRP_TRY(tri_runtime_enter(runtime, &process, error));
-    err = describe(process, runtime, class_name, options != NULL ? options : &defaults, &it, error);
+    err = describe(process, runtime, class_name, options != NULL ? options : &defaults, is_nodes, &it, error);
     if (err == TRP_OK)
         err = spawn_one(process, runtime, &it, args, actor, error);
     if (err == TRP_OK)
         keep_name(*actor, options != NULL ? options->name : NULL, class_name);
     tri_process_unlock(process);
     return err;
+}
+
+trp_err
+trp_spawn(trp_runtime *runtime, const char *class_name, trp_value args, const trp_actor_options *options,
+          trp_actor **actor, trp_error *error)
+{
+    return spawn(runtime, class_name, args, options, false, actor, error);
+}
+
+trp_err
+tri_spawn_of_node(trp_runtime *runtime, const char *class_name, const char *name, trp_actor **actor, trp_error *error)
+{
+    const trp_actor_options options = {.name = name, .get_if_exists = true, .detached = true};
+
+    return spawn(runtime, class_name, TRP_NOARGS, &options, true, actor, error);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ others */

@@ -13,6 +13,11 @@ trp_err tri_submit(struct tri_process *process, struct tri_submit *submit, bool 
 
 /* spawn.c. A MAP of amounts into rows of TRI_SPAWN_LISTS_MAX; what no node here has: TRP_ENORESOURCE. */
 trp_err tri_resources_of(trp_value map, struct tri_resource *rows, uint32_t *count, trp_error *error);
+/* Without the lock: an actor of the node's own, in its namespace; the one that lives, or a new one, which no program's end ends
+ * and which waits for no CPU. */
+#define TRI_NODE_NAMESPACE "troupe"
+trp_err tri_spawn_of_node(trp_runtime *runtime, const char *class_name, const char *name, trp_actor **actor,
+                          trp_error *error);
 trp_err tri_check_node(const struct tri_process *process, const char *node, trp_error *error);
 trp_err tri_check_amounts(const struct tri_process *process, double num_cpus, double num_gpus, trp_error *error);
 

@@ -192,6 +192,8 @@ step_or_sleep(struct tri_process *process, struct tri_waiter *waiter, uint64_t u
     stepped = tri_local_step(process->local, &stuck);
     if (!stepped && !(stuck && tri_current_execution != NULL)) {
         next_ns = tri_proc_next_ns(process->proc);
+        if (process->alarm_ns < next_ns)
+            next_ns = process->alarm_ns;
         sleep_alone(process, waiter, next_ns < until_ns ? next_ns : until_ns);
     }
     if (tri_current_execution != NULL)

@@ -139,7 +139,7 @@ tri_task_needs(const struct tri_section *section, struct tri_needs *needs, struc
 {
     if (((uintptr_t)section->data & 7) != 0 || section->meta_size > section->size ||
         !tri_meta_open_needs(section->data, section->meta_size, needs, scratch, present) ||
-        !isfinite(needs->num_cpus) || !isfinite(needs->num_gpus) ||
+        !isfinite(needs->num_cpus) || !isfinite(needs->num_gpus) || needs->num_cpus < 0 || needs->num_gpus < 0 ||
         !are_resources_sane(needs->resources, needs->resource_count))
         return TRI_FAIL(error, TRP_EPROTO, "a task whose needs do not verify (%u bytes)", section->meta_size);
     return TRP_OK;
@@ -196,7 +196,8 @@ is_spawn_sane(const struct tri_spawn *spawn)
     return spawn->class_name[0] != '\0' && tri_text_length(spawn->class_name) <= PATH_SIZE &&
            tri_text_length(spawn->name) <= TRI_NAME_MAX && spawn->namespace_[0] != '\0' &&
            tri_text_length(spawn->namespace_) <= TRI_NAME_MAX && isfinite(spawn->num_cpus) &&
-           isfinite(spawn->num_gpus) && are_resources_sane(spawn->resources, spawn->resource_count);
+           isfinite(spawn->num_gpus) && spawn->num_gpus >= 0 &&
+           are_resources_sane(spawn->resources, spawn->resource_count);
 }
 
 trp_err

@@ -78,11 +78,21 @@ tri_actor_takes(const struct tri_actor *actor)
            !actor->host->peer->reporting;
 }
 
+/* What has to be free where it starts. Below 0: nothing has to be, as the node wants of an actor of its own. */
+static double
+cpus_to_start(const struct tri_spawn *spawn)
+{
+    if (spawn->num_cpus < 0)
+        return 0;
+    return spawn->num_cpus > 0 ? spawn->num_cpus : 1;
+}
+
 void
 tri_actor_set(struct tri_actor *actor, const struct tri_spawn *spawn)
 {
     actor->detached = spawn->detached;
-    actor->num_cpus = spawn->num_cpus;
+    actor->num_cpus = spawn->num_cpus > 0 ? spawn->num_cpus : 0;
+    actor->start_cpus = cpus_to_start(spawn);
     actor->num_gpus = spawn->num_gpus;
     actor->memory_bytes = spawn->memory_bytes;
     actor->max_concurrency = spawn->max_concurrency;
@@ -142,11 +152,10 @@ spawn_admitted(struct tri_core *core, struct tri_peer *peer, const struct tri_me
         refuse_spawn(core, peer, message, spawn, TRP_ELIMIT, why);
         return false;
     }
-    if (!tri_ledger_feasible(&core->ledger, spawn->num_cpus > 0 ? spawn->num_cpus : 1, spawn->num_gpus,
-                             spawn->memory_bytes, special)) {
+    if (!tri_ledger_feasible(&core->ledger, cpus_to_start(spawn), spawn->num_gpus, spawn->memory_bytes, special)) {
         tri_ledger_text(&core->ledger, has, sizeof has);
-        tri_needs_text(spawn->resources, spawn->resource_count, spawn->num_cpus > 0 ? spawn->num_cpus : 1,
-                       spawn->num_gpus, spawn->memory_bytes, needs, sizeof needs);
+        tri_needs_text(spawn->resources, spawn->resource_count, cpus_to_start(spawn), spawn->num_gpus,
+                       spawn->memory_bytes, needs, sizeof needs);
         snprintf(why, sizeof why, "Actor '%.100s' needs %.180s to be placed; node '%.60s' has %.180s",
                  spawn->name[0] ? spawn->name : spawn->class_name, needs, core->node, has);
         refuse_spawn(core, peer, message, spawn, TRP_ENORESOURCE, why);
@@ -239,7 +248,12 @@ tri_on_spawn(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
 void
 tri_actor_creation_ready(struct tri_core *core, struct tri_pending *call)
 {
-    tri_list_append(&core->placing, &call->actor->link);
+    struct tri_actor *actor = call->actor;
+
+    if (actor->start_cpus > 0)
+        tri_list_append(&core->placing, &actor->link);
+    else /* it waits behind nobody */
+        tri_list_append(core->placing.next, &actor->link);
     core->placing_changed = true;
 }
 
@@ -283,8 +297,7 @@ tri_actor_place(struct tri_core *core)
 {
     while (!tri_list_empty(&core->placing)) {
         struct tri_actor *actor = TRI_OWNER(core->placing.next, struct tri_actor, link);
-        if (!tri_ledger_fits(&core->ledger, actor->num_cpus > 0 ? actor->num_cpus : 1, actor->num_gpus,
-                             actor->memory_bytes, actor->special))
+        if (!tri_ledger_fits(&core->ledger, actor->start_cpus, actor->num_gpus, actor->memory_bytes, actor->special))
             return;
         tri_actor_place_one(core, actor);
     }

@@ -238,7 +238,7 @@ why_actor(struct page *page, const struct tri_actor *actor)
     else if (actor->state == TRI_ACTOR_WAITING && actor->creation != NULL && actor->creation->missing > 0)
         snprintf(text, sizeof text, "%s waits for %u arguments of its constructor", who, actor->creation->missing);
     else if (actor->state == TRI_ACTOR_WAITING)
-        snprintf(text, sizeof text, "%s waits for resources: %g CPUs", who, actor->num_cpus > 0 ? actor->num_cpus : 1);
+        snprintf(text, sizeof text, "%s waits for resources: %g CPUs", who, actor->start_cpus);
     else if (actor->state == TRI_ACTOR_STARTING)
         snprintf(text, sizeof text, "%s waits for its process to start", who);
     else if (actor->state == TRI_ACTOR_CREATED)

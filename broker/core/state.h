@@ -241,6 +241,7 @@ struct tri_actor {
     bool coming;                     /* ABSENT, and its creator, who is here, will send SPAWN again */
     uint64_t epoch, serial, creator; /* creator: space */
     double num_cpus, num_gpus;
+    double start_cpus; /* that have to be free where it starts */
     uint64_t memory_bytes;
     uint32_t max_concurrency, max_pending, pending;
     uint64_t start_timeout_ns, since_ns;

@@ -50,6 +50,18 @@ task_fail(trp_ctx *ctx)
     return trp_fail(ctx, (int32_t)ctx->args[0].as.i64, "failed as asked: %s", ctx->args[1].as.str);
 }
 
+/* Has the node keep what it is given, from inside of a task. */
+static trp_err
+task_keep(trp_ctx *ctx)
+{
+    trp_ref *again = NULL;
+    TRP_TRY(trp_keep(trp_at(ctx->args[0], 0).as.ref, ctx->args[1].as.str, TRP_FOREVER, ctx->error));
+    TRP_TRY(trp_kept(ctx->runtime, ctx->args[1].as.str, &again, ctx->error));
+    trp_err err = trp_return(ctx, trp_ref_value(again));
+    trp_ref_release(&again);
+    return err;
+}
+
 static trp_err
 task_getpid(trp_ctx *ctx)
 {
@@ -100,6 +112,7 @@ static const trp_function tasks[] = {
     {.name = "echo", .fn = task_echo, .args = "x:v", .about = "gives back what it gets"},
     {.name = "add", .fn = task_add, .args = "a:i, b:i=10"},
     {.name = "fail", .fn = task_fail, .args = "cause:i, text:s"},
+    {.name = "keep", .fn = task_keep, .args = "object:[r], name:s"},
     {.name = "getpid", .fn = task_getpid},
     {.name = "die_once", .fn = task_die_once, .args = "path:s"},
     {.name = "die", .fn = task_die},

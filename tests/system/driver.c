@@ -1,7 +1,8 @@
 /*
  * driver.c - a driver in a process of its own, for tests that kill it: joins the node in the directory that it is given, or
  * starts a private one ("-"), spawns a counter, says "READY" and its number, and waits until it is killed. With
- * SYSTEM_DRIVER_CALLS=hang it has called a method that never returns before; with =work it makes some calls and says "DONE".
+ * SYSTEM_DRIVER_CALLS=hang it has called a method that never returns before; with =keep it has the node keep "left", an object;
+ * with =work it makes some calls and says "DONE".
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,11 @@ main(int argc, char **argv)
         err = trp_call(actor, "hang", TRP_NOARGS, &ref, &error);
         if (err == TRP_OK && trp_get(ref, 100, NULL, &error) != TRP_ETIMEDOUT) /* it has left us */
             err = TRP_EINVAL;
+    }
+    if (err == TRP_OK && calls != NULL && strcmp(calls, "keep") == 0) {
+        err = trp_put(runtime, trp_str("of a driver"), &ref, &error);
+        if (err == TRP_OK)
+            err = trp_keep(ref, "left", TRP_FOREVER, &error);
     }
     if (err == TRP_OK)
         printf("READY %lld\n", (long long)trp_as_i64(value));

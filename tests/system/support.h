@@ -43,7 +43,7 @@ int system_wait(struct system_process *process); /* its status, as of waitpid */
 void system_wait_ok(struct system_process *process);
 void system_kill(struct system_process *process); /* SIGKILL, and it has ended */
 /* A driver in a process of its own (driver.c), ready, on the service in `address`; NULL: on a private node. `calls`: what it
- * does, "hang" or "work", or NULL. Returns the process of its actor. */
+ * does, "hang", "keep" or "work", or NULL. Returns the process of its actor. */
 pid_t system_driver_start(struct system_process *driver, const char *address, const char *calls);
 long system_resident_kib(pid_t pid);
 

@@ -132,6 +132,26 @@ counter_heaps(trp_ctx *ctx, void *self)
     return trp_return(ctx, trp_i64(count));
 }
 
+/* What is written to a FIFO, which is waited for. */
+static trp_err
+read_fifo(trp_ctx *ctx)
+{
+    char text[64] = "";
+    FILE *file = fopen(ctx->args[0].as.str, "r");
+    if (file == NULL)
+        return trp_fail(ctx, TRP_EACCES, "cannot open %s", ctx->args[0].as.str);
+    const bool read = fgets(text, sizeof text, file) != NULL;
+    fclose(file);
+    return read ? trp_return(ctx, trp_str(text)) : trp_fail(ctx, TRP_ESTOP, "nothing was written");
+}
+
+static trp_err
+counter_read(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    return read_fifo(ctx);
+}
+
 static const trp_method counter_methods[] = {
     {.name = "add", .fn = counter_add, .args = "n:i=1"},
     {.name = "pid", .fn = counter_pid},
@@ -140,6 +160,7 @@ static const trp_method counter_methods[] = {
     {.name = "heaps", .fn = counter_heaps},
     {.name = "leave_child", .fn = counter_leave_child},
     {.name = "grow", .fn = counter_grow, .args = "size:i"},
+    {.name = "read", .fn = counter_read, .args = "path:s"},
     {.name = "print", .fn = counter_print, .args = "text:s"},
     {.name = "spin", .fn = counter_spin},
     {0},
@@ -157,6 +178,7 @@ static const trp_class classes[] = {
 };
 static const trp_function tasks[] = {
     {.name = "double", .fn = task_double, .args = "n:i"},
+    {.name = "read", .fn = read_fifo, .args = "path:s"},
     {0},
 };
 

@@ -1,0 +1,336 @@
+/*
+ * kept.c - who holds what trp_keep is given: "troupe:Kept", a class that libtroupe has itself, of which the node has one actor,
+ * "troupe/kept". It is written as a module, on its own thread as any actor; keep.c calls it. It must not know who asks.
+ *
+ * A reference here is a hold like any other, so the object lives while it stands in the table, also after its maker's death;
+ * the value is asked for at once, so that it lies here, too, and does not go with the last process that had it.
+ */
+#include <stdlib.h>
+
+#include "actors/modules.h"
+#include "actors/process.h"
+
+#define SWEEP_NS                                                                                                       \
+    (10 * TRI_NS_PER_MS) /* between two sweeps of the table, which looks at each; what is over is not found anyway */
+enum { KEPT_MAX = 1048576, BUCKETS_MIN = 64 };
+
+struct kept {
+    struct kept *next; /* in its bucket */
+    trp_ref *ref;
+    uint64_t until_ns; /* TRI_NEVER: until told otherwise */
+    char name[];
+};
+
+struct holder {
+    struct kept **buckets;
+    size_t bucket_count, count; /* bucket_count: 0 or a power of two */
+    uint64_t alarm_ns, swept_ns;
+};
+
+/* ---------------------------------------------------------------------------------------------------------- the table */
+
+static size_t
+hash(const char *name)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+    return (size_t)(hash ^ hash >> 32);
+}
+
+/* Where the pointer to it stands, or would stand. There are buckets. */
+static struct kept **
+place_of(const struct holder *holder, const char *name)
+{
+    struct kept **place = &holder->buckets[hash(name) & (holder->bucket_count - 1)];
+
+    while (*place != NULL && strcmp((*place)->name, name) != 0)
+        place = &(*place)->next;
+    return place;
+}
+
+static bool
+grow(struct holder *holder)
+{
+    const struct holder old = *holder;
+    const size_t count = old.bucket_count > 0 ? old.bucket_count * 2 : BUCKETS_MIN;
+    struct kept **buckets = calloc(count, sizeof(struct kept *));
+
+    if (buckets == NULL)
+        return false;
+    holder->buckets = buckets;
+    holder->bucket_count = count;
+    for (size_t i = 0; i < old.bucket_count; i++)
+        for (struct kept *kept = old.buckets[i], *next; kept != NULL; kept = next) {
+            struct kept **place = place_of(holder, kept->name);
+            next = kept->next;
+            kept->next = NULL;
+            *place = kept;
+        }
+    free(old.buckets);
+    return true;
+}
+
+static void
+drop(struct holder *holder, struct kept **place)
+{
+    struct kept *gone = *place;
+
+    *place = gone->next;
+    holder->count--;
+    trp_ref_release(&gone->ref);
+    free(gone);
+}
+
+/* NULL: nothing is kept under this name, or no longer. */
+static struct kept **
+find(struct holder *holder, const char *name)
+{
+    struct kept **place = holder->count > 0 ? place_of(holder, name) : NULL;
+
+    if (place == NULL || *place == NULL)
+        return NULL;
+    if ((*place)->until_ns > tri_now_ns())
+        return place;
+    drop(holder, place);
+    return NULL;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- time */
+
+static void
+set_alarm(const trp_ctx *ctx, struct holder *holder, uint64_t at_ns)
+{
+    const uint64_t soonest_ns = holder->swept_ns + SWEEP_NS;
+
+    if (at_ns != TRI_NEVER && at_ns < soonest_ns)
+        at_ns = soonest_ns;
+    if (at_ns == holder->alarm_ns)
+        return;
+    holder->alarm_ns = at_ns;
+    tri_process_alarm(ctx->runtime->process, at_ns, ctx->actor, "sweep");
+}
+
+static trp_err
+on_sweep(trp_ctx *ctx, void *self)
+{
+    struct holder *holder = self;
+    uint64_t next_ns = TRI_NEVER;
+
+    holder->swept_ns = tri_now_ns();
+    holder->alarm_ns = 0; /* the one that called this is over */
+    for (size_t i = 0; i < holder->bucket_count; i++)
+        for (struct kept **place = &holder->buckets[i]; *place != NULL;) {
+            if ((*place)->until_ns <= holder->swept_ns) {
+                drop(holder, place);
+                continue;
+            }
+            if ((*place)->until_ns < next_ns)
+                next_ns = (*place)->until_ns;
+            place = &(*place)->next;
+        }
+    set_alarm(ctx, holder, next_ns);
+    return TRP_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ methods */
+
+static trp_err
+fail_taken(trp_ctx *ctx, const struct kept *kept)
+{
+    return trp_fail(ctx, TRP_EEXIST, "object %s is kept under the name '%s' already", trp_ref_id(kept->ref),
+                    kept->name);
+}
+
+static trp_err
+add(trp_ctx *ctx, struct holder *holder, const char *name, trp_ref *ref, struct kept **made)
+{
+    struct kept **place;
+    struct kept *kept;
+
+    if (holder->count == KEPT_MAX)
+        return trp_fail(ctx, TRP_ELIMIT, "%d objects are kept, the limit", (int)KEPT_MAX);
+    kept = calloc(1, sizeof *kept + strlen(name) + 1);
+    if (kept == NULL || (holder->count == holder->bucket_count && !grow(holder))) {
+        free(kept);
+        return trp_fail(ctx, TRP_ENOMEM, "there is no memory to keep another object");
+    }
+    (void)strcpy(kept->name, name);
+    kept->ref = trp_ref_retain(ref);
+    place = place_of(holder, name);
+    kept->next = *place;
+    *place = kept;
+    holder->count++;
+    *made = kept;
+    return TRP_OK;
+}
+
+/* Its value is to come here when there is one. */
+static trp_err
+want(trp_ref *ref, trp_error *error)
+{
+    struct tri_process *process = NULL;
+    trp_err err;
+
+    TRP_TRY(tri_handle_enter(&ref->handle, "ref", &process, error));
+    err = tri_proc_want(process->proc, &ref->handle.ref, error);
+    tri_process_unlock(process);
+    return err;
+}
+
+static void
+on_here(trp_ref *ref, void *user)
+{
+    trp_reply *reply = user;
+
+    (void)ref;
+    trp_reply_value(&reply, trp_null());
+}
+
+/* Who has the value already hears that it is kept when it lies here, too, and may go then. */
+static trp_err
+answer_when_here(trp_ctx *ctx, trp_ref *ref)
+{
+    trp_reply *reply = NULL;
+    trp_err err;
+
+    TRP_TRY(trp_defer(ctx, &reply));
+    err = trp_on_ready(ref, on_here, reply, ctx->error);
+    if (err != TRP_OK)
+        trp_reply_fail(&reply, (int32_t)err, "the value cannot be waited for");
+    return TRP_OK;
+}
+
+static trp_err
+on_keep(trp_ctx *ctx, void *self)
+{
+    struct holder *holder = self;
+    trp_ref *ref = trp_at(ctx->args[0], 0).as.ref;
+    const char *name = trp_as_str(ctx->args[1]);
+    const int64_t ttl_ms = trp_as_i64(ctx->args[2]);
+    struct kept **found = find(holder, name);
+    struct kept *kept = found != NULL ? *found : NULL;
+
+    if (kept != NULL && kept->ref != ref)
+        return fail_taken(ctx, kept);
+    if (kept == NULL)
+        TRP_TRY(add(ctx, holder, name, ref, &kept));
+    kept->until_ns = tri_until_ns(ttl_ms);
+    if (kept->until_ns < holder->alarm_ns)
+        set_alarm(ctx, holder, kept->until_ns);
+    if (trp_ref_location(ref) != TRP_PENDING)
+        return TRP_OK;
+    TRP_TRY(want(ref, ctx->error));
+    return trp_as_i64(ctx->args[3]) != 0 ? answer_when_here(ctx, ref) : TRP_OK;
+}
+
+static trp_err
+on_drop(trp_ctx *ctx, void *self)
+{
+    struct kept **found = find(self, trp_as_str(ctx->args[1]));
+
+    if (found == NULL)
+        return TRP_OK;
+    if ((*found)->ref != trp_at(ctx->args[0], 0).as.ref)
+        return fail_taken(ctx, *found);
+    drop(self, found);
+    return TRP_OK;
+}
+
+static trp_err
+on_find(trp_ctx *ctx, void *self)
+{
+    const char *name = trp_as_str(ctx->args[0]);
+    struct kept **found = find(self, name);
+
+    if (found == NULL)
+        return trp_fail(ctx, TRP_ENOENT, "nothing is kept under the name '%s'", name);
+    return trp_return(ctx, TRP_LIST((*found)->ref));
+}
+
+static trp_value
+describe(trp_ctx *ctx, const struct kept *kept, uint64_t now_ns)
+{
+    static const char *const states[] = {[TRP_PENDING] = "pending", [TRP_FAILED] = "failed"};
+    const trp_location location = trp_ref_location(kept->ref);
+    const bool forever = kept->until_ns == TRI_NEVER;
+    const trp_value entries[] = {
+        trp_str("name"),
+        trp_str(kept->name),
+        trp_str("id"),
+        trp_str(trp_ref_id(kept->ref)),
+        trp_str("state"),
+        trp_str(location <= TRP_FAILED ? states[location] : "ready"),
+        trp_str("left_ms"),
+        forever ? trp_null() : trp_u64((kept->until_ns - now_ns + TRI_NS_PER_MS - 1) / TRI_NS_PER_MS),
+    };
+    trp_value *copy = trp_alloc(ctx, sizeof entries);
+
+    if (copy == NULL)
+        return trp_ref_value(NULL); /* no value: it cannot be returned */
+    memcpy(copy, entries, sizeof entries);
+    return trp_map(copy, 4);
+}
+
+static trp_err
+on_list(trp_ctx *ctx, void *self)
+{
+    const struct holder *holder = self;
+    const uint64_t now_ns = tri_now_ns();
+    trp_value *rows = trp_alloc(ctx, (holder->count + 1) * sizeof *rows);
+    size_t count = 0;
+
+    if (rows == NULL)
+        return trp_fail(ctx, TRP_ENOMEM, "there is no memory for a list of %zu objects", holder->count);
+    for (size_t i = 0; i < holder->bucket_count; i++)
+        for (const struct kept *kept = holder->buckets[i]; kept != NULL; kept = kept->next)
+            if (kept->until_ns > now_ns)
+                rows[count++] = describe(ctx, kept, now_ns);
+    return trp_return(ctx, trp_list(rows, count));
+}
+
+/* ---------------------------------------------------------------------------------------------------- beginning and end */
+
+static trp_err
+on_init(trp_ctx *ctx, void *self)
+{
+    struct holder *holder = self;
+
+    (void)ctx;
+    holder->alarm_ns = TRI_NEVER;
+    return TRP_OK;
+}
+
+static void
+fini(void *self)
+{
+    struct holder *holder = self;
+
+    for (size_t i = 0; i < holder->bucket_count; i++)
+        while (holder->buckets[i] != NULL)
+            drop(holder, &holder->buckets[i]);
+    free(holder->buckets);
+}
+
+static const trp_method methods[] = {
+    {"keep", on_keep, "object:[r], name:s, ttl_ms:i, here:?", "holds an object under a name"},
+    {"drop", on_drop, "object:[r], name:s", "holds it no longer"},
+    {"find", on_find, "name:s", "the object that is held under a name, in a list"},
+    {"list", on_list, "", "all that is held: name, id, state, left_ms"},
+    {"sweep", on_sweep, "", "lets go of what has been held long enough"},
+    {0},
+};
+
+static const trp_class classes[] = {
+    {.name = "Kept",
+     .about = "what trp_keep is given, for as long as it says",
+     .self_size = sizeof(struct holder),
+     .init = on_init,
+     .fini = fini,
+     .methods = methods},
+    {0},
+};
+
+const trp_module troupe_module_troupe = {TRP_STAMP_, "troupe", .classes = classes,
+                                         .about = "what nodes have themselves"};

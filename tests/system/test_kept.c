@@ -1,0 +1,247 @@
+/*
+ * test_kept.c - objects that the node holds (trp_keep): they outlive their makers, callers and brokers, and nothing else.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/system/support.h"
+
+static trp_error error;
+
+static trp_ref *
+kept(trp_runtime *runtime, const char *name)
+{
+    trp_ref *ref = NULL;
+    cr_assert_eq(trp_kept(runtime, name, &ref, &error), TRP_OK, "%s", error.message);
+    return ref;
+}
+
+static void
+expect_kept(trp_runtime *runtime, const char *name, const char *text)
+{
+    char found[256];
+    trp_value value;
+    trp_ref *ref = kept(runtime, name);
+    cr_assert_eq(trp_get(ref, SYSTEM_WAIT_MS, &value, &error), TRP_OK, "%s: %s", name, error.message);
+    trp_format(value, found, sizeof found);
+    cr_expect_str_eq(found, text);
+    trp_ref_release(&ref);
+}
+
+static void
+put(trp_runtime *runtime, const char *name, trp_value value)
+{
+    trp_ref *ref = NULL;
+    cr_assert_eq(trp_put(runtime, value, &ref, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_keep(ref, name, TRP_FOREVER, &error), TRP_OK, "%s", error.message);
+    trp_ref_release(&ref);
+}
+
+static trp_actor *
+spawn_detached(trp_runtime *runtime, const char *name)
+{
+    const trp_actor_options options = {.name = name, .detached = true};
+    trp_actor *actor = NULL;
+    cr_assert_eq(trp_spawn(runtime, "system_module:Counter", TRP_NOARGS, &options, &actor, &error), TRP_OK, "%s",
+                 error.message);
+    return actor;
+}
+
+static const char *
+make_fifo(const char *name)
+{
+    static char paths[4][128];
+    static int count;
+    char *path = paths[count++];
+    snprintf(path, sizeof paths[0], "%s/%s", system_directory(), name);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    return path;
+}
+
+/* Once: it is gone then. */
+static void
+write_fifo(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w"); /* waits for who reads */
+    cr_assert_not_null(file);
+    fputs(text, file);
+    fclose(file);
+    cr_expect_eq(unlink(path), 0);
+}
+
+static void
+kill_broker(void)
+{
+    pid_t broker = system_find_one("troupe-broker");
+    kill(broker, SIGKILL);
+    system_expect_gone(broker);
+}
+
+static trp_runtime *
+leave_and_join(trp_runtime *runtime)
+{
+    trp_shutdown(&runtime);
+    return system_join();
+}
+
+/* ------------------------------------------------------------------------------------------------------------- makers */
+
+SYSTEM_TEST(system_kept, what_is_kept_outlives_its_maker)
+{
+    enum { LARGE = 8 * 1024 * 1024 };
+    struct system_process service;
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    char *bytes = calloc(1, LARGE);
+    trp_value value;
+    put(runtime, "small", trp_i64(42));
+    put(runtime, "large", trp_bytes(bytes, LARGE));
+    runtime = leave_and_join(runtime);
+    expect_kept(runtime, "small", "42");
+    trp_ref *large = kept(runtime, "large");
+    cr_assert_eq(trp_get(large, SYSTEM_WAIT_MS, &value, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(value.size, (size_t)LARGE);
+    trp_ref_release(&large);
+    free(bytes);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
+SYSTEM_TEST(system_kept, what_is_kept_outlives_its_maker_that_was_killed_and_the_broker_besides)
+{
+    struct system_process service, driver;
+    system_service_start(&service, NULL);
+    (void)system_driver_start(&driver, system_service_directory(), "keep");
+    system_kill(&driver);
+    trp_runtime *runtime = system_join();
+    expect_kept(runtime, "left", "\"of a driver\"");
+    put(runtime, "mine", trp_i64(1));
+    kill_broker();
+    expect_kept(runtime, "left", "\"of a driver\"");
+    runtime = leave_and_join(runtime);
+    kill_broker();
+    put(runtime, "more", trp_i64(2));
+    expect_kept(runtime, "left", "\"of a driver\"");
+    expect_kept(runtime, "mine", "1");
+    expect_kept(runtime, "more", "2");
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- calls */
+
+/* One that runs, one that waits behind it, a task that runs, and more tasks than there are processes for. */
+SYSTEM_TEST(system_kept, calls_go_on_without_their_caller)
+{
+    static const char *const one_cpu[] = {"--num-cpus", "1", NULL};
+    struct system_process service;
+    system_service_start(&service, one_cpu);
+    trp_runtime *runtime = system_join();
+    const char *first = make_fifo("first"), *second = make_fifo("second");
+    trp_actor *counter = spawn_detached(runtime, "counter");
+    trp_ref *refs[4] = {NULL};
+    static const char *const names[] = {"runs", "waits", "task", "queued"};
+    cr_assert_eq(trp_call(counter, "read", TRP_ARGS(first), &refs[0], &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_call(counter, "add", TRP_ARGS(9), &refs[1], &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_task(runtime, "system_module:read", TRP_ARGS(second), &refs[2], &error), TRP_OK);
+    cr_assert_eq(trp_task(runtime, "system_module:double", TRP_ARGS(21), &refs[3], &error), TRP_OK);
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(trp_keep(refs[i], names[i], TRP_FOREVER, &error), TRP_OK, "%s", error.message);
+        trp_ref_release(&refs[i]);
+    }
+    trp_actor_release(&counter);
+    runtime = leave_and_join(runtime);
+    for (int i = 0; i < 4; i++) {
+        refs[i] = kept(runtime, names[i]);
+        cr_expect_eq(trp_get(refs[i], 0, NULL, &error), TRP_ETIMEDOUT, "%s: %s", names[i], error.message);
+        trp_ref_release(&refs[i]);
+    }
+    write_fifo(first, "one");
+    write_fifo(second, "two");
+    expect_kept(runtime, "runs", "\"one\"");
+    expect_kept(runtime, "waits", "9");
+    expect_kept(runtime, "task", "\"two\"");
+    expect_kept(runtime, "queued", "42");
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
+SYSTEM_TEST(system_kept, a_call_that_runs_goes_on_without_its_caller_and_its_broker)
+{
+    struct system_process service;
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    const char *fifo = make_fifo("fifo");
+    trp_actor *counter = spawn_detached(runtime, "counter");
+    trp_ref *ref = NULL;
+    (void)system_call_i64(counter, "pid", TRP_NOARGS);
+    cr_assert_eq(trp_call(counter, "read", TRP_ARGS(fifo), &ref, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_keep(ref, NULL, TRP_FOREVER, &error), TRP_OK, "%s", error.message);
+    char id[64];
+    snprintf(id, sizeof id, "%s", trp_ref_id(ref));
+    trp_ref_release(&ref);
+    trp_actor_release(&counter);
+    runtime = leave_and_join(runtime);
+    kill_broker();
+    ref = kept(runtime, id);
+    cr_expect_eq(trp_get(ref, 0, NULL, &error), TRP_ETIMEDOUT, "%s", error.message);
+    trp_ref_release(&ref);
+    write_fifo(fifo, "late");
+    expect_kept(runtime, id, "\"late\"");
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
+/* --------------------------------------------------------------------------------------------------------- the holder */
+
+SYSTEM_TEST(system_kept, what_was_kept_goes_with_its_holder_that_is_killed_and_others_are_kept_after_that)
+{
+    struct system_process service;
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    trp_ref *ref = NULL;
+    trp_actor *holder = NULL;
+    trp_value value;
+    put(runtime, "x", trp_i64(1));
+    cr_assert_eq(trp_query(runtime, "actors", &ref, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_get(ref, SYSTEM_WAIT_MS, &value, &error), TRP_OK, "%s", error.message);
+    pid_t pid = 0;
+    for (size_t i = 0; i < value.size; i++)
+        if (strcmp(trp_as_str(trp_field(trp_at(value, i), "class")), "troupe:Kept") == 0)
+            pid = (pid_t)trp_as_i64(trp_field(trp_at(value, i), "pid"));
+    trp_ref_release(&ref);
+    cr_assert_gt(pid, 1);
+    cr_assert_eq(trp_lookup(runtime, "troupe/kept", &holder, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_watch(holder, TRP_WATCH_DEATH, &ref, &error), TRP_OK, "%s", error.message);
+    kill(pid, SIGKILL);
+    cr_assert_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_OK, "%s", error.message);
+    trp_ref_release(&ref);
+    trp_actor_release(&holder);
+    cr_expect_eq(trp_kept(runtime, "x", &ref, &error), TRP_ENOENT, "%s", error.message);
+    put(runtime, "x", trp_i64(2));
+    expect_kept(runtime, "x", "2");
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
+SYSTEM_TEST(system_kept, nothing_has_to_be_free_for_the_holder)
+{
+    static const char *const one_cpu[] = {"--num-cpus", "1", NULL};
+    const trp_actor_options whole = {.num_cpus = 1};
+    struct system_process service;
+    trp_actor *actors[2] = {NULL, NULL};
+    system_service_start(&service, one_cpu);
+    trp_runtime *runtime = system_join();
+    for (int i = 0; i < 2; i++) /* the second one waits for the first one's end */
+        cr_assert_eq(trp_spawn(runtime, "system_module:Counter", TRP_NOARGS, &whole, &actors[i], &error), TRP_OK);
+    put(runtime, "x", trp_i64(1));
+    expect_kept(runtime, "x", "1");
+    for (int i = 0; i < 2; i++)
+        trp_actor_release(&actors[i]);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}

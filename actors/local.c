@@ -189,7 +189,7 @@ typedef void tri_local_handler(struct tri_local *local, struct tri_local_message
 static void
 on_put(struct tri_local *local, struct tri_local_message *message)
 {
-    const struct tri_route route = {.version = TRI_WIRE_VERSION, .kind = TRI_FREED};
+    const struct tri_route route = {.kind = TRI_FREED};
     trp_error why;
 
     if (tri_ids_pack(&local->packed, &message->letter->route.result, 1, &why) != TRP_OK)

@@ -175,5 +175,9 @@ trp_cancelled(const trp_ctx *ctx)
 void *
 trp_alloc(trp_ctx *ctx, size_t size)
 {
-    return ctx != NULL ? tri_arena_alloc(&execution_of(ctx)->memory, size > 0 ? size : 1) : NULL;
+    struct tri_execution *execution = execution_of(ctx);
+
+    if (ctx == NULL || (execution->alloc_fails > 0 && ++execution->allocs >= execution->alloc_fails))
+        return NULL;
+    return tri_arena_alloc(&execution->memory, size > 0 ? size : 1);
 }

@@ -267,6 +267,7 @@ tri_execution_reset(struct tri_execution *execution)
     execution->section = NULL;
     execution->reply = NULL;
     execution->replied = execution->own_words = false;
+    execution->allocs = execution->alloc_fails = 0;
     execution->cancelled = NULL;
     execution->waiting = execution->wait_failed = false;
 }

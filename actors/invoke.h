@@ -112,6 +112,8 @@ struct tri_execution {
     void *held;                        /* what ops->hold gave for `packed` */
     struct tri_packed packed, failure; /* what it returned; what it failed with */
     struct tri_arena memory;
+    uint32_t allocs,
+        alloc_fails; /* a test's fault: from trp_alloc number alloc_fails on there is no memory; 0: there is */
     void *fit_memory;
     trp_error error;
     struct tri_section why; /* the Error section that its ctx->error was made of, with all its causes */

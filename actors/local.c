@@ -307,6 +307,7 @@ make_empty(struct tri_local *local, struct tri_process *process, const trp_confi
     tri_list_init(&local->arrived);
     tri_list_init(&local->calls);
     tri_list_init(&local->promised);
+    tri_list_init(&local->faults);
 }
 
 trp_err
@@ -343,6 +344,9 @@ tri_local_end(struct tri_process *process)
 {
     struct tri_local *local = process->local;
 
+    if (local->looked_at != NULL)
+        tri_handle_drop(process, &local->looked_at->handle);
+    local->looked_at = NULL;
     drop_unstarted(local);
     for (struct tri_node *node = local->born.prev; node != &local->born; node = node->prev) {
         struct tri_local_actor *actor = TRI_OWNER(node, struct tri_local_actor, link);
@@ -377,6 +381,7 @@ tri_local_destroy(struct tri_local **local)
     free_calls(gone, &gone->calls);
     free_calls(gone, &gone->promised);
     tri_local_free_actors(gone);
+    tri_local_end_faults(gone);
     tri_table_fini(&gone->actors);
     tri_modules_destroy(&gone->modules);
     tri_packed_fini(&gone->packed);

@@ -5,11 +5,14 @@
  *     local.c         messages in and out, what is due next, beginning and end
  *     local_calls.c   calls: their dependencies, running them, delivering what came of them
  *     local_actors.c  actors: names, construction, ends, watches, and looking around
+ *     local_faults.c  what a test wants to go wrong, and its clock (troupe/testing.h)
  *
  * Everything is guarded by the process's lock, which is dropped while user code runs. Whoever waits does what is due.
  */
 #ifndef TRI_LOCAL_H
 #define TRI_LOCAL_H
+
+#include <troupe/testing.h>
 
 #include "actors/arguments.h"
 #include "actors/invoke.h"
@@ -23,6 +26,8 @@ struct tri_local_actor {
     struct tri_local_actor *creator; /* NULL: the driver */
     enum tri_local_state state;
     bool draining, detached, killed, was_ready;
+    bool crashed;                   /* a test's fault: its state goes without fini */
+    char died_in[TRI_NAME_MAX + 1]; /* then: the method; "": none */
     char name[TRI_NAME_MAX + 1], space[TRI_NAME_MAX + 1];
     char full_name[2 * TRI_NAME_MAX + 2]; /* "namespace/name"; "": none */
     char class_name[TRI_NAME_MAX + 1];
@@ -55,6 +60,15 @@ struct tri_local_call {
     struct tri_arguments arguments;
     struct tri_execution execution;
     trp_ref *delegate;
+    struct tri_local_fault *fault; /* what is to go wrong with it; NULL: nothing */
+};
+
+/* trp_test_fault, and its texts. */
+struct tri_local_fault {
+    struct tri_node link; /* in local->faults */
+    trp_test_fault given;
+    char actor[TRI_NAME_MAX + 1], method[TRI_NAME_MAX + 1];
+    char message[768];
 };
 
 struct tri_local_message {
@@ -81,6 +95,9 @@ struct tri_local {
     double num_cpus;
     pthread_mutex_t late; /* around replies: taken before the process's lock */
     bool gone;            /* the runtime is shut down; this stays until the last reply is given */
+    struct tri_node faults;
+    uint64_t clock_start_ns; /* when the clock was made to stand; 0: it runs */
+    trp_ref *looked_at;      /* whose value trp_test_call gave last */
 };
 
 /* local.c */
@@ -126,6 +143,24 @@ void tri_local_refuse(const struct tri_local_actor *actor, const struct tri_lett
 /* A call of it has ended: ends the actor where that was the last that it had to do. */
 void tri_local_idle(struct tri_local *local, struct tri_local_actor *actor);
 void tri_local_end_actor(struct tri_local *local, struct tri_local_actor *actor, const char *why);
+/* Its death record; `message` is borrowed. */
+struct tri_death tri_local_death(const struct tri_local_actor *actor, const char *message);
 void tri_local_free_actors(struct tri_local *local);
+
+/* local_faults.c */
+/* With the lock: the oldest fault that fits a call about to start, a copy; NULL: none does. */
+struct tri_local_fault *tri_local_take_fault(struct tri_local *local, const struct tri_local_call *call);
+/* Without the lock, before and after its function: the error that it is to have instead of being run, or of its answer. TRP_OK:
+ * none. */
+trp_err tri_local_fault_before(struct tri_local_call *call, trp_error *error);
+trp_err tri_local_fault_after(struct tri_local_call *call, trp_error *error);
+/* With the lock, afterwards: its process dies, where that is the fault. */
+void tri_local_die_of_fault(struct tri_local *local, struct tri_local_call *call);
+/* Its process dies, as by a crash in `method`. */
+void tri_local_crash(struct tri_local *local, struct tri_local_actor *actor, const char *method);
+void tri_local_end_faults(struct tri_local *local);
+
+/* testing.c: with the lock, unless it fails: this is local mode, and the test's own thread. `what`: the function, for the text. */
+trp_err tri_test_enter(const trp_runtime *runtime, const char *what, struct tri_process **process, trp_error *error);
 
 #endif

@@ -2,6 +2,7 @@
  * local_actors.c - actors in local mode: names, construction, ends, watches, and looking around. With the process's lock,
  * but for tri_local_construct. It knows nothing of how calls are chosen.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -75,6 +76,8 @@ tri_local_refuse(const struct tri_local_actor *actor, const struct tri_letter *l
         (void)tri_text_copy(why, sizeof why, how_it_ends(actor));
     }
     tri_about_ended(&failure->error, &about, why);
+    if (actor != NULL && actor->crashed)
+        failure->death = tri_local_death(actor, actor->why.error.message);
     if (actor == NULL || actor->state != TRI_LOCAL_FAILED)
         return;
     failure->cause = &actor->why;
@@ -83,25 +86,35 @@ tri_local_refuse(const struct tri_local_actor *actor, const struct tri_letter *l
 
 /* ---------------------------------------------------------------------------------------------------------- watching */
 
-static void
-tell_death(struct tri_local *local, const struct tri_local_actor *actor, struct tri_id result)
+struct tri_death
+tri_local_death(const struct tri_local_actor *actor, const char *message)
 {
-    const bool failed = actor->state == TRI_LOCAL_FAILED;
-    char message[600];
-    const struct tri_death death = {
+    return (struct tri_death){
+        .present = true,
         .actor = actor->name[0] != '\0' ? actor->name : actor->class_name,
         .id = actor->text,
         .class_name = actor->class_name,
         .node = "local",
         .message = message,
         .pid = getpid(),
-        .exit_code = failed ? 2 : 0,
+        .exit_code = actor->crashed                     ? -1
+                     : actor->state == TRI_LOCAL_FAILED ? 2
+                                                        : 0,
+        .signal = actor->crashed ? SIGSEGV : 0,
+        .method = actor->died_in,
         .killed_by = actor->killed ? "trp_kill" : "",
     };
+}
+
+static void
+tell_death(struct tri_local *local, const struct tri_local_actor *actor, struct tri_id result)
+{
+    char message[600];
+    const struct tri_death death = tri_local_death(actor, message);
     trp_value entries[2 * TRI_DEATH_FIELDS];
 
-    (void)snprintf(message, sizeof message, "%s%.500s", failed ? "its constructor failed: " : "",
-                   actor->why.error.message);
+    (void)snprintf(message, sizeof message, "%s%.500s",
+                   actor->state == TRI_LOCAL_FAILED ? "its constructor failed: " : "", actor->why.error.message);
     tri_local_value(local, result, tri_death_map(&death, entries));
 }
 
@@ -195,7 +208,7 @@ tri_local_end_actor(struct tri_local *local, struct tri_local_actor *actor, cons
     }
     tri_local_drop_calls(local, actor);
     if (actor->self != NULL && actor->running == 0) {
-        if (actor->row->fini != NULL) {
+        if (actor->row->fini != NULL && !actor->crashed) {
             tri_process_unlock(local->process);
             actor->row->fini(actor->self);
             tri_process_lock(local->process);

@@ -78,6 +78,7 @@ tri_local_end_call(struct tri_local *local, struct tri_local_call *call)
     }
     tri_execution_fini(&call->execution);
     tri_letter_free(&call->letter);
+    free(call->fault);
     free(call);
 }
 
@@ -302,12 +303,31 @@ settle(struct tri_local *local, struct tri_local_call *call)
     return true;
 }
 
+/* Without the lock: its function, unless a test wants it to fail instead. */
+static void
+run_function(struct tri_local *local, struct tri_local_call *call)
+{
+    trp_error error;
+    trp_err err;
+
+    memset(&error, 0, sizeof error);
+    err = tri_local_fault_before(call, &error);
+    if (err == TRP_OK && call->constructs) {
+        tri_local_construct(local, call);
+    } else if (err == TRP_OK) {
+        err = run_call(local, call, &error);
+        error.ran = TRP_NOT_RUN;
+    }
+    if (err == TRP_OK)
+        err = tri_local_fault_after(call, &error);
+    if (err != TRP_OK)
+        tri_execution_refuse(&call->execution, &error);
+}
+
 static void
 run(struct tri_local *local, struct tri_local_call *call)
 {
     struct tri_local_actor *actor = call->actor;
-    trp_error error;
-    trp_err err = TRP_OK;
 
     tri_list_remove(&call->link);
     call->running = true;
@@ -317,21 +337,15 @@ run(struct tri_local *local, struct tri_local_call *call)
         actor->queued--;
         actor->running++;
     }
-    memset(&error, 0, sizeof error);
+    call->fault = tri_local_take_fault(local, call);
     tri_process_unlock(local->process);
-    if (call->constructs)
-        tri_local_construct(local, call);
-    else
-        err = run_call(local, call, &error);
-    if (err != TRP_OK) {
-        error.ran = TRP_NOT_RUN;
-        tri_execution_refuse(&call->execution, &error);
-    }
+    run_function(local, call);
     tri_process_lock(local->process);
     if (call->execution.reply == NULL)
         local->open--;
     local->running--;
     call->running = false;
+    tri_local_die_of_fault(local, call);
     if (call->constructs)
         tri_local_constructed(local, call);
     if (actor != NULL)

@@ -24,9 +24,21 @@ struct tri_modules {
     pthread_mutex_t lock;
     char *path;
     char remedy[320];
-    const trp_module *const *linked;
+    const trp_module **linked; /* ended by NULL */
     struct tri_loaded *first;
 };
+
+static const trp_module **
+copy_linked(const trp_module *const *linked)
+{
+    size_t count = 0;
+    while (linked != NULL && linked[count] != NULL)
+        count++;
+    const trp_module **copy = calloc(count + 1, sizeof *copy);
+    for (size_t i = 0; copy != NULL && i < count; i++)
+        copy[i] = linked[i];
+    return copy;
+}
 
 trp_err
 tri_modules_new(const char *path, const char *remedy, const trp_module *const *linked, struct tri_modules **modules,
@@ -37,15 +49,20 @@ tri_modules_new(const char *path, const char *remedy, const trp_module *const *l
     if (path == NULL)
         path = TRI_MODULE_DIR;
     struct tri_modules *made = calloc(1, sizeof *made);
-    if (made != NULL)
+    if (made != NULL) {
         made->path = strdup(path);
-    if (made == NULL || made->path == NULL) {
+        made->linked = copy_linked(linked);
+    }
+    if (made == NULL || made->path == NULL || made->linked == NULL) {
+        if (made != NULL) {
+            free(made->path);
+            free(made->linked);
+        }
         free(made);
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for the module path");
     }
     pthread_mutex_init(&made->lock, NULL);
     (void)tri_text_copy(made->remedy, sizeof made->remedy, remedy);
-    made->linked = linked;
     *modules = made;
     return TRP_OK;
 }
@@ -64,6 +81,7 @@ tri_modules_destroy(struct tri_modules **modules)
     }
     pthread_mutex_destroy(&freed->lock);
     free(freed->path);
+    free(freed->linked);
     free(freed);
 }
 
@@ -131,7 +149,7 @@ list_modules(const struct tri_modules *modules, char *list, size_t size)
     struct listed listed = {.count = 0};
     size_t length;
     list[0] = '\0';
-    for (size_t i = 0; modules->linked != NULL && modules->linked[i] != NULL; i++)
+    for (size_t i = 0; modules->linked[i] != NULL; i++)
         if (modules->linked[i]->name != NULL)
             list_name(&listed, modules->linked[i]->name, strlen(modules->linked[i]->name));
     for (const char *rest = modules->path; next_directory(&rest, directory, sizeof directory);) {
@@ -222,7 +240,7 @@ find_module(const struct tri_modules *modules, const char *name, const trp_modul
         *module = &troupe_module_troupe;
         return TRP_OK;
     }
-    for (size_t i = 0; modules->linked != NULL && modules->linked[i] != NULL; i++) {
+    for (size_t i = 0; modules->linked[i] != NULL; i++) {
         const trp_module *candidate = modules->linked[i];
         if (candidate->name == NULL || strcmp(candidate->name, name) != 0)
             continue;
@@ -262,6 +280,32 @@ load(struct tri_modules *modules, const char *full, const char *form, struct tri
     modules->first = *loaded;
     if (module->seed != NULL)
         module->seed(0);
+    return TRP_OK;
+}
+
+trp_err
+tri_module_load_file(const char *file, const trp_module **module, trp_error *error)
+{
+    char real[PATH_MAX], directory[PATH_MAX], name[TRI_MODULE_NAME_MAX + 1];
+    const char *base = strrchr(file, '/') != NULL ? strrchr(file, '/') + 1 : file;
+    struct tri_loaded *loaded = NULL;
+    const trp_module *found = NULL;
+    size_t length;
+    if (!is_module_file(base, &length))
+        return TRI_FAIL(error, TRP_EINVAL,
+                        "'%.200s' is not the name of a module's file: \"NAME.so\", the name a C identifier of at most "
+                        "%d bytes",
+                        base, (int)TRI_MODULE_NAME_MAX);
+    snprintf(name, sizeof name, "%.*s", (int)length, base);
+    if (realpath(file, real) == NULL)
+        return tri_fail_errno(error, errno == ENOENT || errno == ENOTDIR ? TRP_ENOENT : TRP_EACCES, errno,
+                              "cannot look at %s", file);
+    snprintf(directory, sizeof directory, "%.*s", (int)(base - file), file);
+    TRP_TRY(check_trust(directory[0] != '\0' ? directory : ".", real, error));
+    TRP_TRY(open_file(name, real, &found, error));
+    TRP_TRY(tri_loaded_new(found, &loaded, error));
+    tri_loaded_free(&loaded);
+    *module = found;
     return TRP_OK;
 }
 

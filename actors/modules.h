@@ -44,7 +44,9 @@ trp_err tri_module_check_stamp(const trp_module *module, const char *name, const
 trp_err tri_loaded_new(const trp_module *module, struct tri_loaded **loaded, trp_error *error);
 void tri_loaded_free(struct tri_loaded **loaded);
 
-/* modules.c: newest first; they are never taken out before tri_modules_destroy */
+/* modules.c */
+trp_err tri_module_load_file(const char *file, const trp_module **module, trp_error *error); /* trp_test_load */
+/* Newest first; they are never taken out before tri_modules_destroy */
 struct tri_loaded *tri_modules_first(struct tri_modules *modules);
 
 #endif

@@ -194,7 +194,9 @@ step_or_sleep(struct tri_process *process, struct tri_waiter *waiter, uint64_t u
         next_ns = tri_proc_next_ns(process->proc);
         if (process->alarm_ns < next_ns)
             next_ns = process->alarm_ns;
-        sleep_alone(process, waiter, next_ns < until_ns ? next_ns : until_ns);
+        next_ns = next_ns < until_ns ? next_ns : until_ns;
+        if (!tri_local_leap(process->local, &next_ns))
+            sleep_alone(process, waiter, next_ns);
     }
     if (tri_current_execution != NULL)
         tri_local_waits(process->local, false);

@@ -37,6 +37,14 @@ tri_about_ended(trp_error *error, const struct tri_about *about, const char *why
 }
 
 void
+tri_about_died(trp_error *error, const struct tri_about *about, const char *how)
+{
+    tri_fail(error, TRP_EACTORDIED, "%s on node '%s' died: %s. The call%s%.200s %s.", about->who, about->node, how,
+             about->method[0] != '\0' ? " of " : "", about->method, about->fate);
+    place_error(about, error);
+}
+
+void
 tri_about_argument(struct tri_failure *failure, const struct tri_about *about, uint32_t place,
                    const struct tri_failure *cause)
 {

@@ -343,6 +343,7 @@ struct tri_about {
 };
 void tri_about_refused(trp_error *error, trp_err code, const struct tri_about *about, const char *why);
 void tri_about_ended(trp_error *error, const struct tri_about *about, const char *why); /* TRP_EACTORDIED */
+void tri_about_died(trp_error *error, const struct tri_about *about, const char *how);  /* while it had the call */
 /* `cause`: of argument `place`, and from now on of this failure; NULL: it cannot be read. */
 void tri_about_argument(struct tri_failure *failure, const struct tri_about *about, uint32_t place,
                         const struct tri_failure *cause);

@@ -140,22 +140,19 @@ tri_call_fail_death(struct tri_core *core, struct tri_pending *call, trp_ran ran
     static const char *const words[] = {
         [TRP_MAY_HAVE_RUN] = "may have run", [TRP_NOT_RUN] = "was not run", [TRP_RAN] = "ran"};
     struct tri_failure failure = {0};
-    char who[TRI_NAME_MAX + 64] = "The task's host", how[300], times[64] = "", id[TRI_ID_TEXT_SIZE];
-    const struct tri_about what = about(core, call, who);
-    const char *method = what.method;
+    char who[TRI_NAME_MAX + 64] = "The task's host", how[300], fate[100], id[TRI_ID_TEXT_SIZE];
+    struct tri_about what = about(core, call, who);
     if (call->actor != NULL)
         tri_actor_text(call->actor, who);
+    tri_text_copy(fate, sizeof fate, words[ran]);
     if (call->kind == TRI_CALL_TASK && call->retries > 0)
-        snprintf(times, sizeof times, ": it was started %u times", call->retries + 1u);
-    if (method[0] == '\0' && death != NULL && death->present && ran == TRP_MAY_HAVE_RUN && death->method != NULL)
-        method = death->method;
+        snprintf(fate, sizeof fate, "%s: it was started %u times", words[ran], call->retries + 1u);
+    if (what.method[0] == '\0' && death != NULL && death->present && ran == TRP_MAY_HAVE_RUN && death->method != NULL)
+        what.method = death->method;
+    what.fate = fate;
+    what.ran = ran;
     tri_death_text(death, rule, how, sizeof how);
-    tri_fail(&failure.error, TRP_EACTORDIED, "%s on node '%s' died: %s. The call%s%.200s %s%s.", who, core->node, how,
-             method[0] ? " of " : "", method, words[ran], times);
-    tri_text_copy(failure.error.node, sizeof failure.error.node, core->node);
-    tri_text_copy(failure.error.actor, sizeof failure.error.actor, what.actor);
-    tri_text_copy(failure.error.method, sizeof failure.error.method, method);
-    failure.error.ran = ran;
+    tri_about_died(&failure.error, &what, how);
     if (death != NULL)
         failure.death = *death;
     tri_death_sign(core, call->actor, how, id, &failure.death);

@@ -49,6 +49,8 @@ void tri_log_setup(const char *program, enum tri_level level, int fd);
 /* ----------------------------------------------------------------------------------------------------------- clock */
 
 uint64_t tri_now_ns(void); /* CLOCK_MONOTONIC. Never called inside a pure part: time is passed in. */
+/* From now on tri_now_ns gives this, in the whole process; 0: the system's time again. For tests of modules only. */
+void tri_clock_stand(uint64_t now_ns);
 #define TRI_NS_PER_MS UINT64_C(1000000)
 #define TRI_NS_PER_S  UINT64_C(1000000000)
 #define TRI_NEVER     UINT64_MAX

@@ -13,8 +13,8 @@
 
 /* In the order of `troupe help`: a group comes where its first verb is. */
 static const struct tri_verb *const verbs[] = {
-    &tri_verb_call,  &tri_verb_send,    &tri_verb_task, &tri_verb_ls,
-    &tri_verb_bench, &tri_verb_version, &tri_verb_help, NULL,
+    &tri_verb_call,     &tri_verb_send,  &tri_verb_task,    &tri_verb_spawn, &tri_verb_kill, &tri_verb_ls,
+    &tri_verb_describe, &tri_verb_bench, &tri_verb_version, &tri_verb_help,  NULL,
 };
 
 /* A standard descriptor that is closed would become the next socket, and be written to. */

@@ -173,6 +173,8 @@ int tri_give_rows(struct tri_cli *cli, trp_ref *ref, trp_value rows, const struc
  * {"error": {...}}. A NULL remedy: the one that fits the code, if any. */
 int tri_refuse(struct tri_cli *cli, const char *format, ...) TRP_PRINTF(2, 3);
 int tri_fail(struct tri_cli *cli, const trp_error *error, const char *remedy);
+/* The same for what a reference failed with: --verbose shows all that is known about it (tri_show_failure). */
+int tri_fail_ref(struct tri_cli *cli, trp_ref *ref, const trp_error *error, const char *remedy);
 int tri_fail_text(struct tri_cli *cli, const char *format, ...) TRP_PRINTF(2, 3);
 /* As tri_fail_text, with "path: strerror". */
 int tri_fail_file(struct tri_cli *cli, const char *path, int err);
@@ -188,7 +190,8 @@ int tri_unknown(struct tri_cli *cli, const char *kind, const char *typed, const 
 int tri_directory_of(struct tri_cli *cli, char *text, size_t size);
 /* Joins it, once. 0: cli->runtime is there. No node is ever started by this. */
 int tri_join(struct tri_cli *cli);
-/* A handle on the actor of that name, "name" or "namespace/name"; else it is said, with the name that was probably meant. */
+/* A handle on the actor of that name: "name", "namespace/name", "actor:ID" as it is printed, or %NAME of the shell's; else it is
+ * said, with the name that was probably meant. */
 int tri_find_actor(struct tri_cli *cli, const char *name, trp_actor **actor);
 /* What the node keeps under that name or id (trp_keep); else it is said. */
 int tri_find_kept(struct tri_cli *cli, const char *name, trp_ref **ref);
@@ -198,6 +201,11 @@ int tri_ask(struct tri_cli *cli, const char *what, trp_ref **ref, trp_value *ans
 /* Waits for a reference, for --timeout at most, or until Ctrl-C. 0: *value is there (`value` may be NULL), until it is released;
  * otherwise it is said, `what` being the subject, as in "counter.greet". */
 int tri_await(struct tri_cli *cli, trp_ref *ref, const char *what, trp_value *value);
+/* The same without a word: why not is in *error. */
+trp_err tri_wait_for(struct tri_cli *cli, trp_ref *ref, const char *what, trp_value *value, trp_error *error);
+/* What is known of a failure (trp_failure) beside its message, with what led to it; and a death record (trp_watch). */
+void tri_show_failure(FILE *out, trp_value failure);
+void tri_show_death(FILE *out, trp_value death);
 
 /* -------------------------------------------------------------------------------------------------------------- Ctrl-C */
 

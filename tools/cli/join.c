@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tools/cli/cli.h"
+#include "tools/cli/offers.h"
 
 enum { LOOK_MS = 100 }; /* how often a wait looks whether Ctrl-C was pressed */
 
@@ -120,43 +120,44 @@ now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int
-refuse_stopped(struct tri_cli *cli, const char *what)
+static trp_err
+fail_stopped(const char *what, trp_error *error)
 {
-    trp_error error = {.code = TRP_ECANCELLED, .rank = -1};
-
-    (void)snprintf(error.message, sizeof error.message, "stopped waiting for %.200s, which may go on", what);
-    (void)tri_fail(cli, &error, NULL);
-    return TRI_EXIT_STOPPED;
+    *error = (trp_error){.code = TRP_ECANCELLED, .rank = -1};
+    (void)snprintf(error->message, sizeof error->message, "stopped waiting for %.200s, which may go on", what);
+    return error->code;
 }
 
-static int
-refuse_late(struct tri_cli *cli, const char *what, trp_error *error)
-{
-    (void)snprintf(error->message, sizeof error->message, "%.200s is not there after %g s and may still come", what,
-                   (double)cli->timeout_ms / 1000);
-    return tri_fail(cli, error, "`troupe ls calls` shows what is under way");
-}
-
-int
-tri_await(struct tri_cli *cli, trp_ref *ref, const char *what, trp_value *value)
+trp_err
+tri_wait_for(struct tri_cli *cli, trp_ref *ref, const char *what, trp_value *value, trp_error *error)
 {
     const int64_t until_ms = cli->timeout_ms >= 0 ? now_ms() + cli->timeout_ms : INT64_MAX;
-    trp_error error;
 
     tri_stop_watch();
     for (;;) {
         const int64_t left_ms = until_ms - now_ms();
         const int64_t wait_ms = left_ms <= 0 ? 0 : left_ms < LOOK_MS ? left_ms : LOOK_MS;
-        if (trp_get(ref, wait_ms, value, &error) == TRP_OK)
-            return TRI_EXIT_OK;
-        if (error.code != TRP_ETIMEDOUT || trp_ref_location(ref) == TRP_FAILED)
-            return tri_fail(cli, &error, NULL);
+        const trp_err err = trp_get(ref, wait_ms, value, error);
+        if (err != TRP_ETIMEDOUT || trp_ref_location(ref) == TRP_FAILED)
+            return err;
         if (tri_stopped())
-            return refuse_stopped(cli, what);
-        if (left_ms <= 0)
-            return refuse_late(cli, what, &error);
+            return fail_stopped(what, error);
+        if (left_ms <= 0) {
+            (void)snprintf(error->message, sizeof error->message, "%.200s is not there after %g s, and may still come",
+                           what, (double)cli->timeout_ms / 1000);
+            return err;
+        }
     }
+}
+
+int
+tri_await(struct tri_cli *cli, trp_ref *ref, const char *what, trp_value *value)
+{
+    trp_error error;
+
+    if (tri_wait_for(cli, ref, what, value, &error) == TRP_OK)
+        return TRI_EXIT_OK;
+    return tri_fail_ref(cli, ref, &error, NULL);
 }
 
 int
@@ -175,19 +176,16 @@ tri_ask(struct tri_cli *cli, const char *what, trp_ref **ref, trp_value *answer)
 
 /* -------------------------------------------------------------------------------------------------------------- actors */
 
-/* The names of the actors that live, as they would be typed, and the one of them that was probably meant. */
+/* The actor that lives whose name was probably meant. */
 static const char *
 suggest_actor(struct tri_cli *cli, const char *name, trp_value rows)
 {
-    const size_t prefix = strlen(cli->joined_namespace);
     const char **names = calloc(rows.size + 1, sizeof *names);
     const char *meant = NULL;
     size_t count = 0;
 
     for (size_t i = 0; names != NULL && i < rows.size; i++) {
-        const char *text = trp_as_str(trp_field(trp_at(rows, i), "name"));
-        if (strncmp(text, cli->joined_namespace, prefix) == 0 && text[prefix] == '/')
-            text += prefix + 1;
+        const char *text = tri_typed_name(cli, trp_as_str(trp_field(trp_at(rows, i), "name")));
         if (text[0] != '\0')
             names[count++] = text;
     }
@@ -216,12 +214,45 @@ refuse_actor(struct tri_cli *cli, const char *name, const trp_error *why)
     return tri_fail(cli, &error, remedy);
 }
 
+/* A handle as it is printed: "actor:ID", which only one with a name can be found by. */
+static trp_err
+look_up_id(struct tri_cli *cli, const char *id, trp_actor **actor)
+{
+    trp_err err = TRP_ENOENT;
+    trp_ref *ref = NULL;
+    trp_value rows;
+
+    if (trp_query(cli->runtime, "actors", &ref, NULL) == TRP_OK && trp_get(ref, 1000, &rows, NULL) == TRP_OK)
+        for (size_t i = 0; err != TRP_OK && i < rows.size; i++) {
+            const trp_value row = trp_at(rows, i);
+            if (strcmp(trp_as_str(trp_field(row, "id")), id) == 0 && trp_as_str(trp_field(row, "name"))[0] != '\0')
+                err = trp_lookup(cli->runtime, trp_as_str(trp_field(row, "name")), actor, NULL);
+        }
+    trp_ref_release(&ref);
+    return err;
+}
+
 int
 tri_find_actor(struct tri_cli *cli, const char *name, trp_actor **actor)
 {
+    const size_t size = strlen(name);
+    char bare[300];
     trp_error error;
+    trp_value value;
 
+    if (size > 2 && size < sizeof bare && name[0] == '"' && name[size - 1] == '"') {
+        (void)snprintf(bare, sizeof bare, "%.*s", (int)size - 2, name + 1);
+        name = bare;
+    }
+    if (strncmp(name, "actor:", 6) == 0)
+        name += 6;
+    if (name[0] == '%' && cli->find != NULL && cli->find(cli->user, name + 1, &value) && value.kind == TRP_ACTOR) {
+        *actor = trp_actor_retain(value.as.actor);
+        return TRI_EXIT_OK;
+    }
     if (trp_lookup(cli->runtime, name, actor, &error) == TRP_OK)
+        return TRI_EXIT_OK;
+    if (error.code == TRP_ENOENT && strlen(name) == 32 && look_up_id(cli, name, actor) == TRP_OK)
         return TRI_EXIT_OK;
     if (error.code == TRP_ENOENT)
         return refuse_actor(cli, name, &error);

@@ -344,6 +344,17 @@ convert(struct tri_cli *cli, struct tri_values *values, const json_t *json, int 
                                 : convert_list(cli, values, json, level, value);
 }
 
+static int
+refuse_json(struct tri_cli *cli, const char *where, const json_error_t *error)
+{
+    const bool is_nul = json_error_code(error) == json_error_null_character;
+    const char *text = is_nul ? "\\u0000 is no character of a string" : error->text;
+
+    if (error->line > 1)
+        return tri_refuse(cli, "%s is not JSON: %s, at line %d, column %d", where, text, error->line, error->column);
+    return tri_refuse(cli, "%s is not JSON: %s, at column %d", where, text, error->column);
+}
+
 int
 tri_json_read(struct tri_cli *cli, struct tri_values *values, const char *where, const char *text, size_t size,
               trp_value *value)
@@ -351,11 +362,8 @@ tri_json_read(struct tri_cli *cli, struct tri_values *values, const char *where,
     json_error_t error;
     json_t *json = json_loadb(text, size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
 
-    if (json == NULL && error.line > 1)
-        return tri_refuse(cli, "%s is not JSON: %s, at line %d, column %d", where, error.text, error.line,
-                          error.column);
     if (json == NULL)
-        return tri_refuse(cli, "%s is not JSON: %s, at column %d", where, error.text, error.column);
+        return refuse_json(cli, where, &error);
     if (!tri_values_hold(values, json, release_json))
         return tri_fail_text(cli, "out of memory");
     return convert(cli, values, json, 0, value);

@@ -42,6 +42,10 @@ remedy_of(const trp_error *error)
         return "`troupe status` says whether it comes back";
     case TRP_EPROTO:
         return "`troupe version` says which versions node and command have";
+    case TRP_ETIMEDOUT:
+        return "a longer --timeout gives it more time";
+    case TRP_EACTORDIED:
+        return "--verbose shows its death record";
     case TRP_EAGAIN:
     case TRP_ENOWORKER:
     case TRP_EUNAVAILABLE:
@@ -118,9 +122,25 @@ tri_fail(struct tri_cli *cli, const trp_error *error, const char *remedy)
     size = strlen(message);
     if (remedy == NULL)
         remedy = remedy_of(error);
+    if (remedy != NULL && remedy[0] == '\0')
+        remedy = NULL;
     if (size > 0 && message[size - 1] == '.' && remedy != NULL)
         message[size - 1] = '\0';
+    if (error->code == TRP_ECANCELLED && tri_stopped())
+        return report(cli, error, message, remedy, TRI_EXIT_STOPPED);
     return report(cli, error, message, remedy, tri_exit_of(error->code));
+}
+
+int
+tri_fail_ref(struct tri_cli *cli, trp_ref *ref, const trp_error *error, const char *remedy)
+{
+    const trp_value failure = trp_failure(ref);
+    const bool shows = cli->verbose && !cli->json && failure.kind == TRP_MAP;
+    const int exit_code = tri_fail(cli, error, remedy == NULL && shows ? "" : remedy);
+
+    if (shows)
+        tri_show_failure(cli->err, failure);
+    return exit_code;
 }
 
 int

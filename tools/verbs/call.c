@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "tools/cli/offers.h"
+
 /* ---------------------------------------------------------------------------------------------------------------- call */
 
 /* "counter.greet", for sentences. */
@@ -17,6 +19,41 @@ name_call(const struct tri_args *args, char *text, size_t size)
         (void)snprintf(text, size, "%.250s", args->operands[0]);
 }
 
+static trp_value
+methods_of(struct tri_cli *cli, const struct tri_offers *offers, const trp_actor *actor)
+{
+    const trp_value row = tri_offers_actor(cli, offers, trp_actor_id(actor));
+
+    return trp_field(tri_offers_class(offers, trp_as_str(trp_field(row, "class"))), "methods");
+}
+
+/* What a wrong method or function was probably meant to be; NULL: nothing is near. */
+static const char *
+suggest(struct tri_cli *cli, const trp_request *request, char *text, size_t size)
+{
+    struct tri_offers offers = {NULL, NULL, trp_null(), trp_null()};
+    const char *meant = NULL, *colon = strchr(request->method, ':');
+
+    if (tri_offers_ask(cli, &offers) == TRI_EXIT_OK && request->actor != NULL)
+        meant = tri_suggest_row(request->method, methods_of(cli, &offers, request->actor), text, size);
+    else if (offers.modules_ref != NULL && colon != NULL)
+        meant = tri_suggest_row(colon + 1, trp_field(tri_offers_module(&offers, request->method), "tasks"), text, size);
+    tri_offers_fini(&offers);
+    return meant;
+}
+
+static int
+fail_call(struct tri_cli *cli, const trp_request *request, trp_ref *ref, const trp_error *error)
+{
+    char text[300];
+    const char *remedy = NULL;
+
+    if (error->code == TRP_ENOMETHOD || error->code == TRP_EMODULE ||
+        (error->code == TRP_ENOENT && request->actor == NULL))
+        remedy = suggest(cli, request, text, sizeof text);
+    return ref != NULL ? tri_fail_ref(cli, ref, error, remedy) : tri_fail(cli, error, remedy);
+}
+
 /* Submits, and waits for the result unless nobody is to. A time limit is the call's deadline: it is cancelled, not only left. */
 static int
 submit(struct tri_cli *cli, const struct tri_args *args, trp_request *request)
@@ -26,22 +63,44 @@ submit(struct tri_cli *cli, const struct tri_args *args, trp_request *request)
     trp_ref *ref = NULL;
     trp_value value;
     trp_error error;
+    trp_err err;
     int exit_code;
 
     tri_stop_watch();
     if (timeout_ms >= 0)
         request->deadline_ms = timeout_ms > 0 ? timeout_ms : 1;
     if (trp_submit(cli->runtime, request, request->flags & TRP_ONE_WAY ? NULL : &ref, &error) != TRP_OK)
-        return tri_fail(cli, &error, NULL);
+        return fail_call(cli, request, NULL, &error);
     if (ref == NULL)
         return TRI_EXIT_OK;
     name_call(args, what, sizeof what);
     cli->timeout_ms = TRP_FOREVER;
-    exit_code = tri_await(cli, ref, what, &value);
+    err = tri_wait_for(cli, ref, what, &value, &error);
     cli->timeout_ms = timeout_ms;
-    if (exit_code == TRI_EXIT_OK)
-        exit_code = tri_give(cli, ref, value);
+    exit_code = err == TRP_OK ? tri_give(cli, ref, value) : fail_call(cli, request, ref, &error);
     trp_ref_release(&ref);
+    return exit_code;
+}
+
+/* Nobody would hear that there is no such method: a send has no answer. */
+static int
+check_method(struct tri_cli *cli, const trp_request *request, const char *actor)
+{
+    struct tri_offers offers = {NULL, NULL, trp_null(), trp_null()};
+    trp_error error = {.code = TRP_ENOMETHOD, .rank = -1};
+    char text[300];
+    int exit_code = tri_offers_ask(cli, &offers);
+
+    if (exit_code == TRI_EXIT_OK) {
+        const trp_value methods = methods_of(cli, &offers, request->actor);
+        if (methods.kind == TRP_LIST &&
+            tri_row_named(methods, request->method, strlen(request->method)).kind == TRP_NONE) {
+            (void)snprintf(error.message, sizeof error.message, "actor '%.255s' has no method '%.255s'", actor,
+                           request->method);
+            exit_code = tri_fail(cli, &error, tri_suggest_row(request->method, methods, text, sizeof text));
+        }
+    }
+    tri_offers_fini(&offers);
     return exit_code;
 }
 
@@ -56,6 +115,8 @@ call_actor(struct tri_cli *cli, const struct tri_args *args, unsigned flags)
         exit_code = tri_arguments(cli, &values, args->operands + 2, args->count - 2, &request.args);
     if (exit_code == TRI_EXIT_OK)
         exit_code = tri_find_actor(cli, args->operands[0], &request.actor);
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = flags & TRP_ONE_WAY ? check_method(cli, &request, args->operands[0]) : TRI_EXIT_OK;
     if (exit_code == TRI_EXIT_OK)
         exit_code = submit(cli, args, &request);
     trp_actor_release(&request.actor);

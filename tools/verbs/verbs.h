@@ -8,6 +8,8 @@
 #include "tools/cli/cli.h"
 
 extern const struct tri_verb tri_verb_call, tri_verb_send, tri_verb_task; /* call.c */
+extern const struct tri_verb tri_verb_spawn, tri_verb_kill;               /* spawn.c */
+extern const struct tri_verb tri_verb_describe;                           /* describe.c */
 extern const struct tri_verb tri_verb_ls;                                 /* list.c */
 extern const struct tri_verb tri_verb_bench;                              /* bench.c */
 extern const struct tri_verb tri_verb_version, tri_verb_help;             /* version.c */

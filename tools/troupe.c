@@ -12,10 +12,25 @@
 #include "tools/verbs/verbs.h"
 
 /* In the order of `troupe help`: a group comes where its first verb is. */
+/* clang-format off */
 static const struct tri_verb *const verbs[] = {
-    &tri_verb_call,     &tri_verb_send,  &tri_verb_task,    &tri_verb_spawn, &tri_verb_kill, &tri_verb_ls,
-    &tri_verb_describe, &tri_verb_bench, &tri_verb_version, &tri_verb_help,  NULL,
+    &tri_verb_call,
+    &tri_verb_send,
+    &tri_verb_task,
+    &tri_verb_put,
+    &tri_verb_get,
+    &tri_verb_wait,
+    &tri_verb_drop,
+    &tri_verb_spawn,
+    &tri_verb_kill,
+    &tri_verb_ls,
+    &tri_verb_describe,
+    &tri_verb_bench,
+    &tri_verb_version,
+    &tri_verb_help,
+    NULL,
 };
+/* clang-format on */
 
 /* A standard descriptor that is closed would become the next socket, and be written to. */
 static void

@@ -120,7 +120,7 @@ struct tri_cli {
     void *user;                          /* of both */
     /* Of the verb that runs: */
     const struct tri_verb *verb;
-    bool json, quiet, verbose, full, no_color;
+    bool json, raw, full, quiet, verbose, no_color;
     const char *directory;  /* of the node: --dir, else NULL */
     const char *namespace_; /* --namespace, else NULL */
     int64_t timeout_ms;     /* --timeout, else TRP_FOREVER */
@@ -193,8 +193,12 @@ int tri_join(struct tri_cli *cli);
 /* A handle on the actor of that name: "name", "namespace/name", "actor:ID" as it is printed, or %NAME of the shell's; else it is
  * said, with the name that was probably meant. */
 int tri_find_actor(struct tri_cli *cli, const char *name, trp_actor **actor);
-/* What the node keeps under that name or id (trp_keep); else it is said. */
-int tri_find_kept(struct tri_cli *cli, const char *name, trp_ref **ref);
+/* What the node keeps (trp_keep) under that name or id, "ref:NAME" or %NAME; else it is said. */
+int tri_find_kept(struct tri_cli *cli, const char *operand, trp_ref **ref);
+/* The name alone, cut to `size`. */
+void tri_kept_name(const char *operand, char *name, size_t size);
+/* LIST of MAPs of all that it keeps. *ref is to be released. */
+int tri_kept_ask(struct tri_cli *cli, trp_ref **ref, trp_value *rows);
 /* Asks the broker (trp_query) and waits for the answer. *ref is to be released. */
 int tri_ask(struct tri_cli *cli, const char *what, trp_ref **ref, trp_value *answer);
 
@@ -203,6 +207,10 @@ int tri_ask(struct tri_cli *cli, const char *what, trp_ref **ref, trp_value *ans
 int tri_await(struct tri_cli *cli, trp_ref *ref, const char *what, trp_value *value);
 /* The same without a word: why not is in *error. */
 trp_err tri_wait_for(struct tri_cli *cli, trp_ref *ref, const char *what, trp_value *value, trp_error *error);
+/* For loops that wait by themselves: when --timeout is over, and how long the next wait may be, so that Ctrl-C is seen; 0: it is
+ * over. */
+int64_t tri_until_ms(const struct tri_cli *cli);
+int64_t tri_slice_ms(int64_t until_ms);
 /* What is known of a failure (trp_failure) beside its message, with what led to it; and a death record (trp_watch). */
 void tri_show_failure(FILE *out, trp_value failure);
 void tri_show_death(FILE *out, trp_value death);

@@ -120,6 +120,20 @@ now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int64_t
+tri_until_ms(const struct tri_cli *cli)
+{
+    return cli->timeout_ms >= 0 ? now_ms() + cli->timeout_ms : INT64_MAX;
+}
+
+int64_t
+tri_slice_ms(int64_t until_ms)
+{
+    const int64_t left_ms = until_ms - now_ms();
+
+    return left_ms <= 0 ? 0 : left_ms < LOOK_MS ? left_ms : LOOK_MS;
+}
+
 static trp_err
 fail_stopped(const char *what, trp_error *error)
 {
@@ -131,23 +145,21 @@ fail_stopped(const char *what, trp_error *error)
 trp_err
 tri_wait_for(struct tri_cli *cli, trp_ref *ref, const char *what, trp_value *value, trp_error *error)
 {
-    const int64_t until_ms = cli->timeout_ms >= 0 ? now_ms() + cli->timeout_ms : INT64_MAX;
+    const int64_t until_ms = tri_until_ms(cli);
+    int64_t wait_ms;
 
     tri_stop_watch();
-    for (;;) {
-        const int64_t left_ms = until_ms - now_ms();
-        const int64_t wait_ms = left_ms <= 0 ? 0 : left_ms < LOOK_MS ? left_ms : LOOK_MS;
+    do {
+        wait_ms = tri_slice_ms(until_ms);
         const trp_err err = trp_get(ref, wait_ms, value, error);
         if (err != TRP_ETIMEDOUT || trp_ref_location(ref) == TRP_FAILED)
             return err;
         if (tri_stopped())
             return fail_stopped(what, error);
-        if (left_ms <= 0) {
-            (void)snprintf(error->message, sizeof error->message, "%.200s is not there after %g s, and may still come",
-                           what, (double)cli->timeout_ms / 1000);
-            return err;
-        }
-    }
+    } while (wait_ms > 0);
+    (void)snprintf(error->message, sizeof error->message, "%.200s is not there after %g s, and may still come", what,
+                   (double)cli->timeout_ms / 1000);
+    return error->code;
 }
 
 int
@@ -256,17 +268,5 @@ tri_find_actor(struct tri_cli *cli, const char *name, trp_actor **actor)
         return TRI_EXIT_OK;
     if (error.code == TRP_ENOENT)
         return refuse_actor(cli, name, &error);
-    return tri_fail(cli, &error, NULL);
-}
-
-/* ------------------------------------------------------------------------------------------------------- what is kept */
-
-int
-tri_find_kept(struct tri_cli *cli, const char *name, trp_ref **ref)
-{
-    trp_error error = {.code = TRP_ENOENT, .rank = -1};
-
-    (void)ref;
-    (void)snprintf(error.message, sizeof error.message, "the node keeps nothing as '%.255s'", name);
     return tri_fail(cli, &error, NULL);
 }

@@ -16,6 +16,7 @@ static const struct tri_option of_nodes[] = {
 };
 static const struct tri_option of_all[] = {
     {"json", 0, NULL, "listings and errors as JSON", NULL},
+    {"raw", 'r', NULL, "a string as it is, without the quotes of JSON", NULL},
     {"full", 0, NULL, "tensors and long bytes with all they have", NULL},
     {"quiet", 'q', NULL, "no results, only errors", NULL},
     {"verbose", 'v', NULL, "says what it does", NULL},

@@ -76,7 +76,10 @@ tri_give(struct tri_cli *cli, trp_ref *ref, trp_value value)
 {
     if (cli->take != NULL)
         return cli->take(cli->user, ref, value);
-    if (!cli->quiet) {
+    if (!cli->quiet && cli->raw && value.kind == TRP_STR) {
+        note_failure(cli,
+                     fwrite(trp_as_str(value), 1, value.size, cli->out) < value.size || fputc('\n', cli->out) == EOF);
+    } else if (!cli->quiet) {
         tri_json_write(cli->out, value, cli->full);
         note_failure(cli, fputc('\n', cli->out) == EOF || ferror(cli->out));
     }

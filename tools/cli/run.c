@@ -88,6 +88,7 @@ take_common(struct tri_cli *cli, const struct tri_args *args)
     const char *timeout = tri_option(args, "timeout");
 
     cli->json = tri_option(args, "json") != NULL;
+    cli->raw = tri_option(args, "raw") != NULL;
     cli->full = tri_option(args, "full") != NULL;
     cli->quiet = tri_option(args, "quiet") != NULL;
     cli->verbose = tri_option(args, "verbose") != NULL;
@@ -147,6 +148,7 @@ tri_cli_run(struct tri_cli *cli, int argc, char **argv)
     flushed = tri_flush(cli);
     cli->verb = before.verb;
     cli->json = before.json;
+    cli->raw = before.raw;
     cli->full = before.full;
     cli->quiet = before.quiet;
     cli->verbose = before.verbose;

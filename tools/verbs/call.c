@@ -74,6 +74,11 @@ submit(struct tri_cli *cli, const struct tri_args *args, trp_request *request)
     if (ref == NULL)
         return TRI_EXIT_OK;
     name_call(args, what, sizeof what);
+    if (tri_option(args, "async") != NULL || tri_option(args, "name") != NULL || tri_option(args, "ttl") != NULL) {
+        exit_code = tri_keep_ref(cli, args, ref);
+        trp_ref_release(&ref);
+        return exit_code;
+    }
     cli->timeout_ms = TRP_FOREVER;
     err = tri_wait_for(cli, ref, what, &value, &error);
     cli->timeout_ms = timeout_ms;
@@ -159,6 +164,12 @@ static const char arguments_text[] =
     "the JSON on standard input, %NAME what the node keeps under that name, actor:NAME a handle on an actor.\n"
     "A string that begins with @ is written @@..., or in the quotes of JSON: '\"@home\"'.\n";
 
+static const struct tri_option async_options[] = {
+    {"async", 0, NULL, "does not wait: the node keeps the result, and a reference to it is printed", NULL},
+    {"name", 'n', "NAME", "under which it is kept, with --async; else its id", NULL},
+    {"ttl", 0, "TIME", "how long it is kept; else until `troupe drop`", NULL},
+    {0},
+};
 static const char *const call_words[] = {TRI_WORD_ACTOR, TRI_WORD_METHOD, NULL};
 static const char *const task_words[] = {TRI_WORD_TASK, NULL};
 
@@ -168,6 +179,7 @@ const struct tri_verb tri_verb_call = {
     .about = "calls a method of an actor and prints what it returns",
     .operands = "ACTOR METHOD [ARG...]",
     .words = call_words,
+    .options = async_options,
     .flags = TRI_NEEDS_NODE,
     .more = arguments_text,
     .run = run_call,
@@ -190,6 +202,7 @@ const struct tri_verb tri_verb_task = {
     .about = "runs a function of a module and prints what it returns",
     .operands = "MODULE:FUNCTION [ARG...]",
     .words = task_words,
+    .options = async_options,
     .flags = TRI_NEEDS_NODE,
     .more = arguments_text,
     .run = run_task,

@@ -56,9 +56,8 @@ show_host(trp_value row, char *text, size_t size)
 
 /* "3.2s", "5m10s", "2h5m", "3d4h". */
 static void
-show_age(trp_value row, char *text, size_t size)
+show_time(double age, char *text, size_t size)
 {
-    const double age = trp_as_f64(trp_field(row, "age_s"));
     const long long s = (long long)age;
 
     if (s < 60)
@@ -69,6 +68,23 @@ show_age(trp_value row, char *text, size_t size)
         (void)snprintf(text, size, "%lldh%lldm", s / 3600, s % 3600 / 60);
     else
         (void)snprintf(text, size, "%lldd%lldh", s / (24 * 3600), s % (24 * 3600) / 3600);
+}
+
+static void
+show_age(trp_value row, char *text, size_t size)
+{
+    show_time(trp_as_f64(trp_field(row, "age_s")), text, size);
+}
+
+static void
+show_left(trp_value row, char *text, size_t size)
+{
+    const trp_value left = trp_field(row, "left_ms");
+
+    if (left.kind == TRP_I64)
+        show_time((double)left.as.i64 / 1000, text, size);
+    else
+        (void)snprintf(text, size, "for ever");
 }
 
 static void
@@ -141,6 +157,12 @@ static const struct tri_column node_columns[] = {
     {"PROCESSES", "processes", true, NULL}, {"CALLS", "calls_pending", true, NULL},
     {"QUEUED", "tasks_queued", true, NULL}, {"OBJECTS", "objects", true, NULL},
 };
+static const struct tri_column kept_columns[] = {
+    {"NAME", "name", false, NULL},
+    {"STATE", "state", false, NULL},
+    {"LEFT", NULL, true, show_left},
+    {"ID", NULL, false, show_id},
+};
 
 #define COLUMNS(columns) columns, sizeof columns / sizeof *columns
 static const struct {
@@ -154,6 +176,7 @@ static const struct {
     {"calls", COLUMNS(call_columns), "no calls under way"},
     {"nodes", COLUMNS(node_columns), "no nodes"},
     {"objects", COLUMNS(object_columns), "no objects"},
+    {"kept", COLUMNS(kept_columns), "nothing is kept"},
 };
 enum { PAGE_COUNT = sizeof pages / sizeof *pages };
 
@@ -168,7 +191,8 @@ refuse_page(struct tri_cli *cli, const char *typed)
     meant = tri_suggest(typed, names);
     if (meant != NULL)
         return tri_refuse(cli, "there is no list of '%.100s'; did you mean '%s'?", typed, meant);
-    return tri_refuse(cli, "there is no list of '%.100s'; there is: actors, modules, calls, nodes, objects", typed);
+    return tri_refuse(cli, "there is no list of '%.100s'; there is: actors, modules, calls, nodes, objects, kept",
+                      typed);
 }
 
 static int
@@ -185,7 +209,8 @@ run_ls(struct tri_cli *cli, const struct tri_args *args)
         return refuse_page(cli, args->operands[0]);
     exit_code = tri_join(cli);
     if (exit_code == TRI_EXIT_OK)
-        exit_code = tri_ask(cli, pages[page].name, &ref, &rows);
+        exit_code = strcmp(pages[page].name, "kept") == 0 ? tri_kept_ask(cli, &ref, &rows)
+                                                          : tri_ask(cli, pages[page].name, &ref, &rows);
     if (exit_code != TRI_EXIT_OK)
         return exit_code;
     exit_code = tri_give_rows(cli, ref, rows, pages[page].columns, pages[page].count, pages[page].none);
@@ -195,16 +220,16 @@ run_ls(struct tri_cli *cli, const struct tri_args *args)
     return exit_code;
 }
 
-static const char *const ls_words[] = {"actors|modules|calls|nodes|objects", NULL};
+static const char *const ls_words[] = {"actors|modules|calls|nodes|objects|kept", NULL};
 
 const struct tri_verb tri_verb_ls = {
     .name = "ls",
     .group = "Looking around",
-    .about = "lists actors, modules, calls, nodes or objects",
+    .about = "lists actors, modules, calls, nodes, objects, or what is kept",
     .operands = "WHAT",
     .words = ls_words,
     .flags = TRI_NEEDS_NODE,
-    .more =
-        "WHAT is actors, modules, calls, nodes or objects. --json prints an array of objects with all that is known.\n",
+    .more = "WHAT is actors, modules, calls, nodes, objects or kept. --json prints an array of objects with all that "
+            "is known.\n",
     .run = run_ls,
 };

@@ -7,11 +7,15 @@
 
 #include "tools/cli/cli.h"
 
-extern const struct tri_verb tri_verb_call, tri_verb_send, tri_verb_task; /* call.c */
-extern const struct tri_verb tri_verb_spawn, tri_verb_kill;               /* spawn.c */
-extern const struct tri_verb tri_verb_describe;                           /* describe.c */
-extern const struct tri_verb tri_verb_ls;                                 /* list.c */
-extern const struct tri_verb tri_verb_bench;                              /* bench.c */
-extern const struct tri_verb tri_verb_version, tri_verb_help;             /* version.c */
+extern const struct tri_verb tri_verb_call, tri_verb_send, tri_verb_task;              /* call.c */
+extern const struct tri_verb tri_verb_put, tri_verb_get, tri_verb_wait, tri_verb_drop; /* refs.c */
+extern const struct tri_verb tri_verb_spawn, tri_verb_kill;                            /* spawn.c */
+extern const struct tri_verb tri_verb_describe;                                        /* describe.c */
+extern const struct tri_verb tri_verb_ls;                                              /* list.c */
+extern const struct tri_verb tri_verb_bench;                                           /* bench.c */
+extern const struct tri_verb tri_verb_version, tri_verb_help;                          /* version.c */
+
+/* Has the node keep it under --name, for --ttl, and prints a reference to it. */
+int tri_keep_ref(struct tri_cli *cli, const struct tri_args *args, trp_ref *ref);
 
 #endif

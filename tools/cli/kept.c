@@ -1,0 +1,81 @@
+/*
+ * kept.c - what the node keeps, found by a name, an id, or as it is printed. One thread.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/cli/offers.h"
+
+void
+tri_kept_name(const char *operand, char *name, size_t size)
+{
+    const size_t length = strlen(operand);
+
+    if (length >= 2 && operand[0] == '"' && operand[length - 1] == '"') /* as it was printed */
+        (void)snprintf(name, size, "%.*s", (int)length - 2, operand + 1);
+    else
+        (void)snprintf(name, size, "%s", operand[0] == '%' ? operand + 1 : operand);
+    if (strncmp(name, "ref:", 4) == 0)
+        memmove(name, name + 4, strlen(name + 4) + 1);
+}
+
+int
+tri_kept_ask(struct tri_cli *cli, trp_ref **ref, trp_value *rows)
+{
+    trp_actor *keeper = NULL;
+    trp_error error;
+    int exit_code = TRI_EXIT_OK;
+
+    *rows = trp_list(NULL, 0);
+    if (trp_lookup(cli->runtime, "troupe/kept", &keeper, &error) != TRP_OK)
+        return error.code == TRP_ENOENT ? TRI_EXIT_OK : tri_fail(cli, &error, NULL); /* nothing was kept yet */
+    if (trp_call(keeper, "list", TRP_NOARGS, ref, &error) != TRP_OK)
+        exit_code = tri_fail(cli, &error, NULL);
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_await(cli, *ref, "the list of what is kept", rows);
+    if (exit_code != TRI_EXIT_OK)
+        trp_ref_release(ref);
+    trp_actor_release(&keeper);
+    return exit_code;
+}
+
+static int
+refuse_kept(struct tri_cli *cli, const char *name, const trp_error *why)
+{
+    trp_error error = *why;
+    char remedy[300];
+    const char *meant = NULL;
+    trp_ref *ref = NULL;
+    trp_value rows;
+    int exit_code;
+
+    (void)snprintf(error.message, sizeof error.message, "the node keeps nothing as '%.255s'", name);
+    if (tri_kept_ask(cli, &ref, &rows) == TRI_EXIT_OK)
+        meant = tri_suggest_row(name, rows, remedy, sizeof remedy);
+    exit_code = tri_fail(cli, &error, meant != NULL ? meant : "`troupe ls kept` lists what it does");
+    trp_ref_release(&ref);
+    return exit_code;
+}
+
+int
+tri_find_kept(struct tri_cli *cli, const char *operand, trp_ref **ref)
+{
+    char name[300];
+    trp_error error;
+    trp_value value;
+    int exit_code;
+
+    if (strlen(operand) >= sizeof name)
+        return tri_refuse(cli, "a name has at most 255 bytes, got %zu", strlen(operand));
+    tri_kept_name(operand, name, sizeof name);
+    if (cli->find != NULL && cli->find(cli->user, name, &value) && value.kind == TRP_REF) {
+        *ref = trp_ref_retain(value.as.ref);
+        return TRI_EXIT_OK;
+    }
+    exit_code = tri_join(cli);
+    if (exit_code != TRI_EXIT_OK)
+        return exit_code;
+    if (trp_kept(cli->runtime, name, ref, &error) == TRP_OK)
+        return TRI_EXIT_OK;
+    return error.code == TRP_ENOENT ? refuse_kept(cli, name, &error) : tri_fail(cli, &error, NULL);
+}

@@ -1,0 +1,244 @@
+/*
+ * refs.c - `troupe put`, `get`, `wait` and `drop`: what the node keeps. One thread.
+ */
+#include "tools/verbs/verbs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --------------------------------------------------------------------------------------------------------------- keep */
+
+int
+tri_keep_ref(struct tri_cli *cli, const struct tri_args *args, trp_ref *ref)
+{
+    const char *name = tri_option(args, "name"), *ttl = tri_option(args, "ttl");
+    int64_t ttl_ms = TRP_FOREVER;
+    int exit_code = TRI_EXIT_OK;
+    char text[300];
+    trp_error error;
+
+    if (ttl != NULL)
+        exit_code = tri_take_time(cli, "--ttl", ttl, &ttl_ms);
+    if (exit_code == TRI_EXIT_OK && ttl_ms == 0)
+        exit_code = tri_refuse(cli, "--ttl is 0, and nothing would be kept");
+    if (exit_code != TRI_EXIT_OK)
+        return exit_code;
+    if (trp_keep(ref, name, ttl_ms, &error) != TRP_OK)
+        return tri_fail(cli, &error, error.code == TRP_EEXIST ? "`troupe drop` frees the name" : NULL);
+    if (cli->take != NULL)
+        return tri_give(cli, ref, trp_ref_value(ref));
+    (void)snprintf(text, sizeof text, "ref:%s", name != NULL ? name : trp_ref_id(ref));
+    tri_print(cli, cli->raw ? "%s\n" : "\"%s\"\n", text);
+    return TRI_EXIT_OK;
+}
+
+static int
+run_put(struct tri_cli *cli, const struct tri_args *args)
+{
+    struct tri_values values = {NULL, false};
+    trp_value value = trp_null();
+    trp_ref *ref = NULL;
+    trp_error error;
+    int exit_code = tri_join(cli);
+
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_value_of(cli, &values, args->operands[0], &value);
+    if (exit_code == TRI_EXIT_OK && value.kind == TRP_REF)
+        ref = trp_ref_retain(value.as.ref); /* another name of the same object */
+    else if (exit_code == TRI_EXIT_OK && trp_put(cli->runtime, value, &ref, &error) != TRP_OK)
+        exit_code = tri_fail(cli, &error, NULL);
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_keep_ref(cli, args, ref);
+    trp_ref_release(&ref);
+    tri_values_fini(&values);
+    return exit_code;
+}
+
+/* ------------------------------------------------------------------------------------------------------ get, wait, drop */
+
+/* The references of all operands; else none of them. */
+static int
+find_all(struct tri_cli *cli, const struct tri_args *args, trp_ref ***refs)
+{
+    int exit_code = tri_join(cli);
+
+    *refs = NULL;
+    if (exit_code != TRI_EXIT_OK)
+        return exit_code;
+    *refs = calloc((size_t)args->count, sizeof **refs);
+    if (*refs == NULL)
+        return tri_fail_text(cli, "out of memory");
+    for (int i = 0; i < args->count && exit_code == TRI_EXIT_OK; i++)
+        exit_code = tri_find_kept(cli, args->operands[i], &(*refs)[i]);
+    return exit_code;
+}
+
+static void
+release_all(trp_ref **refs, int count)
+{
+    for (int i = 0; refs != NULL && i < count; i++)
+        trp_ref_release(&refs[i]);
+    free(refs);
+}
+
+/* Each in turn; the first that cannot be got ends it. */
+static int
+run_get(struct tri_cli *cli, const struct tri_args *args)
+{
+    trp_ref **refs;
+    trp_value value;
+    int exit_code = find_all(cli, args, &refs);
+
+    for (int i = 0; i < args->count && exit_code == TRI_EXIT_OK; i++) {
+        exit_code = tri_await(cli, refs[i], args->operands[i], &value);
+        if (exit_code == TRI_EXIT_OK)
+            exit_code = tri_give(cli, refs[i], value);
+    }
+    release_all(refs, args->count);
+    return exit_code;
+}
+
+/* Until so many have ended, or --timeout, or Ctrl-C; which have is in `ready`, also when they are fewer. */
+static int
+look(struct tri_cli *cli, trp_ref **refs, size_t count, size_t wanted, size_t *ready, size_t *ready_count)
+{
+    const int64_t until_ms = tri_until_ms(cli);
+    trp_error error;
+    int64_t wait_ms;
+
+    do {
+        wait_ms = tri_slice_ms(until_ms);
+        if (trp_wait(refs, count, wanted, wait_ms, ready, ready_count, &error) != TRP_OK)
+            return tri_fail(cli, &error, NULL);
+        if (*ready_count >= wanted)
+            return TRI_EXIT_OK;
+    } while (wait_ms > 0 && !tri_stopped());
+    error = (trp_error){.code = tri_stopped() ? TRP_ECANCELLED : TRP_ETIMEDOUT, .rank = -1};
+    (void)snprintf(error.message, sizeof error.message, "%zu of %zu have ended, %zu were waited for", *ready_count,
+                   count, wanted);
+    return tri_fail(cli, &error, NULL);
+}
+
+static int
+give_names(struct tri_cli *cli, const struct tri_args *args, const size_t *ready, size_t count)
+{
+    trp_value *names = calloc(count + 1, sizeof *names);
+    int exit_code = TRI_EXIT_OK;
+
+    for (size_t i = 0; names != NULL && i < count; i++) {
+        names[i] = trp_str(args->operands[ready[i]]);
+        if (!cli->json && cli->take == NULL)
+            tri_print(cli, "%s\n", args->operands[ready[i]]);
+    }
+    if (names != NULL && (cli->json || cli->take != NULL))
+        exit_code = tri_give(cli, NULL, trp_list(names, count));
+    free(names);
+    return exit_code;
+}
+
+/* Those that have ended, well or not, are printed; also when it was not in time. */
+static int
+run_wait(struct tri_cli *cli, const struct tri_args *args)
+{
+    const char *text = tri_option(args, "count");
+    int64_t wanted = args->count;
+    size_t *ready = NULL, ready_count = 0;
+    trp_ref **refs = NULL;
+    int exit_code = TRI_EXIT_OK, given;
+
+    if (text != NULL)
+        exit_code = tri_take_number(cli, "--count", text, 1, args->count, &wanted);
+    if (exit_code != TRI_EXIT_OK)
+        return exit_code;
+    tri_stop_watch();
+    exit_code = find_all(cli, args, &refs);
+    if (exit_code == TRI_EXIT_OK && (ready = calloc((size_t)args->count, sizeof *ready)) == NULL)
+        exit_code = tri_fail_text(cli, "out of memory");
+    if (exit_code == TRI_EXIT_OK) {
+        exit_code = look(cli, refs, (size_t)args->count, (size_t)wanted, ready, &ready_count);
+        given = give_names(cli, args, ready, ready_count);
+        exit_code = exit_code != TRI_EXIT_OK ? exit_code : given;
+    }
+    free(ready);
+    release_all(refs, args->count);
+    return exit_code;
+}
+
+static int
+run_drop(struct tri_cli *cli, const struct tri_args *args)
+{
+    trp_error error;
+    int exit_code = tri_join(cli);
+
+    if (exit_code != TRI_EXIT_OK)
+        return exit_code;
+    for (int i = 0; i < args->count; i++) {
+        char name[300];
+        trp_ref *ref = NULL;
+        int dropped = tri_find_kept(cli, args->operands[i], &ref);
+        if (dropped == TRI_EXIT_OK) {
+            tri_kept_name(args->operands[i], name, sizeof name);
+            if (trp_keep(ref, strcmp(name, trp_ref_id(ref)) == 0 ? NULL : name, 0, &error) != TRP_OK)
+                dropped = tri_fail(cli, &error, NULL);
+        }
+        trp_ref_release(&ref);
+        exit_code = exit_code == TRI_EXIT_OK ? dropped : exit_code;
+    }
+    return exit_code;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- rows */
+
+static const struct tri_option put_options[] = {
+    {"name", 'n', "NAME", "under which it is kept; else its id", NULL},
+    {"ttl", 0, "TIME", "how long it is kept; else until it is dropped", NULL},
+    {0},
+};
+static const struct tri_option wait_options[] = {
+    {"count", 'c', "N", "so many of them are enough; else all", NULL},
+    {0},
+};
+static const char *const ref_words[] = {TRI_WORD_REF, NULL};
+
+const struct tri_verb tri_verb_put = {
+    .name = "put",
+    .group = "Objects",
+    .about = "has the node keep a value and prints a reference to it",
+    .operands = "VALUE",
+    .options = put_options,
+    .flags = TRI_NEEDS_NODE,
+    .more = "VALUE is written as an argument of `troupe call`. %NAME stands for it there, and \"ref:NAME\" in JSON.\n",
+    .run = run_put,
+};
+
+const struct tri_verb tri_verb_get = {
+    .name = "get",
+    .group = "Objects",
+    .about = "waits for what the node keeps and prints it",
+    .operands = "REF...",
+    .words = ref_words,
+    .flags = TRI_NEEDS_NODE,
+    .more = "REF is a name or an id, or ref:NAME as `troupe put` and --async print it. `troupe ls kept` lists them.\n",
+    .run = run_get,
+};
+
+const struct tri_verb tri_verb_wait = {
+    .name = "wait",
+    .group = "Objects",
+    .about = "waits until references have ended, well or not, and prints which",
+    .operands = "REF...",
+    .words = ref_words,
+    .options = wait_options,
+    .flags = TRI_NEEDS_NODE,
+    .run = run_wait,
+};
+
+const struct tri_verb tri_verb_drop = {
+    .name = "drop",
+    .group = "Objects",
+    .about = "has the node keep them no longer",
+    .operands = "REF...",
+    .words = ref_words,
+    .flags = TRI_NEEDS_NODE,
+    .run = run_drop,
+};

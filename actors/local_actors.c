@@ -109,7 +109,7 @@ tri_local_death(const struct tri_local_actor *actor, const char *message)
 static void
 tell_death(struct tri_local *local, const struct tri_local_actor *actor, struct tri_id result)
 {
-    char message[600];
+    char message[600] = "";
     const struct tri_death death = tri_local_death(actor, message);
     trp_value entries[2 * TRI_DEATH_FIELDS];
 

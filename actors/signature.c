@@ -32,7 +32,7 @@ struct tri_signature {
     bool open;  /* ends in "...": further arguments pass */
     bool plain; /* each parameter is to be a number, a string, bytes or anything: kinds[] says which fits as it is */
     uint8_t kinds[TRI_PARAMETERS_MAX];
-    struct parameter parameters[TRI_PARAMETERS_MAX];
+    struct parameter parameters[];
 };
 
 /* ----------------------------------------------------------------------------------------------------- JSON to values */
@@ -281,10 +281,20 @@ look_at_letters(struct tri_signature *signature)
     }
 }
 
+/* As many parameters as there may be: none comes without a comma before it but the first. */
+static struct tri_signature *
+make_empty(const char *description)
+{
+    size_t room = 1;
+    for (const char *at = description; *at != '\0' && room < TRI_PARAMETERS_MAX; at++)
+        room += *at == ',';
+    return calloc(1, sizeof(struct tri_signature) + room * sizeof(struct parameter));
+}
+
 trp_err
 tri_signature_parse(const char *description, struct tri_signature **signature, trp_error *error)
 {
-    struct tri_signature *made = calloc(1, sizeof *made);
+    struct tri_signature *made = make_empty(description != NULL ? description : "");
     if (made != NULL)
         made->text = strdup(description != NULL ? description : "");
     if (made == NULL || made->text == NULL) {

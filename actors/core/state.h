@@ -192,7 +192,6 @@ struct tri_proc {
     uint64_t next_index, incoming_count, lane_count, kept_count;
 
     struct tri_packed packed;
-    struct tri_section sections[TRI_SECTIONS_MAX];
     struct tri_ref *dying; /* references to be freed, linked by entry.next */
     bool reaping;
 };

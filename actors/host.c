@@ -7,7 +7,6 @@
 
 #include <limits.h>
 #include <malloc.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -340,12 +339,9 @@ int
 trp_worker_main(const struct tri_worker_start *start)
 {
     static struct tri_host host; /* one per process; threads and hooks have its address */
-    const struct sched_param batch = {0};
     trp_error error;
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     tri_log_setup("troupe-worker", start->log_level, 2);
-    (void)sched_setscheduler(0, SCHED_BATCH,
-                             &batch); /* who wakes us goes on first, and sends more (docs/decisions.md) */
     set_heap();
     host_init(&host, start);
     trp_err err = host_open(&host, start, &error);

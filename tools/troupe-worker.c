@@ -3,6 +3,7 @@
  * reads what the root would have handed over, and enters the same code. One thread until then.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,7 @@ map_progress(const struct options *options)
 int
 main(int argc, char **argv)
 {
+    const struct sched_param batch = {0};
     struct options options = {.start = {.module_path = getenv("TRP_MODULE_PATH"), .log_level = TRI_WARNING}};
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return usage(stdout);
@@ -108,5 +110,6 @@ main(int argc, char **argv)
         fprintf(stderr, "troupe-worker: the progress page cannot be mapped: %s\n", strerror(errno));
         return 2;
     }
+    (void)sched_setscheduler(0, SCHED_BATCH, &batch); /* as hosts that the root forks */
     return trp_worker_main(&options.start);
 }

@@ -283,9 +283,11 @@ static trp_err
 start(struct tri_root *root, trp_error *error)
 {
     const bool is_private = root->options.mode == TRI_ROOT_PRIVATE;
+    const struct sched_param batch = {0};
     if (is_private)
         (void)setpgid(0, 0); /* what the terminal sends is for the driver */
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+    (void)sched_setscheduler(0, SCHED_BATCH, &batch); /* and so are hosts: who wakes us goes on first, and sends more */
     fill_defaults(root);
     TRP_TRY(raise_descriptors(root, error));
     TRP_TRY(open_descriptors(root, error));

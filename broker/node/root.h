@@ -166,6 +166,8 @@ void tri_root_started(struct tri_root *root);                              /* th
 
 /* Loads, binds and ends what a host needs, so that its pages are there before the fork. */
 trp_err tri_root_warm(struct tri_root *root, trp_error *error);
+/* Forks hand on what is mapped of the libraries' code, and all of that around `code`. */
+void tri_root_keep_mapped(const void *code);
 
 /* ----------------------------------------------------------------------------------------------------------- hosts */
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -40,6 +41,21 @@ connect_and_exchange(void *context, const char *address, struct tri_link *server
     return err == TRP_EAGAIN || err == TRP_ETIMEDOUT ? TRP_OK : err; /* a busy machine: hosts start slower, no more */
 }
 
+static void *
+do_nothing(void *user)
+{
+    return user;
+}
+
+/* As those of a host will begin: on the stack of one that has ended, for which the C library binds a function late. */
+static void
+run_thread(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, do_nothing, NULL) == 0)
+        pthread_join(thread, NULL);
+}
+
 trp_err
 tri_root_warm(struct tri_root *root, trp_error *error)
 {
@@ -56,6 +72,7 @@ tri_root_warm(struct tri_root *root, trp_error *error)
         tri_link_close(&server);
     }
     tri_link_context_end(&context);
+    run_thread();
     (void)unlink(address + sizeof "ipc://" - 1);
     sigemptyset(&root->handled);
     for (int number = 1; number < NSIG; number++) {
@@ -63,6 +80,7 @@ tri_root_warm(struct tri_root *root, trp_error *error)
         if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
             sigaddset(&root->handled, number);
     }
+    tri_root_keep_mapped((const void *)(uintptr_t)root->worker);
     malloc_trim(0);
     return err;
 }

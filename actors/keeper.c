@@ -3,6 +3,8 @@
  * socket while no other thread does; finds a new broker. Its own thread, under the process's lock but when it sleeps. It
  * knows nothing of calls.
  *
+ * A host has none before it runs anything: its one thread polls all the time, and looks at the timers itself.
+ *
  * Being woken costs a caller a microsecond or more, so it is woken seldom: armed once, it ticks for a while; while callers
  * are active it looks every 2 ms instead of polling; and it sleeps long only while somebody else sleeps in poll.
  */
@@ -109,8 +111,8 @@ ask_again(struct tri_process *process, uint64_t now_ns)
 
 /* ------------------------------------------------------------------------------------------------------------- timers */
 
-static uint64_t
-next_timer(const struct tri_process *process)
+uint64_t
+tri_keeper_next_ns(const struct tri_process *process)
 {
     uint64_t next_ns = process->local == NULL || process->proc != NULL ? tri_proc_next_ns(process->proc) : TRI_NEVER;
 
@@ -133,7 +135,7 @@ next_timer(const struct tri_process *process)
 void
 tri_keeper_timer(struct tri_process *process)
 {
-    const uint64_t next_ns = next_timer(process);
+    const uint64_t next_ns = tri_keeper_next_ns(process);
 
     if (next_ns >= process->keeper_wake_ns || !process->keeper_runs)
         return;
@@ -141,12 +143,12 @@ tri_keeper_timer(struct tri_process *process)
     tri_keeper_ring(process);
 }
 
-static void
-run_timers(struct tri_process *process, uint64_t now_ns)
+void
+tri_keeper_run_timers(struct tri_process *process, uint64_t now_ns)
 {
     if (process->state == TRI_UP && process->local == NULL)
         watch_broker(process, now_ns);
-    if (now_ns < next_timer(process))
+    if (now_ns < tri_keeper_next_ns(process))
         return;
     tri_proc_tick(process->proc, now_ns);
     tri_process_flush(process);
@@ -160,7 +162,7 @@ static void
 sleep_alone(struct tri_process *process, uint64_t now_ns, uint64_t until_ns)
 {
     struct pollfd fd = {.fd = process->keeper_bell, .events = POLLIN};
-    const uint64_t timer_ns = next_timer(process);
+    const uint64_t timer_ns = tri_keeper_next_ns(process);
     uint64_t count;
     int woken;
 
@@ -185,7 +187,7 @@ sleep_in_poll(struct tri_process *process, uint64_t now_ns)
         {.fd = process->door, .events = POLLIN},
         {.fd = process->keeper_bell, .events = POLLIN},
     };
-    const uint64_t wake_ns = next_timer(process);
+    const uint64_t wake_ns = tri_keeper_next_ns(process);
     uint64_t count;
     int woken;
 
@@ -309,7 +311,7 @@ step(struct tri_process *process, unsigned *empty, uint64_t *seen)
 {
     const uint64_t now_ns = tri_now_ns();
 
-    run_timers(process, now_ns);
+    tri_keeper_run_timers(process, now_ns);
     glance(process, now_ns);
     if (process->state == TRI_AWAY)
         tri_process_reconnect(process, now_ns);

@@ -34,7 +34,7 @@ open_door(const struct tri_process *process, int *door, uint64_t *cookie, trp_er
     return err;
 }
 
-/* Connects and logs in; the keeper ends the wait for WELCOME. */
+/* Connects and logs in; the keeper, or who polls without one, ends the wait for WELCOME. */
 static trp_err
 open_connection(struct tri_process *process, trp_error *error)
 {
@@ -48,7 +48,8 @@ open_connection(struct tri_process *process, trp_error *error)
         (void)close(door);
         return tri_fail_errno(error, TRP_ELIMIT, errno, "no ZeroMQ context");
     }
-    TRP_TRY(tri_process_begin(process, error));
+    if (!process->is_host) /* whose main thread polls until it runs something */
+        TRP_TRY(tri_process_begin(process, error));
     tri_process_lock(process);
     err = tri_process_connect(process, door, cookie, error);
     if (err == TRP_OK)

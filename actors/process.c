@@ -274,6 +274,16 @@ tri_process_begin(struct tri_process *process, trp_error *error)
     return TRP_OK;
 }
 
+void
+tri_process_need_keeper(struct tri_process *process)
+{
+    trp_error why;
+
+    if (!process->keeper_runs && process->local == NULL && process->state <= TRI_UP &&
+        tri_process_begin(process, &why) != TRP_OK)
+        tri_process_fail(process, &why);
+}
+
 static trp_err
 is_shut_down(trp_error *error)
 {

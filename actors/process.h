@@ -171,6 +171,7 @@ struct tri_process *tri_process_here(void);                               /* thi
 uint64_t tri_sections_bytes(const struct tri_section *sections, uint32_t count);
 trp_err tri_process_new(const struct tri_process_config *config, struct tri_process **process, trp_error *error);
 trp_err tri_process_begin(struct tri_process *process, trp_error *error); /* the keeper */
+void tri_process_need_keeper(struct tri_process *process); /* with the lock: there is one, or the process has failed */
 
 /* login.c: with the lock */
 trp_err tri_process_connect(struct tri_process *process, int door, uint64_t cookie, trp_error *error);
@@ -197,6 +198,9 @@ void *tri_keeper_main(void *process);
 void tri_keeper_ring(struct tri_process *process);  /* with the lock: wakes it */
 void tri_keeper_arm(struct tri_process *process);   /* with the lock: something is to be flushed soon */
 void tri_keeper_timer(struct tri_process *process); /* with the lock: a nearer timer may have been set */
+/* Its timers, with the lock; of whoever polls where there is no keeper. */
+uint64_t tri_keeper_next_ns(const struct tri_process *process);
+void tri_keeper_run_timers(struct tri_process *process, uint64_t now_ns);
 /* Whether what was posted has waited as long as it may: a caller that only looks sends it then, like the keeper. */
 bool tri_keeper_would_send(const struct tri_process *process, uint64_t now_ns);
 int tri_poll_ms(uint64_t until_ns, uint64_t now_ns);

@@ -118,6 +118,7 @@ leave_poll(struct tri_process *process, const struct tri_waiter *waiter)
 void
 tri_process_busy(struct tri_process *process, bool busy)
 {
+    tri_process_need_keeper(process);
     if (busy && process->poller == NULL)
         leave_poll(process, NULL);
 }
@@ -152,6 +153,8 @@ sleep_in_poll(struct tri_process *process, struct tri_waiter *waiter, uint64_t u
         if (tri_link_readable(process->link))
             return; /* sending may have taken the edge that this thread is about to sleep on */
     }
+    if (!process->keeper_runs && tri_keeper_next_ns(process) < until_ns)
+        until_ns = tri_keeper_next_ns(process);
     timeout_ms = until_ns == TRI_NEVER ? -1 : tri_poll_ms(until_ns, tri_now_ns());
     if (owes && (timeout_ms < 0 || timeout_ms > ACKNOWLEDGE_AFTER_MS))
         timeout_ms = ACKNOWLEDGE_AFTER_MS;
@@ -166,6 +169,8 @@ sleep_in_poll(struct tri_process *process, struct tri_waiter *waiter, uint64_t u
         (void)!read(process->bell, &count, sizeof count);
     if (woken > 0 && fds[1].revents != 0 && process->poller == waiter)
         tri_process_look_at_door(process);
+    if (!process->keeper_runs)
+        tri_keeper_run_timers(process, tri_now_ns());
 }
 
 static void

@@ -351,7 +351,8 @@ tri_process_look_at_door(struct tri_process *process)
     if (err == TRP_EAGAIN || (err == TRP_OK && size > 0))
         return;
     (void)tri_process_receive(process);
-    if (process->state <= TRI_UP && tri_link_recv(process->link, LAST_WORDS_MS, &peer, &packet, NULL) == TRP_OK) {
+    if (process->state <= TRI_UP && !process->leaves && /* the answer to GOODBYE has no words */
+        tri_link_recv(process->link, LAST_WORDS_MS, &peer, &packet, NULL) == TRP_OK) {
         (void)on_packet(process, &packet, NULL);
         tri_packet_fini(&packet);
         (void)tri_process_receive(process);

@@ -25,6 +25,7 @@ static const struct tri_verb *const verbs[] = {
     &tri_verb_kill,
     &tri_verb_ls,
     &tri_verb_describe,
+    &tri_verb_why,
     &tri_verb_bench,
     &tri_verb_version,
     &tri_verb_help,
@@ -74,7 +75,5 @@ main(int argc, char **argv)
     if (argv[1][0] == '-')
         return tri_refuse(&cli, "'%.100s' stands before the verb; options come after it: troupe VERB [OPTION...]",
                           argv[1]);
-    exit_code = tri_cli_run(&cli, argc - 1, argv + 1);
-    tri_cli_fini(&cli);
-    return exit_code;
+    tri_cli_exit(&cli, tri_cli_run(&cli, argc - 1, argv + 1));
 }

@@ -310,6 +310,39 @@ Test(verbs, what_the_node_keeps_is_got_waited_for_and_dropped)
     COMMAND_RUN(rows);
 }
 
+Test(verbs, why_tells_what_is_waited_for_and_how_it_failed)
+{
+    static const struct command_row rows[] = {
+        {"troupe spawn play:Stage --name s", 0, NULL, ""},
+        {"troupe why s", 0, "actor s\n  actor 's' is ready, with 0 calls pending\n    for * s, on node *\n", ""},
+        {"troupe call s wait --name w", 0, "\"ref:w\"\n", ""},
+        {"troupe task play:echo %w --name t", 0, "\"ref:t\"\n", ""},
+        {"troupe why t", 0,
+         "t\n  its call to the task pool * waits for 1 of its arguments\n    for * s, on node *\n  then *: its call is "
+         "at process "
+         "* of actor 's', *\n    for * s, on node *\n",
+         ""},
+        {"troupe why ref:t --json", 0, "[{\"waits\": \"*\", \"node\": \"*\", \"since_s\": *}, {*}]\n", ""},
+        {"troupe why nope", 4, "",
+         "troupe why: no actor is called 'nope', and nothing is kept under that name; `troupe ls actors` and `troupe "
+         "ls kept` "
+         "list them\n"},
+        {"troupe why", 2, "", "troupe why: WHAT is missing; usage: troupe why WHAT\n"},
+        {"troupe why 01230123012301230123012301230123", 0, "*nothing of that name is known here*", ""},
+        {"troupe call s crash --name c && troupe wait c t", 0, "\"ref:c\"\nc\nt\n", ""},
+        {"troupe why c", 0,
+         "c has failed\n  actor 's' on node '*' died: *\n  error     TRP_EACTORDIED: the process that ran it died; it "
+         "may have "
+         "run\n  actor     s (play:Stage)\n  process   * on node *, ended by signal 6 (Aborted)\n  running   "
+         "play:crash, its "
+         "call 1\n  backtrace\n*  last output\n    the last line\n",
+         ""},
+        {"troupe why c --json", 0, "{\"code\": 41, *\"death\": {\"actor\": \"s\", *}*}\n", ""},
+        {"troupe why t", 0, "t has failed\n  *because: *", ""},
+    };
+    COMMAND_RUN(rows);
+}
+
 /* What is said where there is no node, or not this one. */
 Test(nodes, a_verb_that_needs_a_node_says_so_and_starts_none, .init = command_begin, .fini = command_end)
 {

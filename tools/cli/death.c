@@ -53,8 +53,11 @@ tri_show_death(FILE *out, trp_value death)
                 strcmp(actor, class_name) != 0 ? class_name : "", strcmp(actor, class_name) != 0 ? ")" : "");
     print_fate(out, death);
     if (method[0] != '\0')
-        fprintf(out, "  running   %s%s%s, its call %lld\n", module, module[0] != '\0' ? ":" : "", method,
-                (long long)trp_as_i64(trp_field(death, "sequence")));
+        fprintf(out, "  running   %s%s%s", module, module[0] != '\0' && strchr(method, ':') == NULL ? ":" : "",
+                strchr(method, ':') == NULL ? method : method + strlen(module));
+    if (method[0] != '\0' && trp_as_i64(trp_field(death, "sequence")) > 0)
+        fprintf(out, ", its call %lld", (long long)trp_as_i64(trp_field(death, "sequence")));
+    fprintf(out, "%s", method[0] != '\0' ? "\n" : "");
     print_block(out, "backtrace", trp_as_str(trp_field(death, "backtrace")));
     print_block(out, "last output", trp_as_str(trp_field(death, "last_output")));
 }

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/cli/options.h"
 
@@ -14,9 +15,12 @@ tri_cli_init(struct tri_cli *cli, const struct tri_verb *const *verbs)
 }
 
 void
-tri_cli_fini(struct tri_cli *cli)
+tri_cli_exit(struct tri_cli *cli, int exit_code)
 {
-    trp_shutdown(&cli->runtime);
+    if (cli->owes)
+        trp_shutdown(&cli->runtime);
+    (void)fflush(cli->err);
+    _exit(exit_code);
 }
 
 const struct tri_verb *

@@ -71,6 +71,7 @@ submit(struct tri_cli *cli, const struct tri_args *args, trp_request *request)
         request->deadline_ms = timeout_ms > 0 ? timeout_ms : 1;
     if (trp_submit(cli->runtime, request, request->flags & TRP_ONE_WAY ? NULL : &ref, &error) != TRP_OK)
         return fail_call(cli, request, NULL, &error);
+    cli->owes = cli->owes || ref == NULL;
     if (ref == NULL)
         return TRI_EXIT_OK;
     name_call(args, what, sizeof what);

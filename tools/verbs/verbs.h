@@ -12,6 +12,7 @@ extern const struct tri_verb tri_verb_put, tri_verb_get, tri_verb_wait, tri_verb
 extern const struct tri_verb tri_verb_spawn, tri_verb_kill;                            /* spawn.c */
 extern const struct tri_verb tri_verb_describe;                                        /* describe.c */
 extern const struct tri_verb tri_verb_ls;                                              /* list.c */
+extern const struct tri_verb tri_verb_why;                                             /* why.c */
 extern const struct tri_verb tri_verb_bench;                                           /* bench.c */
 extern const struct tri_verb tri_verb_version, tri_verb_help;                          /* version.c */
 

@@ -29,6 +29,7 @@ static const struct tri_verb *const verbs[] = {
     &tri_verb_bench,
     &tri_verb_version,
     &tri_verb_help,
+    &tri_verb_complete,
     NULL,
 };
 /* clang-format on */

@@ -343,6 +343,41 @@ Test(verbs, why_tells_what_is_waited_for_and_how_it_failed)
     COMMAND_RUN(rows);
 }
 
+Test(verbs, completion_knows_verbs_options_actors_and_methods)
+{
+    static const struct command_row rows[] = {
+        {"troupe spawn play:Stage --name stage && troupe put 5 -n five", 0, NULL, ""},
+        {"troupe __complete -- sp", 0, "spawn\n", ""},
+        {"troupe __complete", 0, "call\nsend\ntask\n*", ""},
+        {"troupe __complete -- nothing ''", 0, "", ""},
+        {"troupe __complete -- call ''", 0, "stage\n", ""},
+        {"troupe __complete -- call stage e", 0, "echo\n", ""},
+        {"troupe __complete -- call --timeout 5 stage e", 0, "echo\n", ""},
+        {"troupe __complete -- call stage echo ''", 0, "", ""},
+        {"troupe __complete -- call nobody ''", 0, "", ""},
+        {"troupe __complete -- call --time", 0, "--timeout\n", ""},
+        {"troupe __complete -- call --timeout ''", 0, "", ""},
+        {"troupe __complete -- call -- --time", 0, "", ""},
+        {"troupe __complete -- call --dir /", 0, ":directories\n", ""},
+        {"troupe __complete -- call --dir /nowhere ''", 0, "", ""},
+        {"troupe __complete -- spawn play:S", 0, "play:Stage\n", ""},
+        {"troupe __complete -- task play:e", 0, "play:echo\n", ""},
+        {"troupe __complete -- ls mod", 0, "modules\n", ""},
+        {"troupe __complete -- kill a b ''", 0, "stage\n", ""},
+        {"troupe __complete -- get ref:", 0, "ref:five\n", ""},
+        {"troupe __complete -- why ''", 0, "stage\nfive\n", ""},
+        {"troupe __complete -- help ver", 0, "version\n", ""},
+        {"bash --norc -c '. \"$BASH_COMPLETION\"; COMP_WORDS=(troupe call stage ec); COMP_CWORD=3; _troupe; "
+         "echo \"${COMPREPLY[@]}\"'",
+         0, "echo\n", ""},
+        {"touch some.json; bash --norc -c '. \"$BASH_COMPLETION\"; COMP_WORDS=(troupe call stage echo @so); "
+         "COMP_CWORD=4; "
+         "_troupe; echo \"${COMPREPLY[@]}\"'",
+         0, "@some.json\n", ""},
+    };
+    COMMAND_RUN(rows);
+}
+
 /* What is said where there is no node, or not this one. */
 Test(nodes, a_verb_that_needs_a_node_says_so_and_starts_none, .init = command_begin, .fini = command_end)
 {

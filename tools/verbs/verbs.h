@@ -14,6 +14,7 @@ extern const struct tri_verb tri_verb_describe;                                 
 extern const struct tri_verb tri_verb_ls;                                              /* list.c */
 extern const struct tri_verb tri_verb_why;                                             /* why.c */
 extern const struct tri_verb tri_verb_bench;                                           /* bench.c */
+extern const struct tri_verb tri_verb_complete;                                        /* completion.c */
 extern const struct tri_verb tri_verb_version, tri_verb_help;                          /* version.c */
 
 /* Has the node keep it under --name, for --ttl, and prints a reference to it. */

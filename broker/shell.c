@@ -55,14 +55,23 @@ earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* For last packets. */
+static uint64_t
+next_look(const struct tri_shell *shell)
+{
+    return shell->now_ns + TRI_LAST_LOOK_MS * TRI_NS_PER_MS;
+}
+
 static uint64_t
 next_leaving(const struct tri_shell *shell)
 {
     uint64_t next = TRI_NEVER;
     if (shell->leaving_count == 0)
         return next;
-    for (struct tri_node *node = shell->member_list.next; node != &shell->member_list; node = node->next)
-        next = earlier(next, TRI_OWNER(node, struct tri_member, link)->leaves_ns);
+    for (struct tri_node *node = shell->member_list.next; node != &shell->member_list; node = node->next) {
+        uint64_t leaves_ns = TRI_OWNER(node, struct tri_member, link)->leaves_ns;
+        next = earlier(next, leaves_ns > shell->now_ns ? leaves_ns : next_look(shell));
+    }
     return next;
 }
 
@@ -70,7 +79,9 @@ static uint64_t
 next_ns(const struct tri_shell *shell)
 {
     uint64_t next = earlier(tri_core_next_ns(shell->core), earlier(shell->heartbeat_ns, shell->retry_ns));
-    next = earlier(next, earlier(next_leaving(shell), tri_shell_next_exit(shell)));
+    next = earlier(next, next_leaving(shell));
+    if (!tri_list_empty(&shell->exits))
+        next = earlier(next, next_look(shell));
     if (!tri_list_empty(&shell->owing))
         next = earlier(next, TRI_OWNER(shell->owing.next, struct tri_member, owing)->owes_since_ns +
                                  TRI_ACK_MS * TRI_NS_PER_MS);

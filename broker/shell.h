@@ -24,9 +24,13 @@
 struct tri_shell;
 
 enum {
-    TRI_ROUND_PACKETS = 16,  /* read before what was posted is sent */
-    TRI_ACK_MS = 5,          /* an acknowledgement waits so long for something to ride on */
-    TRI_LAST_WORDS_MS = 10,  /* what a process sent before its door closed is read for so long */
+    TRI_ROUND_PACKETS = 16, /* read before what was posted is sent */
+    TRI_ACK_MS = 5,         /* an acknowledgement waits so long for something to ride on */
+    /* What a process sent before it ended is read until its link is read to the end. That is looked for so often; it takes at
+     * most so long (a grandchild may hold the link open), and exactly so long where links have no descriptors. */
+    TRI_LAST_LOOK_MS = 1,
+    TRI_LAST_WORDS_MAX_MS = 1000,
+    TRI_LAST_WORDS_MS = 10,
     TRI_EXIT_WAIT_MS = 2000, /* a host whose door is closed has to have ended */
     TRI_PING_MS = 2500,
     TRI_SILENCE_MS = 10000,
@@ -50,6 +54,12 @@ struct tri_visitor {
     uint64_t cookie;
     struct tri_member *member; /* NULL: has not said HELLO */
     bool closed;               /* freed when the events at hand are done */
+};
+
+/* The last packets of a process that has ended are awaited. */
+struct tri_last_words {
+    uint64_t since_ns;
+    uint64_t dry_read; /* they were read when shell->dry_reads says so; 0: its link is open yet */
 };
 
 /* Lines on their way to a driver: not acknowledged, in bytes (shell_lines.c). */
@@ -77,13 +87,15 @@ struct tri_member {
     bool pinged;
     uint64_t heard_ns;
     uint64_t owes_since_ns;
-    uint64_t leaves_ns; /* when it counts as gone (driver) or is killed (host); TRI_NEVER */
+    uint64_t leaves_ns; /* since when its last packets are awaited (driver), when it is killed (host); TRI_NEVER */
+    struct tri_last_words last_words; /* of a driver */
     struct tri_printed printed;
     struct tri_node dirty;   /* something posted */
     struct tri_node owing;   /* an acknowledgement, or credit, to be told */
     struct tri_node pending; /* packets that its queue had no room for */
     struct tri_node backlog; /* of shell->backlogs */
 };
+
 struct tri_unsent_packet {
     struct tri_node link;
     struct tri_packet packet;
@@ -92,8 +104,9 @@ struct tri_unsent_packet {
 /* A host has ended: the core hears of it when its last packets were read. */
 struct tri_exit {
     struct tri_node link;
-    uint64_t due_ns;
     uint64_t token;
+    uint64_t link_peer; /* 0: it was not logged in */
+    struct tri_last_words last_words;
     struct tri_death death; /* texts in `texts` */
     char texts[];
 };
@@ -111,8 +124,9 @@ struct tri_shell {
     int epoll_fd;
     struct tri_source root_source, link_source, door_source;
     bool root_waits;
-    bool dry;  /* the last look at the link came after the last send, and found nothing */
-    bool busy; /* the core had an event since the last round */
+    uint64_t dry_reads; /* how often the link was read until nothing was there */
+    bool dry;           /* the last look at the link came after the last send, and found nothing */
+    bool busy;          /* the core had an event since the last round */
     uint64_t now_ns;
     /* peers */
     struct tri_member **members; /* by index; config.limits.peers */
@@ -120,7 +134,7 @@ struct tri_shell {
     struct tri_table by_link;    /* members */
     struct tri_table by_cookie;  /* visitors */
     struct tri_node visitor_list, closed_visitors, member_list, dirty, owing, backlogs;
-    struct tri_node exits;  /* in the order that they are due */
+    struct tri_node exits;  /* in the order that the root told them */
     struct tri_node doomed; /* members that the core has cut: closed after the flush */
     uint32_t leaving_count;
     uint32_t visitor_count, visitor_limit;
@@ -152,6 +166,9 @@ void tri_member_touch(struct tri_member *member);              /* something was 
 void tri_member_owes(struct tri_member *member);               /* perhaps an acknowledgement */
 void tri_member_emit(void *member, struct tri_packet *packet); /* tri_emit_fn */
 void tri_member_drop_backlog(struct tri_member *member);
+
+/* Whether everything was received that a process sent which has ended. To be asked after each receive. */
+bool tri_shell_heard_all(struct tri_shell *shell, uint64_t link_peer, struct tri_last_words *last_words);
 
 /* shell_login.c. An envelope of a packet without a number; the sender may be nobody yet. */
 void tri_shell_unnumbered(struct tri_shell *shell, uint64_t link_peer, const struct tri_packet *packet);
@@ -187,8 +204,7 @@ trp_err tri_shell_start(struct tri_shell *shell, const struct tri_core_ops *ops,
                         trp_error *error); /* START, EXPECTED */
 void tri_shell_tell_root(struct tri_shell *shell, void *message, size_t size, const char *const *texts, uint32_t count);
 void tri_shell_kill(struct tri_shell *shell, uint64_t token, const char *rule);
-void tri_shell_exits(struct tri_shell *shell); /* deaths whose time has come */
-uint64_t tri_shell_next_exit(const struct tri_shell *shell);
+void tri_shell_exits(struct tri_shell *shell); /* deaths whose last packets were read */
 void tri_shell_watch_root(struct tri_shell *shell);
 void tri_shell_free_exits(struct tri_shell *shell);
 

@@ -140,10 +140,11 @@ void
 tri_member_leaves(struct tri_member *member)
 {
     struct tri_shell *shell = member->shell;
-    uint64_t wait_ms = member->token != 0 ? TRI_EXIT_WAIT_MS : TRI_LAST_WORDS_MS;
+    uint64_t wait_ms = member->token != 0 ? TRI_EXIT_WAIT_MS : 0;
     if (member->leaves_ns == TRI_NEVER)
         shell->leaving_count++;
     member->leaves_ns = shell->now_ns + wait_ms * TRI_NS_PER_MS;
+    member->last_words = (struct tri_last_words){.since_ns = shell->now_ns};
 }
 
 void
@@ -199,11 +200,12 @@ tri_shell_close_doomed(struct tri_shell *shell)
 }
 
 static struct tri_member *
-find_leaving(const struct tri_shell *shell)
+find_leaving(struct tri_shell *shell)
 {
     for (struct tri_node *node = shell->member_list.next; node != &shell->member_list; node = node->next) {
         struct tri_member *member = TRI_OWNER(node, struct tri_member, link);
-        if (member->leaves_ns <= shell->now_ns)
+        if (member->leaves_ns <= shell->now_ns &&
+            (member->token != 0 || tri_shell_heard_all(shell, member->link_peer, &member->last_words)))
             return member;
     }
     return NULL;

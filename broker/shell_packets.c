@@ -225,6 +225,7 @@ tri_shell_receive(struct tri_shell *shell)
         trp_err err = tri_link_recv(shell->server, 0, &link_peer, &packet, &error);
         if (err == TRP_ETIMEDOUT) {
             shell->dry = true;
+            shell->dry_reads++;
             return count;
         }
         count++;
@@ -241,4 +242,25 @@ tri_shell_receive(struct tri_shell *shell)
             tri_link_strike(shell->server, link_peer);
     }
     return count;
+}
+
+/* A link that has ended may have handed packets over just before: all of them are there for the next read. */
+bool
+tri_shell_heard_all(struct tri_shell *shell, uint64_t link_peer, struct tri_last_words *last_words)
+{
+    enum tri_connection connection = TRI_DISCONNECTED;
+    if (last_words->dry_read == 0)
+        connection = tri_link_connection(shell->server, link_peer);
+    if (last_words->dry_read == 0 && connection == TRI_DISCONNECTED) {
+        last_words->dry_read = shell->dry_reads + 1;
+        shell->dry = false; /* read before anybody sleeps */
+    }
+    if (last_words->dry_read != 0 && shell->dry_reads >= last_words->dry_read)
+        return true;
+    uint64_t wait_ms = connection == TRI_UNTOLD ? TRI_LAST_WORDS_MS : TRI_LAST_WORDS_MAX_MS;
+    if (shell->now_ns < last_words->since_ns + wait_ms * TRI_NS_PER_MS)
+        return false;
+    if (connection == TRI_CONNECTED)
+        tri_log(TRI_DEBUG, "a process has ended, but its link is open: another process has it, or much is to be read");
+    return true;
 }

@@ -167,6 +167,19 @@ tell_core(struct tri_shell *shell, uint64_t token, const struct tri_death *death
     shell->busy = true;
 }
 
+/* On the link over which it came last. false: these were read already. */
+static bool
+await_last_words(struct tri_shell *shell, struct tri_exit *ended)
+{
+    const struct tri_member *member = tri_member_of_token(shell, ended->token);
+    const uint64_t link_peer = member != NULL ? member->link_peer : 0;
+    if (ended->last_words.since_ns != 0 && ended->link_peer == link_peer)
+        return false;
+    ended->link_peer = link_peer;
+    ended->last_words = (struct tri_last_words){.since_ns = shell->now_ns};
+    return true;
+}
+
 static void
 on_exited(struct tri_shell *shell, const union tri_control_message *message, const char **texts)
 {
@@ -189,27 +202,23 @@ on_exited(struct tri_shell *shell, const union tri_control_message *message, con
         tell_core(shell, message->head.token, &death);
         return;
     }
-    made->due_ns = shell->now_ns + TRI_LAST_WORDS_MS * TRI_NS_PER_MS;
+    (void)await_last_words(shell, made);
     tri_list_append(&shell->exits, &made->link);
 }
 
 void
 tri_shell_exits(struct tri_shell *shell)
 {
-    while (!tri_list_empty(&shell->exits)) {
-        struct tri_exit *first = TRI_OWNER(shell->exits.next, struct tri_exit, link);
-        if (first->due_ns > shell->now_ns)
-            return;
-        tri_list_remove(&first->link);
-        tell_core(shell, first->token, &first->death);
-        free(first);
+    struct tri_node *next;
+    for (struct tri_node *node = shell->exits.next; node != &shell->exits; node = next) {
+        struct tri_exit *ended = TRI_OWNER(node, struct tri_exit, link);
+        next = node->next;
+        if (!tri_shell_heard_all(shell, ended->link_peer, &ended->last_words) || await_last_words(shell, ended))
+            continue;
+        tri_list_remove(&ended->link);
+        tell_core(shell, ended->token, &ended->death);
+        free(ended);
     }
-}
-
-uint64_t
-tri_shell_next_exit(const struct tri_shell *shell)
-{
-    return tri_list_empty(&shell->exits) ? TRI_NEVER : TRI_OWNER(shell->exits.next, struct tri_exit, link)->due_ns;
 }
 
 void

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <zmq.h>
 
 enum {
@@ -364,6 +365,46 @@ tri_link_send(struct tri_link *link, uint64_t number, struct tri_packet *packet,
     return TRP_OK;
 }
 
+/* -------------------------------------------------------------------------------------------------------- connections */
+
+/* libzmq closes a connection's descriptor when it has read it to its end, and handed over all whole messages that it found; it
+ * says which one that is with each message. Only it may use it, so that we look at nothing but which inode it is. */
+static void
+look_at_descriptor(struct tri_descriptor *descriptor, int fd)
+{
+    struct stat now;
+
+    *descriptor = (struct tri_descriptor){.state = TRI_NO_DESCRIPTOR, .fd = fd};
+    if (fd < 0)
+        return;
+    if (fstat(fd, &now) != 0) {
+        descriptor->state = TRI_DESCRIPTOR_CLOSED;
+        return;
+    }
+    descriptor->state = TRI_DESCRIPTOR_OPEN;
+    descriptor->device = now.st_dev;
+    descriptor->inode = now.st_ino;
+}
+
+enum tri_connection
+tri_link_connection(struct tri_link *link, uint64_t number)
+{
+    const struct tri_peer *peer = tri_peers_find(&link->peers, number);
+    struct tri_descriptor now;
+
+    if (peer == NULL)
+        return TRI_UNTOLD;
+    if (peer->is_struck || peer->connection.state == TRI_DESCRIPTOR_CLOSED)
+        return TRI_DISCONNECTED;
+    if (peer->connection.state != TRI_DESCRIPTOR_OPEN)
+        return TRI_UNTOLD;
+    look_at_descriptor(&now, peer->connection.fd);
+    return now.state == TRI_DESCRIPTOR_OPEN && now.device == peer->connection.device &&
+                   now.inode == peer->connection.inode
+               ? TRI_CONNECTED
+               : TRI_DISCONNECTED;
+}
+
 /* ---------------------------------------------------------------------------------------------------------- receiving */
 
 struct foreign {
@@ -442,9 +483,20 @@ fail_receive(int errnum, trp_error *error)
     return TRI_FAIL(error, TRP_ECLOSED, "the link is closed: %s", zmq_strerror(errnum));
 }
 
+/* A routing id that libzmq gave is of one connection only. One that a peer chose may come again over another: nothing is told
+ * of those. The frame with the id does not always know the descriptor, those of the peer's do. */
+static void
+meet_connection(struct tri_peer *peer, const zmq_msg_t *message)
+{
+    const bool is_own = peer->routing_size == 5 && peer->routing[0] == 0;
+
+    look_at_descriptor(&peer->connection, is_own ? zmq_msg_get(message, ZMQ_SRCFD) : -1);
+}
+
 /* Reads one message to its end, whatever is in it: a message is there whole or not at all. Of a bad one nothing is kept. */
 static trp_err
-receive_frames(const struct tri_link *link, int flags, struct tri_packet *packet, trp_error *error)
+receive_frames(const struct tri_link *link, struct tri_peer *peer, int flags, struct tri_packet *packet,
+               trp_error *error)
 {
     zmq_msg_t message;
     trp_err err = TRP_OK;
@@ -457,6 +509,8 @@ receive_frames(const struct tri_link *link, int flags, struct tri_packet *packet
             break;
         }
         flags = 0;
+        if (peer != NULL && peer->connection.state == TRI_NOT_LOOKED_AT)
+            meet_connection(peer, &message);
         more = zmq_msg_more(&message) != 0;
         if (err == TRP_OK)
             err = add_frame(packet, &message, error);
@@ -472,13 +526,13 @@ receive_of_peer(struct tri_link *link, uint64_t *number, struct tri_packet *pack
 {
     for (;;) {
         zmq_msg_t routing;
-        const struct tri_peer *peer;
+        struct tri_peer *peer;
         trp_err err;
         if (!receive_message(link, &routing, ZMQ_DONTWAIT))
             return fail_receive(errno, error);
         peer = tri_peers_meet(&link->peers, zmq_msg_data(&routing), zmq_msg_size(&routing));
         (void)zmq_msg_close(&routing);
-        err = receive_frames(link, 0, packet, error);
+        err = receive_frames(link, peer, 0, packet, error);
         if (peer == NULL) {
             tri_packet_fini(packet);
             *number = 0;
@@ -499,7 +553,7 @@ receive_now(struct tri_link *link, uint64_t *number, struct tri_packet *packet, 
     if (link->is_server)
         return receive_of_peer(link, number, packet, error);
     *number = 0;
-    return receive_frames(link, ZMQ_DONTWAIT, packet, error);
+    return receive_frames(link, NULL, ZMQ_DONTWAIT, packet, error);
 }
 
 trp_err

@@ -6,11 +6,19 @@
 
 #include "transport/base/base.h"
 
+/* The descriptor that a peer's connection has in libzmq, and the inode that it has there: both together are never another one's. */
+struct tri_descriptor {
+    enum { TRI_NOT_LOOKED_AT, TRI_NO_DESCRIPTOR, TRI_DESCRIPTOR_CLOSED, TRI_DESCRIPTOR_OPEN } state;
+    int fd;
+    uint64_t device, inode;
+};
+
 struct tri_peer {
     struct tri_entry by_number; /* its id.number is what others call it */
     struct tri_entry by_routing;
     struct tri_node struck; /* in the list of struck ones */
     bool is_struck;
+    struct tri_descriptor connection;
     uint8_t routing_size;
     uint8_t routing[];
 };

@@ -493,14 +493,16 @@ packet_lies_before_broker(void)
     return lies;
 }
 
-/* It goes on when what was posted lies before it: what it reads first then does not depend on how fast this process is. */
+/* It goes on when what was posted lies before it, and the link of who posted it has ended: what it reads first then does not
+ * depend on how fast this process is. */
 static void
-continue_broker(void)
+continue_broker(struct process *ended)
 {
     uint64_t end_ns = tri_now_ns() + WAIT_MS * TRI_NS_PER_MS;
     while (!packet_lies_before_broker() && tri_now_ns() < end_ns)
         sched_yield();
     cr_assert(packet_lies_before_broker(), "the packet was not sent");
+    tri_link_close(&ended->link);
     cr_assert_eq(kill(broker, SIGCONT), 0);
 }
 
@@ -514,8 +516,42 @@ Test(shell, a_driver_whose_door_closes_is_gone_after_its_last_packets)
     post(&driver, TRI_CALL, 1);
     close(driver.door);
     driver.door = -1;
-    continue_broker();
+    continue_broker(&driver);
     expect_event("envelope 0 CALL");
+    expect_event("gone 0");
+    leave(&driver);
+    end();
+}
+
+Test(shell, a_driver_that_had_come_back_is_gone_after_the_last_packets_of_its_new_link)
+{
+    struct process driver;
+    start_ready();
+    log_in(&driver);
+    expect_event("hello 0 driver 1");
+    connect_link(&driver);
+    hello(&driver);
+    expect_kind(&driver, TRI_WELCOME);
+    expect_event("hello 0 again 1");
+    stop_broker();
+    post(&driver, TRI_CALL, 1);
+    close(driver.door);
+    driver.door = -1;
+    continue_broker(&driver);
+    expect_event("envelope 0 CALL");
+    expect_event("gone 0");
+    leave(&driver);
+    end();
+}
+
+Test(shell, a_driver_whose_door_closes_is_gone_though_its_link_stays_open)
+{
+    struct process driver;
+    start_ready();
+    log_in(&driver);
+    expect_event("hello 0 driver 1");
+    close(driver.door);
+    driver.door = -1;
     expect_event("gone 0");
     leave(&driver);
     end();
@@ -553,9 +589,20 @@ Test(shell, the_death_of_a_host_is_told_after_its_last_packets)
     stop_broker();
     post(&host, TRI_RESULT, 1);
     send_exited(5);
-    continue_broker();
+    continue_broker(&host);
     expect_event("envelope 0 RESULT");
     expect_event("acknowledged 0 1");
+    expect_event("exited 5 11 increment");
+    leave(&host);
+    end();
+}
+
+Test(shell, the_death_of_a_host_is_told_though_another_process_holds_its_link)
+{
+    struct process host;
+    enter_host(&host);
+    expect_event("hello 0 host 1");
+    send_exited(5);
     expect_event("exited 5 11 increment");
     leave(&host);
     end();
@@ -570,6 +617,7 @@ Test(shell, a_host_that_closes_its_door_and_lives_is_killed)
     host.door = -1;
     expect_control(TRI_CONTROL_KILL);
     cr_expect_eq(message.head.token, 5);
+    tri_link_close(&host.link);
     send_exited(5);
     expect_event("exited 5 11 increment");
     leave(&host);

@@ -491,6 +491,47 @@ Test(link, a_path_that_no_socket_can_have_is_refused_with_its_length)
     tri_link_context_end(&context);
 }
 
+/* A peer that ends with packets unread: those come, and after them none. */
+LINK_TEST(what_ended_is_told_when_all_of_it_can_be_received)
+{
+    enum { COUNT = 200 };
+    struct tri_packet packet;
+    struct tri_link *client;
+    struct stage stage;
+    uint64_t peer, who;
+
+    set_up(&stage, *number);
+    client = connect_to(&stage);
+    cr_expect_eq(tri_link_connection(stage.server, 1), TRI_UNTOLD, "of nobody");
+    send_number(client, 0, 0);
+    peer = recv_number(stage.server, 0);
+    if (stage.way->one_context) {
+        cr_expect_eq(tri_link_connection(stage.server, peer), TRI_UNTOLD);
+    } else {
+        const uint64_t until_ns = tri_now_ns() + DEADLINE_MS * TRI_NS_PER_MS;
+        cr_expect_eq(tri_link_connection(stage.server, peer), TRI_CONNECTED);
+        for (uint64_t i = 1; i <= COUNT; i++)
+            send_number(client, 0, i);
+        EXPECT(TRP_OK, tri_link_recv(stage.server, DEADLINE_MS, &who, &packet, &why));
+        tri_packet_fini(&packet);
+        tri_link_close(&client);
+        while (tri_link_connection(stage.server, peer) == TRI_CONNECTED && tri_now_ns() < until_ns)
+            (void)tri_link_readable(stage.server);
+        cr_expect_eq(tri_link_connection(stage.server, peer), TRI_DISCONNECTED);
+        while (tri_link_recv(stage.server, 0, &who, &packet, &why) == TRP_OK)
+            tri_packet_fini(&packet);
+        client = connect_to(&stage); /* may get the descriptor that has become free */
+        send_number(client, 0, COUNT + 1);
+        who = recv_number(stage.server, COUNT + 1); /* the next one: nothing of the other was left */
+        cr_expect_eq(tri_link_connection(stage.server, peer), TRI_DISCONNECTED);
+        cr_expect_eq(tri_link_connection(stage.server, who), TRI_CONNECTED);
+        tri_link_strike(stage.server, who);
+        cr_expect_eq(tri_link_connection(stage.server, who), TRI_DISCONNECTED, "nothing more comes from it");
+    }
+    tri_link_close(&client);
+    tear_down(&stage);
+}
+
 Test(link, unknown_schemes_have_none)
 {
     static const char *const unknown[] = {"", "ipc", "ipc:/x", "udp://x", "ip://x", "ipcc://x", "://x"};

@@ -16,6 +16,8 @@ extern const struct tri_verb tri_verb_why;                                      
 extern const struct tri_verb tri_verb_bench;                                           /* bench.c */
 extern const struct tri_verb tri_verb_complete;                                        /* completion.c */
 extern const struct tri_verb tri_verb_version, tri_verb_help;                          /* version.c */
+extern const struct tri_verb tri_verb_module_new, tri_verb_module_build;               /* tools/module/ */
+extern const struct tri_verb tri_verb_module_inspect, tri_verb_module_test;
 
 /* Has the node keep it under --name, for --ttl, and prints a reference to it. */
 int tri_keep_ref(struct tri_cli *cli, const struct tri_args *args, trp_ref *ref);

@@ -1,0 +1,32 @@
+/* bad_load.c - a module whose code runs when it is loaded, and does what $BAD_LOAD says. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <troupe/module.h>
+
+__attribute__((constructor)) static void
+on_load(void)
+{
+    const char *how = getenv("BAD_LOAD");
+    if (how == NULL)
+        return;
+    printf("loading\n");
+    fflush(stdout);
+    if (strcmp(how, "crash") == 0)
+        raise(SIGABRT);
+    if (strcmp(how, "exit") == 0)
+        _exit(3);
+}
+
+static trp_err
+task_nothing(trp_ctx *ctx)
+{
+    (void)ctx;
+    return TRP_OK;
+}
+
+static const trp_function bad_load_tasks[] = {{.name = "nothing", .fn = task_nothing}, {0}};
+TRP_MODULE(bad_load, .tasks = bad_load_tasks);

@@ -72,8 +72,11 @@ static trp_err
 login(struct stage *stage, tri_peer_index *peer, trp_error *error)
 {
     static int32_t pid = 1000;
-    const struct tri_login login = {
-        .version_min = 1, .version_max = 1, .role = TRI_DRIVER, .pid = ++pid, .program = "bench"};
+    const struct tri_login login = {.version_min = TRI_WIRE_VERSION,
+                                    .version_max = TRI_WIRE_VERSION,
+                                    .role = TRI_DRIVER,
+                                    .pid = ++pid,
+                                    .program = "bench"};
     struct tri_welcome welcome;
     return tri_core_hello(stage->core, &login, pid, stage->now_ns, peer, &welcome, error);
 }
@@ -250,7 +253,7 @@ static trp_err
 run(bool *all_met, trp_error *error)
 {
     static const char *const formats[] = {"actor-%07u", "a-name-of-an-actor-that-is-longer-than-most-others-%07u"};
-    struct stage few, many;
+    struct stage few = {0}, many = {0};
     uint64_t miss_ns = 0;
     bool met = true;
     TRP_TRY(miss(&miss_ns, error));

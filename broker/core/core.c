@@ -440,10 +440,10 @@ free_call(struct tri_pending *call)
 static void
 free_thing(struct tri_entry *entry, void *user)
 {
+    struct tri_core *core = user;
     struct tri_thing *thing = TRI_OWNER(entry, struct tri_thing, entry);
     struct tri_object *object = tri_as_object(thing);
     struct tri_actor *actor = tri_as_actor(thing);
-    (void)user;
     if (object != NULL) {
         if (object->call != NULL && object->call->caller == NULL && object->call->kind == TRI_CALL_TASK &&
             object->call->state == TRI_CALL_WAITING)
@@ -454,7 +454,8 @@ free_thing(struct tri_entry *entry, void *user)
     if (actor != NULL) {
         tri_special_free(&actor->special);
         tri_obituary_free(&actor->obituary);
-        free(actor->name);
+        if (actor->name != NULL)
+            tri_name_drop(&core->names, actor->name);
     }
 }
 
@@ -529,7 +530,7 @@ tri_core_destroy(struct tri_core **made)
         free_actor_calls(core);
         free_orphans(&core->tasks, offsetof(struct tri_pending, link));
         free_hosts(core);
-        tri_table_each(&core->things, free_thing, NULL);
+        tri_table_each(&core->things, free_thing, core);
     }
     for (size_t i = 0; i < core->peer_capacity; i++)
         free(core->peers[i]);

@@ -93,6 +93,7 @@ tri_names_init(struct tri_names *names, uint64_t seed)
 {
     *names = (struct tri_names){.buckets = FIRST, .level_size = FIRST, .seed = seed};
     tri_pool_init(&names->chained, sizeof(struct tri_name_slot));
+    tri_pool_init(&names->long_ones, TRI_NAME_LONG);
     return segment_reserve(names, 0) ? TRP_OK : TRP_ENOMEM;
 }
 
@@ -102,6 +103,7 @@ tri_names_fini(struct tri_names *names)
     for (unsigned s = 0; s < TRI_NAME_SEGMENTS; s++)
         free(names->raw[s]);
     tri_pool_fini(&names->chained);
+    tri_pool_fini(&names->long_ones);
     *names = (struct tri_names){0};
 }
 
@@ -182,8 +184,11 @@ tri_key_near(const struct tri_core *core, const struct tri_key *key)
 {
     const struct tri_name_slot *slot = bucket_of(&core->names, key->hash);
     __builtin_prefetch(slot->hash == key->hash ? (const void *)slot->actor : slot->next);
-    if (key->size > sizeof slot->as.text)
-        __builtin_prefetch(slot->as.apart);
+    if (key->size <= sizeof slot->as.text)
+        return;
+    __builtin_prefetch(slot->as.apart);
+    if (offsetof(struct tri_name, text) + key->size > TRI_LINE)
+        __builtin_prefetch((const char *)slot->as.apart + TRI_LINE);
 }
 
 struct tri_actor *
@@ -204,6 +209,31 @@ tri_name_find(const struct tri_core *core, const char *namespace_, const char *n
     return tri_key_find(core, &key, id);
 }
 
+/* Where a look-up reads it, it lies among others in large pages. */
+static bool
+is_pooled(size_t text_size)
+{
+    return text_size > sizeof((struct tri_name_slot *)NULL)->as.text &&
+           offsetof(struct tri_name, text) + text_size + 1 <= TRI_NAME_LONG;
+}
+
+static struct tri_name *
+name_new(struct tri_names *names, size_t text_size)
+{
+    if (!is_pooled(text_size))
+        return malloc(sizeof(struct tri_name) + text_size + 1);
+    return tri_pool_reserve(&names->long_ones, 1) ? tri_pool_take_raw(&names->long_ones) : NULL;
+}
+
+void
+tri_name_drop(struct tri_names *names, struct tri_name *name)
+{
+    if (is_pooled(strlen(name->text)))
+        tri_pool_put(&names->long_ones, name);
+    else
+        free(name);
+}
+
 trp_err
 tri_name_bind(struct tri_core *core, struct tri_actor *actor, const char *namespace_, const char *text,
               trp_error *error)
@@ -213,12 +243,11 @@ tri_name_bind(struct tri_core *core, struct tri_actor *actor, const char *namesp
     key_set(names, &key, namespace_, text);
     if (find(names, &key) != NULL)
         return TRI_FAIL(error, TRP_EEXIST, "the name %s is taken", key.text);
-    struct tri_name *name = malloc(sizeof *name + key.size + 1);
-    if (name == NULL || !segment_reserve(names, segment_of(names->buckets + 1)) ||
-        !tri_pool_reserve(&names->chained, 1)) {
-        free(name);
+    struct tri_name *name = NULL;
+    if (segment_reserve(names, segment_of(names->buckets + 1)) && tri_pool_reserve(&names->chained, 1))
+        name = name_new(names, key.size);
+    if (name == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for the name %s", key.text);
-    }
     name->actor = actor;
     name->hash = key.hash;
     memcpy(name->text, key.text, key.size + 1);
@@ -258,7 +287,7 @@ tri_name_free(struct tri_core *core, struct tri_actor *actor)
         *slot = (struct tri_name_slot){0};
     }
     names->count--;
-    free(actor->name);
+    tri_name_drop(names, actor->name);
     actor->name = NULL;
 }
 

@@ -16,6 +16,8 @@ struct tri_name {
     char text[]; /* "namespace/name" */
 };
 
+enum { TRI_NAME_LONG = 2 * TRI_LINE }; /* bytes of a record */
+
 /* A bucket is one line of the cache. */
 #define TRI_NAME_SEGMENTS 40
 struct tri_name_slot {
@@ -53,12 +55,14 @@ struct tri_names {
     struct tri_name_slot *segments[TRI_NAME_SEGMENTS]; /* segment s holds 2^s * 64 buckets */
     void *raw[TRI_NAME_SEGMENTS];                      /* what was allocated for them */
     struct tri_pool chained;
+    struct tri_pool long_ones; /* names of TRI_NAME_LONG bytes at most that do not lie in their slots */
     size_t count, buckets, split, level_size;
     uint64_t seed;
 };
 
 trp_err tri_names_init(struct tri_names *names, uint64_t seed);
-void tri_names_fini(struct tri_names *names); /* frees the buckets, not the names */
+void tri_names_fini(struct tri_names *names); /* frees the buckets; of the names only those from its pool */
+void tri_name_drop(struct tri_names *names, struct tri_name *name);
 trp_err tri_name_check(const char *text, const char *namespace_, trp_error *error);
 void tri_key_set(const struct tri_core *core, struct tri_key *key, const char *namespace_, const char *name);
 void tri_key_fetch(const struct tri_core *core, const struct tri_key *key); /* begins to fetch the bucket */

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 
 /* Slabs grow with the pool, up to a few large pages: what is looked up at random needs few entries of the page tables. */
-enum { SLAB_RECORDS = 256, SLAB_BYTES_MAX = 8 << 20, LARGE_BYTES = 4 << 20, PAGE = 4096 };
+enum { SLAB_RECORDS = 256, SLAB_BYTES_MAX = 8 << 20, LARGE_BYTES = 4 << 20, LARGE_PAGE = 2 << 20, PAGE = 4096 };
 
 struct slab {
     struct slab *next;
@@ -58,6 +58,16 @@ slab_records(const struct tri_pool *pool)
     return records > SLAB_RECORDS ? records : SLAB_RECORDS;
 }
 
+/* A large one is made of whole large pages, which makes it larger. */
+static struct slab *
+slab_new(size_t *size)
+{
+    if (*size < LARGE_BYTES)
+        return malloc(*size);
+    *size = (*size + LARGE_PAGE - 1) & ~(size_t)(LARGE_PAGE - 1);
+    return prefer_large(aligned_alloc(LARGE_PAGE, *size), *size);
+}
+
 static void
 push(struct tri_pool *pool, void *record)
 {
@@ -69,10 +79,11 @@ bool
 tri_pool_grow(struct tri_pool *pool, size_t count)
 {
     while (pool->free_count < count) {
-        const size_t records = slab_records(pool), size = sizeof(struct slab) + TRI_LINE + records * pool->size;
-        struct slab *slab = prefer_large(malloc(size), size);
+        size_t records = slab_records(pool), size = sizeof(struct slab) + TRI_LINE + records * pool->size;
+        struct slab *slab = slab_new(&size);
         if (slab == NULL)
             return false;
+        records = (size - sizeof(struct slab) - TRI_LINE) / pool->size;
         for (; pool->fresh_count > 0; pool->fresh_count--, pool->fresh += pool->size)
             push(pool, pool->fresh);
         slab->next = pool->slabs;

@@ -190,9 +190,10 @@ static void
 on_put(struct tri_local *local, struct tri_local_message *message)
 {
     const struct tri_route route = {.kind = TRI_FREED};
+    const struct tri_run run = {.id = message->letter->route.result, .count = 1};
     trp_error why;
 
-    if (tri_ids_pack(&local->packed, &message->letter->route.result, 1, &why) != TRP_OK)
+    if (tri_runs_pack(&local->packed, &run, 1, &why) != TRP_OK)
         tri_process_fail(local->process, &why);
     else
         tell(local, &route, &local->packed.section);

@@ -244,25 +244,32 @@ tri_local_idle(struct tri_local *local, struct tri_local_actor *actor)
     }
 }
 
+static void
+release_one(struct tri_local *local, struct tri_id id)
+{
+    struct tri_local_actor *actor = tri_local_find(local, id);
+    struct tri_ref *again = actor != NULL ? tri_proc_find(local->process->proc, id) : NULL;
+
+    if (again != NULL)
+        tri_proc_release(again); /* a call or a value that was on its way has brought it back */
+    else if (actor != NULL && !actor->detached) {
+        actor->draining = true;
+        tri_local_idle(local, actor);
+    }
+}
+
 void
 tri_local_on_release(struct tri_local *local, struct tri_local_message *message)
 {
-    const struct tri_release *releases = NULL;
+    const struct tri_run *runs = NULL;
     uint32_t count = 0;
 
     if (message->letter->section_count == 0 ||
-        tri_releases_unpack(&message->letter->sections[0], &releases, &count, NULL) != TRP_OK)
+        tri_runs_unpack(&message->letter->sections[0], &runs, &count, NULL) != TRP_OK)
         return;
-    for (uint32_t i = 0; i < count; i++) {
-        struct tri_local_actor *actor = tri_local_find(local, releases[i].id);
-        struct tri_ref *again = actor != NULL ? tri_proc_find(local->process->proc, releases[i].id) : NULL;
-        if (again != NULL)
-            tri_proc_release(again); /* a call or a value that was on its way has brought it back */
-        else if (actor != NULL && !actor->detached) {
-            actor->draining = true;
-            tri_local_idle(local, actor);
-        }
-    }
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < runs[i].count; k++)
+            release_one(local, tri_run_id(&runs[i], k));
 }
 
 void

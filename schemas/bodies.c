@@ -111,21 +111,41 @@ tri_ids_unpack(const struct tri_section *section, const struct tri_id **ids, uin
 }
 
 trp_err
-tri_releases_pack(struct tri_packed *packed, const struct tri_release *releases, uint32_t count, trp_error *error)
+tri_runs_pack(struct tri_packed *packed, const struct tri_run *runs, uint32_t count, trp_error *error)
 {
     struct tri_meta meta;
-    TRP_TRY(tri_packed_begin(packed, 128 + count * sizeof *releases, &meta, error));
-    tri_meta_pack_releases(&meta, releases, count);
+    TRP_TRY(tri_packed_begin(packed, 128 + count * sizeof *runs, &meta, error));
+    tri_meta_pack_runs(&meta, runs, count);
     return finish(packed, &meta, error);
 }
 
 trp_err
-tri_releases_unpack(const struct tri_section *section, const struct tri_release **releases, uint32_t *count,
-                    trp_error *error)
+tri_runs_unpack(const struct tri_section *section, const struct tri_run **runs, uint32_t *count, trp_error *error)
 {
-    TRP_TRY(check_section(section, "a list of releases", error));
-    return verified(tri_meta_open_releases(section->data, section->meta_size, releases, count), section,
-                    "a list of releases", error);
+    uint64_t total = 0;
+    TRP_TRY(check_section(section, "a list of runs", error));
+    TRP_TRY(
+        verified(tri_meta_open_runs(section->data, section->meta_size, runs, count), section, "a list of runs", error));
+    for (uint32_t i = 0; i < *count; i++) {
+        const uint32_t ids = (*runs)[i].count;
+        total += ids;
+        if (ids == 0 || ids > TRI_RUN_MAX || total > TRI_RUN_IDS_MAX)
+            return TRI_FAIL(error, TRP_EPROTO, "a run of %u ids; allowed are 1 to %d, and %d in all", ids, TRI_RUN_MAX,
+                            TRI_RUN_IDS_MAX);
+    }
+    return TRP_OK;
+}
+
+bool
+tri_run_takes(struct tri_run *run, struct tri_id id, uint64_t handed)
+{
+    const int64_t step = (int64_t)(id.number - tri_run_id(run, run->count - 1).number);
+    if (id.space != run->id.space || handed != run->handed || run->count == TRI_RUN_MAX || step == 0 ||
+        step != (int32_t)step || (run->count > 1 && step != run->step))
+        return false;
+    run->step = (int32_t)step;
+    run->count++;
+    return true;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ errors */

@@ -63,7 +63,7 @@ __cxa_pure_virtual(void)
 
 static_assert(sizeof(tri_wire_node) == sizeof(wire::Node), "nodes are read in place");
 static_assert(sizeof(tri_id) == sizeof(wire::Id), "ids are read in place");
-static_assert(sizeof(tri_release) == sizeof(wire::Release), "releases are read in place");
+static_assert(sizeof(tri_run) == sizeof(wire::Run), "runs are read in place");
 static_assert(sizeof(tri_snap_hold) == sizeof(wire::SnapHold), "holds are read in place");
 static_assert(sizeof(tri_snap_call) == sizeof(wire::SnapCall), "calls are read in place");
 static_assert(sizeof(tri_snap_actor) == sizeof(wire::SnapActor), "actors are read in place");
@@ -372,17 +372,17 @@ tri_meta_open_ids(const uint8_t *data, size_t size, const struct tri_id **ids, u
 }
 
 void
-tri_meta_pack_releases(struct tri_meta *meta, const struct tri_release *releases, uint32_t count)
+tri_meta_pack_runs(struct tri_meta *meta, const struct tri_run *runs, uint32_t count)
 {
     Build build(meta);
-    build.finish(wire::CreateReleases(build.fbb, build.structs<wire::Release>(releases, count)), "TREL");
+    build.finish(wire::CreateRuns(build.fbb, build.structs<wire::Run>(runs, count)), "TRUN");
 }
 
 bool
-tri_meta_open_releases(const uint8_t *data, size_t size, const struct tri_release **releases, uint32_t *count)
+tri_meta_open_runs(const uint8_t *data, size_t size, const struct tri_run **runs, uint32_t *count)
 {
-    auto wire = open<wire::Releases>(data, size, "TREL");
-    return wire != nullptr && structs(wire->releases(), releases, count);
+    auto wire = open<wire::Runs>(data, size, "TRUN");
+    return wire != nullptr && structs(wire->runs(), runs, count);
 }
 
 /* --------------------------------------------------------------------------------------------------------- actors */

@@ -19,7 +19,9 @@ enum tri_limits {
     TRI_INLINE_MAX = 102400,          /* larger objects are the store's, once there is one */
     TRI_COPY_MAX = 4096,              /* data up to this is copied into the batch, larger is a frame of its own */
     TRI_IDS_IN_BATCH = 240,           /* as many ids, or */
-    TRI_RELEASES_IN_BATCH = 160,      /* releases, are no frame: it would cost a system call at each end */
+    TRI_RUNS_IN_BATCH = 120,          /* runs, are no frame: it would cost a system call at each end */
+    TRI_RUN_MAX = 64,                 /* ids of a run, and */
+    TRI_RUN_IDS_MAX = 65536,          /* of all in an envelope */
     TRI_FRAME_MAX = 64 * 1024 * 1024, /* a frame, and a body */
     TRI_REFS_MAX = 4096,              /* references of an envelope */
     TRI_NAME_MAX = 255,               /* bytes */
@@ -53,8 +55,8 @@ enum tri_kind {
     /* objects: calls.fbs */
     TRI_PUT = 40, /* P>B  Value: route.result, private so far or asked for by FETCH */
     TRI_WAIT,     /* P>B  Ids: send me RESULT of these when they are ready */
-    TRI_RELEASE,  /* P>B  Releases: {id, times handed over} */
-    TRI_FREED,    /* B>P  Ids: what you keep for the broker under these names, values and results, you may drop */
+    TRI_RELEASE,  /* P>B  Runs: ids, and times handed over */
+    TRI_FREED,    /* B>P  Runs: what you keep for the broker under these names, values and results, you may drop */
     TRI_FETCH,    /* B>P  Ids: send PUT of these again, I need the values */
     /* actors.fbs */
     TRI_SPAWN = 64, /* P>B  Spawn: route.target is the new actor's id, route.result the answer's or none */
@@ -422,17 +424,28 @@ struct tri_snapshot {
 trp_err tri_snapshot_pack(struct tri_packed *packed, const struct tri_snapshot *snapshot, trp_error *error);
 trp_err tri_snapshot_unpack(const struct tri_section *section, struct tri_snapshot *snapshot, trp_error *error);
 
-/* Ids { ids: [Id] }: ACCEPTED, CANCEL, RETURNED, WAIT, FREED, FETCH, BLOCKED. */
+/* Ids { ids: [Id] }: ACCEPTED, CANCEL, RETURNED, WAIT, FETCH, BLOCKED. */
 trp_err tri_ids_pack(struct tri_packed *packed, const struct tri_id *ids, uint32_t count, trp_error *error);
 trp_err tri_ids_unpack(const struct tri_section *section, const struct tri_id **ids, uint32_t *count, trp_error *error);
-struct tri_release {
-    struct tri_id id;
-    uint64_t handed;
+/* Runs { runs: [Run] }: RELEASE, FREED. A run is `count` ids, each `step` more than the one before. */
+struct tri_run {
+    struct tri_id id; /* the first one */
+    int32_t step;
+    uint32_t count;  /* 1 to TRI_RUN_MAX */
+    uint64_t handed; /* RELEASE: times that each was handed over */
 };
-trp_err tri_releases_pack(struct tri_packed *packed, const struct tri_release *releases, uint32_t count,
-                          trp_error *error);
-trp_err tri_releases_unpack(const struct tri_section *section, const struct tri_release **releases, uint32_t *count,
-                            trp_error *error);
+static inline struct tri_id
+tri_run_id(const struct tri_run *run, uint32_t i)
+{
+    struct tri_id id = run->id;
+    id.number += (uint64_t)((int64_t)run->step * i);
+    return id;
+}
+/* Makes it longer by this id, if that is the next one. */
+bool tri_run_takes(struct tri_run *run, struct tri_id id, uint64_t handed);
+trp_err tri_runs_pack(struct tri_packed *packed, const struct tri_run *runs, uint32_t count, trp_error *error);
+trp_err tri_runs_unpack(const struct tri_section *section, const struct tri_run **runs, uint32_t *count,
+                        trp_error *error);
 
 /* actors.fbs: Spawn. */
 struct tri_resource {

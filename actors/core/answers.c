@@ -196,13 +196,19 @@ freed_one(struct tri_proc *proc, struct tri_id id)
 trp_err
 tri_on_freed(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
 {
-    const struct tri_id *ids;
+    struct tri_section section;
+    const struct tri_run *runs;
     uint32_t count;
 
-    TRP_TRY(ids_of(envelope, &ids, &count, error));
-    for (uint32_t i = 0; i < count; i++)
-        if (!tri_kept_free(proc, ids[i]))
-            freed_one(proc, ids[i]);
+    TRP_TRY(body_of(envelope, &section, error));
+    TRP_TRY(tri_runs_unpack(&section, &runs, &count, error));
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < runs[i].count; k++) {
+            const struct tri_id id = tri_run_id(&runs[i], k);
+            if (!tri_kept_free(proc, id))
+                freed_one(proc, id);
+        }
+    }
     return TRP_OK;
 }
 

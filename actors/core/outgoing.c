@@ -331,7 +331,7 @@ tri_post_releases(struct tri_proc *proc)
     struct tri_route route = {.kind = TRI_RELEASE};
 
     if (proc->release_count > 0 && !proc->ending &&
-        tri_releases_pack(&proc->packed, proc->releases, proc->release_count, NULL) == TRP_OK)
+        tri_runs_pack(&proc->packed, proc->releases, proc->release_count, NULL) == TRP_OK)
         tri_post(proc, &route, &proc->packed.section);
     proc->release_count = 0;
 }

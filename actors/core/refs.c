@@ -105,9 +105,13 @@ give_back(struct tri_proc *proc, struct tri_ref *ref)
 {
     if (ref->handed == 0)
         return;
-    if (proc->release_count == TRI_RELEASES_MAX)
-        tri_post_releases(proc);
-    proc->releases[proc->release_count++] = (struct tri_release){.id = ref->entry.id, .handed = ref->handed};
+    if (proc->release_count == 0 ||
+        !tri_run_takes(&proc->releases[proc->release_count - 1], ref->entry.id, ref->handed)) {
+        if (proc->release_count == TRI_RELEASES_MAX)
+            tri_post_releases(proc);
+        proc->releases[proc->release_count++] =
+            (struct tri_run){.id = ref->entry.id, .count = 1, .handed = ref->handed};
+    }
     ref->handed = 0;
 }
 

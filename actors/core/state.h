@@ -17,10 +17,10 @@ enum {
     TRI_BLOCK_STEP = 16,
     TRI_BLOCK_CLASSES = 96, /* pooled blocks up to 1,536 bytes */
     TRI_SLAB_BYTES = 32768,
-    TRI_RELEASES_MAX = TRI_RELEASES_IN_BATCH, /* posted when so many have gathered */
-    TRI_OWED_MS = 2,                          /* or so long after the round before */
-    TRI_SNAP_MAX = 1000,                      /* rows of a SNAPSHOT part */
-    TRI_APPENDED_MAX = 256,                   /* values that a call carries itself */
+    TRI_RELEASES_MAX = TRI_RUNS_IN_BATCH, /* posted when so many have gathered */
+    TRI_OWED_MS = 2,                      /* or so long after the round before */
+    TRI_SNAP_MAX = 1000,                  /* rows of a SNAPSHOT part */
+    TRI_APPENDED_MAX = 256,               /* values that a call carries itself */
     TRI_APPENDED_FRAMES_MAX = 32,
     TRI_QUEUED_CALLS_MAX = 4 * 1024 * 1024, /* that wait here for credit; then who makes more waits, too */
     TRI_QUEUED_BYTES_MAX = 1024 * 1024 * 1024,
@@ -180,7 +180,7 @@ struct tri_proc {
     struct tri_out **timers;
     size_t timer_count, timer_capacity;
 
-    struct tri_release releases[TRI_RELEASES_MAX];
+    struct tri_run releases[TRI_RELEASES_MAX];
     uint32_t release_count;
     struct tri_ids cancels, waits;
     uint64_t round_ns; /* of the last round */

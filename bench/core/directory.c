@@ -151,13 +151,13 @@ static trp_err
 look_up(struct stage *stage, uint32_t run, uint64_t *took_ns, trp_error *error)
 {
     static struct posted posted[RUN_MAX];
-    struct tri_release releases[RUN_MAX];
+    struct tri_run releases[RUN_MAX];
     const uint64_t space = tri_core_space(stage->core, stage->maker);
     char text[TRI_NAME_MAX + 1];
     for (uint32_t i = 0; i < run; i++) {
         const struct tri_id result = {tri_core_space(stage->core, stage->asker), ++stage->number};
         const uint32_t which = (uint32_t)(tri_random_next(&stage->draw) % stage->names);
-        releases[i] = (struct tri_release){.id = {space, which + 1}, .handed = 1};
+        releases[i] = (struct tri_run){.id = {space, which + 1}, .count = 1, .handed = 1};
         name_of(stage, which, text);
         TRP_TRY(tri_name_pack(&stage->packed, text, "default", error));
         TRP_TRY(post(stage, (struct tri_route){.kind = TRI_LOOKUP, .result = result}, &posted[i], error));
@@ -168,7 +168,7 @@ look_up(struct stage *stage, uint32_t run, uint64_t *took_ns, trp_error *error)
     if (stage->answers != answers + run)
         return TRI_FAIL(error, TRP_ENOENT, "%u names, not as many answers", run);
     for (uint32_t i = 0; i < run; i++) {
-        TRP_TRY(tri_releases_pack(&stage->packed, &releases[i], 1, error));
+        TRP_TRY(tri_runs_pack(&stage->packed, &releases[i], 1, error));
         TRP_TRY(post(stage, (struct tri_route){.kind = TRI_RELEASE}, &posted[i], error));
     }
     return take(stage, posted, run, error);

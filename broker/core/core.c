@@ -147,12 +147,41 @@ tri_answer_actor(struct tri_core *core, struct tri_peer *peer, struct tri_id res
     actor->thing.shared = true;
 }
 
+static void
+send_freed(struct tri_core *core, struct tri_peer *peer, const struct tri_id *ids, size_t count)
+{
+    struct tri_id none = {0, 0};
+    struct tri_run runs[TRI_RUNS_IN_BATCH];
+    uint32_t run = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (run > 0 && tri_run_takes(&runs[run - 1], ids[i], 0))
+            continue;
+        if (run == TRI_RUNS_IN_BATCH) {
+            if (tri_runs_pack(&core->ids_packed, runs, run, NULL) == TRP_OK)
+                tri_send_plain(core, peer, TRI_FREED, 0, none, none, none, &core->ids_packed.section);
+            run = 0;
+        }
+        runs[run++] = (struct tri_run){.id = ids[i], .count = 1};
+    }
+    if (run > 0 && tri_runs_pack(&core->ids_packed, runs, run, NULL) == TRP_OK)
+        tri_send_plain(core, peer, TRI_FREED, 0, none, none, none, &core->ids_packed.section);
+}
+
+static void
+send_batch(struct tri_core *core, struct tri_peer *peer, struct tri_batch *batch)
+{
+    if (batch == &peer->freed)
+        send_freed(core, peer, batch->ids, batch->count);
+    else
+        tri_send_ids(core, peer, TRI_ACCEPTED, batch->ids, (uint32_t)batch->count);
+    batch->count = 0;
+}
+
 bool
 tri_batch_begin(struct tri_core *core, struct tri_peer *peer, struct tri_batch *batch)
 {
     if (batch->count >= TRI_BATCH_IDS) {
-        tri_send_ids(core, peer, batch == &peer->freed ? TRI_FREED : TRI_ACCEPTED, batch->ids, (uint32_t)batch->count);
-        batch->count = 0;
+        send_batch(core, peer, batch);
     }
     if (!TRI_RESERVE(batch->ids, batch->capacity, batch->count + 1))
         return false;
@@ -170,11 +199,8 @@ round_emit(struct tri_core *core)
     while (!tri_list_empty(&core->round)) {
         struct tri_peer *peer = TRI_OWNER(core->round.next, struct tri_peer, round_link);
         tri_list_remove(&peer->round_link);
-        if (peer->accepted.count > 0)
-            tri_send_ids(core, peer, TRI_ACCEPTED, peer->accepted.ids, (uint32_t)peer->accepted.count);
-        if (peer->freed.count > 0)
-            tri_send_ids(core, peer, TRI_FREED, peer->freed.ids, (uint32_t)peer->freed.count);
-        peer->accepted.count = peer->freed.count = 0;
+        send_batch(core, peer, &peer->accepted);
+        send_batch(core, peer, &peer->freed);
     }
 }
 

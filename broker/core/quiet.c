@@ -255,10 +255,10 @@ tri_quiet_acknowledged(struct tri_core *core, struct tri_pending *call)
 
 /* The caller lets go of the result that it was sent, whose acknowledgement is still to be read. */
 bool
-tri_quiet_release(const struct tri_peer *peer, const struct tri_release *release)
+tri_quiet_release(const struct tri_peer *peer, struct tri_id id, uint64_t handed)
 {
-    struct tri_pending *call = release->id.space == peer->entry.id.space ? in_ring(peer, release->id.number) : NULL;
-    if (call == NULL || call->state != TRI_CALL_ANSWERED || release->handed != 1 || call->released)
+    struct tri_pending *call = id.space == peer->entry.id.space ? in_ring(peer, id.number) : NULL;
+    if (call == NULL || call->state != TRI_CALL_ANSWERED || handed != 1 || call->released)
         return false;
     call->released = true;
     return true;

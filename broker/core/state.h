@@ -522,7 +522,7 @@ tri_core_handler tri_on_call, tri_on_result, tri_on_cancel;
 /* quiet.c */
 bool tri_quiet_call(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope);
 bool tri_quiet_result(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope);
-bool tri_quiet_release(const struct tri_peer *peer, const struct tri_release *release);
+bool tri_quiet_release(const struct tri_peer *peer, struct tri_id id, uint64_t handed);
 void tri_quiet_acknowledged(struct tri_core *core, struct tri_pending *call);
 struct tri_pending *tri_quiet_find(struct tri_core *core, struct tri_id id);
 struct tri_object *tri_quiet_name(struct tri_core *core, struct tri_pending *call); /* quiet no more */

@@ -257,43 +257,50 @@ tri_object_leads_to(struct tri_core *core, const struct tri_refs *refs, const st
     }
 }
 
+static trp_err
+release_one(struct tri_core *core, struct tri_peer *peer, struct tri_id id, uint64_t handed, trp_error *error)
+{
+    char text[TRI_ID_TEXT_SIZE];
+    if (tri_quiet_release(peer, id, handed))
+        return TRP_OK;
+    struct tri_thing *thing = tri_thing_find(core, id);
+    struct tri_hold *hold = thing != NULL ? tri_hold_find(thing, peer) : NULL;
+    if (hold == NULL && id.space == peer->entry.id.space)
+        return TRP_OK; /* its own, and private again */
+    if (hold == NULL || handed > hold->handed)
+        return TRI_FAIL(error, TRP_EPROTO, "RELEASE of %s, %" PRIu64 " times, of which the process holds %" PRIu64,
+                        tri_id_format(id, text), handed, hold != NULL ? hold->handed : 0);
+    if (handed == hold->handed) {
+        tri_hold_end(core, hold);
+        return TRP_OK;
+    }
+    /* It let go, and one more is on its way to it: whatever it had of the value is gone. */
+    bool had_value = hold->has_value || hold->sent;
+    struct tri_object *object = tri_as_object(thing);
+    hold->handed -= handed;
+    hold->has_value = hold->sent = false;
+    hold->seen = 0;
+    tri_list_remove(&hold->sent_link);
+    if (object != NULL && hold->waiting)
+        object->waiting--;
+    hold->waiting = false;
+    if (object != NULL && object->fetching == peer && object->keeper != peer) {
+        object->fetching = NULL; /* it will not answer */
+        had_value = true;
+    }
+    if (object != NULL && had_value)
+        tri_object_copies(core, object);
+    return TRP_OK;
+}
+
 trp_err
 tri_on_release(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
 {
-    const struct tri_release *releases;
+    const struct tri_run *runs;
     uint32_t count;
-    char text[TRI_ID_TEXT_SIZE];
-    TRP_TRY(tri_releases_unpack(&message->sections[0], &releases, &count, error));
-    for (uint32_t i = 0; i < count; i++) {
-        if (tri_quiet_release(peer, &releases[i]))
-            continue;
-        struct tri_thing *thing = tri_thing_find(core, releases[i].id);
-        struct tri_hold *hold = thing != NULL ? tri_hold_find(thing, peer) : NULL;
-        if (hold == NULL && releases[i].id.space == peer->entry.id.space)
-            continue; /* its own, and private again */
-        if (hold == NULL || releases[i].handed > hold->handed)
-            return TRI_FAIL(error, TRP_EPROTO, "RELEASE of %s, %" PRIu64 " times, of which the process holds %" PRIu64,
-                            tri_id_format(releases[i].id, text), releases[i].handed, hold != NULL ? hold->handed : 0);
-        if (releases[i].handed == hold->handed) {
-            tri_hold_end(core, hold);
-            continue;
-        }
-        /* It let go, and one more is on its way to it: whatever it had of the value is gone. */
-        bool had_value = hold->has_value || hold->sent;
-        struct tri_object *object = tri_as_object(thing);
-        hold->handed -= releases[i].handed;
-        hold->has_value = hold->sent = false;
-        hold->seen = 0;
-        tri_list_remove(&hold->sent_link);
-        if (object != NULL && hold->waiting)
-            object->waiting--;
-        hold->waiting = false;
-        if (object != NULL && object->fetching == peer && object->keeper != peer) {
-            object->fetching = NULL; /* it will not answer */
-            had_value = true;
-        }
-        if (object != NULL && had_value)
-            tri_object_copies(core, object);
-    }
+    TRP_TRY(tri_runs_unpack(&message->sections[0], &runs, &count, error));
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < runs[i].count; k++)
+            TRP_TRY(release_one(core, peer, tri_run_id(&runs[i], k), runs[i].handed, error));
     return TRP_OK;
 }

@@ -243,6 +243,19 @@ fake_count(const struct fake *fake, tri_peer_index peer, uint8_t kind)
     return count;
 }
 
+static bool
+fake_run_names(const struct tri_section *section, struct tri_id id)
+{
+    const struct tri_run *runs;
+    uint32_t count;
+    cr_assert_eq(tri_runs_unpack(section, &runs, &count, NULL), TRP_OK);
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < runs[i].count; k++)
+            if (tri_id_equal(tri_run_id(&runs[i], k), id))
+                return true;
+    return false;
+}
+
 bool
 fake_names(const struct fake *fake, tri_peer_index peer, uint8_t kind, struct tri_id id)
 {
@@ -252,6 +265,11 @@ fake_names(const struct fake *fake, tri_peer_index peer, uint8_t kind, struct tr
         if (fake->sent[i].peer != peer || fake->sent[i].parcel->route.kind != kind ||
             fake->sent[i].parcel->section_count == 0)
             continue;
+        if (kind == TRI_FREED) {
+            if (fake_run_names(&fake->sent[i].parcel->sections[0], id))
+                return true;
+            continue;
+        }
         trp_err err = tri_ids_unpack(&fake->sent[i].parcel->sections[0], &ids, &count, NULL);
         cr_assert_eq(err, TRP_OK);
         for (uint32_t k = 0; k < count; k++)
@@ -362,8 +380,8 @@ fake_ids(struct fake *fake, tri_peer_index peer, uint8_t kind, uint16_t flags, s
 trp_err
 fake_release(struct fake *fake, tri_peer_index peer, struct tri_id id, uint64_t handed)
 {
-    struct tri_release release = {id, handed};
-    trp_err err = tri_releases_pack(&fake->packed, &release, 1, &fake->error);
+    struct tri_run release = {.id = id, .count = 1, .handed = handed};
+    trp_err err = tri_runs_pack(&fake->packed, &release, 1, &fake->error);
     cr_assert_eq(err, TRP_OK, "%s", fake->error.message);
     return fake_send(fake, peer, (struct tri_route){.kind = TRI_RELEASE}, &fake->packed.section, 1);
 }

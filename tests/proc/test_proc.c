@@ -147,7 +147,10 @@ hear_ids(struct fake *fake, uint8_t kind, struct tri_id id)
 {
     struct tri_packed packed = {0};
 
-    cr_assert_eq(tri_ids_pack(&packed, &id, 1, NULL), TRP_OK);
+    const struct tri_run run = {.id = id, .count = 1};
+
+    cr_assert_eq(kind == TRI_FREED ? tri_runs_pack(&packed, &run, 1, NULL) : tri_ids_pack(&packed, &id, 1, NULL),
+                 TRP_OK);
     hear(fake, (struct tri_route){.kind = kind}, &packed.section);
     tri_packed_fini(&packed);
 }

@@ -92,7 +92,7 @@ call_an_actor(uint64_t space, struct tri_packed *packed)
 {
     const struct tri_spawn spawn = {.class_name = "counter:Counter", .name = "", .namespace_ = "default"};
     const struct tri_id actor = {space, 1}, result = {space, 2};
-    const struct tri_release release = {actor, 1};
+    const struct tri_run release = {.id = actor, .count = 1, .handed = 1};
     struct tri_section body;
     struct tri_view view;
     MUST(tri_spawn_pack(packed, &spawn, trp_null(), NULL, &error) == TRP_OK);
@@ -103,7 +103,7 @@ call_an_actor(uint64_t space, struct tri_packed *packed)
     MUST(tri_id_equal(answer.result, result) && (answer.flags & TRI_FAILED) == 0);
     MUST(tri_view_open(&view, &body, &error) == TRP_OK && trp_as_i64(tri_view_value(&view, 0)) == 5);
     tri_view_close(&view);
-    MUST(tri_releases_pack(packed, &release, 1, &error) == TRP_OK);
+    MUST(tri_runs_pack(packed, &release, 1, &error) == TRP_OK);
     say((struct tri_route){.kind = TRI_RELEASE}, &packed->section);
     say((struct tri_route){.kind = TRI_GOODBYE}, NULL);
 }

@@ -171,20 +171,20 @@ read_ids(const struct tri_section *section, trp_error *error)
 }
 
 static trp_err
-pack_releases(struct tri_packed *packed, trp_error *error)
+pack_runs(struct tri_packed *packed, trp_error *error)
 {
-    static const struct tri_release releases[] = {{{7, 1}, 1}, {{8, 2}, 3}};
-    return tri_releases_pack(packed, releases, 2, error);
+    static const struct tri_run runs[] = {{{7, 1}, 0, 1, 1}, {{8, 2}, -1, 3, 3}};
+    return tri_runs_pack(packed, runs, 2, error);
 }
 
 static trp_err
-read_releases(const struct tri_section *section, trp_error *error)
+read_runs(const struct tri_section *section, trp_error *error)
 {
-    const struct tri_release *found;
+    const struct tri_run *found;
     uint32_t count;
-    TRP_TRY(tri_releases_unpack(section, &found, &count, error));
+    TRP_TRY(tri_runs_unpack(section, &found, &count, error));
     for (uint32_t i = 0; i < count; i++)
-        sink += found[i].handed;
+        sink += found[i].handed + tri_run_id(&found[i], found[i].count - 1).number;
     return TRP_OK;
 }
 
@@ -392,7 +392,7 @@ const struct tri_body_sample tri_body_samples[] = {
     {"call", TRI_CALL, pack_call, read_call},
     {"task", TRI_CALL, pack_task, read_task},
     {"ids", TRI_WAIT, pack_ids, read_ids},
-    {"releases", TRI_RELEASE, pack_releases, read_releases},
+    {"runs", TRI_RELEASE, pack_runs, read_runs},
     {"spawn", TRI_SPAWN, pack_spawn, read_spawn},
     {"kill", TRI_KILL, pack_kill, read_kill},
     {"watch", TRI_WATCH, pack_watch, read_watch},

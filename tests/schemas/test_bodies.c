@@ -295,3 +295,85 @@ Test(bodies, what_a_program_said_travels_as_text_whatever_it_was)
     cr_expect_str_eq(found.text, "gr?n");
     tri_packed_fini(&packed);
 }
+
+static uint64_t
+names_in(const struct tri_run *runs, uint32_t count, const struct tri_id *ids, const uint64_t *handed)
+{
+    uint64_t at = 0;
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < runs[i].count; k++, at++) {
+            cr_assert(tri_id_equal(tri_run_id(&runs[i], k), ids[at]), "name %llu", (unsigned long long)at);
+            cr_assert_eq(runs[i].handed, handed[at]);
+        }
+    return at;
+}
+
+/* Ways in which names follow each other: each is one run, or as many as said. */
+Test(bodies, names_in_a_row_are_one_run_and_come_out_as_they_went_in)
+{
+    static const struct {
+        uint64_t first;
+        int64_t step;
+        uint32_t names, runs;
+    } rows[] = {
+        {1, 1, 64, 1},         {100, -1, 64, 1},      {100, -2, 50, 1},      {5, 2, 65, 2},
+        {7, 0, 3, 3},          {UINT64_MAX, 1, 4, 1}, {9, INT32_MAX, 10, 1}, {9, INT64_C(1) << 31, 10, 10},
+        {9, INT32_MIN, 10, 1}, {1, INT64_MIN, 4, 4},  {1, 1, 200, 4},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct tri_packed packed = {0};
+        struct tri_run runs[200];
+        struct tri_id ids[200];
+        uint64_t handed[200];
+        const struct tri_run *found;
+        uint32_t count = 0;
+        for (uint32_t k = 0; k < rows[i].names; k++) {
+            ids[k] = (struct tri_id){3, rows[i].first + k * (uint64_t)rows[i].step};
+            handed[k] = 2;
+            if (count == 0 || !tri_run_takes(&runs[count - 1], ids[k], 2))
+                runs[count++] = (struct tri_run){.id = ids[k], .count = 1, .handed = 2};
+        }
+        cr_expect_eq(count, rows[i].runs, "row %zu: %u runs", i, count);
+        cr_assert_eq(tri_runs_pack(&packed, runs, count, NULL), TRP_OK);
+        cr_assert_eq(tri_runs_unpack(&packed.section, &found, &count, NULL), TRP_OK);
+        cr_expect_eq(names_in(found, count, ids, handed), rows[i].names);
+        tri_packed_fini(&packed);
+    }
+}
+
+Test(bodies, a_run_takes_no_name_of_another_space_or_handed_over_otherwise)
+{
+    struct tri_run run = {.id = {1, 1}, .count = 1, .handed = 1};
+    cr_assert_not(tri_run_takes(&run, (struct tri_id){2, 2}, 1));
+    cr_assert_not(tri_run_takes(&run, (struct tri_id){1, 2}, 2));
+    cr_assert(tri_run_takes(&run, (struct tri_id){1, 3}, 1));
+    cr_assert_not(tri_run_takes(&run, (struct tri_id){1, 4}, 1), "of another step");
+}
+
+Test(bodies, runs_of_no_name_or_of_too_many_are_refused)
+{
+    static struct tri_run many[TRI_RUN_IDS_MAX / TRI_RUN_MAX + 1];
+    static const struct {
+        uint32_t runs, count;
+        trp_err err;
+    } rows[] = {
+        {1, 0, TRP_EPROTO},
+        {1, TRI_RUN_MAX, TRP_OK},
+        {1, TRI_RUN_MAX + 1, TRP_EPROTO},
+        {1, UINT32_MAX, TRP_EPROTO},
+        {TRI_RUN_IDS_MAX / TRI_RUN_MAX, TRI_RUN_MAX, TRP_OK},
+        {TRI_RUN_IDS_MAX / TRI_RUN_MAX + 1, TRI_RUN_MAX, TRP_EPROTO},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct tri_packed packed = {0};
+        const struct tri_run *found;
+        trp_error error = {0};
+        uint32_t count;
+        for (uint32_t k = 0; k < rows[i].runs; k++)
+            many[k] = (struct tri_run){.id = {1, k}, .step = 1, .count = rows[i].count};
+        cr_assert_eq(tri_runs_pack(&packed, many, rows[i].runs, NULL), TRP_OK);
+        cr_expect_eq(tri_runs_unpack(&packed.section, &found, &count, &error), rows[i].err, "row %zu", i);
+        cr_expect_eq(error.message[0] != '\0', rows[i].err != TRP_OK, "row %zu", i);
+        tri_packed_fini(&packed);
+    }
+}

@@ -50,9 +50,8 @@ void
 sim_trace_post(struct sim_world *world, const char *who, int number, const struct tri_route *route,
                const struct tri_section *sections, uint32_t count)
 {
-    static const uint8_t lists[] = {TRI_ACCEPTED, TRI_CANCEL, TRI_RETURNED, TRI_WAIT,
-                                    TRI_FREED,    TRI_FETCH,  TRI_BLOCKED};
-    const struct tri_release *releases;
+    static const uint8_t lists[] = {TRI_ACCEPTED, TRI_CANCEL, TRI_RETURNED, TRI_WAIT, TRI_FETCH, TRI_BLOCKED};
+    const struct tri_run *runs;
     const struct tri_id *ids;
     uint32_t n = 0;
 
@@ -66,10 +65,12 @@ sim_trace_post(struct sim_world *world, const char *who, int number, const struc
         for (uint32_t k = 0; k < sections[i].ref_count; k++)
             sim_trace(world, "      entry %llx:%llu place %d", (unsigned long long)sections[i].refs[k].id.space,
                       (unsigned long long)sections[i].refs[k].id.number, (int)sections[i].refs[k].place);
-    if (count == 1 && route->kind == TRI_RELEASE && tri_releases_unpack(sections, &releases, &n, NULL) == TRP_OK)
+    if (count == 1 && (route->kind == TRI_RELEASE || route->kind == TRI_FREED) &&
+        tri_runs_unpack(sections, &runs, &n, NULL) == TRP_OK)
         for (uint32_t i = 0; i < n; i++)
-            sim_trace(world, "      RELEASE %llx:%llu times %llu", (unsigned long long)releases[i].id.space,
-                      (unsigned long long)releases[i].id.number, (unsigned long long)releases[i].handed);
+            sim_trace(world, "      %s %llx:%llu and on by %d, %u in all, times %llu", tri_kind_name(route->kind),
+                      (unsigned long long)runs[i].id.space, (unsigned long long)runs[i].id.number, runs[i].step,
+                      runs[i].count, (unsigned long long)runs[i].handed);
     for (size_t k = 0; k < sizeof lists; k++)
         if (count == 1 && lists[k] == route->kind && tri_ids_unpack(sections, &ids, &n, NULL) == TRP_OK)
             for (uint32_t i = 0; i < n; i++)

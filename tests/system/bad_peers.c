@@ -351,18 +351,39 @@ spawn_of_a_foreign_actor(struct peer *peer)
 static void
 release_of_nothing(struct peer *peer)
 {
-    const struct tri_release release = {{peer->space + 1, 4711}, 1};
+    const struct tri_run release = {.id = {peer->space + 1, 4711}, .count = 1, .handed = 1};
     trp_error error;
-    cr_assert_eq(tri_releases_pack(&peer->packed, &release, 1, &error), TRP_OK);
+    cr_assert_eq(tri_runs_pack(&peer->packed, &release, 1, &error), TRP_OK);
     peer_say(peer, (struct tri_route){.kind = TRI_RELEASE}, &peer->packed.section);
 }
 
 static void
 release_of_more_than_it_holds(struct peer *peer)
 {
-    struct tri_release release = {peer_spawn(peer), 3};
+    struct tri_run release = {.id = peer_spawn(peer), .count = 1, .handed = 3};
     trp_error error;
-    cr_assert_eq(tri_releases_pack(&peer->packed, &release, 1, &error), TRP_OK);
+    cr_assert_eq(tri_runs_pack(&peer->packed, &release, 1, &error), TRP_OK);
+    peer_say(peer, (struct tri_route){.kind = TRI_RELEASE}, &peer->packed.section);
+}
+
+/* One is its own, the others are not. */
+static void
+release_of_a_run_of_others(struct peer *peer)
+{
+    const struct tri_id actor = peer_spawn(peer), foreign = {peer->space + 1, 1};
+    const struct tri_run runs[] = {{.id = actor, .count = 1, .handed = 1},
+                                   {.id = foreign, .step = 1, .count = TRI_RUN_MAX, .handed = 1}};
+    trp_error error;
+    cr_assert_eq(tri_runs_pack(&peer->packed, runs, 2, &error), TRP_OK);
+    peer_say(peer, (struct tri_route){.kind = TRI_RELEASE}, &peer->packed.section);
+}
+
+static void
+release_of_a_run_without_end(struct peer *peer)
+{
+    const struct tri_run run = {.id = {peer->space, 1}, .step = 1, .count = UINT32_MAX, .handed = 1};
+    trp_error error;
+    cr_assert_eq(tri_runs_pack(&peer->packed, &run, 1, &error), TRP_OK);
     peer_say(peer, (struct tri_route){.kind = TRI_RELEASE}, &peer->packed.section);
 }
 
@@ -513,6 +534,8 @@ const struct bad_peer bad_peers[] = {
     CUT(spawn_of_a_foreign_actor),
     CUT(release_of_nothing),
     CUT(release_of_more_than_it_holds),
+    CUT(release_of_a_run_of_others),
+    CUT(release_of_a_run_without_end),
     CUT(spawn_that_does_not_verify),
     CUT(task_that_does_not_verify),
     CUT(lookup_that_does_not_verify),

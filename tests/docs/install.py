@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """install.py SOURCE BUILD - whether what ./run builds can be installed, and whether README's module and driver build and run
-with what was installed: into an empty directory (DESTDIR), with README's own lines.
+with what was installed: into an empty directory (DESTDIR), with README's own lines. What the build directory was installed
+as before, `ninja uninstall` still knows afterwards.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -37,6 +39,23 @@ def lacking(build):
     ]
 
 
+@contextlib.contextmanager
+def kept(path):
+    """The file is as it was afterwards, or not there."""
+    before = None
+    if os.path.exists(path):
+        with open(path, "rb") as file:
+            before = file.read()
+    try:
+        yield
+    finally:
+        if before is not None:
+            with open(path, "wb") as file:
+                file.write(before)
+        elif os.path.exists(path):
+            os.remove(path)
+
+
 def main():
     source, build = (os.path.realpath(path) for path in sys.argv[1:3])
     absent = lacking(build)
@@ -47,7 +66,9 @@ def main():
     install, use = ([line.strip() for line in lines.splitlines()] for lines in LINES.search(page(source)).groups())
     with tempfile.TemporaryDirectory() as stage, tempfile.TemporaryDirectory() as directory:
         line = install[0].replace("-C build", "-C " + build)
-        if run(line, shell=True, env=dict(os.environ, DESTDIR=stage)).returncode != 0 or install[1:] != ["ldconfig"]:
+        with kept(os.path.join(build, "meson-logs", "install-log.txt")):  # of which `ninja uninstall` reads
+            installed = run(line, shell=True, env=dict(os.environ, DESTDIR=stage)).returncode == 0
+        if not installed or install[1:] != ["ldconfig"]:
             return 1
         found = [base for base, _, names in os.walk(stage) if "troupe.pc" in names]
         libraries = os.path.dirname(found[0])

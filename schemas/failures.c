@@ -75,6 +75,14 @@ tri_fail_nobody(trp_error *error, const char *name, const char *space, const cha
 }
 
 trp_err
+tri_fail_cycle(trp_error *error)
+{
+    (void)tri_fail(error, TRP_ECYCLE, "the result of a call names itself through the references in it");
+    error->ran = TRP_RAN;
+    return TRP_ECYCLE;
+}
+
+trp_err
 tri_fail_taken(trp_error *error, const char *name, const char *space)
 {
     return tri_fail(error, TRP_EEXIST,

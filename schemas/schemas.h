@@ -352,6 +352,7 @@ void tri_about_argument(struct tri_failure *failure, const struct tri_about *abo
 /* TRP_ENOENT. `died`: how the last one of that name did; NULL: none is known. */
 trp_err tri_fail_nobody(trp_error *error, const char *name, const char *space, const char *node, const char *died);
 trp_err tri_fail_taken(trp_error *error, const char *name, const char *space); /* TRP_EEXIST */
+trp_err tri_fail_cycle(trp_error *error);                                      /* TRP_ECYCLE: it ran */
 
 /* login.fbs */
 enum tri_role { TRI_DRIVER = 1, TRI_HOST = 2 };

@@ -239,9 +239,17 @@ return_named(struct tri_proc *proc, struct tri_accepted *accepted, const struct 
              trp_error *error)
 {
     struct tri_id id = accepted->call.entry.id;
-    struct tri_section said = *section;
-    struct tri_ref *ref;
+    struct tri_section said;
+    struct tri_ref *ref = tri_ref_find(proc, id);
 
+    if (ref != NULL && tri_ref_is_in(proc, ref, section)) { /* it would keep itself here, whatever the broker says */
+        struct tri_failure failure = {0};
+        (void)tri_fail_cycle(&failure.error);
+        TRP_TRY(tri_error_pack(&proc->packed, &failure, error));
+        section = &proc->packed.section;
+        failed = true;
+    }
+    said = *section;
     TRP_TRY(keep_result(proc, id, section, failed, &ref, error));
     TRP_TRY(publish_named(proc, section, error));
     said.place = 0;

@@ -44,6 +44,7 @@ struct tri_ref {
     bool local : 1;  /* FAILED here only (a deadline that passed): not for others */
     bool asked : 1;  /* FETCH came before its RESULT: to be answered then */
     bool unrun : 1;  /* the process ended before its call began */
+    bool seen : 1;   /* by a search that goes on */
     uint64_t handed; /* times handed over to this process (its maker starts with 1) */
     struct tri_held
         *held; /* READY: the value; FAILED: the Error; NULL: an actor, or an Error without memory for its text */

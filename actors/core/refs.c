@@ -69,7 +69,7 @@ tri_ref_make(struct tri_proc *proc, struct tri_id id, bool is_actor)
     ref->state = is_actor ? TRI_REF_READY : TRI_REF_PENDING;
     ref->is_actor = is_actor;
     ref->shared = ref->wanted = ref->kept = ref->returned = ref->own_call = ref->local = ref->resident = false;
-    ref->asked = ref->unrun = false;
+    ref->asked = ref->unrun = ref->seen = false;
     ref->handed = 0;
     ref->held = NULL;
     ref->out = NULL;
@@ -271,6 +271,30 @@ tri_ref_set(struct tri_proc *proc, struct tri_ref *ref, const struct tri_section
     ref->held = held;
     ref->state = failed ? TRI_REF_FAILED : TRI_REF_READY;
     return TRP_OK;
+}
+
+bool
+tri_ref_is_in(struct tri_proc *proc, const struct tri_ref *own, const struct tri_section *section)
+{
+    struct tri_ref **found = NULL;
+    size_t count = 0, capacity = 0;
+    bool is_in = false;
+
+    for (size_t next = 0; section != NULL && !is_in; next++) {
+        for (uint32_t i = 0; i < section->ref_count && !is_in; i++) {
+            struct tri_ref *ref = tri_ref_find(proc, section->refs[i].id);
+            is_in = ref == own;
+            if (ref == NULL || is_in || ref->seen || ref->held == NULL || !TRI_RESERVE(found, capacity, count + 1))
+                continue; /* without memory the broker finds it, too */
+            ref->seen = true;
+            found[count++] = ref;
+        }
+        section = next < count ? tri_ref_value(found[next]) : NULL;
+    }
+    while (count > 0)
+        found[--count]->seen = false;
+    free(found);
+    return is_in;
 }
 
 void

@@ -211,6 +211,8 @@ void tri_refs_let_go(struct tri_proc *proc, struct tri_ref ***refs, uint32_t *co
 /* Gives it a value (a copy; retains frames); each entry must be here, and its handle be had already. TRP_ENOMEM. */
 trp_err tri_ref_set(struct tri_proc *proc, struct tri_ref *ref, const struct tri_section *section, bool failed,
                     trp_error *error);
+/* Whether a section names `own`, itself or through the values of what it names, as far as they are here. */
+bool tri_ref_is_in(struct tri_proc *proc, const struct tri_ref *own, const struct tri_section *section);
 void tri_ref_fail(struct tri_proc *proc, struct tri_ref *ref, const struct tri_failure *failure);
 void tri_ref_announce(struct tri_proc *proc, struct tri_ref *ref); /* ops.ready, if anybody here has it */
 void tri_ref_carried(struct tri_proc *proc, struct tri_ref *ref);  /* an envelope that makes or names it was posted */

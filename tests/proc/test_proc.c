@@ -421,6 +421,52 @@ Test(proc, a_host_runs_a_repeated_call_once_and_refuses_another_epoch)
     close_fake(&fake);
 }
 
+/* It would keep itself in this process for ever. The second time it is in a value that the returned one names. */
+Test(proc, a_result_that_leads_back_to_itself_is_an_error_here)
+{
+    const struct tri_id self = {9, 1}, between = {9, 2};
+    const struct tri_spawn asked = {.class_name = "m:C", .name = "", .namespace_ = "default"};
+
+    for (int i = 0; i < 2; i++) {
+        struct tri_ref_entry own = {.id = self, .place = TRI_NESTED}, named = {.id = i == 0 ? self : between};
+        struct tri_ref_entry both[] = {own, {.id = between, .place = TRI_NESTED}};
+        struct tri_section body, value;
+        struct tri_packed spawn = {0};
+        struct tri_proc_counts counts;
+        struct tri_ref *ref;
+        struct fake fake;
+
+        open_fake(&fake, true);
+        cr_assert_eq(tri_spawn_pack(&spawn, &asked, trp_null(), NULL, NULL), TRP_OK);
+        hear(&fake, (struct tri_route){.kind = TRI_CREATE, .target = {3, 4}, .epoch = 5}, &spawn.section);
+        body = fake.body.section;
+        body.refs = both;
+        body.ref_count = 2;
+        hear(&fake, (struct tri_route){.kind = TRI_CALL, .target = {3, 4}, .result = self, .sequence = 1, .epoch = 5},
+             &body);
+        ref = tri_proc_find(fake.proc, between);
+        cr_assert_eq(tri_proc_want(fake.proc, ref, NULL), TRP_OK);
+        value = fake.value.section;
+        value.refs = &own;
+        value.ref_count = 1;
+        hear(&fake, (struct tri_route){.kind = TRI_RESULT, .result = between}, &value);
+        tri_proc_start(fake.proc, fake.call);
+        named.place = TRI_NESTED;
+        value.refs = &named;
+        cr_assert_eq(tri_proc_return(fake.proc, fake.call, &value, false, NULL), TRP_OK);
+        cr_expect_eq(fake.posts[fake.count - 1].kind, TRI_RESULT);
+        cr_expect_eq(fake.posts[fake.count - 1].flags, TRI_FAILED);
+        cr_expect_eq(fake.entries[fake.count - 1], 0);
+        tri_proc_release(ref);
+        hear_ids(&fake, TRI_FREED, self);
+        tri_proc_round(fake.proc, 9);
+        tri_proc_count(fake.proc, &counts);
+        cr_expect_eq(counts.refs, 0, "%llu references are left", (unsigned long long)counts.refs);
+        tri_packed_fini(&spawn);
+        close_fake(&fake);
+    }
+}
+
 Test(proc, every_broker_is_told_how_many_calls_an_actor_runs_at_a_time)
 {
     struct tri_welcome welcome = {

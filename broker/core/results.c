@@ -149,6 +149,26 @@ tri_call_finish(struct tri_core *core, struct tri_pending *call, const struct tr
     tri_list_append(&caller->answered, &call->link);
 }
 
+/* What a call returned, or, where that leads back to its own name, the error that it is then. Takes `refs` over or drops them. */
+static void
+take_value(struct tri_core *core, struct tri_peer *peer, struct tri_object *object, const struct tri_message *message,
+           struct tri_refs *refs)
+{
+    const struct tri_section *section = &message->sections[0];
+    bool failed = (message->route->flags & TRI_FAILED) != 0;
+    if (refs != NULL && tri_object_leads_to(core, refs, object)) {
+        struct tri_failure failure = {0};
+        tri_refs_drop(core, &refs);
+        tri_fail_cycle(&failure.error);
+        section = tri_error_section(core, &failure);
+        failed = true;
+    }
+    if (object->call != NULL)
+        tri_call_finish(core, object->call, message->route, section, failed, refs, peer);
+    else
+        tri_object_resolve(core, object, message->route, section, failed, refs, peer);
+}
+
 /* Under a new broker a host tells what it keeps before anybody asks. */
 static trp_err
 kept_result(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
@@ -160,17 +180,14 @@ kept_result(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
         return TRI_FAIL(error, TRP_EPROTO, "RESULT of something that is no call");
     TRP_TRY(tri_refs_take(core, peer, message->sections, 1, &refs, error));
     struct tri_object *object = tri_as_object(tri_thing_find(core, id));
-    bool failed = (message->route->flags & TRI_FAILED) != 0;
     if (object == NULL)
         object = tri_object_new(core, id, TRI_OBJECT_UNKNOWN);
     object->thing.shared = true;
     object->recovered = true;
     if (object->value != NULL)
         tri_refs_drop(core, &refs);
-    else if (object->call != NULL)
-        tri_call_finish(core, object->call, message->route, &message->sections[0], failed, refs, peer);
     else
-        tri_object_resolve(core, object, message->route, &message->sections[0], failed, refs, peer);
+        take_value(core, peer, object, message, refs);
     return TRP_OK;
 }
 
@@ -197,15 +214,7 @@ tri_on_result(struct tri_core *core, struct tri_peer *peer, const struct tri_mes
     struct tri_refs *refs = NULL;
     if (message->sections[0].ref_count > 0)
         TRP_TRY(tri_refs_take(core, peer, message->sections, 1, &refs, error));
-    if (refs != NULL && tri_object_leads_to(core, refs, object)) {
-        struct tri_failure failure = {0};
-        tri_refs_drop(core, &refs);
-        tri_fail(&failure.error, TRP_ECYCLE, "the result of a call names itself through the references in it");
-        failure.error.ran = TRP_RAN;
-        tri_call_finish(core, call, route, tri_error_section(core, &failure), true, NULL, peer);
-        return TRP_OK;
-    }
-    tri_call_finish(core, call, route, &message->sections[0], (route->flags & TRI_FAILED) != 0, refs, peer);
+    take_value(core, peer, object, message, refs);
     return TRP_OK;
 }
 

@@ -100,6 +100,26 @@ Test(recovery, a_result_that_a_host_keeps_reaches_its_caller)
     fake_free(fake);
 }
 
+/* Its host keeps what it returned, whatever the broker that died made of it. */
+Test(recovery, a_kept_result_that_leads_back_to_itself_fails_again)
+{
+    struct fake *fake = second_broker(2);
+    struct tri_id result = {OLD(1), 9};
+    tri_peer_index host = fake_login(fake, TRI_HOST, TOKEN, OLD(2));
+    struct tri_ref_entry itself = {.id = result, .place = TRI_NESTED};
+    struct tri_section section = fake_value(fake, 5);
+    section.refs = &itself;
+    section.ref_count = 1;
+    struct tri_route route = {.kind = TRI_RESULT, .result = result};
+    cr_assert_eq(fake_send(fake, host, route, &section, 1), TRP_OK, "%s", fake->error.message);
+    report_actor(fake, host, (struct tri_snapshot){0});
+    struct tri_snap_call call = {.id = result, .target = actor, .sequence = 4, .flags = TRI_SNAP_ACCEPTED};
+    tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+    cr_assert_eq(snapshot(fake, driver, (struct tri_snapshot){.calls = &call, .call_count = 1}, true), TRP_OK);
+    cr_assert_eq(fake_error(fake_result(fake, driver, result)).code, TRP_ECYCLE);
+    fake_free(fake);
+}
+
 Test(recovery, an_accepted_call_that_no_host_knows_may_have_run)
 {
     struct fake *fake = second_broker(2);

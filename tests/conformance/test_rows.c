@@ -204,10 +204,10 @@ ROW(ry28_wait_returns_one_of_four_ready_ones_by_default)
         refs[i] = stage_task(rt, "conformance:add", TRP_ARGS(i));
         cr_assert_eq(trp_get(refs[i], 20000, NULL, &error), TRP_OK, "%s", error.message);
     }
-    cr_assert_eq(trp_wait(refs, 4, 1, 1000, ready, &count, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_wait(refs, 4, 1, 20000, ready, &count, &error), TRP_OK, "%s", error.message);
     cr_expect_eq(count, 1);
     cr_expect_eq(ready[0], 0);
-    cr_assert_eq(trp_wait(refs, 4, 4, 1000, ready, &count, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_wait(refs, 4, 4, 20000, ready, &count, &error), TRP_OK, "%s", error.message);
     cr_expect_eq(count, 4);
     for (size_t i = 0; i < 4; i++) {
         cr_expect_eq(ready[i], i);

@@ -80,7 +80,7 @@ Test(calls, result_is_read_in_place_as_often_as_wanted, .init = start, .fini = s
     trp_value value;
 
     for (int i = 0; i < 3; i++) {
-        cr_assert_eq(trp_get(ref, 5000, &value, &error), TRP_OK, "%s", error.message);
+        cr_assert_eq(trp_get(ref, 20000, &value, &error), TRP_OK, "%s", error.message);
         cr_expect_str_eq(trp_as_str(value), "hello");
         trp_unpin(ref);
     }
@@ -111,7 +111,7 @@ Test(calls, failure_is_the_same_at_each_get, .init = start, .fini = stop)
 
     cr_expect_eq(trp_failure(ref).kind, TRP_NONE);
     for (int i = 0; i < 2; i++) {
-        cr_expect_eq(trp_get(ref, 5000, &value, &error), TRP_ETASK);
+        cr_expect_eq(trp_get(ref, 20000, &value, &error), TRP_ETASK);
         cr_expect_eq(error.cause, 7);
         cr_expect_eq(error.ran, TRP_RAN);
         cr_expect_str_eq(error.message, "it failed, as told");
@@ -136,7 +136,7 @@ Test(calls, get_in_vain_leaves_the_reference_as_it_was, .init = start, .fini = s
     cr_expect_eq(trp_ref_location(ref), TRP_PENDING);
     cr_assert(fake_await_calls(fake, 1));
     fake_answer_held(fake);
-    cr_expect_eq(trp_get(ref, 5000, &value, &error), TRP_OK);
+    cr_expect_eq(trp_get(ref, 20000, &value, &error), TRP_OK);
     trp_ref_release(&ref);
 }
 
@@ -187,7 +187,7 @@ Test(calls, deadline_ends_a_call, .init = start, .fini = stop)
     trp_ref *ref = NULL;
 
     cr_assert_eq(trp_submit(rt, &request, &ref, &error), TRP_OK, "%s", error.message);
-    cr_expect_eq(trp_get(ref, 5000, NULL, &error), TRP_ETIMEDOUT);
+    cr_expect_eq(trp_get(ref, 20000, NULL, &error), TRP_ETIMEDOUT);
     cr_expect_eq(trp_ref_location(ref), TRP_FAILED, "it has ended, other than the reference of a get in vain");
     trp_ref_release(&ref);
 }
@@ -205,7 +205,7 @@ Test(calls, get_all_keeps_the_order_and_names_the_first_failure, .init = start, 
     trp_ref_release(&refs[2]);
     refs[2] = call("fail", TRP_NOARGS);
     cr_expect_eq(trp_get_all(refs, 4, 5000, values, &error), TRP_ETASK);
-    cr_expect_eq(trp_get(refs[3], 5000, values, &error), TRP_OK);
+    cr_expect_eq(trp_get(refs[3], 20000, values, &error), TRP_OK);
     cr_expect_eq(trp_get_all(refs, 0, 0, values, &error), TRP_OK);
     for (int i = 0; i < 4; i++)
         trp_ref_release(&refs[i]);
@@ -217,14 +217,14 @@ Test(calls, wait_gives_what_has_ended_ascending, .init = start, .fini = stop)
                         call("fail", TRP_NOARGS), call("echo", TRP_ARGS(2))};
     size_t ready[5], count = 9;
 
-    cr_assert_eq(trp_wait(refs, 5, 3, 5000, ready, &count, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_wait(refs, 5, 3, 20000, ready, &count, &error), TRP_OK, "%s", error.message);
     cr_assert_eq(count, 3);
     cr_expect(ready[0] == 1 && ready[1] == 3 && ready[2] == 4);
     cr_assert_eq(trp_wait(refs, 5, 5, 20, ready, &count, &error), TRP_OK);
     cr_expect_eq(count, 3);
     cr_assert(fake_await_calls(fake, 5));
     fake_answer_held(fake);
-    cr_assert_eq(trp_wait(refs, 5, 5, 5000, ready, &count, &error), TRP_OK);
+    cr_assert_eq(trp_wait(refs, 5, 5, 20000, ready, &count, &error), TRP_OK);
     cr_expect_eq(count, 5);
     for (int i = 0; i < 5; i++)
         trp_ref_release(&refs[i]);
@@ -267,7 +267,7 @@ Test(calls, wait_for_a_thousand_that_are_ready_costs_little, .init = start, .fin
 
     for (int i = 0; i < COUNT; i++)
         refs[i] = call("echo", TRP_ARGS(i));
-    cr_assert_eq(trp_wait(refs, COUNT, COUNT, 5000, ready, &count, &error), TRP_OK);
+    cr_assert_eq(trp_wait(refs, COUNT, COUNT, 20000, ready, &count, &error), TRP_OK);
     cr_assert_eq(count, COUNT);
     for (int i = 0; i < 5; i++) {
         const double from = seconds();
@@ -341,17 +341,17 @@ Test(calls, full_window_is_eagain_for_those_who_do_not_wait, .fini = stop)
     size_t count = 0;
 
     cr_assert_eq(trp_query(rt, "actors", &late, &error), TRP_OK);
-    cr_assert_eq(trp_get(late, 5000, NULL, &error), TRP_OK, "the credit of trp_spawn is back");
+    cr_assert_eq(trp_get(late, 20000, NULL, &error), TRP_OK, "the credit of trp_spawn is back");
     trp_ref_release(&late);
     while (count < 64 && (err = trp_submit(rt, &request, &refs[count], &error)) == TRP_OK)
         count++;
     cr_expect_eq(err, TRP_EAGAIN, "%zu were taken", count);
     cr_expect_leq(count, 8);
     cr_assert_eq(trp_submit(rt, &patient, &late, &error), TRP_OK, "%s", error.message);
-    cr_expect_eq(trp_get(late, 5000, NULL, &error), TRP_ETIMEDOUT);
+    cr_expect_eq(trp_get(late, 20000, NULL, &error), TRP_ETIMEDOUT);
     fake_answer_held(fake);
     for (size_t i = 0; i < count; i++) {
-        cr_expect_eq(trp_get(refs[i], 5000, NULL, &error), TRP_OK, "%s", error.message);
+        cr_expect_eq(trp_get(refs[i], 20000, NULL, &error), TRP_OK, "%s", error.message);
         trp_ref_release(&refs[i]);
     }
     trp_ref_release(&late);
@@ -381,7 +381,7 @@ Test(calls, callbacks_run_when_their_owner_says_so, .init = start, .fini = stop)
     int count = 0;
 
     cr_assert_geq(fd.fd, 0);
-    cr_assert_eq(trp_get(now, 5000, NULL, &error), TRP_OK);
+    cr_assert_eq(trp_get(now, 20000, NULL, &error), TRP_OK);
     cr_assert_eq(trp_on_ready(ref, count_up, &count, &error), TRP_OK);
     cr_expect_eq(trp_runtime_process(rt, 0, &error), TRP_ETIMEDOUT);
     cr_assert_eq(trp_on_ready(now, count_up, &count, &error), TRP_OK);
@@ -393,8 +393,8 @@ Test(calls, callbacks_run_when_their_owner_says_so, .init = start, .fini = stop)
     cr_assert(fake_await_calls(fake, 2));
     fake_answer_held(fake);
     trp_ref_release(&ref);
-    cr_expect_eq(poll(&fd, 1, 5000), 1, "the keeper looks for results while nobody waits");
-    cr_expect_eq(trp_runtime_process(rt, 5000, &error), TRP_OK);
+    cr_expect_eq(poll(&fd, 1, 20000), 1, "the keeper looks for results while nobody waits");
+    cr_expect_eq(trp_runtime_process(rt, 20000, &error), TRP_OK);
     cr_expect_eq(count, 2);
     cr_expect_eq(poll(&fd, 1, 0), 0);
     trp_ref_release(&now);
@@ -424,11 +424,11 @@ Test(calls, ids_are_hex_digits_and_requests_are_answered, .init = start, .fini =
 
     cr_expect_eq(strspn(trp_actor_id(actor), "0123456789abcdef"), 32);
     cr_assert_eq(trp_query(rt, "actors", &ref, &error), TRP_OK);
-    cr_assert_eq(trp_get(ref, 5000, &value, &error), TRP_OK);
+    cr_assert_eq(trp_get(ref, 20000, &value, &error), TRP_OK);
     cr_expect_eq(value.kind, TRP_LIST);
     trp_ref_release(&ref);
     cr_assert_eq(trp_watch(actor, TRP_WATCH_READY, &ref, &error), TRP_OK);
-    cr_expect_eq(trp_get(ref, 5000, &value, &error), TRP_OK);
+    cr_expect_eq(trp_get(ref, 20000, &value, &error), TRP_OK);
     trp_ref_release(&ref);
     cr_expect_eq(trp_kill(actor, NULL, &error), TRP_OK, "%s", error.message);
 }

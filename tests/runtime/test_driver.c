@@ -126,7 +126,7 @@ Test(driver, child_of_a_fork_is_refused, .init = start, .fini = stop)
     }
     waitpid(child, &status, 0);
     cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    cr_expect_eq(trp_get(ref, 5000, NULL, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(trp_get(ref, 20000, NULL, &error), TRP_OK, "%s", error.message);
     trp_ref_release(&ref);
     trp_actor_release(&actor);
 }
@@ -230,7 +230,7 @@ Test(driver, broker_that_dies_and_does_not_come_back_is_ebroker, .init = start, 
     cr_assert_eq(trp_call(actor, "hold", TRP_ARGS(5), &ref, &error), TRP_OK);
     cr_assert(fake_await_calls(fake, 1));
     fake_stop(&fake);
-    cr_expect_eq(trp_get(ref, 5000, NULL, &error), TRP_EBROKER, "%s", error.message);
+    cr_expect_eq(trp_get(ref, 20000, NULL, &error), TRP_EBROKER, "%s", error.message);
     cr_expect_eq(trp_call(actor, "echo", TRP_ARGS(5), &second, &error), TRP_EBROKER);
     trp_ref_release(&ref);
     trp_actor_release(&actor);
@@ -284,7 +284,7 @@ Test(driver, calls_go_on_with_the_next_broker, .fini = stop)
     fake = fake_start(directory);
     cr_assert(fake_await_calls(fake, 1), "the call is said again");
     fake_answer_held(fake);
-    cr_expect_eq(trp_get(ref, 5000, NULL, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(trp_get(ref, 20000, NULL, &error), TRP_OK, "%s", error.message);
     trp_ref_release(&ref);
     trp_actor_release(&actor);
 }

@@ -134,7 +134,7 @@ SYSTEM_TEST(system_basic, a_private_node_whose_broker_is_killed_leaves_nothing)
     cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 1);
     cr_assert_eq(trp_call(counter, "hang", TRP_NOARGS, &ref, &error), TRP_OK);
     kill(system_find_one("troupe-broker"), SIGKILL);
-    cr_expect_eq(trp_get(ref, 1000, NULL, &error), TRP_EBROKER, "%s", error.message);
+    cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EBROKER, "%s", error.message);
     trp_ref_release(&ref);
     trp_actor_release(&counter);
     trp_shutdown(&runtime);
@@ -148,7 +148,7 @@ SYSTEM_TEST(system_basic, a_private_node_whose_root_is_killed_leaves_nothing)
     cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 1);
     cr_assert_eq(trp_call(counter, "hang", TRP_NOARGS, &ref, &error), TRP_OK);
     kill(system_find_one("troupe-node"), SIGKILL);
-    cr_expect_eq(trp_get(ref, 1000, NULL, &error), TRP_EBROKER, "%s", error.message);
+    cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EBROKER, "%s", error.message);
     trp_ref_release(&ref);
     trp_actor_release(&counter);
     trp_shutdown(&runtime);

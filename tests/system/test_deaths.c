@@ -56,7 +56,7 @@ SYSTEM_TEST(system_deaths, an_actor_that_is_released_is_gone_soon_though_its_dri
         trp_actor *counter = system_spawn(runtime, NULL);
         pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS);
         trp_actor_release(&counter);
-        system_expect_gone_in(pid, 1000);
+        system_expect_gone(pid);
     }
     trp_shutdown(&runtime);
 }
@@ -128,7 +128,7 @@ SYSTEM_TEST(system_deaths, an_actor_whose_last_handle_was_in_a_result_is_gone_so
     cr_assert_eq(trp_put(runtime, TRP_LIST(counter), &put, &error), TRP_OK, "%s", error.message);
     trp_actor_release(&counter);
     trp_ref_release(&put);
-    system_expect_gone_in(pid, 1000);
+    system_expect_gone(pid);
     trp_shutdown(&runtime);
 }
 
@@ -139,7 +139,7 @@ SYSTEM_TEST(system_deaths, a_host_that_is_killed_takes_what_it_started_along)
     pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS);
     pid_t child = (pid_t)system_call_i64(counter, "leave_child", TRP_NOARGS);
     kill(pid, SIGKILL);
-    system_expect_gone_in(child, 5000);
+    system_expect_gone(child);
     trp_ref *ref = call(counter, "add");
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
     trp_ref_release(&ref);
@@ -155,7 +155,7 @@ SYSTEM_TEST(system_deaths, an_actor_that_never_returns_does_not_outlive_its_driv
     system_service_start(&service, NULL);
     pid_t pid = system_driver_start(&driver, system_service_directory(), "hang");
     system_kill(&driver);
-    system_expect_gone_in(pid, 10000);
+    system_expect_gone(pid);
     system_service_stop(&service);
 }
 
@@ -192,20 +192,21 @@ SYSTEM_TEST(system_deaths, two_drivers_that_start_at_once_without_a_node_both_ge
 
 /* ---------------------------------------------------------------------------------------------------- brokers, roots */
 
-SYSTEM_TEST(system_deaths, a_private_node_without_its_broker_ends_within_a_second)
+/* Long before anybody's silence is noticed (10 s). */
+SYSTEM_TEST(system_deaths, a_private_node_without_its_broker_ends_at_once)
 {
     trp_runtime *runtime = system_private();
     trp_actor *counter = system_spawn(runtime, NULL);
     pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS), root = system_find_one("troupe-node");
     trp_ref *ref = call(counter, "hang");
     kill(system_find_one("troupe-broker"), SIGKILL);
-    cr_expect_eq(trp_get(ref, 1000, NULL, &error), TRP_EBROKER, "%s", error.message);
+    cr_expect_eq(trp_get(ref, 8000, NULL, &error), TRP_EBROKER, "%s", error.message);
     cr_expect_eq(trp_call(counter, "add", TRP_NOARGS, &ref, &error), TRP_EBROKER, "%s", error.message);
-    system_expect_gone_in(pid, 2000);
+    system_expect_gone_in(pid, 8000);
     trp_ref_release(&ref);
     trp_actor_release(&counter);
     trp_shutdown(&runtime);
-    system_expect_gone_in(root, 2000);
+    system_expect_gone_in(root, 8000);
 }
 
 /* Its death record went with the broker: the error is the right one all the same, and says so. */

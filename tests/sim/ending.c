@@ -147,20 +147,7 @@ let_go(struct sim_world *world)
     EACH_PROCESS(world, process)
     {
         sim_bag_clear(&process->bag);
-    }
-}
-
-static void
-end_detached(struct sim_world *world)
-{
-    EACH_PROCESS(world, process)
-    {
-        if (!process->has_actor)
-            continue;
-        if (!process->detached)
-            sim_fail(world, "the actor in host %d lives though nobody holds it", process->pid);
-        else
-            sim_process_end(process);
+        sim_bag_clear(&process->kept);
     }
 }
 
@@ -171,6 +158,25 @@ trace_ref(void *user, const struct tri_ref *ref)
               (unsigned long long)ref->entry.id.space, (unsigned long long)ref->entry.id.number, ref->handles,
               (unsigned long long)ref->handed, ref->state, ref->is_actor ? " actor" : "", ref->kept ? " kept" : "",
               ref->returned ? " returned" : "", ref->own_call ? " own call" : "", ref->out != NULL ? " out" : "");
+}
+
+static void
+end_detached(struct sim_world *world)
+{
+    EACH_PROCESS(world, process)
+    {
+        sim_trace(world, "process %d is left with", process->pid);
+        tri_proc_each(process->proc, trace_ref, world);
+    }
+    EACH_PROCESS(world, process)
+    {
+        if (!process->has_actor)
+            continue;
+        if (!process->detached)
+            sim_fail(world, "the actor in host %d lives though nobody holds it", process->pid);
+        else
+            sim_process_end(process);
+    }
 }
 
 static void

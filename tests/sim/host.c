@@ -226,8 +226,10 @@ may_go_on(const struct sim_execution *execution)
 static void
 exit_host(struct sim_process *host, bool in_order)
 {
-    if (in_order)
+    if (in_order) {
+        sim_bag_clear(&host->kept);
         tri_proc_ended(host->proc, host->actor);
+    }
     host->leaving = true;
 }
 

@@ -176,7 +176,7 @@ sim_process_end(struct sim_process *process)
     if (sim_chance(world, 50))
         sim_queue_clear(&process->to_broker);
     process->depth = 0;
-    process->bag.count = process->args.count = 0;
+    process->bag.count = process->args.count = process->kept.count = 0;
     tri_proc_destroy(&process->proc);
     tri_channel_fini(&process->channel);
 }
@@ -266,6 +266,12 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
     return tri_proc_envelope(process->proc, envelope, process->world->now_ns, error);
 }
 
+static struct sim_bag *
+bag_of(struct sim_process *process)
+{
+    return process->depth > 0 ? &process->stack[process->depth - 1].bag : &process->bag;
+}
+
 void
 sim_process_packet(struct sim_process *process, struct tri_packet *packet)
 {
@@ -274,6 +280,7 @@ sim_process_packet(struct sim_process *process, struct tri_packet *packet)
     trp_error error;
     trp_err err = tri_packet_head(packet, &head, &error);
 
+    sim_program_before(process, bag_of(process));
     if (err == TRP_OK && head.sequence == 0 && head.envelope_count > 0)
         err = tri_packet_each(packet, on_single, process, &error);
     else if (err == TRP_OK && process->up)
@@ -282,6 +289,7 @@ sim_process_packet(struct sim_process *process, struct tri_packet *packet)
         sim_fail(process->world, "process %d refuses a packet: %s", process->pid, error.message);
     else if (process->up)
         tri_proc_tick(process->proc, process->world->now_ns);
+    sim_program_after(process, bag_of(process));
     if (receipt == TRI_GAP)
         sim_process_cut(process);
 }

@@ -376,14 +376,104 @@ act_release(struct act *act)
         remove_at(act->bag, (uint32_t)sim_random(act->process->world, act->bag->count));
 }
 
+static void
+remove_all(struct sim_bag *bag, const struct tri_ref *ref)
+{
+    for (uint32_t i = bag->count; i-- > 0;)
+        if (bag->vars[i] == ref)
+            remove_at(bag, i);
+}
+
+/* Gives a result away and lets go of it, then or when its next packet comes: it comes back in what an actor returns, or does
+ * not. */
+static void
+act_lend(struct act *act)
+{
+    struct tri_ref *actor = pick(act->process, act->bag, true), *lent = pick(act->process, act->bag, false), *ref;
+    struct tri_submit asked = {.kind = TRI_CALL};
+    struct tri_ref_entry entry;
+
+    if (actor == NULL || lent == NULL || ((struct sim_ref *)(void *)lent)->endless)
+        return;
+    entry = (struct tri_ref_entry){.id = lent->entry.id, .place = TRI_NESTED};
+    asked.target = actor->entry.id;
+    asked.body = act->process->world->call.section;
+    asked.body.refs = &entry;
+    asked.body.ref_count = 1;
+    ref = submit(act, &asked, true);
+    note_call(act, ref, &asked);
+    if (ref == NULL)
+        return;
+    if (sim_chance(act->process->world, 50))
+        remove_all(act->bag, lent);
+    else
+        ((struct sim_ref *)(void *)lent)->lent = true;
+    ((struct sim_ref *)(void *)ref)->eager = sim_chance(act->process->world, 70);
+    sim_bag_add(act->process, act->bag, ref);
+}
+
+void
+sim_program_before(struct sim_process *process, struct sim_bag *bag)
+{
+    for (uint32_t i = bag->count; i-- > 0;)
+        if (i < bag->count && ((struct sim_ref *)(void *)bag->vars[i])->lent && sim_chance(process->world, 50))
+            remove_all(bag, bag->vars[i]);
+}
+
+void
+sim_program_after(struct sim_process *process, struct sim_bag *bag)
+{
+    trp_error error;
+
+    for (uint32_t i = 0; i < bag->count; i++) {
+        struct sim_ref *carrier = (struct sim_ref *)(void *)bag->vars[i];
+        const struct tri_section *value = tri_ref_value(&carrier->ref);
+        if (!carrier->eager || carrier->ref.state == TRI_REF_PENDING)
+            continue;
+        carrier->eager = false;
+        tri_proc_retain(&carrier->ref); /* the bag may drop it meanwhile */
+        for (uint32_t k = 0; k < value->ref_count; k++) {
+            struct tri_ref *ref = tri_proc_find(process->proc, value->refs[k].id);
+            if (ref == NULL)
+                continue;
+            if (!ref->is_actor && tri_proc_want(process->proc, ref, &error) != TRP_OK)
+                sim_fail(process->world, "want: %s", error.message);
+            sim_bag_add(process, bag, ref);
+        }
+        tri_proc_release(&carrier->ref);
+    }
+}
+
+/* An actor keeps what it was given for a later call, or takes it up again. */
+static void
+act_keep(struct act *act)
+{
+    struct sim_bag *kept = &act->process->kept;
+    struct sim_world *world = act->process->world;
+    struct tri_ref *ref;
+
+    if (act->execution == NULL || !act->process->has_actor) {
+        act_lend(act);
+    } else if (kept->count > 0 && sim_chance(world, 50)) {
+        uint32_t i = (uint32_t)sim_random(world, kept->count);
+        tri_proc_retain(kept->vars[i]);
+        sim_bag_add(act->process, act->bag, kept->vars[i]);
+        if (sim_chance(world, 50))
+            remove_at(kept, i);
+    } else if ((ref = pick(act->process, act->bag, false)) != NULL) {
+        tri_proc_retain(ref);
+        sim_bag_add(act->process, kept, ref);
+    }
+}
+
 void
 sim_program_step(struct sim_process *process, struct sim_bag *bag, struct sim_execution *execution)
 {
     static const struct {
         uint32_t weight;
         void (*act)(struct act *act);
-    } rows[] = {{26, act_call}, {18, act_task},   {8, act_put},     {6, act_spawn},
-                {18, act_get},  {6, act_request}, {18, act_release}};
+    } rows[] = {{22, act_call}, {15, act_task},   {8, act_put},      {6, act_spawn},
+                {18, act_get},  {6, act_request}, {13, act_release}, {12, act_keep}};
     struct act act = {.process = process, .bag = bag, .execution = execution};
     uint32_t at = (uint32_t)sim_random(process->world, 100);
 

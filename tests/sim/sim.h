@@ -61,7 +61,7 @@ struct sim_process {
     struct tri_id actor;
     char name[16];
     bool detached;
-    struct sim_bag args;
+    struct sim_bag args, kept; /* kept: from one call of its actor to another */
     uint64_t last_started;
 };
 
@@ -69,6 +69,8 @@ struct sim_ref {
     struct tri_ref ref;
     struct sim_process *owner;
     bool endless; /* a watch: may wait for ever */
+    bool lent;    /* it is let go of before the next packet is looked at */
+    bool eager;   /* what comes back in it is waited for at once */
 };
 
 enum sim_event_kind { SIM_EXITED = 1, SIM_DRIVER_GONE, SIM_KILL, SIM_START_BROKER, SIM_FORK_FAILED };
@@ -132,6 +134,7 @@ struct sim_world {
     struct tri_packed call, task, value, error, name[SIM_NAMES], kill, watch[2], spawn[3 + 3 * SIM_NAMES];
     size_t payload_at; /* of the number in `value` */
     uint32_t broker_kills, host_kills, cuts, driver_kills;
+    uint64_t calm_until; /* step; before it nobody is killed */
     /* Last: not cleared for each seed. */
     struct sim_process processes[SIM_PROCESSES];
     struct sim_peer peers[SIM_PEERS];
@@ -182,6 +185,9 @@ void sim_host_progress(struct sim_process *host, uint64_t *started, uint64_t *fi
 void sim_program_init(struct sim_world *world);
 void sim_program_fini(struct sim_world *world);
 void sim_program_step(struct sim_process *process, struct sim_bag *bag, struct sim_execution *execution);
+/* What a program does by itself before and after a packet. */
+void sim_program_before(struct sim_process *process, struct sim_bag *bag);
+void sim_program_after(struct sim_process *process, struct sim_bag *bag);
 void sim_bag_add(struct sim_process *process, struct sim_bag *bag, struct tri_ref *ref); /* takes the handle over */
 void sim_bag_clear(struct sim_bag *bag);
 void sim_bag_take(struct sim_process *process, struct sim_bag *bag, const struct tri_section *section);

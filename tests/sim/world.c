@@ -412,14 +412,14 @@ kill_one(struct sim_world *world, bool host)
         (void)sim_process_new(world, false, 0);
 }
 
-void
-sim_fault(struct sim_world *world)
+static void
+kill_some(struct sim_world *world)
 {
     uint32_t steps = world->options.steps;
     uint64_t step = world->step;
-    struct sim_process *process;
 
-    if (world->core != NULL && (step == steps * 2 / 5 || sim_random(world, 1500) == 0)) {
+    if (world->core != NULL &&
+        (step == (world->calm_until > 0 ? steps * 9 / 10 : steps * 2 / 5) || sim_random(world, 1500) == 0)) {
         world->broker_kills++;
         sim_broker_kill(world);
     }
@@ -427,6 +427,17 @@ sim_fault(struct sim_world *world)
         kill_one(world, true);
     if (sim_random(world, 1200) == 0)
         kill_one(world, false);
+}
+
+void
+sim_fault(struct sim_world *world)
+{
+    uint32_t steps = world->options.steps;
+    uint64_t step = world->step;
+    struct sim_process *process;
+
+    if (step >= world->calm_until)
+        kill_some(world);
     if (step == steps / 2 || sim_random(world, 250) == 0) {
         process = victim(world, sim_chance(world, 50));
         if (process != NULL && process->up) {
@@ -451,6 +462,8 @@ open_world(struct sim_world *world)
     world->limits.credit_bytes = 60000 + sim_random(world, 200000);
     world->limits.host_window_calls = (uint32_t)(2 + sim_random(world, 12));
     world->limits.host_window_bytes = 2000 + sim_random(world, 40000);
+    /* What is lost while nobody has died is lost by a mistake: some seeds have long to find that. */
+    world->calm_until = sim_chance(world, 25) ? world->options.steps * 3 / 4 : 0;
     world->limits.waiting_hosts_per_cpu = (uint32_t)(1 + sim_random(world, 4));
     sim_program_init(world);
     sim_broker_start(world);

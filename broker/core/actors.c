@@ -1,6 +1,6 @@
 /*
- * actors.c - the life of an actor: SPAWN, a place, CREATE, READY, STOP, ENDED, death. Where its name and its watchers are
- * is in directory.c, its calls are in calls.c.
+ * actors.c - the life of an actor: SPAWN, a place, CREATE, READY, ENDED. How it ends is in endings.c, where its name and its
+ * watchers are in directory.c, its calls in calls.c.
  */
 #include "broker/core/state.h"
 
@@ -8,8 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define START_NS  (60 * TRI_NS_PER_S)
-#define ORPHAN_NS (5 * TRI_NS_PER_S)
+#define START_NS (60 * TRI_NS_PER_S)
 
 const char *
 tri_actor_text(const struct tri_actor *actor, char text[TRI_NAME_MAX + 64])
@@ -257,8 +256,8 @@ tri_actor_creation_ready(struct tri_core *core, struct tri_pending *call)
     core->placing_changed = true;
 }
 
-static void
-account(struct tri_core *core, struct tri_actor *actor, int sign)
+void
+tri_actor_account(struct tri_core *core, struct tri_actor *actor, int sign)
 {
     tri_ledger_add(&core->ledger, actor->num_cpus, actor->num_gpus, actor->memory_bytes, actor->special, sign);
     actor->holds_resources = sign > 0;
@@ -283,7 +282,7 @@ tri_actor_place_one(struct tri_core *core, struct tri_actor *actor)
         tri_actor_die(core, actor, NULL, NULL, "the broker has no memory for another host");
         return;
     }
-    account(core, actor, 1);
+    tri_actor_account(core, actor, 1);
     host->actor = actor;
     actor->host = host;
     actor->state = TRI_ACTOR_STARTING;
@@ -324,120 +323,7 @@ tri_actor_create(struct tri_core *core, struct tri_actor *actor)
     tri_lanes_pump(core, actor);
 }
 
-/* ----------------------------------------------------------------------------------------------------------------- end */
-
-void
-tri_actor_creation_end(struct tri_core *core, struct tri_actor *actor)
-{
-    struct tri_pending *call = actor->creation;
-    if (call == NULL)
-        return;
-    tri_call_spawned(core, call);
-    tri_call_end(core, call);
-    actor->creation = NULL;
-}
-
-static void
-fail_lanes(struct tri_core *core, struct tri_actor *actor)
-{
-    while (!tri_list_empty(&actor->ready) || !tri_list_empty(&actor->stuck)) { /* a lane may go from one to the other */
-        struct tri_node *lanes = tri_list_empty(&actor->ready) ? &actor->stuck : &actor->ready;
-        struct tri_lane *lane = TRI_OWNER(lanes->next, struct tri_lane, link);
-        tri_call_fail_actor(core, TRI_OWNER(lane->calls.next, struct tri_pending, link), actor);
-    }
-}
-
-/* The host that it lived in goes on without it, for as long as it takes to exit; what it was given will not run. */
-static void
-leave_host(struct tri_core *core, struct tri_actor *actor)
-{
-    struct tri_host *host = actor->host;
-    if (host == NULL)
-        return;
-    struct tri_node *lists[] = {&host->accepted, &host->given};
-    for (int i = 0; i < 2; i++) {
-        while (!tri_list_empty(lists[i])) {
-            struct tri_pending *call = TRI_OWNER(lists[i]->next, struct tri_pending, link);
-            if (call->kind == TRI_CALL_TASK)
-                tri_call_dead_host(core, call, host, NULL);
-            else
-                tri_call_fail_actor(core, call, actor);
-        }
-    }
-    tri_host_leave(core, host);
-    actor->host = NULL;
-}
-
-void
-tri_actor_die(struct tri_core *core, struct tri_actor *actor, const struct tri_death *death,
-              const struct tri_section *cause, const char *why)
-{
-    char how[400];
-    if (actor->state == TRI_ACTOR_DEAD)
-        return;
-    tri_death_text(death, why != NULL ? why : actor->kill_rule, how, sizeof how);
-    if (death == NULL && actor->kill_rule != NULL && cause == NULL)
-        snprintf(how, sizeof how, "it was ended by %s", actor->kill_rule);
-    actor->state = TRI_ACTOR_DEAD;
-    if (actor->epoch != 0 && actor->epoch >> 32 != core->config.incarnation)
-        tri_lost_add(core, tri_thing_id(&actor->thing));
-    actor->obituary = tri_obituary_new(death, cause);
-    if (actor->obituary != NULL)
-        tri_fail(&actor->obituary->error, TRP_EACTORDIED, "%s", how);
-    tri_epitaph_add(core, actor);
-    tri_name_free(core, actor);
-    tri_timer_clear(&core->timers, &actor->timer);
-    tri_list_remove(&actor->link);
-    if (actor->holds_resources) {
-        if (actor->host != NULL) {
-            tri_ledger_add(&core->ledger, actor->host->lent_cpus, 0, 0, NULL, 1);
-            actor->host->lent_cpus = 0;
-        }
-        account(core, actor, -1);
-        core->placing_changed = core->tasks_changed = true;
-    }
-    tri_actor_creation_end(core, actor);
-    fail_lanes(core, actor);
-    leave_host(core, actor);
-    tri_watchers_tell(core, actor);
-    tri_settle(core, &actor->thing);
-}
-
-void
-tri_actor_close(struct tri_core *core, struct tri_actor *actor)
-{
-    actor->closing = true;
-    tri_name_free(core, actor);
-    if (actor->kill_rule == NULL)
-        actor->kill_rule = "the loss of its last handle, or the end of its creator";
-    if ((actor->state == TRI_ACTOR_WAITING || actor->state == TRI_ACTOR_ABSENT) && actor->pending == 0)
-        tri_actor_die(core, actor, NULL, NULL, actor->kill_rule);
-    else
-        tri_actor_drained(core, actor);
-}
-
-/* Whoever would kill a method that never returns is gone. */
-void
-tri_actor_orphan(struct tri_core *core, struct tri_actor *actor)
-{
-    const uint64_t due_ns = core->now_ns + ORPHAN_NS;
-    tri_actor_close(core, actor);
-    if (actor->host == NULL || (actor->timer.slot != 0 && actor->timer.due_ns <= due_ns))
-        return;
-    actor->orphan = tri_timer_set(&core->timers, &actor->timer, TRI_TIMER_ACTOR, due_ns);
-}
-
-/* It is to end, and its lanes are empty: the host hears of it. */
-void
-tri_actor_drained(struct tri_core *core, struct tri_actor *actor)
-{
-    struct tri_id none = {0, 0};
-    bool created = actor->state == TRI_ACTOR_CREATED || actor->state == TRI_ACTOR_READY;
-    if (!actor->closing || actor->stop_sent || !created || actor->lane_count > 0 || actor->host->peer == NULL)
-        return;
-    actor->stop_sent = true;
-    tri_send_plain(core, actor->host->peer, TRI_STOP, TRI_DRAIN, tri_thing_id(&actor->thing), none, none, NULL);
-}
+/* ------------------------------------------------------------------------------------------------- when an event is over */
 
 void
 tri_actor_settle(struct tri_core *core, struct tri_actor *actor)
@@ -465,25 +351,6 @@ tri_actor_settle(struct tri_core *core, struct tri_actor *actor)
     core->actor_count--;
     tri_pool_put(&core->texts_pool, actor->texts);
     tri_pool_put(&core->actors_pool, actor);
-}
-
-/* Its constructor, or its draining, has taken too long. */
-void
-tri_actor_overdue(struct tri_core *core, struct tri_actor *actor)
-{
-    char rule[160];
-    if (actor->host == NULL)
-        return;
-    if (actor->orphan)
-        snprintf(rule, sizeof rule, "the limit of %" PRIu64 " s for finishing its queue after its creator died",
-                 ORPHAN_NS / TRI_NS_PER_S);
-    else if (actor->closing)
-        snprintf(rule, sizeof rule, "trp_kill, as its queue was not finished in the time given");
-    else
-        snprintf(rule, sizeof rule, "the limit of %" PRIu64 " ms for its constructor",
-                 actor->start_timeout_ns / TRI_NS_PER_MS);
-    actor->killed = true;
-    tri_host_kill(core, actor->host, rule);
 }
 
 /* ------------------------------------------------------------------------------------------------------ from the host */
@@ -609,7 +476,7 @@ tri_on_create(struct tri_core *core, struct tri_peer *peer, const struct tri_mes
     peer->host->actor = actor;
     tri_host_set_kind(core, peer->host, TRI_HOST_ACTOR);
     tri_text_copy(peer->host->label, sizeof peer->host->label, actor->texts->label);
-    account(core, actor, 1);
+    tri_actor_account(core, actor, 1);
     if (body.name[0] != '\0')
         TRP_TRY(bind_again(core, actor, &body, error));
     return TRP_OK;

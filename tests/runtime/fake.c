@@ -31,6 +31,7 @@ struct fake {
     bool stopping, answer;
     size_t calls, hellos;
     uint32_t credit;
+    uint16_t version; /* of WELCOME; 0: ours */
     /* the thread's */
     void *context;
     struct tri_link *link;
@@ -164,7 +165,7 @@ on_hello(void *user, const struct tri_envelope *envelope, trp_error *error)
     tri_envelope_section(envelope, 0, &section);
     TRP_TRY(tri_login_unpack(&section, &login, error));
     const struct tri_welcome welcome = {
-        .version = TRI_WIRE_VERSION,
+        .version = fake->version != 0 ? fake->version : TRI_WIRE_VERSION,
         .space = login.space != 0 ? login.space : (fake->incarnation << 32 | 1),
         .broker = fake->incarnation,
         .snapshot = login.space != 0,
@@ -381,6 +382,14 @@ fake_credit(struct fake *fake, uint32_t calls)
 {
     (void)pthread_mutex_lock(&fake->lock);
     fake->credit = calls;
+    (void)pthread_mutex_unlock(&fake->lock);
+}
+
+void
+fake_version(struct fake *fake, uint16_t version)
+{
+    (void)pthread_mutex_lock(&fake->lock);
+    fake->version = version;
     (void)pthread_mutex_unlock(&fake->lock);
 }
 

@@ -19,6 +19,7 @@ const char *fake_directory(const struct fake *fake);
 void fake_stop(struct fake **fake);                     /* as if it had died: door and link close, nothing is said */
 void fake_answer_held(struct fake *fake);               /* all calls of "hold", with their order numbers 0, 1, ... */
 void fake_credit(struct fake *fake, uint32_t calls);    /* of the next WELCOME */
+void fake_version(struct fake *fake, uint16_t version); /* of the next WELCOME, another than ours */
 void fake_clean(const char *directory);                 /* removes it with its files */
 size_t fake_calls(struct fake *fake);                   /* that have come */
 bool fake_await_calls(struct fake *fake, size_t count); /* within 5 s */

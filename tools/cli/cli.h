@@ -224,6 +224,8 @@ void tri_stop_watch(void);
 /* It was pressed since tri_stop_watch or tri_stop_clear. */
 bool tri_stopped(void);
 void tri_stop_clear(void);
+/* Ends the process as if nobody had caught the signal. */
+void tri_stop_die(void);
 
 /* ---------------------------------------------------------------------------------------------------- values and JSON */
 

@@ -20,6 +20,8 @@ tri_cli_exit(struct tri_cli *cli, int exit_code)
     if (cli->owes)
         trp_shutdown(&cli->runtime);
     (void)fflush(cli->err);
+    if (exit_code == TRI_EXIT_STOPPED)
+        tri_stop_die(); /* a shell ends its own loop only where a signal ended us */
     _exit(exit_code);
 }
 

@@ -2,6 +2,7 @@
  * stop.c - Ctrl-C: the first is noted, for the wait that is under way to end; the second ends the process. The handler runs on
  * any thread; the rest on the command's one.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -10,12 +11,25 @@
 static volatile sig_atomic_t pressed;
 static bool watched;
 
+void
+tri_stop_die(void)
+{
+    sigset_t interrupt;
+
+    (void)signal(SIGINT, SIG_DFL);
+    (void)sigemptyset(&interrupt);
+    (void)sigaddset(&interrupt, SIGINT);
+    (void)kill(getpid(), SIGINT);
+    (void)pthread_sigmask(SIG_UNBLOCK, &interrupt, NULL); /* blocked in a handler */
+    _exit(TRI_EXIT_STOPPED);
+}
+
 static void
 on_interrupt(int number)
 {
     (void)number;
     if (pressed++ > 0)
-        _exit(TRI_EXIT_STOPPED);
+        tri_stop_die();
 }
 
 void

@@ -1,0 +1,228 @@
+/* test_stops.c - Ctrl-C in each state, a node of another version, one that is not permitted, no terminal and a narrow one. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/common/child.h"
+#include "tests/runtime/fake.h"
+#include "tests/tools/command.h"
+
+static void
+begin_with_node(void)
+{
+    static const struct command_row rows[] = {{"troupe spawn play:Stage --name s", 0, NULL, ""}};
+
+    command_begin();
+    command_start_node();
+    COMMAND_RUN(rows);
+}
+
+TestSuite(stops, .init = begin_with_node, .fini = command_end, .timeout = 60);
+
+/* Starts `troupe LINE` with its stderr in the file "err". */
+static pid_t
+start(const char *line)
+{
+    char script[512];
+
+    (void)snprintf(script, sizeof script, "exec troupe %s >out 2>err", line);
+    const char *argv[] = {"/bin/sh", "-c", script, NULL};
+    const pid_t pid = child_start(argv, NULL);
+    cr_assert_gt(pid, 0);
+    return pid;
+}
+
+/* A line of /proc/PID/status: whether it is the command, no longer the shell before it; or has SIGINT in a mask of signals. */
+static bool
+is_troupe(const char *value)
+{
+    return strcmp(value, "troupe\n") == 0;
+}
+
+static bool
+has_interrupt(const char *value)
+{
+    return (strtoull(value, NULL, 16) & 1u << (SIGINT - 1)) != 0;
+}
+
+static bool
+status_says(pid_t pid, const char *name, bool (*says)(const char *value))
+{
+    const size_t size = strlen(name);
+    char path[64], line[256];
+    bool said = false;
+    FILE *file;
+
+    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, name, size) == 0 && line[size] == ':')
+            said = says(line + size + 1 + strspn(line + size + 1, "\t "));
+    if (file != NULL)
+        (void)fclose(file);
+    return said;
+}
+
+/* Until it catches the signal, and has caught what was sent. */
+static void
+await_catcher(pid_t pid)
+{
+    const time_t until = time(NULL) + 20;
+
+    while (!status_says(pid, "Name", is_troupe) || !status_says(pid, "SigCgt", has_interrupt) ||
+           status_says(pid, "ShdPnd", has_interrupt))
+        cr_assert_lt(time(NULL), until);
+}
+
+/* A signal ended it, as a shell wants it. */
+static void
+expect_interrupted(pid_t pid, const char *said)
+{
+    char text[1024];
+    int status = 0;
+    FILE *file;
+
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT, "status %d", status);
+    file = fopen("err", "r");
+    cr_assert_not_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    (void)fclose(file);
+    cr_expect_str_eq(text, said);
+}
+
+Test(stops, ctrl_c_ends_each_wait)
+{
+    static const struct command_row rows[] = {{"troupe call s wait --name w", 0, NULL, ""}};
+    static const struct {
+        const char *line, *said;
+    } waits[] = {
+        {"call s wait", "troupe call: stopped waiting for s.wait, which may go on\n"},
+        {"get w", "troupe get: stopped waiting for w, which may go on\n"},
+        {"wait w", "troupe wait: 0 of 1 have ended, 1 were waited for\n"},
+        {"task play:echo %w", "troupe task: stopped waiting for play:echo, which may go on\n"},
+        {"call s wait --json", "{\"error\": {\"verb\": \"call\", \"exit\": 130, \"message\": \"stopped waiting for "
+                               "s.wait, which may go on\", "
+                               "\"remedy\": null, \"code\": \"TRP_ECANCELLED\", \"cause\": 0, \"ran\": \"maybe\", "
+                               "\"actor\": \"\", \"method\": "
+                               "\"\", \"node\": \"\"}}\n"},
+    };
+
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
+        if (i == 1)
+            COMMAND_RUN(rows); /* the call before is answered by it */
+        const pid_t pid = start(waits[i].line);
+        await_catcher(pid);
+        (void)kill(pid, SIGINT);
+        expect_interrupted(pid, waits[i].said);
+    }
+}
+
+/* Whether it hangs in write(2). */
+static bool
+writes(pid_t pid)
+{
+    char path[64], line[64] = "";
+    FILE *file;
+
+    (void)snprintf(path, sizeof path, "/proc/%d/syscall", (int)pid);
+    file = fopen(path, "r");
+    if (file != NULL && fgets(line, sizeof line, file) == NULL)
+        line[0] = '\0';
+    if (file != NULL)
+        (void)fclose(file);
+    return strncmp(line, "1 ", 2) == 0;
+}
+
+Test(stops, the_second_ctrl_c_ends_the_command_whatever_it_does)
+{
+    const time_t until = time(NULL) + 20;
+    int pipe;
+
+    cr_assert_eq(mkfifo("pipe", 0600), 0);
+    pipe = open("pipe", O_RDWR | O_CLOEXEC); /* nobody reads */
+    const char *argv[] = {"/bin/sh", "-c", "exec troupe call s bytes 1000000 --full >pipe 2>err", NULL};
+    const pid_t pid = child_start(argv, NULL);
+    while (!writes(pid))
+        cr_assert_lt(time(NULL), until);
+    (void)kill(pid, SIGINT);
+    await_catcher(pid);
+    cr_expect_eq(waitpid(pid, NULL, WNOHANG), 0);
+    (void)kill(pid, SIGINT);
+    expect_interrupted(pid, "");
+    (void)close(pipe);
+}
+
+Test(stops, ctrl_c_ends_at_once_what_waits_for_input)
+{
+    const time_t until = time(NULL) + 20;
+    int pipe;
+
+    cr_assert_eq(mkfifo("pipe", 0600), 0);
+    pipe = open("pipe", O_RDWR | O_CLOEXEC); /* nobody writes */
+    const pid_t pid = start("call s echo - <pipe");
+    while (!status_says(pid, "Name", is_troupe))
+        cr_assert_lt(time(NULL), until);
+    (void)kill(pid, SIGINT);
+    expect_interrupted(pid, "");
+    (void)close(pipe);
+}
+
+Test(stops, a_listing_is_as_wide_as_the_terminal_and_has_colours_there)
+{
+    static const struct command_row rows[] = {
+        {"script -qec 'stty cols 40; troupe ls modules' /dev/null </dev/null | tr -d '\r'", 0,
+         "NAME  VERSION  CLASSES      TASKS     ABOUT\nplay  1        Stage Picky  die echo  for tests of the "
+         "command\n",
+         ""},
+        {"script -qec 'stty cols 46; troupe ls modules' /dev/null </dev/null | tr -d '\r'", 0,
+         "NAME  VERSION  CLASSES      TASKS     ABOUT\nplay  1        Stage Picky  die echo  for test\n", ""},
+        {"unset NO_COLOR; TERM=xterm script -qec 'troupe ls nodes' /dev/null </dev/null", 0, "\033[1mNAME*\033[0m*",
+         ""},
+        {"unset NO_COLOR; TERM=xterm script -qec 'troupe ls nodes --no-color' /dev/null </dev/null", 0, "NAME*", ""},
+        {"unset NO_COLOR; TERM=dumb script -qec 'troupe ls nodes' /dev/null </dev/null", 0, "NAME*", ""},
+        {"NO_COLOR=1 TERM=xterm script -qec 'troupe ls nodes' /dev/null </dev/null", 0, "NAME*", ""},
+        {"unset NO_COLOR; TERM=xterm script -qec 'troupe ls x' /dev/null </dev/null", 2, "\033[31mtroupe ls:\033[0m *",
+         ""},
+        {"unset NO_COLOR; TERM=xterm troupe ls nodes", 0, "NAME*", ""},
+        {"setsid troupe ls nodes </dev/null", 0, "NAME*", ""},
+    };
+    COMMAND_RUN(rows);
+}
+
+Test(strangers, a_node_of_another_version_is_told, .init = command_begin, .fini = command_end, .timeout = 60)
+{
+    static const struct command_row rows[] = {
+        {"troupe ls actors", 9, "",
+         "troupe ls: the broker welcomes another process, or speaks version 77; `troupe version` says which versions "
+         "node and "
+         "command have\n"},
+    };
+    struct fake *fake = fake_start(NULL);
+
+    fake_version(fake, 77);
+    (void)setenv("TROUPE_DIR", fake_directory(fake), 1);
+    COMMAND_RUN(rows);
+    fake_stop(&fake);
+    fake_clean(getenv("TROUPE_DIR"));
+}
+
+Test(strangers, another_users_node_is_not_permitted, .init = begin_with_node, .fini = command_end, .timeout = 60)
+{
+    static const struct command_row rows[] = {
+        {"chmod 755 . && setpriv --reuid=65534 --regid=65534 --clear-groups troupe ls actors", 9, "",
+         "troupe ls: the directory */node is not permitted to you; nodes belong to the user who started them\n"},
+    };
+
+    if (getuid() != 0 ||
+        system("setpriv --reuid=65534 --regid=65534 --clear-groups troupe version >/dev/null 2>&1") != 0)
+        cr_skip_test("only root can be somebody else, and only where that one can run the command");
+    COMMAND_RUN(rows);
+}

@@ -217,11 +217,13 @@ timed_out(trp_error *error)
     return TRI_FAIL(error, TRP_ETIMEDOUT, "not in time");
 }
 
-/* Of many that are posted and young: what has come meanwhile is looked at first, and what that leads to goes along. */
+/* Of many that are posted and young: what has come meanwhile is looked at first, and what that leads to goes along. A host's
+ * results are waited for: they go when its mailbox is empty. */
 static bool
 may_wait(const struct tri_process *process)
 {
-    return process->channel.envelope_count >= MANY_POSTED && !tri_keeper_would_send(process, tri_now_ns());
+    return !process->is_host && process->channel.envelope_count >= MANY_POSTED &&
+           !tri_keeper_would_send(process, tri_now_ns());
 }
 
 /* One look, and if there is nothing, one sleep. *ended: the wait is over, with what is returned. */

@@ -6,8 +6,9 @@
 
 #include <string.h>
 
-#define LOGIN_NS (10 * TRI_NS_PER_S)
-#define EXIT_NS  (5 * TRI_NS_PER_S)
+#define LOGIN_NS  (10 * TRI_NS_PER_S)
+#define EXIT_NS   (5 * TRI_NS_PER_S)
+#define REFILL_NS (2 * TRI_NS_PER_MS)
 
 struct tri_host *
 tri_host_find(const struct tri_core *core, uint64_t token)
@@ -84,6 +85,9 @@ tri_host_take(struct tri_core *core, uint8_t kind, const char *label)
     }
     if (best == NULL)
         return tri_host_fork(core, kind, label, NULL, 0, 0);
+    if (core->stock_ns < core->now_ns + REFILL_NS)
+        core->stock_ns =
+            core->now_ns + REFILL_NS; /* who begins now is not to share the processors with the next spare */
     tri_host_set_kind(core, best, kind);
     tri_text_copy(best->label, sizeof best->label, label);
     core->ops.label(core->ops.user, best->entry.id.space, label);

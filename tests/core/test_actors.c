@@ -336,6 +336,9 @@ Test(actors, spares_are_kept_ahead_and_taken_first)
     cr_assert_eq(fake_count(fake, spare, TRI_CREATE), 1);
     cr_assert_str_eq(fake->label, "counter:Counter");
     fake_tick(fake, 0);
+    cr_assert_eq(fake->fork_count, 1, "the actor begins alone");
+    cr_assert_leq(tri_core_next_ns(fake->core), fake->now_ns + 2 * TRI_NS_PER_MS);
+    fake_tick(fake, 2);
     cr_assert_eq(fake->fork_count, 2);
     struct tri_env env = {"A", "1"};
     body.env = &env;

@@ -46,7 +46,10 @@ uint64_t tri_limit_percentile(uint64_t *values, size_t count, double percent);
  * as one of them, has done that work, and should end with *exit_code. To be called first in main. */
 bool tri_limit_role(int argc, char **argv, int *exit_code);
 
-/* The program that does nothing, beside this one or in the build tree; /bin/true where it is not found. Static. */
+/* A program of the limits by its name, beside this one or in the build tree; /bin/true where it is not found. Static, until the
+ * next one is asked for. */
+const char *tri_limit_program(const char *name);
+/* The one that does nothing. Static. */
 const char *tri_limit_empty_program(void);
 /* posix_spawn of it and waiting for its end. */
 trp_err tri_limit_spawn_one(uint64_t *took_ns, trp_error *error);

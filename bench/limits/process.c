@@ -15,26 +15,33 @@ extern char **environ;
 enum { PROCESSES_MAX = 1000 };
 
 const char *
-tri_limit_empty_program(void)
+tri_limit_program(const char *name)
 {
-    static const char *const places[] = {"/bench-empty", "/../bench/limits/bench-empty",
-                                         "/../libexec/troupe/bench-empty"};
-    static char path[PATH_MAX + 64];
+    static const char *const places[] = {"/", "/../bench/limits/", "/../libexec/troupe/"};
+    static char path[PATH_MAX + 128];
     char self[PATH_MAX];
     char *slash;
     ssize_t size;
 
-    if (path[0] != 0)
-        return path;
     size = readlink("/proc/self/exe", self, sizeof self - 1);
     self[size > 0 ? size : 0] = 0;
     slash = strrchr(self, '/');
     for (size_t i = 0; slash != NULL && i < sizeof places / sizeof *places; i++) {
-        snprintf(path, sizeof path, "%.*s%s", (int)(slash - self), self, places[i]);
+        snprintf(path, sizeof path, "%.*s%s%s", (int)(slash - self), self, places[i], name);
         if (access(path, X_OK) == 0)
             return path;
     }
     snprintf(path, sizeof path, "/bin/true");
+    return path;
+}
+
+const char *
+tri_limit_empty_program(void)
+{
+    static char path[PATH_MAX + 128];
+
+    if (path[0] == 0)
+        snprintf(path, sizeof path, "%s", tri_limit_program("bench-empty"));
     return path;
 }
 

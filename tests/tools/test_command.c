@@ -83,8 +83,9 @@ Test(bench, gives_a_json_object_for_each_case)
 {
     char said[8192];
 
-    cr_assert_eq(run("bench --json --rounds 1 start wait.1000", said, sizeof said), 0, "%s", said);
+    cr_assert_eq(run("bench --json --rounds 1 start wait.1000 call.command", said, sizeof said), 0, "%s", said);
     cr_expect(strstr(said, "{\"case\":\"start\",\"unit\":\"ms\",\"value\":") != NULL, "%s", said);
     cr_expect(strstr(said, "{\"case\":\"wait.1000\",\"unit\":\"us\",\"value\":") != NULL, "%s", said);
+    cr_expect(strstr(said, "{\"case\":\"call.command\",\"unit\":\"us\",\"value\":") != NULL, "%s", said);
     cr_expect(strstr(said, "\"start.shutdown\"") == NULL, "only what was asked for: %s", said);
 }

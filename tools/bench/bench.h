@@ -64,9 +64,9 @@ struct tri_bench_measurement {
 
 /* The tables of measurements; each in a file of its own. */
 extern const struct tri_bench_measurement tri_bench_calls[], tri_bench_tasks[], tri_bench_starts[], tri_bench_idle[],
-    tri_bench_waits[], tri_bench_many[];
+    tri_bench_waits[], tri_bench_many[], tri_bench_commands[];
 extern const size_t tri_bench_call_count, tri_bench_task_count, tri_bench_start_count, tri_bench_idle_count,
-    tri_bench_wait_count, tri_bench_many_count;
+    tri_bench_wait_count, tri_bench_many_count, tri_bench_command_count;
 
 enum { TRI_BENCH_ACTORS_MAX = 128, TRI_BENCH_DRIVERS_MAX = 8 };
 
@@ -79,6 +79,7 @@ struct tri_bench {
     int actor_count;
     struct tri_chain *chain;
     struct tri_service *service;
+    struct tri_echo *echo;
     struct tri_driver *drivers[TRI_BENCH_DRIVERS_MAX];
     int driver_count;
     double peak, limit_peak; /* calls per second, for open loops */
@@ -104,6 +105,10 @@ struct tri_service;
 trp_err tri_service_open(const char *module_path, struct tri_service **service, trp_error *error);
 void tri_service_close(struct tri_service **service);
 const char *tri_service_directory(const struct tri_service *service);
+
+/* The limit's echo of call.command (cases_command.c). */
+struct tri_echo;
+void tri_bench_echo_close(struct tri_bench *bench);
 
 /* --- processes (processes.c) --- */
 

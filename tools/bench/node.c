@@ -121,6 +121,7 @@ tri_bench_close(struct tri_bench *bench)
         trp_actor_release(&bench->actors[--bench->actor_count]);
     trp_shutdown(&bench->runtime);
     tri_chain_close(&bench->chain);
+    tri_bench_echo_close(bench);
     tri_service_close(&bench->service);
     while (waitpid(-1, NULL, WNOHANG) > 0) /* orphans of the node that fell to us */
         ;

@@ -252,6 +252,7 @@ tri_find_actor(struct tri_cli *cli, const char *name, trp_actor **actor)
     trp_error error;
     trp_value value;
 
+    cli->word = name;
     if (size > 2 && size < sizeof bare && name[0] == '"' && name[size - 1] == '"') {
         (void)snprintf(bare, sizeof bare, "%.*s", (int)size - 2, name + 1);
         name = bare;

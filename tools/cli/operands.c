@@ -129,6 +129,7 @@ value_of_word(struct tri_cli *cli, struct tri_values *values, const char *word, 
 int
 tri_value_of(struct tri_cli *cli, struct tri_values *values, const char *operand, trp_value *value)
 {
+    cli->word = operand;
     if (strcmp(operand, "-") == 0)
         return value_of_stdin(cli, values, value);
     if (operand[0] == '@' && operand[1] == '@')

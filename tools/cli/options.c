@@ -128,6 +128,7 @@ tri_options_parse(struct tri_cli *cli, int argc, char **argv, char **operands, s
     args->operands = operands;
     for (int i = 0; i < argc; i++) {
         const size_t size = strlen(argv[i]), good = tri_utf8_end(argv[i], size);
+        cli->word = argv[i];
         if (good < size)
             return tri_refuse(cli, "argument %d is not UTF-8, from its byte %zu on; bytes are written \"bytes:N:HEX\"",
                               i + 1, good);
@@ -144,6 +145,7 @@ tri_options_parse(struct tri_cli *cli, int argc, char **argv, char **operands, s
         if (exit_code != TRI_EXIT_OK)
             return exit_code;
     }
+    cli->word = NULL;
     return TRI_EXIT_OK;
 }
 

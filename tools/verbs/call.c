@@ -51,6 +51,7 @@ fail_call(struct tri_cli *cli, const trp_request *request, trp_ref *ref, const t
     if (error->code == TRP_ENOMETHOD || error->code == TRP_EMODULE ||
         (error->code == TRP_ENOENT && request->actor == NULL))
         remedy = suggest(cli, request, text, sizeof text);
+    cli->word = request->method;
     return ref != NULL ? tri_fail_ref(cli, ref, error, remedy) : tri_fail(cli, error, remedy);
 }
 
@@ -59,6 +60,7 @@ static int
 submit(struct tri_cli *cli, const struct tri_args *args, trp_request *request)
 {
     const int64_t timeout_ms = cli->timeout_ms;
+    const bool is_kept = tri_option(args, "name") != NULL || tri_option(args, "ttl") != NULL;
     char what[512];
     trp_ref *ref = NULL;
     trp_value value;
@@ -75,8 +77,10 @@ submit(struct tri_cli *cli, const struct tri_args *args, trp_request *request)
     if (ref == NULL)
         return TRI_EXIT_OK;
     name_call(args, what, sizeof what);
-    if (tri_option(args, "async") != NULL || tri_option(args, "name") != NULL || tri_option(args, "ttl") != NULL) {
-        exit_code = tri_keep_ref(cli, args, ref);
+    if (tri_option(args, "async") != NULL || is_kept || cli->later) {
+        /* A variable of the shell holds it as well as the node does. */
+        exit_code =
+            is_kept || cli->take == NULL ? tri_keep_ref(cli, args, ref) : tri_give(cli, ref, trp_ref_value(ref));
         trp_ref_release(&ref);
         return exit_code;
     }

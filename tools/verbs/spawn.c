@@ -83,9 +83,9 @@ take_options(struct tri_cli *cli, struct tri_values *values, const struct tri_ar
     int exit_code = TRI_EXIT_OK;
 
     options->name = tri_option(args, "name");
-    options->detached = true;
+    options->detached = options->name != NULL;
     options->get_if_exists = tri_option(args, "get-if-exists") != NULL;
-    if (options->name == NULL)
+    if (options->name == NULL && cli->take == NULL) /* a variable of the shell holds it */
         return tri_refuse(cli, "--name NAME is missing; without one nobody could find the actor again");
     if (start != NULL)
         exit_code = tri_take_time(cli, "--start-timeout", start, &options->start_timeout_ms);
@@ -169,7 +169,7 @@ run_spawn(struct tri_cli *cli, const struct tri_args *args)
         trp_spawn(cli->runtime, args->operands[0], arguments, &options, &actor, &error) != TRP_OK)
         exit_code = fail_spawn(cli, options.name, &error);
     if (exit_code == TRI_EXIT_OK && tri_option(args, "async") == NULL)
-        exit_code = await_ready(cli, actor, options.name, args->operands[0]);
+        exit_code = await_ready(cli, actor, options.name != NULL ? options.name : args->operands[0], args->operands[0]);
     if (exit_code == TRI_EXIT_OK)
         exit_code = tri_give(cli, NULL, trp_actor_value(actor));
     trp_actor_release(&actor);

@@ -10,9 +10,11 @@
 extern const struct tri_verb tri_verb_call, tri_verb_send, tri_verb_task;              /* call.c */
 extern const struct tri_verb tri_verb_put, tri_verb_get, tri_verb_wait, tri_verb_drop; /* refs.c */
 extern const struct tri_verb tri_verb_spawn, tri_verb_kill;                            /* spawn.c */
+extern const struct tri_verb tri_verb_watch;                                           /* watch.c */
 extern const struct tri_verb tri_verb_describe;                                        /* describe.c */
 extern const struct tri_verb tri_verb_ls;                                              /* list.c */
 extern const struct tri_verb tri_verb_why;                                             /* why.c */
+extern const struct tri_verb tri_verb_sh;                                              /* tools/sh/verb.c */
 extern const struct tri_verb tri_verb_bench;                                           /* bench.c */
 extern const struct tri_verb tri_verb_complete;                                        /* completion.c */
 extern const struct tri_verb tri_verb_version, tri_verb_help;                          /* version.c */

@@ -1,0 +1,309 @@
+/*
+ * flow.c - what decides which commands run, how often, and at once: if, while, for, not, && and ||, comparisons, par. One
+ * thread: `par` makes calls and waits for them at its end, it starts no threads.
+ */
+#include "tools/sh/sh.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---------------------------------------------------------------------------------------------------------- conditions */
+
+/* True: it succeeded, and its result, if any, is neither false nor null. What the line itself has wrong is no condition. */
+static int
+decide(struct tri_sh *sh, const struct tri_node *node, bool *is_true)
+{
+    struct tri_sh_value held = {.value = trp_null()};
+    bool has_value = false;
+    const int exit_code = tri_sh_execute(sh, node, &held, &has_value);
+
+    *is_true = exit_code == TRI_EXIT_OK && (!has_value || tri_sh_is_true(held.value));
+    tri_sh_value_fini(&held);
+    return exit_code == TRI_EXIT_USAGE || exit_code == TRI_EXIT_STOPPED || exit_code == TRI_EXIT_NODE ? exit_code
+                                                                                                      : TRI_EXIT_OK;
+}
+
+static int
+run_comparison(struct tri_sh *sh, const struct tri_node *node, bool *is_true)
+{
+    struct tri_sh_value left = {.value = trp_null()}, right = {.value = trp_null()};
+    const char *sign = node->words[1].text;
+    const bool or_equal = node->words[1].size == 2;
+    int exit_code = tri_sh_literal(sh, &node->words[0], &left), order;
+
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_sh_literal(sh, &node->words[2], &right);
+    if (exit_code == TRI_EXIT_OK) {
+        order = tri_sh_compare(left.value, right.value);
+        if (sign[0] == '=' || sign[0] == '!')
+            *is_true = (order == 0) == (sign[0] == '=');
+        else if (order == 2)
+            exit_code = tri_sh_refuse(sh, node->words[1].text, node->words[1].size,
+                                      "only two numbers, or two strings, are one before the other");
+        else
+            *is_true = (or_equal && order == 0) || order == (sign[0] == '<' ? -1 : 1);
+    }
+    tri_sh_value_fini(&left);
+    tri_sh_value_fini(&right);
+    return exit_code;
+}
+
+/* A truth as a result. */
+static int
+give_truth(struct tri_sh *sh, bool is_true, struct tri_sh_value *into, bool *has_value)
+{
+    *has_value = true;
+    if (into == NULL)
+        return tri_give(&sh->cli, NULL, trp_bool(is_true));
+    tri_sh_value_fini(into);
+    into->value = trp_bool(is_true);
+    return TRI_EXIT_OK;
+}
+
+static int
+run_if(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value)
+{
+    bool is_true = false;
+    const int exit_code = decide(sh, node->first, &is_true);
+
+    if (exit_code != TRI_EXIT_OK)
+        return exit_code;
+    if (is_true)
+        return tri_sh_execute(sh, node->second, into, has_value);
+    return node->third != NULL ? tri_sh_execute(sh, node->third, into, has_value) : TRI_EXIT_OK;
+}
+
+static int
+run_while(struct tri_sh *sh, const struct tri_node *node)
+{
+    bool is_true = false, ignored = false;
+    int exit_code;
+
+    tri_stop_watch();
+    while ((exit_code = decide(sh, node->first, &is_true)) == TRI_EXIT_OK && is_true && !sh->ended) {
+        exit_code = tri_sh_execute(sh, node->second, NULL, &ignored);
+        if (exit_code != TRI_EXIT_OK || tri_stopped())
+            return tri_stopped() ? TRI_EXIT_STOPPED : exit_code;
+    }
+    return exit_code;
+}
+
+/* The right one runs where the left one's outcome leaves it open. */
+static int
+run_either(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value)
+{
+    const bool is_and = node->kind == TRI_NODE_AND;
+    bool is_true = false;
+    int exit_code;
+
+    if (into != NULL) { /* a condition, or a value: a truth */
+        exit_code = decide(sh, node->first, &is_true);
+        if (exit_code == TRI_EXIT_OK && is_true == is_and)
+            exit_code = decide(sh, node->second, &is_true);
+        return exit_code == TRI_EXIT_OK ? give_truth(sh, is_true, into, has_value) : exit_code;
+    }
+    exit_code = tri_sh_execute(sh, node->first, NULL, has_value);
+    sh->status = exit_code;
+    if (exit_code != TRI_EXIT_STOPPED && !sh->ended && (exit_code == TRI_EXIT_OK) == is_and)
+        return tri_sh_execute(sh, node->second, NULL, has_value);
+    return exit_code;
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- for */
+
+static int
+run_body(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *item)
+{
+    char name[256];
+    bool ignored = false;
+    int exit_code;
+
+    (void)snprintf(name, sizeof name, "%.*s", (int)node->words[0].size, node->words[0].text);
+    exit_code = tri_sh_assign(sh, name, item);
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_sh_execute(sh, node->first, NULL, &ignored);
+    return exit_code == TRI_EXIT_OK && tri_stopped() ? TRI_EXIT_STOPPED : exit_code;
+}
+
+/* "1..10" */
+static bool
+is_range(const char *text, long long *first, long long *last)
+{
+    char *end = NULL;
+
+    *first = strtoll(text, &end, 10);
+    if (end == text || strncmp(end, "..", 2) != 0 || end[2] == '\0')
+        return false;
+    text = end + 2;
+    *last = strtoll(text, &end, 10);
+    return end != text && *end == '\0';
+}
+
+/* What one word stands for: each item of a list, each key of a map, a range, or itself. */
+static int
+run_over(struct tri_sh *sh, const struct tri_node *node, const struct tri_token *word)
+{
+    struct tri_sh_value all = {.value = trp_null()}, item = {.value = trp_null()};
+    long long first, last;
+    int exit_code = TRI_EXIT_OK;
+    char *text = memchr("$'\"[{", word->text[0], 5) != NULL ? NULL : tri_sh_text(sh, word, &exit_code);
+
+    if (exit_code == TRI_EXIT_OK && text == NULL && strstr(word->text, "..") != NULL &&
+        strstr(word->text, "..") < word->text + word->size && word->text[0] == '$')
+        text = tri_sh_text(sh, word, &exit_code); /* $a..$b */
+    if (text != NULL && is_range(text, &first, &last)) {
+        for (long long i = first; i <= last && exit_code == TRI_EXIT_OK && !sh->ended; i++) {
+            item.value = trp_i64(i);
+            exit_code = run_body(sh, node, &item);
+        }
+        free(text);
+        return exit_code;
+    }
+    free(text);
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_sh_literal(sh, word, &all);
+    if (exit_code == TRI_EXIT_OK && all.value.kind != TRP_LIST && all.value.kind != TRP_TUPLE &&
+        all.value.kind != TRP_MAP)
+        exit_code = run_body(sh, node, &all);
+    else
+        for (size_t i = 0; i < all.value.size && exit_code == TRI_EXIT_OK && !sh->ended; i++) {
+            const trp_value one = all.value.kind == TRP_MAP ? trp_key_at(all.value, i) : trp_at(all.value, i);
+            exit_code = tri_sh_value_set(sh, &item, all.ref, one);
+            if (exit_code == TRI_EXIT_OK)
+                exit_code = run_body(sh, node, &item);
+        }
+    tri_sh_value_fini(&item);
+    tri_sh_value_fini(&all);
+    return exit_code;
+}
+
+static int
+run_for(struct tri_sh *sh, const struct tri_node *node)
+{
+    int exit_code = TRI_EXIT_OK;
+
+    tri_stop_watch();
+    for (int i = 1; i < node->word_count && exit_code == TRI_EXIT_OK && !sh->ended; i++)
+        exit_code = run_over(sh, node, &node->words[i]);
+    return exit_code;
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- par */
+
+int
+tri_sh_add_call(struct tri_sh *sh, trp_ref *ref, const struct tri_token *word, const char *variable)
+{
+    struct tri_sh_call *call = calloc(1, sizeof *call);
+    char *name = variable != NULL ? strdup(variable) : NULL;
+
+    if (call == NULL || (variable != NULL && name == NULL)) {
+        free(call);
+        free(name);
+        return tri_fail_text(&sh->cli, "out of memory");
+    }
+    *call = (struct tri_sh_call){.ref = trp_ref_retain(ref), .word = *word, .variable = name};
+    *sh->last_call = call;
+    sh->last_call = &call->next;
+    return TRI_EXIT_OK;
+}
+
+/* Waits for one; its value goes to its variable, to `gathered`, or out. */
+static int
+finish_call(struct tri_sh *sh, struct tri_sh_call *call, trp_value *gathered)
+{
+    struct tri_sh_value held = {.value = trp_null()};
+    trp_value value;
+    int exit_code = tri_await(&sh->cli, call->ref, "a call of par", &value);
+
+    if (exit_code != TRI_EXIT_OK) {
+        tri_sh_point(sh, call->word.text, call->word.size);
+        return exit_code;
+    }
+    if (gathered != NULL)
+        *gathered = value;
+    if (call->variable != NULL) {
+        exit_code = tri_sh_value_set(sh, &held, call->ref, value);
+        return exit_code == TRI_EXIT_OK ? tri_sh_assign(sh, call->variable, &held) : exit_code;
+    }
+    return gathered != NULL ? TRI_EXIT_OK : tri_give(&sh->cli, call->ref, value);
+}
+
+/* All are waited for, also after one has failed: the first failure, in the order of the calls, is the block's. */
+static int
+finish_calls(struct tri_sh *sh, struct tri_sh_call *calls, struct tri_sh_value *into, bool *has_value)
+{
+    size_t count = 0, used = 0;
+    trp_value *values = NULL;
+    int exit_code = TRI_EXIT_OK, code;
+
+    for (struct tri_sh_call *call = calls; call != NULL; call = call->next)
+        count++;
+    if (into != NULL && (values = calloc(count + 1, sizeof *values)) == NULL)
+        exit_code = tri_fail_text(&sh->cli, "out of memory");
+    for (struct tri_sh_call *call = calls; call != NULL && exit_code != TRI_EXIT_STOPPED; call = call->next) {
+        code = finish_call(sh, call, values != NULL ? &values[used++] : NULL);
+        if (exit_code == TRI_EXIT_OK || code == TRI_EXIT_STOPPED)
+            exit_code = code;
+    }
+    if (exit_code == TRI_EXIT_OK && into != NULL) {
+        *has_value = true;
+        exit_code = tri_sh_value_set(sh, into, NULL, trp_list(values, used));
+    }
+    free(values);
+    return exit_code != TRI_EXIT_OK ? exit_code : tri_flush(&sh->cli);
+}
+
+static int
+run_par(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value)
+{
+    struct tri_sh_call *calls_before = sh->calls, **last_before = sh->last_call, *calls;
+    bool ignored = false;
+    int exit_code, finished;
+
+    sh->calls = NULL;
+    sh->last_call = &sh->calls;
+    sh->par_depth++;
+    exit_code = tri_sh_execute(sh, node->first, NULL, &ignored);
+    sh->par_depth--;
+    calls = sh->calls;
+    sh->calls = calls_before;
+    sh->last_call = last_before;
+    finished = finish_calls(sh, calls, exit_code == TRI_EXIT_OK ? into : NULL, has_value);
+    while (calls != NULL) {
+        struct tri_sh_call *next = calls->next;
+        trp_ref_release(&calls->ref);
+        free(calls->variable);
+        free(calls);
+        calls = next;
+    }
+    return exit_code != TRI_EXIT_OK ? exit_code : finished;
+}
+
+/* ------------------------------------------------------------------------------------------------------------------ all */
+
+int
+tri_sh_flow(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value)
+{
+    bool is_true = false;
+    int exit_code;
+
+    switch (node->kind) {
+    case TRI_NODE_IF:
+        return run_if(sh, node, into, has_value);
+    case TRI_NODE_WHILE:
+        return run_while(sh, node);
+    case TRI_NODE_FOR:
+        return run_for(sh, node);
+    case TRI_NODE_PAR:
+        return run_par(sh, node, into, has_value);
+    case TRI_NODE_AND:
+    case TRI_NODE_OR:
+        return run_either(sh, node, into, has_value);
+    case TRI_NODE_NOT:
+        exit_code = decide(sh, node->first, &is_true);
+        return exit_code == TRI_EXIT_OK ? give_truth(sh, !is_true, into, has_value) : exit_code;
+    default: /* TRI_NODE_COMPARE */
+        exit_code = run_comparison(sh, node, &is_true);
+        return exit_code == TRI_EXIT_OK ? give_truth(sh, is_true, into, has_value) : exit_code;
+    }
+}

@@ -1,0 +1,165 @@
+/*
+ * sh.h - what the files of the shell share: its programs, its variables, and who runs them. Private to tools/sh/. One thread.
+ *
+ *   words.c    text into tokens; a word as text or as an operand, with what it names filled in. Pure but for variables
+ *   parse.c    tokens into a program. Pure
+ *   values.c   variables, and the way into them: $x.key[0]
+ *   run.c      runs a program: every verb is run by tri_cli_run, as from a command line
+ *   flow.c     for, if, while, par
+ *   line.c     lines typed at a terminal: editing, history, completion
+ *   verb.c     `troupe sh`
+ */
+#ifndef TRI_SH_H
+#define TRI_SH_H
+
+#include "tools/cli/cli.h"
+
+/* ---------------------------------------------------------------------------------------------------------- programs */
+
+enum tri_token_kind {
+    TRI_TOKEN_END,
+    TRI_TOKEN_WORD,
+    TRI_TOKEN_LINE, /* a newline or ';' */
+    TRI_TOKEN_PIPE,
+    TRI_TOKEN_AND,
+    TRI_TOKEN_OR,
+    TRI_TOKEN_OPEN, /* '{' of a block */
+    TRI_TOKEN_CLOSE
+};
+
+/* A part of the source, as it stands there. */
+struct tri_token {
+    enum tri_token_kind kind;
+    const char *text;
+    size_t size;
+};
+
+struct tri_source {
+    const char *name; /* of the file, or what stands for one */
+    const char *text; /* ended by NUL */
+};
+
+enum tri_node_kind {
+    TRI_NODE_COMMAND, /* words */
+    TRI_NODE_LITERAL, /* words[0] */
+    TRI_NODE_COMPARE, /* words[0] words[1] words[2] */
+    TRI_NODE_ASSIGN,  /* words[0] = first */
+    TRI_NODE_PIPE,    /* first | second */
+    TRI_NODE_AND,
+    TRI_NODE_OR,
+    TRI_NODE_NOT, /* first */
+    TRI_NODE_IF,  /* first, second, third */
+    TRI_NODE_WHILE,
+    TRI_NODE_FOR,  /* words[0] in words[1...]; first is the body */
+    TRI_NODE_PAR,  /* first */
+    TRI_NODE_BLOCK /* first, and its siblings by `next` */
+};
+
+struct tri_node {
+    enum tri_node_kind kind;
+    struct tri_token *words;
+    int word_count;
+    struct tri_node *first, *second, *third;
+    struct tri_node *next;      /* the statement after this one */
+    struct tri_node *allocated; /* all nodes of a program, for its end */
+};
+
+/* What is wrong with a program, and where. */
+struct tri_sh_error {
+    const char *at;
+    bool incomplete; /* more text would mend it */
+    char message[256];
+};
+
+/* The next token from *at on; false: `error` says what is wrong with it. */
+bool tri_sh_token(const char **at, struct tri_token *token, struct tri_sh_error *error);
+/* NULL: `error` says what is wrong. It borrows the text. */
+struct tri_node *tri_sh_parse(const char *text, struct tri_sh_error *error);
+void tri_sh_free(struct tri_node **program);
+
+/* ----------------------------------------------------------------------------------------------------------- values */
+
+/* A value and what it stands on. */
+struct tri_sh_value {
+    trp_ref *ref;             /* or */
+    struct tri_values values; /* owned */
+    trp_value value;
+};
+
+struct tri_sh_variable {
+    struct tri_sh_variable *next;
+    struct tri_sh_value held;
+    char name[];
+};
+
+/* A call of `par` that has been made and not been waited for. */
+struct tri_sh_call {
+    struct tri_sh_call *next;
+    trp_ref *ref;
+    struct tri_token word; /* of the source, to point at */
+    char *variable;        /* NULL: its result is printed, or gathered */
+};
+
+struct tri_sh {
+    struct tri_cli cli;
+    struct tri_source source; /* of the program that runs */
+    struct tri_sh_variable *variables;
+    struct tri_sh_call *calls, **last_call; /* of the innermost `par` */
+    int par_depth;
+    int status;                     /* $? */
+    bool interactive;               /* goes on after what fails */
+    bool ended;                     /* `exit` */
+    struct tri_sh_value *into;      /* where the verb that runs puts its result; NULL: printed */
+    bool took;                      /* it has */
+    const struct tri_token *sought; /* the variable that a word names, for errors */
+    FILE *text;                     /* stdin of scripts that are read from it */
+};
+
+void tri_sh_value_fini(struct tri_sh_value *held);
+/* Takes the value over: retains `ref`, or copies what stands on nothing. 0, or the exit code. */
+int tri_sh_value_set(struct tri_sh *sh, struct tri_sh_value *held, trp_ref *ref, trp_value value);
+/* Gives the variable this value, which is emptied. 0, or the exit code. */
+int tri_sh_assign(struct tri_sh *sh, const char *name, struct tri_sh_value *held);
+void tri_sh_unset(struct tri_sh *sh, const char *name);
+/* Whether this is a name that a variable may have. */
+bool tri_sh_is_name(const char *text, size_t size);
+/* Bytes of the name, and of the .key and [index] behind it. */
+size_t tri_sh_path_size(const char *text);
+/* What "x.key[0]" names, borrowed until the variable changes. false: nothing; *meant is the name that was probably meant. */
+bool tri_sh_find(struct tri_sh *sh, const char *path, size_t size, trp_value *value, const char **meant);
+bool tri_sh_is_true(trp_value value);
+/* -1, 0, 1; 2: they cannot be compared. Numbers by size, texts by their bytes; others only for being equal. */
+int tri_sh_compare(trp_value a, trp_value b);
+
+/* ------------------------------------------------------------------------------------------------------------ words */
+
+/* The word as text, quotes taken off and variables filled in; malloced. NULL: said, the exit code in *exit_code. */
+char *tri_sh_text(struct tri_sh *sh, const struct tri_token *word, int *exit_code);
+/* The word as an operand that stands for a value (tri_value_of); malloced. */
+char *tri_sh_operand(struct tri_sh *sh, const struct tri_token *word, int *exit_code);
+/* The path of "$path" or "${path}", if the word is nothing else. */
+bool tri_sh_is_variable(const struct tri_token *word, const char **path, size_t *size);
+
+/* ---------------------------------------------------------------------------------------------------------- running */
+
+/* Runs a text from beginning to end; the exit code. `source` is borrowed meanwhile. */
+int tri_sh_run(struct tri_sh *sh, const struct tri_source *source);
+/* Runs a part of a program. `into`: where its result goes; NULL: it is printed. *has_value: it had one. */
+int tri_sh_execute(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value);
+int tri_sh_flow(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value);
+/* The value of a word by itself: `x = 5`. */
+int tri_sh_literal(struct tri_sh *sh, const struct tri_token *word, struct tri_sh_value *held);
+/* A call that `par` has made. */
+int tri_sh_add_call(struct tri_sh *sh, trp_ref *ref, const struct tri_token *word, const char *variable);
+
+/* "sh: ..." and the line with the word marked; returns the exit code. */
+int tri_sh_refuse(struct tri_sh *sh, const char *at, size_t size, const char *format, ...) TRP_PRINTF(4, 5);
+/* The line of the source, the part of it marked. */
+void tri_sh_point(struct tri_sh *sh, const char *at, size_t size);
+
+/* ------------------------------------------------------------------------------------------------------ interactive */
+
+/* Lines typed at a terminal until its end or `exit`. */
+int tri_sh_interact(struct tri_sh *sh);
+
+#endif

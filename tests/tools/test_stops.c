@@ -201,9 +201,8 @@ Test(strangers, a_node_of_another_version_is_told, .init = command_begin, .fini 
 {
     static const struct command_row rows[] = {
         {"troupe ls actors", 9, "",
-         "troupe ls: the broker welcomes another process, or speaks version 77; `troupe version` says which versions "
-         "node and "
-         "command have\n"},
+         "troupe ls: the broker welcomes another process, or speaks version 77; node and command have to be of one "
+         "version: start the node anew\n"},
     };
     struct fake *fake = fake_start(NULL);
 

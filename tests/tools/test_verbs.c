@@ -1,5 +1,8 @@
 /* test_verbs.c - the verbs that talk to a node: what they print, what they refuse, and their exit codes. */
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "tests/tools/command.h"
 
@@ -421,6 +424,87 @@ Test(outputs, a_write_that_fails_is_said, .init = begin_with_node, .fini = comma
         {"exec 3<>p 4>p 3<&-; troupe ls nodes --json >&4; exit $?", 141, "", ""},
         {"troupe task play:echo 1 <&-", 0, "1\n", ""},
         {"troupe task play:echo - <&-", 1, "", "troupe task: standard input: Bad file descriptor\n"},
+    };
+    COMMAND_RUN(rows);
+}
+
+/* ------------------------------------------------------------------------------------------------------- every verb */
+
+/* What holds for all verbs, also for those that come later: VERB is each of them, as the command itself lists them. */
+static void
+for_each_verb(const struct command_row *rows, size_t count)
+{
+    static char verbs[4096];
+    FILE *list = popen("troupe __complete -- ''", "r");
+    char *verb;
+
+    cr_assert_not_null(list);
+    verbs[fread(verbs, 1, sizeof verbs - 1, list)] = '\0';
+    cr_assert_eq(pclose(list), 0);
+    cr_assert(strstr(verbs, "call\n") != NULL && strstr(verbs, "why\n") != NULL, "%s", verbs);
+    for (verb = strtok(verbs, "\n"); verb != NULL; verb = strtok(NULL, "\n")) {
+        if (strcmp(verb, "module") == 0 || strcmp(verb, "config") == 0)
+            continue; /* these have a second word */
+        (void)setenv("VERB", verb, 1);
+        command_run(rows, count);
+    }
+}
+
+Test(every_verb, refuses_what_no_verb_takes, .init = command_begin, .fini = command_end, .timeout = 120)
+{
+    static const struct command_row rows[] = {
+        {"troupe $VERB --help", 0, "usage: troupe *", ""},
+        {"troupe $VERB -h x y z", 0, "usage: troupe *", ""},
+        {"troupe help $VERB", 0, "usage: troupe *", ""},
+        {"troupe $VERB --frobnicate", 2, "", "troupe *: unknown option '--frobnicate'; `troupe * --help` lists them\n"},
+        {"troupe $VERB --frobnicate=1 --json", 2, "", "{\"error\": {\"verb\": \"*\", \"exit\": 2, *}}\n"},
+        {"troupe $VERB -Z", 2, "", "troupe *: unknown option '-Z'; `troupe * --help` lists them\n"},
+        {"troupe $VERB -qv", 2, "", "troupe *: unknown option '-qv'; `troupe * --help` lists them\n"},
+        {"troupe $VERB --jsom", 2, "", "troupe *: unknown option '--jsom'; did you mean '--json'?\n"},
+        {"troupe $VERB --quiet=yes", 2, "", "troupe *: --quiet takes no value, got 'yes'\n"},
+        {"troupe $VERB \"$(printf 'a\\377b')\"", 2, "", "troupe *: argument 1 is not UTF-8, from its byte 1 on; *\n"},
+        {"troupe $VERB --help >/dev/full", 1, "", "troupe *: its output cannot be written: No space left on device\n"},
+        {"troupe $VERB --help >&-", 1, "", "troupe *: its output cannot be written: Bad file descriptor\n"},
+        {"mkfifo pipe; exec 3<>pipe 4>pipe 3<&-; troupe $VERB --help >&4; e=$?; rm pipe; exit $e", 141, "", ""},
+        {"setsid troupe $VERB --help </dev/null", 0, "usage: troupe *", ""},
+    };
+    for_each_verb(rows, sizeof rows / sizeof *rows);
+}
+
+/* Those that talk to a node, with as many arguments as they want. */
+Test(every_verb, of_those_that_need_a_node_says_that_there_is_none, .init = command_begin, .fini = command_end,
+     .timeout = 60)
+{
+    static const struct command_row rows[] = {
+        {"for v in 'call a b' 'send a b' 'task m:f' 'spawn m:C --name a' 'kill a' 'put 1' 'get a' 'wait a' 'drop a' "
+         "'ls actors' "
+         "'describe a' 'why a'; do troupe $v; [ $? = 9 ] || exit 1; done",
+         0, "", "troupe call: no node runs at */node; start one with `troupe start`\n*why: no node *\n"},
+        {"for v in 'call a b' 'send a b' 'task m:f' 'spawn m:C --name a' 'kill a' 'put 1' 'get a' 'wait a' 'drop a' "
+         "'ls actors' "
+         "'describe a' 'why a'; do troupe $v --timeout soon; [ $? = 2 ] || exit 1; done",
+         0, "", "troupe call: --timeout needs a time such as 5 (seconds), 200ms, 2m or 1h, got 'soon'\n*"},
+        {"ls node", 2, NULL, NULL},
+    };
+    COMMAND_RUN(rows);
+}
+
+Test(verbs, huge_arguments_travel_or_are_refused)
+{
+    static const struct command_row rows[] = {
+        {"troupe spawn play:Stage --name s", 0, NULL, ""},
+        {"x=$(head -c 120000 /dev/zero | tr '\\0' x); troupe call s echo $x | wc -c", 0, "120003\n", ""},
+        {"troupe call s echo \"[$(seq -s, 20000)]\" | tr -cd , | wc -c", 0, "19999\n", ""},
+        {"troupe call s echo $(seq 20000)", 3, "", "troupe call: *\n"},
+        {"troupe call s $(head -c 100000 /dev/zero | tr '\\0' x)", 3, "",
+         "troupe call: method has 100000 bytes, at most 255 are allowed\n"},
+        {"troupe call $(head -c 300 /dev/zero | tr '\\0' x) m", 3, "",
+         "troupe call: name has 300 bytes; at most 255 are allowed\n"},
+        {"troupe $(head -c 100000 /dev/zero | tr '\\0' x)", 2, "",
+         "troupe: unknown verb 'xxx*x'; `troupe help` lists them\n"},
+        {"head -c 70000000 /dev/zero | tr '\\0' x | sed 's/^/\"/; s/$/\"/' >f; troupe call s echo @f; e=$?; rm f; exit "
+         "$e",
+         6, "", "troupe call: a value of more than 67108864 bytes\n"},
     };
     COMMAND_RUN(rows);
 }

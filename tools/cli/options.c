@@ -76,7 +76,8 @@ refuse_option(struct tri_cli *cli, const struct tri_verb *verb, const char *word
     const struct tri_option *option;
     char typed[128];
 
-    for (int i = 0; i < TRI_OPTIONS_MAX && (option = tri_option_at(verb, i)) != NULL; i++) {
+    /* One letter is near to every other. */
+    for (int i = 0; word[1] == '-' && i < TRI_OPTIONS_MAX && (option = tri_option_at(verb, i)) != NULL; i++) {
         (void)snprintf(texts[i], sizeof texts[i], "--%s", option->name);
         names[i] = texts[i];
     }

@@ -41,7 +41,7 @@ remedy_of(const trp_error *error)
     case TRP_EBROKER:
         return "`troupe status` says whether it comes back";
     case TRP_EPROTO:
-        return "`troupe version` says which versions node and command have";
+        return "node and command have to be of one version: start the node anew";
     case TRP_ETIMEDOUT:
         return "a longer --timeout gives it more time";
     case TRP_EACTORDIED:

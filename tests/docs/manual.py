@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""manual.py SOURCE BUILD - runs the examples of the manual pages: in literal blocks of a section EXAMPLES the lines after "$ "
+are run by one shell, with a node of its own and the example modules; what is below them is what they print, where "..." is any
+text.
+"""
+
+import fnmatch
+import glob
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+BLOCK = re.compile(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", re.M | re.S)
+
+
+def plain(line):
+    """A line of a literal block as it is shown."""
+    return line.replace("\\&", "").replace("\\-", "-").replace("\\e", "\\")
+
+
+def examples(path):
+    """[(command, what it prints)]"""
+    with open(path, encoding="utf-8") as file:
+        sections = file.read().split("\n.Sh ")
+    found = []
+    for section in sections:
+        if not section.startswith("EXAMPLES"):
+            continue
+        for block in BLOCK.findall(section):
+            for line in map(plain, block.splitlines()):
+                if line.startswith("$ "):
+                    found.append([line[2:], ""])
+                else:
+                    found[-1][1] += line + "\n"
+    return found
+
+
+def matches(picture, text):
+    return fnmatch.fnmatchcase(text, re.sub(r"([\[?*])", r"[\1]", picture).replace("...", "*"))
+
+
+def run(commands, environment, directory):
+    """What each prints, stderr, too."""
+    script = "".join("%s\nprintf '\\0'\n" % command.replace("$?", "$last") for command, _ in commands)
+    script = script.replace("\nprintf", "\nlast=$?; printf")
+    done = subprocess.run(
+        ["bash", "-c", script], env=environment, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120
+    )
+    return done.stdout.decode().split("\0")
+
+
+def check(path, source, build):
+    commands = examples(path)
+    if not commands:
+        return 0
+    with tempfile.TemporaryDirectory() as directory:
+        environment = dict(os.environ, TROUPE_DIR=directory + "/node", PATH=build + "/tools:" + os.environ["PATH"])
+        node = subprocess.Popen(
+            [build + "/tools/troupe-node", "--service", "--module-path", build + "/examples", "--log-level", "error"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            node.stdout.readline()
+            said = run(commands, environment, directory)
+        finally:
+            node.terminate()
+            node.wait()
+    wrong = [(c, w, s) for (c, w), s in zip(commands, said) if not matches(w, s)]
+    for command, wanted, text in wrong:
+        print("%s:\n$ %s\n%snot as shown:\n%s" % (os.path.relpath(path, source), command, text, wanted))
+    print("%s: %d examples" % (os.path.relpath(path, source), len(commands)))
+    return len(wrong)
+
+
+def main():
+    source, build = sys.argv[1:]
+    return 1 if sum(check(path, source, build) for path in sorted(glob.glob(source + "/man/*.[1-9]"))) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -206,6 +206,8 @@ Test(module, test_reports_crashes_and_goes_on)
         {"grep '^skip  Trouble.hang ' said", 0,
          "skip  Trouble.hang answers plain arguments: no answer within 200 ms; it may wait for something\n", ""},
         {"tail -n 1 said", 0, "* passed, * failed, * skipped\n", ""},
+        {"timeout -s INT --preserve-status 2 troupe module test -t 60s $MODULES/trouble.so >said 2>printed", 130, "",
+         ""},
         {"troupe module test --json $EXAMPLES/fib.so", 0,
          "[{\"check\": \"fib:fib refuses a call without 'n'\", \"verdict\": \"passed\", \"why\": \"\"}, *]\n", ""},
     };

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { ITEMS_MOST = TRI_PARAMETERS_MAX + 2 };
+enum { ITEMS_MOST = TRI_PARAMETERS_MAX + 2, WAIT_MS = 50, SPARE_MS = 5000 };
 
 /* The arguments of one call. */
 struct call {
@@ -34,6 +34,21 @@ fill(struct tri_run *run, const struct tri_parameters *parameters, int turn, str
     return true;
 }
 
+/* Until it has ended, time is up, or Ctrl-C was pressed: TRP_ECANCELLED. */
+static trp_err
+wait_for(const struct tri_run *run, trp_ref *ref, trp_error *error)
+{
+    trp_err err;
+
+    for (int64_t waited_ms = 0;; waited_ms += WAIT_MS) {
+        err = trp_get(ref, WAIT_MS, NULL, error);
+        if (err != TRP_ETIMEDOUT || trp_ref_location(ref) != TRP_PENDING || waited_ms > run->timeout_ms + SPARE_MS)
+            return err;
+        if (tri_stopped())
+            return TRP_ECANCELLED;
+    }
+}
+
 static trp_err
 make_call(struct tri_run *run, trp_actor *actor, const char *method, const struct call *call, trp_ref **ref,
           trp_error *error)
@@ -45,7 +60,7 @@ make_call(struct tri_run *run, trp_actor *actor, const char *method, const struc
                                  .deadline_ms = run->timeout_ms};
     trp_err err = trp_submit(run->runtime, &request, ref, error);
 
-    return err != TRP_OK ? err : trp_get(*ref, run->timeout_ms + 5000, NULL, error);
+    return err != TRP_OK ? err : wait_for(run, *ref, error);
 }
 
 /* The lines of the backtrace that are the module's own. */
@@ -91,6 +106,11 @@ expect_refusal(struct tri_run *run, trp_actor *actor, const char *method, const 
     const trp_err err = make_call(run, actor, method, call, &ref, &error);
     const bool good = err == wanted && error.ran == TRP_NOT_RUN;
 
+    if (tri_stopped()) {
+        run->died = true;
+        trp_ref_release(&ref);
+        return;
+    }
     if (err == TRP_EACTORDIED)
         tri_run_death(ref, &error, why, sizeof why);
     else if (err != TRP_OK && !good)
@@ -196,6 +216,11 @@ expect_answer(struct tri_run *run, const struct target *target, const struct cal
     enum tri_verdict verdict = TRI_PASSED;
     const trp_err err = make_call(run, target->actor, target->method, call, &ref, &error);
 
+    if (tri_stopped()) {
+        run->died = true;
+        trp_ref_release(&ref);
+        return;
+    }
     if (err != TRP_OK)
         (void)snprintf(why, sizeof why, "%.500s", error.message);
     if (err == TRP_EACTORDIED) {

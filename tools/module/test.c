@@ -161,7 +161,7 @@ run_methods(struct tri_run *run, trp_value methods)
         const char *name = trp_as_str(trp_field(trp_at(methods, i), "name"));
         (void)snprintf(label, sizeof label, "%s.%s", strchr(run->class_name, ':') + 1, name);
         tri_run_calls(run, run->actor, name, trp_as_str(trp_field(trp_at(methods, i), "args")), label);
-        if (run->died && !renew(run))
+        if (tri_stopped() || (run->died && !renew(run)))
             return;
     }
 }

@@ -75,7 +75,8 @@ words_add(struct words *words, const char *text, size_t size, int64_t count)
         slot->size = size;
         words->used++;
     }
-    slot->count += count;
+    if (__builtin_add_overflow(slot->count, count, &slot->count))
+        slot->count = count > 0 ? INT64_MAX : INT64_MIN; /* callers may say any number */
     return true;
 }
 

@@ -117,6 +117,19 @@ Test(local, advancing_lets_deadlines_pass_in_their_order)
     trp_actor_release(&teller);
 }
 
+Test(local, what_the_node_keeps_goes_when_its_time_has_passed)
+{
+    trp_ref *kept = NULL, *found = NULL;
+    cr_assert_eq(trp_put(rt, trp_i64(7), &kept, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_keep(kept, "seven", 60000, &error), TRP_OK, "%s", error.message);
+    trp_ref_release(&kept);
+    cr_expect_eq(trp_test_advance(rt, 59000, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(trp_kept(rt, "seven", &found, &error), TRP_OK, "%s", error.message);
+    trp_ref_release(&found);
+    cr_expect_eq(trp_test_advance(rt, 1100, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(trp_kept(rt, "seven", &found, &error), TRP_ENOENT, "%s", error.message);
+}
+
 Test(local, time_stands_while_nobody_moves_it)
 {
     trp_actor *teller = spawn(NULL);

@@ -14,6 +14,12 @@
 /* In the order of `troupe help`: a group comes where its first verb is. */
 /* clang-format off */
 static const struct tri_verb *const verbs[] = {
+    &tri_verb_start,
+    &tri_verb_stop,
+    &tri_verb_status,
+    &tri_verb_run,
+    &tri_verb_logs,
+    &tri_verb_doctor,
     &tri_verb_call,
     &tri_verb_send,
     &tri_verb_task,
@@ -33,6 +39,7 @@ static const struct tri_verb *const verbs[] = {
     &tri_verb_module_test,
     &tri_verb_sh,
     &tri_verb_bench,
+    &tri_verb_config_show,
     &tri_verb_version,
     &tri_verb_help,
     &tri_verb_complete,

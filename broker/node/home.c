@@ -362,7 +362,7 @@ tri_home_close(struct tri_home *home)
     if (home->lock_fd < 0)
         return;
     remove_files(home->path, true);
-    if (home->made && rmdir(home->path) < 0 && errno != ENOENT)
+    if (home->made && rmdir(home->path) < 0 && errno != ENOENT && errno != ENOTEMPTY) /* a log may lie there */
         tri_log(TRI_WARNING, "cannot remove %s: %s", home->path, strerror(errno));
     close(home->lock_fd);
     home->lock_fd = -1;
@@ -377,7 +377,7 @@ tri_home_remove_dead(const char *path)
         return; /* another node has taken it, or removed it */
     bool made = was_made(lock_fd);
     remove_files(path, true);
-    if (made && rmdir(path) < 0 && errno != ENOENT)
+    if (made && rmdir(path) < 0 && errno != ENOENT && errno != ENOTEMPTY)
         tri_log(TRI_WARNING, "cannot remove %s: %s", path, strerror(errno));
     close(lock_fd);
 }

@@ -21,6 +21,8 @@ const char tri_root_usage[] =
     "  --num-gpus N         GPUs; else 0\n"
     "  --log-level LEVEL    error, warning, info or debug; else info for a service, warning for a private node\n"
     "  --log-file FILE      appended to, instead of stderr\n"
+    "  --ready-fd FD        of a service: where it says READY DIR, or ERROR NUMBER SENTENCE, instead of stdout and "
+    "stderr\n"
     "  --help, --version\n"
     "\n"
     "Exit status: 0 it ended in order, 1 it could not start, 2 wrong command line, 3 the broker died.\n";
@@ -119,15 +121,27 @@ on_num_gpus(struct tri_root_options *options, const char *name, const char *text
 }
 
 static trp_err
-on_parent_fd(struct tri_root_options *options, const char *name, const char *text, trp_error *error)
+set_descriptor(int *where, const char *name, const char *text, trp_error *error)
 {
     char *end = NULL;
     errno = 0;
     long fd = strtol(text, &end, 10);
     if (*text == '\0' || *end != '\0' || errno != 0 || fd < 0 || fd > 1048576)
         return TRI_FAIL(error, TRP_EINVAL, "%s is '%s', but must be the number of an open descriptor", name, text);
-    options->parent_fd = (int)fd;
+    *where = (int)fd;
     return TRP_OK;
+}
+
+static trp_err
+on_parent_fd(struct tri_root_options *options, const char *name, const char *text, trp_error *error)
+{
+    return set_descriptor(&options->parent_fd, name, text, error);
+}
+
+static trp_err
+on_ready_fd(struct tri_root_options *options, const char *name, const char *text, trp_error *error)
+{
+    return set_descriptor(&options->ready_fd, name, text, error);
 }
 
 static trp_err
@@ -151,7 +165,7 @@ static const struct option_row {
     {"--private", false, on_private},    {"--service", false, on_service},  {"--help", false, on_help},
     {"--version", false, on_version},    {"--dir", true, on_directory},     {"--module-path", true, on_module_path},
     {"--num-cpus", true, on_num_cpus},   {"--num-gpus", true, on_num_gpus}, {"--parent-fd", true, on_parent_fd},
-    {"--log-level", true, on_log_level}, {"--log-file", true, on_log_file},
+    {"--log-level", true, on_log_level}, {"--log-file", true, on_log_file}, {"--ready-fd", true, on_ready_fd},
 };
 
 /* The row of an argument "--name" or "--name=text"; *text: behind the '='. */
@@ -178,6 +192,8 @@ check(struct tri_root_options *options, bool level_given, trp_error *error)
         return TRI_FAIL(error, TRP_EINVAL, "--private needs --parent-fd FD");
     if (options->mode == TRI_ROOT_SERVICE && options->parent_fd >= 0)
         return TRI_FAIL(error, TRP_EINVAL, "--parent-fd is only for --private");
+    if (options->mode == TRI_ROOT_PRIVATE && options->ready_fd >= 0)
+        return TRI_FAIL(error, TRP_EINVAL, "--ready-fd is only for --service");
     if (!level_given && options->mode == TRI_ROOT_SERVICE)
         options->log_level = TRI_INFO;
     return TRP_OK;
@@ -186,7 +202,7 @@ check(struct tri_root_options *options, bool level_given, trp_error *error)
 trp_err
 tri_root_options_parse(int argc, char *const *argv, struct tri_root_options *options, trp_error *error)
 {
-    struct tri_root_options parsed = {.parent_fd = -1, .log_level = TRI_WARNING};
+    struct tri_root_options parsed = {.parent_fd = -1, .ready_fd = -1, .log_level = TRI_WARNING};
     bool level_given = false;
     for (int i = 1; i < argc; i++) {
         const char *text;

@@ -91,6 +91,14 @@ notify_systemd(void)
     close(fd);
 }
 
+static void
+close_ready(struct tri_root *root)
+{
+    if (root->options.ready_fd >= 0)
+        close(root->options.ready_fd);
+    root->options.ready_fd = -1;
+}
+
 void
 tri_root_started(struct tri_root *root)
 {
@@ -100,8 +108,9 @@ tri_root_started(struct tri_root *root)
     } else {
         char line[sizeof root->home.path + 32];
         snprintf(line, sizeof line, "READY %s\n", root->home.path);
-        say(STDOUT_FILENO, line);
+        say(root->options.ready_fd >= 0 ? root->options.ready_fd : STDOUT_FILENO, line);
         notify_systemd();
+        close_ready(root);
     }
     if (root->error_fd >= 0) {
         close(root->error_fd);
@@ -113,9 +122,10 @@ void
 tri_root_start_failed(struct tri_root *root, const trp_error *error)
 {
     char line[sizeof error->message + 64];
-    if (root->options.mode == TRI_ROOT_PRIVATE) {
+    if (root->options.mode == TRI_ROOT_PRIVATE || root->options.ready_fd >= 0) {
         snprintf(line, sizeof line, "ERROR %d %s\n", (int)error->code, error->message);
-        say(root->options.parent_fd, line);
+        say(root->options.mode == TRI_ROOT_PRIVATE ? root->options.parent_fd : root->options.ready_fd, line);
+        close_ready(root);
     } else {
         snprintf(line, sizeof line, "troupe-node: %s\n", error->message);
         say(root->error_fd >= 0 ? root->error_fd : STDERR_FILENO, line);
@@ -226,11 +236,31 @@ open_descriptors(struct tri_root *root, trp_error *error)
         return tri_fail_errno(error, TRP_ELIMIT, errno, "cannot open /dev/null and an epoll descriptor");
     (void)dup2(root->null_fd, STDIN_FILENO);
     TRP_TRY(open_signals(root, error));
+    if (root->options.ready_fd >= 0)
+        (void)fcntl(root->options.ready_fd, F_SETFD, FD_CLOEXEC);
     if (root->options.parent_fd < 0)
         return TRP_OK;
     (void)fcntl(root->options.parent_fd, F_SETFD, FD_CLOEXEC);
     root->parent = (struct tri_watch){on_parent, root->options.parent_fd};
     return tri_root_watch(root, &root->parent, error);
+}
+
+/* A log that cannot be written has nowhere to say so later. Its lines have no date, this one does. */
+static trp_err
+try_log(const struct tri_root *root, trp_error *error)
+{
+    char line[sizeof root->home.path + 128], date[64];
+    const time_t now = time(NULL);
+    struct tm day;
+    (void)localtime_r(&now, &day);
+    (void)strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S %Z", &day);
+    const int size =
+        snprintf(line, sizeof line, "-- %s: a node starts in %s, process %d\n", date, root->home.path, (int)root->pid);
+    const ssize_t written = write(STDERR_FILENO, line, (size_t)size);
+    if (written == size)
+        return TRP_OK;
+    return tri_fail_errno(error, TRP_EDISKFULL, written < 0 ? errno : ENOSPC, "cannot write the log file %.300s",
+                          root->options.log_file);
 }
 
 static trp_err
@@ -244,7 +274,7 @@ open_log(const struct tri_root *root, trp_error *error)
         return tri_fail_errno(error, TRP_EACCES, errno, "cannot write the log file %.300s", path);
     (void)dup2(fd, STDERR_FILENO);
     close(fd);
-    return TRP_OK;
+    return try_log(root, error);
 }
 
 static void

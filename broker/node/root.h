@@ -31,6 +31,7 @@ struct tri_root_options {
     const char *log_file;    /* NULL: stderr */
     double num_cpus, num_gpus;
     int parent_fd; /* -1: none */
+    int ready_fd;  /* of a service: who started it hears there how that went; -1: on stdout and stderr */
     enum tri_level log_level;
 };
 /* TRP_EINVAL: the sentence names the argument and what is allowed. Texts borrow argv. */

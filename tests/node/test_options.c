@@ -33,6 +33,7 @@ Test(options, a_service_takes_its_options_in_both_spellings)
     cr_expect_eq(options.num_cpus, 2.5);
     cr_expect_eq(options.log_level, TRI_DEBUG);
     cr_expect_eq(options.parent_fd, -1);
+    cr_expect_eq(options.ready_fd, -1);
 }
 
 Test(options, a_private_node_is_quiet_and_a_service_says_who_comes)
@@ -71,6 +72,8 @@ Test(options, each_wrong_command_line_is_refused_with_what_is_wrong)
         {{"troupe-node", "--private", "--dir", "/x"}, "--parent-fd"},
         {{"troupe-node", "--private", "--dir", "/x", "--parent-fd", "three"}, "three"},
         {{"troupe-node", "--private", "--dir", "/x", "--parent-fd", "-3"}, "-3"},
+        {{"troupe-node", "--service", "--ready-fd", "three"}, "three"},
+        {{"troupe-node", "--private", "--dir", "/x", "--parent-fd", "3", "--ready-fd", "4"}, "--ready-fd"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct tri_root_options options = {.mode = TRI_ROOT_HELP};

@@ -32,6 +32,7 @@ command_begin(void)
     (void)snprintf(text, sizeof text, "%s/node", home);
     (void)setenv("TROUPE_DIR", text, 1);
     (void)unsetenv("XDG_RUNTIME_DIR");
+    (void)setenv("TROUPE_CONFIG", "", 1); /* nobody's files */
     (void)setenv("NO_COLOR", "1", 1);
 }
 

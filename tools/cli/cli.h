@@ -23,6 +23,7 @@
 
 struct tri_cli;
 struct tri_args;
+struct tri_settings; /* settings.h */
 
 /* --------------------------------------------------------------------------------------------------------- exit codes */
 
@@ -127,11 +128,12 @@ struct tri_cli {
     const char *word;       /* of argv, or in one of them: what is looked at, so that the shell can point at it */
     bool later;             /* calls are not waited for: `take` has their references (par of the shell) */
     /* Of the process: */
-    trp_runtime *runtime;       /* NULL until tri_join */
-    char joined_directory[256]; /* whose node that is */
-    char joined_namespace[256]; /* and what its names are looked up in */
-    bool owes;                  /* something was sent that has no answer: it must reach the broker before we go */
-    int write_errno;            /* the first failure to write to `out` since it was last reported */
+    trp_runtime *runtime;          /* NULL until tri_join */
+    char joined_directory[256];    /* whose node that is */
+    char joined_namespace[256];    /* and what its names are looked up in */
+    struct tri_settings *settings; /* of the configuration files; NULL: not read yet */
+    bool owes;                     /* something was sent that has no answer: it must reach the broker before we go */
+    int write_errno;               /* the first failure to write to `out` since it was last reported */
 };
 
 void tri_cli_init(struct tri_cli *cli, const struct tri_verb *const *verbs);

@@ -8,7 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/cli/home.h"
 #include "tools/cli/offers.h"
+#include "tools/cli/settings.h"
 
 enum { LOOK_MS = 100 }; /* how often a wait looks whether Ctrl-C was pressed */
 
@@ -29,43 +31,39 @@ default_directory(char *text, size_t size)
 int
 tri_directory_of(struct tri_cli *cli, char *text, size_t size)
 {
-    const char *named = getenv("TROUPE_DIR");
+    const char *named = NULL;
+    int exit_code;
 
     if (cli->directory != NULL && cli->directory[0] == '\0')
         return tri_refuse(cli, "--dir needs a directory, got ''");
-    if (cli->directory != NULL)
-        named = cli->directory;
-    if (named == NULL || named[0] == '\0')
+    exit_code = tri_setting(cli, TRI_KEY_DIR, cli->directory, &named);
+    if (exit_code != TRI_EXIT_OK)
+        return exit_code;
+    if (named == NULL)
         default_directory(text, size);
     else if (snprintf(text, size, "%s", named) >= (int)size)
         return tri_refuse(cli, "a node's directory has at most %zu bytes, got %zu", size - 1, strlen(named));
     return TRI_EXIT_OK;
 }
 
-static bool
-has_door(const char *directory)
-{
-    char path[512];
-
-    return snprintf(path, sizeof path, "%s/door", directory) < (int)sizeof path && access(path, F_OK) == 0;
-}
-
-/* Nothing lives there: what would help. */
-static int
-refuse_empty(struct tri_cli *cli, const char *directory)
+int
+tri_refuse_empty(struct tri_cli *cli, const char *directory)
 {
     trp_error error = {.code = TRP_EBROKER, .rank = -1};
     char other[256], remedy[400] = "start one with `troupe start`";
 
     default_directory(other, sizeof other);
-    if (strcmp(other, directory) != 0 && has_door(other))
+    if (strcmp(other, directory) != 0 && tri_node_is_there(other))
         (void)snprintf(remedy, sizeof remedy, "one runs at %s, which --dir can name", other);
     if (access(directory, X_OK) != 0 && errno == EACCES) {
         error.code = TRP_EACCES;
         (void)snprintf(error.message, sizeof error.message, "the directory %.400s is not permitted to you", directory);
         return tri_fail(cli, &error, "nodes belong to the user who started them");
     }
-    (void)snprintf(error.message, sizeof error.message, "no node runs at %.400s", directory);
+    (void)snprintf(error.message, sizeof error.message,
+                   tri_node_has_died(directory) ? "the node at %.400s has died and left its files"
+                                                : "no node runs at %.400s",
+                   directory);
     return tri_fail(cli, &error, remedy);
 }
 
@@ -86,19 +84,23 @@ check_joined(struct tri_cli *cli, const char *directory, const char *namespace_)
 int
 tri_join(struct tri_cli *cli)
 {
-    const char *namespace_ = cli->namespace_ != NULL ? cli->namespace_ : "default";
+    const char *namespace_ = NULL;
     trp_config config = {.log_level = cli->verbose ? TRP_LOG_WARNING : TRP_LOG_ERROR};
     char directory[256];
     trp_error error;
     int exit_code;
 
     exit_code = tri_directory_of(cli, directory, sizeof directory);
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_setting(cli, TRI_KEY_NAMESPACE, cli->namespace_, &namespace_);
     if (exit_code != TRI_EXIT_OK)
         return exit_code;
+    if (namespace_ == NULL)
+        namespace_ = "default";
     if (cli->runtime != NULL)
         return check_joined(cli, directory, namespace_);
-    if (!has_door(directory))
-        return refuse_empty(cli, directory);
+    if (!tri_node_is_there(directory))
+        return tri_refuse_empty(cli, directory);
     config.address = directory;
     config.default_namespace = namespace_;
     if (trp_init(&config, &cli->runtime, &error) != TRP_OK)

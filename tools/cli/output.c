@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "tools/cli/cli.h"
+#include "tools/cli/settings.h"
 
 /* ------------------------------------------------------------------------------------------------------------- writing */
 
@@ -66,7 +66,7 @@ tri_has_colours(const struct tri_cli *cli, FILE *file)
     const char *none = getenv("NO_COLOR"), *terminal = getenv("TERM");
     const int fd = fileno(file);
 
-    if (cli->no_color || (none != NULL && none[0] != '\0') || fd < 0 || isatty(fd) == 0)
+    if (cli->no_color || (none != NULL && none[0] != '\0') || tri_settings_no_color(cli) || fd < 0 || isatty(fd) == 0)
         return false;
     return terminal != NULL && strcmp(terminal, "dumb") != 0;
 }

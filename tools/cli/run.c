@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tools/cli/options.h"
+#include "tools/cli/settings.h"
 
 void
 tri_cli_init(struct tri_cli *cli, const struct tri_verb *const *verbs)
@@ -87,12 +88,24 @@ check_count(struct tri_cli *cli, const struct tri_args *args)
     return TRI_EXIT_OK;
 }
 
+static int
+take_timeout(struct tri_cli *cli, const char *option)
+{
+    char what[600] = "--timeout";
+    const char *text = NULL;
+    const int exit_code = tri_setting(cli, TRI_KEY_TIMEOUT, option, &text);
+
+    if (exit_code != TRI_EXIT_OK || text == NULL)
+        return exit_code;
+    if (option == NULL)
+        (void)snprintf(what, sizeof what, "timeout in %s", tri_setting_from(cli, TRI_KEY_TIMEOUT));
+    return tri_take_time(cli, what, text, &cli->timeout_ms);
+}
+
 /* What the options of all verbs say, in *cli. */
 static int
 take_common(struct tri_cli *cli, const struct tri_args *args)
 {
-    const char *timeout = tri_option(args, "timeout");
-
     cli->json = tri_option(args, "json") != NULL;
     cli->raw = tri_option(args, "raw") != NULL;
     cli->full = tri_option(args, "full") != NULL;
@@ -105,7 +118,7 @@ take_common(struct tri_cli *cli, const struct tri_args *args)
         return TRI_EXIT_OK;
     cli->directory = tri_option(args, "dir");
     cli->namespace_ = tri_option(args, "namespace");
-    return timeout != NULL ? tri_take_time(cli, "--timeout", timeout, &cli->timeout_ms) : TRI_EXIT_OK;
+    return take_timeout(cli, tri_option(args, "timeout"));
 }
 
 static int

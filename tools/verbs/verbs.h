@@ -15,6 +15,12 @@ extern const struct tri_verb tri_verb_describe;                                 
 extern const struct tri_verb tri_verb_ls;                                              /* list.c */
 extern const struct tri_verb tri_verb_why;                                             /* why.c */
 extern const struct tri_verb tri_verb_sh;                                              /* tools/sh/verb.c */
+extern const struct tri_verb tri_verb_start;                                           /* start.c */
+extern const struct tri_verb tri_verb_stop, tri_verb_status;                           /* node.c */
+extern const struct tri_verb tri_verb_run;                                             /* run.c */
+extern const struct tri_verb tri_verb_logs;                                            /* logs.c */
+extern const struct tri_verb tri_verb_doctor;                                          /* doctor.c */
+extern const struct tri_verb tri_verb_config_show;                                     /* config.c */
 extern const struct tri_verb tri_verb_bench;                                           /* bench.c */
 extern const struct tri_verb tri_verb_complete;                                        /* completion.c */
 extern const struct tri_verb tri_verb_version, tri_verb_help;                          /* version.c */

@@ -43,14 +43,15 @@ def run_service(source, build, directory, printed):
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=directory,
-            env=dict(environment, T=source, PWD=directory, XDG_RUNTIME_DIR=home),
+            env=dict(environment, T=source, PWD=directory, XDG_RUNTIME_DIR=home, TROUPE_CONFIG=""),
             capture_output=True,
             text=True,
             timeout=60,
         )
-        wanted = "READY %s/troupe\n%s\n" % (os.path.realpath(home), printed)
+        node = re.escape(os.path.realpath(home) + "/troupe") + r" \(process \d+\)"
+        wanted = r"a node runs at %s, its log is .*\n%s\nnode .*\n(?:.*\n)*the node at %s has ended\n" % (node, printed, node)
     print("$ %s\n%s%s" % (script, done.stdout, done.stderr), end="")
-    return done.returncode == 0 and done.stdout == wanted
+    return done.returncode == 0 and re.fullmatch(wanted, done.stdout) is not None
 
 
 def packages_differ(source):

@@ -99,16 +99,19 @@ Test(nodes, two_nodes_are_told_apart)
 Test(nodes, in_the_foreground_it_ends_with_a_signal_and_with_its_starter)
 {
     static const struct command_row rows[] = {
-        {"troupe start >o 2>e & p=$!; until grep -qs process o; do :; done; troupe status -q || exit 1; kill -TERM $p; "
+        {"rm -f o; troupe start >o 2>e & p=$!; until grep -qs process o; do :; done; troupe status -q || exit 1; kill "
+         "-TERM $p; "
          "wait $p",
          0, "", ""},
         {"cat o", 0, "a node runs at */node (process *); Ctrl-C ends it\n", ""},
         {"grep -c 'I troupe-node: the node ends: Terminated' e", 0, "1\n", ""},
         {"ls node", 2, "", "*"},
-        {"troupe start >o 2>e & p=$!; until grep -qs process o; do :; done; kill -INT $p; wait $p", 0, "", ""},
-        {"troupe start >o 2>e & p=$!; until grep -qs process o; do :; done; kill -KILL $p; " UNTIL_DEAD, 0, "", NULL},
+        {"rm -f o; troupe start >o 2>e & p=$!; until grep -qs process o; do :; done; kill -INT $p; wait $p", 0, "", ""},
+        {"rm -f o; troupe start >o 2>e & p=$!; until grep -qs process o; do :; done; kill -KILL $p; " UNTIL_DEAD, 0, "",
+         NULL},
         {"troupe status", 9, "", "troupe status: no node runs at */node; start one with `troupe start`\n"},
-        {"troupe start >o 2>e & p=$!; until grep -qs process o; do :; done; kill -KILL $(cat node/node.pid); wait $p",
+        {"rm -f o; troupe start >o 2>e & p=$!; until grep -qs process o; do :; done; kill -KILL $(cat node/node.pid); "
+         "wait $p",
          1, "", ""},
         {"grep troupe.start: e", 0, "troupe start: the node ended, killed by signal 9 (Killed)\n", ""},
     };
@@ -319,16 +322,18 @@ Test(nodes, logs_shows_the_end_and_follows)
          "troupe logs: its output cannot be written: No space left on device\n"},
         {"seq 100000 >>node/log; troupe logs -n 99999 | wc -l", 0, "99999\n", ""},
         {"troupe logs -n 99999 | head -n 1", 0, "2\n", ""},
-        {"troupe logs -f -n 1 >f & p=$!; until grep -qs 100000 f; do :; done; echo more >>node/log; "
+        {"rm -f f; troupe logs -f -n 1 >f & p=$!; until grep -qs 100000 f; do :; done; echo more >>node/log; "
          "until grep -qs more f; do :; done; kill -INT $p; wait $p",
          130, "", ""},
         {"cat f", 0, "100000\nmore\n", ""},
-        {"troupe logs -f -n 1 >f & p=$!; until grep -qs more f; do :; done; mv node/log old; echo anew >node/log; "
+        {"rm -f f; troupe logs -f -n 1 >f & p=$!; until grep -qs more f; do :; done; mv node/log old; echo anew "
+         ">node/log; "
          "until grep -qs anew f; do :; done; : >node/log; echo cut >>node/log; until grep -qs cut f; do :; done; "
          "kill -INT $p; wait $p",
          130, "", NULL},
         {"troupe stop", 0, ENDED, ""},
-        {"troupe start 2>&1 >o | cat >e & until grep -qs process o; do :; done; troupe logs; e=$?; troupe stop -q; "
+        {"rm -f o; troupe start 2>&1 >o | cat >e & until grep -qs process o; do :; done; troupe logs; e=$?; troupe "
+         "stop -q; "
          "exit "
          "$e",
          1, "",

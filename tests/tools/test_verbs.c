@@ -351,7 +351,7 @@ Test(verbs, completion_knows_verbs_options_actors_and_methods)
     static const struct command_row rows[] = {
         {"troupe spawn play:Stage --name stage && troupe put 5 -n five", 0, NULL, ""},
         {"troupe __complete -- sp", 0, "spawn\n", ""},
-        {"troupe __complete", 0, "call\nsend\ntask\n*", ""},
+        {"troupe __complete", 0, "start\nstop\nstatus\n*", ""},
         {"troupe __complete -- nothing ''", 0, "", ""},
         {"troupe __complete -- call ''", 0, "stage\n", ""},
         {"troupe __complete -- call stage e", 0, "echo\n", ""},

@@ -80,6 +80,16 @@ tri_home_look(struct tri_cli *cli, struct tri_home *home)
     return exit_code;
 }
 
+/* What speaks the protocol there need not be a node. */
+bool
+tri_node_has_door(const char *directory)
+{
+    char path[512];
+
+    (void)snprintf(path, sizeof path, "%s/door", directory);
+    return tri_node_is_there(directory) || (access(path, F_OK) == 0 && !tri_node_has_died(directory));
+}
+
 bool
 tri_node_has_died(const char *directory)
 {

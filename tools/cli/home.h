@@ -18,8 +18,9 @@ struct tri_home {
 
 /* --dir and so on, and what is there. 0, or the exit code of a wrong --dir. */
 int tri_home_look(struct tri_cli *cli, struct tri_home *home);
-/* Whether a node lives in the directory; whether one was killed there. */
+/* Whether a node lives in the directory; whether there is a door to knock at, or will be; whether a node was killed there. */
 bool tri_node_is_there(const char *directory);
+bool tri_node_has_door(const char *directory);
 bool tri_node_has_died(const char *directory);
 /* Nobody lives there: says so, with what would help; 9. */
 int tri_refuse_empty(struct tri_cli *cli, const char *directory);

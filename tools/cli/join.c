@@ -99,7 +99,7 @@ tri_join(struct tri_cli *cli)
         namespace_ = "default";
     if (cli->runtime != NULL)
         return check_joined(cli, directory, namespace_);
-    if (!tri_node_is_there(directory))
+    if (!tri_node_has_door(directory))
         return tri_refuse_empty(cli, directory);
     config.address = directory;
     config.default_namespace = namespace_;

@@ -65,6 +65,37 @@ check(trp_ref *ref, const char *name, int64_t ttl_ms, trp_runtime **runtime, trp
     return TRP_OK;
 }
 
+/* Not one whose deadline has passed here alone: it may go on for long, and is waited for by nobody. */
+static bool
+has_ended(trp_ref *ref)
+{
+    struct tri_process *process = NULL;
+    bool ended;
+
+    if (tri_handle_enter(&ref->handle, "ref", &process, NULL) != TRP_OK)
+        return false;
+    ended = ref->handle.ref.state != TRI_REF_PENDING && !ref->handle.ref.local;
+    tri_process_unlock(process);
+    return ended;
+}
+
+/*
+ * A result that came here before the broker had heard that it is kept may lie here alone, and this process may be about to end:
+ * then the holder is asked to answer when it has it, too. What is pending when the holder's answer is here comes to the broker
+ * when that knows better: it said the one before the other.
+ */
+static trp_err
+keep(trp_runtime *runtime, trp_ref *ref, const char *name, int64_t ttl_ms, trp_ref **answer, trp_error *error)
+{
+    const bool was_here = has_ended(ref);
+    trp_err err = ask(runtime, true, "keep", TRP_ARGS(TRP_LIST(ref), name, ttl_ms, trp_bool(was_here)), answer, error);
+
+    if (err != TRP_OK || was_here || !has_ended(ref))
+        return err;
+    trp_ref_release(answer);
+    return ask(runtime, true, "keep", TRP_ARGS(TRP_LIST(ref), name, ttl_ms, trp_bool(true)), answer, error);
+}
+
 trp_err
 trp_keep(trp_ref *ref, const char *name, int64_t ttl_ms, trp_error *error)
 {
@@ -80,8 +111,7 @@ trp_keep(trp_ref *ref, const char *name, int64_t ttl_ms, trp_error *error)
         if (err == TRP_ENOENT || err == TRP_EACTORDIED)
             err = TRP_OK; /* nothing is kept here at all */
     } else {
-        const trp_value here = trp_bool(trp_ref_location(ref) != TRP_PENDING);
-        err = ask(runtime, true, "keep", TRP_ARGS(TRP_LIST(ref), name, ttl_ms, here), &answer, error);
+        err = keep(runtime, ref, name, ttl_ms, &answer, error);
     }
     trp_ref_release(&answer);
     return err;

@@ -1,7 +1,8 @@
 /*
  * driver.c - a driver in a process of its own, for tests that kill it: joins the node in the directory that it is given, or
  * starts a private one ("-"), spawns a counter, says "READY" and its number, and waits until it is killed. With
- * SYSTEM_DRIVER_CALLS=hang it has called a method that never returns before; with =keep it has the node keep "left", an object;
+ * SYSTEM_DRIVER_CALLS=hang it has called a method that never returns before; with =keep it has the node keep "left", an object; with =leave it has
+ * the node keep the result of a task, says "KEPT" and its id, and is gone;
  * with =work it makes some calls and says "DONE".
  */
 #include <stdio.h>
@@ -30,6 +31,21 @@ work(trp_actor *actor)
     return TRP_OK;
 }
 
+/* A task whose result the node keeps, and nothing after that. */
+static int
+call_and_leave(trp_runtime *runtime)
+{
+    trp_ref *ref = NULL;
+    if (trp_task(runtime, "system_module:double", TRP_ARGS(21), &ref, &error) != TRP_OK ||
+        trp_keep(ref, NULL, TRP_FOREVER, &error) != TRP_OK) {
+        printf("FAILED %s\n", error.message);
+        return 1;
+    }
+    printf("KEPT %s\n", trp_ref_id(ref));
+    fflush(stdout);
+    _exit(0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -41,6 +57,8 @@ main(int argc, char **argv)
     const trp_config config = {.address = argc > 1 && strcmp(argv[1], "-") != 0 ? argv[1] : NULL,
                                .node = {.num_cpus = 2}};
     trp_err err = trp_init(&config, &runtime, &error);
+    if (err == TRP_OK && calls != NULL && strcmp(calls, "leave") == 0)
+        return call_and_leave(runtime);
     if (err == TRP_OK)
         err = trp_spawn(runtime, "system_module:Counter", TRP_NOARGS, NULL, &actor, &error);
     if (err == TRP_OK)

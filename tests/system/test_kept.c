@@ -170,6 +170,29 @@ SYSTEM_TEST(system_kept, calls_go_on_without_their_caller)
     system_service_stop(&service);
 }
 
+/* The result comes before, while or after it is said to be kept; its caller is gone as soon as that was. */
+SYSTEM_TEST(system_kept, results_are_not_lost_between_their_caller_that_leaves_and_the_node)
+{
+    enum { COUNT = 40 };
+    static char ids[COUNT][128];
+    struct system_process service, driver;
+    system_service_start(&service, NULL);
+    const char *const argv[] = {getenv("SYSTEM_DRIVER"), system_service_directory(), NULL};
+    setenv("SYSTEM_DRIVER_CALLS", "leave", 1);
+    for (int i = 0; i < COUNT; i++) {
+        system_start(&driver, argv);
+        cr_assert(system_line(&driver, ids[i], sizeof ids[i]));
+        cr_assert_eq(strncmp(ids[i], "KEPT ", 5), 0, "%s", ids[i]);
+        system_wait_ok(&driver);
+    }
+    unsetenv("SYSTEM_DRIVER_CALLS");
+    trp_runtime *runtime = system_join();
+    for (int i = 0; i < COUNT; i++)
+        expect_kept(runtime, ids[i] + 5, "42");
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
 SYSTEM_TEST(system_kept, a_call_that_runs_goes_on_without_its_caller_and_its_broker)
 {
     struct system_process service;

@@ -30,11 +30,18 @@ Test(module_new, new_refuses_names_that_cannot_be)
          "troupe module new: '*' cannot be a module's name: *\n"},
         {"troupe module new troupe", 2, "",
          "troupe module new: 'troupe' is the module that every node has; choose another name\n"},
+        {"troupe module new int", 2, "",
+         "troupe module new: 'int' is a word of C or of its compiler; choose another name\n"},
+        {"troupe module new trp_ctx", 2, "",
+         "troupe module new: 'trp_ctx' begins with trp_, as Troupe's own names do; choose another name\n"},
         {"troupe module new __", 2, "",
          "troupe module new: '__' has no letter for its class's name; choose another name\n"},
         {"troupe module new a --in no/where", 1, "", "troupe module new: no/where: No such file or directory\n"},
+        {"troupe module new full --in /sys/full", 1, "", "troupe module new: /sys/full: *\n"},
         {"mkdir there; troupe module new a -C there", 1, "",
          "troupe module new: there exists already; --in DIR names another directory\n"},
+        {"(ulimit -f 1; trap '' XFSZ; troupe module new a)", 1, "", "troupe module new: a/a.c: File too large\n"},
+        {"ls -d a", 2, "", NULL},
         {"troupe module new a --task-only", 2, "", "troupe module new: *did you mean '--tasks-only'?\n"},
         {"troupe module build", 1, "",
          "troupe module build: there is no ./meson.build; `troupe module new NAME` writes one\n"},
@@ -72,6 +79,21 @@ Test(module_new, a_new_module_builds_and_passes_its_tests)
         {"cd word_count && rm -r build && echo \"project('x', 'c')\" >meson.build && troupe module build", 1, "",
          "troupe module build: ./build has no module: its meson.build has to make a shared_module without a prefix "
          "(name_prefix: '')\n"},
+    };
+    COMMAND_RUN(rows);
+}
+
+/* Whatever else is called so in them. */
+Test(module_new, names_that_the_files_have_too_compile)
+{
+    static const struct command_row rows[] = {
+        {"for n in sum ctx self state error rt start stop methods classes tasks actor _1; do\n"
+         "    troupe module new $n -q && cc -Wall -Werror -fsyntax-only $(pkg-config --cflags troupe) $n/test_$n.c || "
+         "echo $n\n"
+         "    troupe module new --tasks-only $n -C t_$n -q &&\n"
+         "        cc -Wall -Werror -fsyntax-only $(pkg-config --cflags troupe) t_$n/test_$n.c || echo $n\n"
+         "done",
+         0, "", ""},
     };
     COMMAND_RUN(rows);
 }

@@ -51,15 +51,21 @@ write_words(FILE *file, const char *text, const struct words *words)
     fputs(text, file);
 }
 
+static void
+path_of(const char *directory, const struct tri_template *from, const struct words *words, char *path)
+{
+    (void)snprintf(path, PATH_SIZE, "%s/%s%s%s", directory, from->before, from->named ? words->name : "", from->after);
+}
+
 /* Its group and others may not write it, whatever the umask: hosts load no module that they can. */
 static int
 write_file(struct tri_cli *cli, const char *directory, const struct tri_template *from, const struct words *words)
 {
     char path[PATH_SIZE];
-    int used = snprintf(path, sizeof path, "%s/%s", directory, from->before), fd;
+    int failed, fd;
     FILE *file;
 
-    (void)snprintf(path + used, sizeof path - (size_t)used, "%s%s", from->named ? words->name : "", from->after);
+    path_of(directory, from, words, path);
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
         return tri_fail_file(cli, path, errno);
@@ -69,14 +75,23 @@ write_file(struct tri_cli *cli, const char *directory, const struct tri_template
         return tri_fail_text(cli, "out of memory");
     }
     write_words(file, from->text, words);
-    used = ferror(file) != 0 || fflush(file) != 0 ? errno : 0;
-    if (fclose(file) != 0 && used == 0)
-        used = errno;
-    if (used != 0)
-        return tri_fail_file(cli, path, used);
+    failed = ferror(file) != 0 || fflush(file) != 0 ? errno : 0;
+    if (fclose(file) != 0 && failed == 0)
+        failed = errno;
+    if (failed != 0)
+        return tri_fail_file(cli, path, failed);
     tri_tell(cli, "wrote %s", path);
     return TRI_EXIT_OK;
 }
+
+/* What is no name for a struct. */
+static const char *const words_of_c[] = {
+    "NULL",    "asm",   "auto",   "bool",     "break",  "case",     "char",   "const",    "continue",
+    "default", "do",    "double", "else",     "enum",   "errno",    "extern", "false",    "float",
+    "for",     "goto",  "if",     "inline",   "int",    "linux",    "long",   "register", "restrict",
+    "return",  "short", "signed", "sizeof",   "static", "struct",   "switch", "true",     "typedef",
+    "typeof",  "union", "unix",   "unsigned", "void",   "volatile", "while",
+};
 
 static int
 check_name(struct tri_cli *cli, const char *name)
@@ -88,6 +103,11 @@ check_name(struct tri_cli *cli, const char *name)
                           name, TRI_MODULE_NAME_SIZE - 1);
     if (strcmp(name, "troupe") == 0)
         return tri_refuse(cli, "'troupe' is the module that every node has; choose another name");
+    if (strncmp(name, "trp_", 4) == 0)
+        return tri_refuse(cli, "'%.100s' begins with trp_, as Troupe's own names do; choose another name", name);
+    for (size_t i = 0; i < sizeof words_of_c / sizeof *words_of_c; i++)
+        if (strcmp(name, words_of_c[i]) == 0)
+            return tri_refuse(cli, "'%s' is a word of C or of its compiler; choose another name", name);
     if (strspn(name, "_") == strlen(name))
         return tri_refuse(cli, "'%.100s' has no letter for its class's name; choose another name", name);
     return TRI_EXIT_OK;
@@ -98,8 +118,16 @@ write_all(struct tri_cli *cli, const char *directory, const struct tri_template 
 {
     int exit_code = TRI_EXIT_OK;
 
-    for (; list->text != NULL && exit_code == TRI_EXIT_OK; list++)
-        exit_code = write_file(cli, directory, list, words);
+    char path[PATH_SIZE];
+
+    for (size_t i = 0; list[i].text != NULL && exit_code == TRI_EXIT_OK; i++)
+        exit_code = write_file(cli, directory, &list[i], words);
+    for (size_t i = 0; list[i].text != NULL && exit_code != TRI_EXIT_OK; i++) { /* nothing stays by halves */
+        path_of(directory, &list[i], words, path);
+        (void)unlink(path);
+    }
+    if (exit_code != TRI_EXIT_OK)
+        (void)rmdir(directory);
     return exit_code;
 }
 

@@ -241,7 +241,7 @@ void tri_packed_fini(struct tri_packed *packed);
 trp_err tri_value_pack(struct tri_packed *packed, trp_value value, const struct tri_handles *handles,
                        uint64_t *inline_size, trp_error *error);
 
-/* A received value, unpacked: what trp_values with form != 0 point to. One block of memory; borrows the section's data,
+/* A received value, unpacked: what a trp_value with form != 0 points to. One block of memory; borrows the section's data,
  * which must lie in aligned private memory. */
 struct tri_view {
     const struct tri_wire_node *nodes;

@@ -1,6 +1,6 @@
 /*
  * proc.h - the process's side of the protocol, pure: what a driver or a host has outstanding, holds, keeps and has
- * accepted. No socket, clock or thread; the runtime (actors/runtime.c) and the worker host drive it under their lock, the
+ * accepted. No socket, clock or thread; the runtime (actors/process.h) and the worker host drive it under their lock, the
  * simulator drives it in the open. It is to the runtime what core.h is to the broker.
  *
  * It solves the process's half of "the broker's memory may vanish": calls are kept until their host has them, results and

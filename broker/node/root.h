@@ -132,7 +132,7 @@ struct tri_root {
     void *warm_context; /* warm.c */
     sigset_t handled;   /* signals that a host sets back */
     /* hosts */
-    struct tri_table hosts; /* by {TRI_BY_TOKEN, token} and {TRI_BY_PID, pid} */
+    struct tri_table hosts; /* by {BY_TOKEN, token} and {BY_PID, pid} of hosts.c */
     struct tri_node host_list;
     unsigned host_count, limited_count; /* limited: by memory_bytes */
     uint64_t next_sample_ns;

@@ -147,6 +147,7 @@ typedef struct trp_stamp {
     uint16_t pointer_size, value_size, module_size, class_size, method_size, function_size;
 } trp_stamp;
 
+/* What a module offers. TRP_MODULE writes it, and fills in the stamp and the name. */
 struct trp_module {
     trp_stamp stamp;
     const char *name;
@@ -157,6 +158,7 @@ struct trp_module {
     void (*seed)(int64_t seed) TRP_0; /* once per process, before anything runs */
 };
 
+/* Of the headers that a module was built with. */
 #define TRP_ABI 0x00010000u
 #define TRP_STAMP_                                                                                                     \
     {                                                                                                                  \

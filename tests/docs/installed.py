@@ -51,7 +51,7 @@ def lacking(tree):
     programs = [name for name in PROGRAMS if shutil.which(name, path=tree.programs) is None]
     manual = os.path.join(tree.prefix, "share", "man")
     pages = [name for _, _, names in os.walk(manual) for name in names]
-    return programs + [page for page in ("troupe.1", "troupe.7", "troupe-node.8") if page not in str(pages)]
+    return programs + [page for page in ("troupe.1", "troupe.7", "troupe-node.8", "trp_call.3", "trp_kept.3") if page not in str(pages)]
 
 
 def try_module(tree, directory):

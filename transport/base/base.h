@@ -149,7 +149,7 @@ struct tri_entry {
     struct tri_id id;
 };
 struct tri_table {
-    struct tri_entry **segments[48]; /* segment s holds 2^s * TRI_TABLE_FIRST buckets */
+    struct tri_entry **segments[48]; /* segment s holds 2^s * TABLE_FIRST buckets */
     size_t count, buckets, split, level_size;
     uint64_t seed;
 };

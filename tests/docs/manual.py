@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """manual.py SOURCE BUILD - runs the examples of the manual pages: in literal blocks of a section EXAMPLES the lines after "$ "
 are run by one shell, with a node of its own and the example modules; what is below them is what they print, where "..." is any
-text.
+text. A block that does not begin so is a file and no command.
 """
 
 import fnmatch
@@ -29,7 +29,8 @@ def examples(path):
         if not section.startswith("EXAMPLES"):
             continue
         for block in BLOCK.findall(section):
-            for line in map(plain, block.splitlines()):
+            lines = [plain(line) for line in block.splitlines()]
+            for line in lines if lines[0].startswith("$ ") else []:
                 if line.startswith("$ "):
                     found.append([line[2:], ""])
                 else:

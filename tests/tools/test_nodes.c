@@ -137,6 +137,19 @@ Test(nodes, systemd_is_told_when_it_is_ready)
     COMMAND_RUN(rows);
 }
 
+/* As far as systemd can tell without running them; where there is none, nothing. */
+Test(nodes, systemd_takes_the_units)
+{
+    static const struct command_row rows[] = {
+        {"sed 's|^ExecStart=[^ ]*|ExecStart=/bin/true|' $UNITS/troupe.service >troupe.service", 0, "", ""},
+        {"sed 's|^ExecStart=[^ ]*|ExecStart=/bin/true|' $UNITS/troupe@.service >troupe@x.service", 0, "", ""},
+        {"! command -v systemd-analyze >/dev/null || systemd-analyze verify --man=no ./troupe.service "
+         "./troupe@x.service",
+         0, "", ""},
+    };
+    COMMAND_RUN(rows);
+}
+
 /* --------------------------------------------------------------------------------------------------------- what goes wrong */
 
 Test(nodes, start_refuses_words_that_are_wrong)

@@ -139,7 +139,7 @@ load_plugin(struct tri_cli *cli, const char *path)
     (void)snprintf(plugin, sizeof plugin, "%s/troupe-config.so", own);
     if (access(plugin, F_OK) != 0)
         (void)snprintf(plugin, sizeof plugin, "%s/" TRI_PLUGIN_DIR "/troupe-config.so", own);
-    library = dlopen(plugin, RTLD_NOW | RTLD_LOCAL);
+    library = dlopen(plugin, RTLD_LAZY | RTLD_LOCAL);
     if (library != NULL)
         found = (troupe_config_read_fn *)dlsym(library, "troupe_config_read"); /* it stays loaded */
     if (found == NULL)

@@ -125,7 +125,7 @@ log_in(struct tri_shell *shell, struct tri_visitor *visitor, uint64_t link_peer,
     send_welcome(member, false);
     if (member->token == 0)
         tell_root_of_driver(member);
-    tri_log(TRI_INFO, "process %d has logged in: %s %s%s", visitor->pid, member->token != 0 ? "host" : "driver",
+    tri_log(TRI_DEBUG, "process %d has logged in: %s %s%s", visitor->pid, member->token != 0 ? "host" : "driver",
             login->program != NULL ? login->program : "", welcome.snapshot ? ", from before this broker" : "");
     return TRP_OK;
 }

@@ -159,7 +159,7 @@ void
 tri_member_gone(struct tri_member *member)
 {
     struct tri_shell *shell = member->shell;
-    tri_log(TRI_INFO, "driver %d has left%s", member->pid, member->left ? "" : " without a word");
+    tri_log(TRI_DEBUG, "driver %d has left%s", member->pid, member->left ? "" : " without a word");
     tell_root_driver_gone(member);
     tri_core_peer_gone(shell->core, member->index, NULL, shell->now_ns);
     tri_member_free(member);

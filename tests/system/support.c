@@ -20,8 +20,8 @@
 static char directory[64], service_directory[80], mark[64];
 static unsigned shm_before;
 
-static int64_t
-now_ms(void)
+int64_t
+system_now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -110,7 +110,7 @@ system_start(struct system_process *process, const char *const *argv)
 bool
 system_line(struct system_process *process, char *line, size_t size)
 {
-    const int64_t until_ms = now_ms() + SYSTEM_WAIT_MS;
+    const int64_t until_ms = system_now_ms() + SYSTEM_WAIT_MS;
     for (;;) {
         char *end = memchr(process->pending, '\n', process->pending_size);
         if (end != NULL) {
@@ -121,7 +121,7 @@ system_line(struct system_process *process, char *line, size_t size)
             return true;
         }
         struct pollfd poller = {.fd = process->out, .events = POLLIN};
-        const int64_t left_ms = until_ms - now_ms();
+        const int64_t left_ms = until_ms - system_now_ms();
         if (left_ms <= 0 || poll(&poller, 1, (int)left_ms) == 0)
             return false;
         ssize_t got = read(process->out, process->pending + process->pending_size,
@@ -334,9 +334,9 @@ system_sweep(void)
 bool
 system_await(bool (*is_so)(void *user), void *user)
 {
-    const int64_t until_ms = now_ms() + SYSTEM_WAIT_MS;
+    const int64_t until_ms = system_now_ms() + SYSTEM_WAIT_MS;
     while (!is_so(user)) {
-        if (now_ms() >= until_ms)
+        if (system_now_ms() >= until_ms)
             return false;
         (void)poll(NULL, 0, 5);
     }

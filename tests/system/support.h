@@ -25,6 +25,7 @@ enum { SYSTEM_WAIT_MS = 20000, SYSTEM_PROCESSES_MAX = 256 };
     static void name(void)
 void system_open(void);
 void system_close(void);
+int64_t system_now_ms(void);        /* monotonic */
 void system_sweep(void);            /* kills and removes what a test that failed has left */
 const char *system_directory(void); /* the test's own; TMP of everything that it starts */
 

@@ -192,21 +192,35 @@ SYSTEM_TEST(system_deaths, two_drivers_that_start_at_once_without_a_node_both_ge
 
 /* ---------------------------------------------------------------------------------------------------- brokers, roots */
 
-/* Long before anybody's silence is noticed (10 s). */
-SYSTEM_TEST(system_deaths, a_private_node_without_its_broker_ends_at_once)
+/* Kills the broker of a private node: milliseconds until its program knew and nothing of the node was left. All of it happens
+ * long before anybody's silence is noticed (10 s). */
+static int64_t
+ms_without_broker(void)
 {
     trp_runtime *runtime = system_private();
     trp_actor *counter = system_spawn(runtime, NULL);
     pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS), root = system_find_one("troupe-node");
     trp_ref *ref = call(counter, "hang");
+    int64_t begin_ms = system_now_ms(), end_ms;
     kill(system_find_one("troupe-broker"), SIGKILL);
     cr_expect_eq(trp_get(ref, 8000, NULL, &error), TRP_EBROKER, "%s", error.message);
-    cr_expect_eq(trp_call(counter, "add", TRP_NOARGS, &ref, &error), TRP_EBROKER, "%s", error.message);
     system_expect_gone_in(pid, 8000);
+    end_ms = system_now_ms();
+    cr_expect_eq(trp_call(counter, "add", TRP_NOARGS, &ref, &error), TRP_EBROKER, "%s", error.message);
     trp_ref_release(&ref);
     trp_actor_release(&counter);
     trp_shutdown(&runtime);
     system_expect_gone_in(root, 8000);
+    return end_ms - begin_ms;
+}
+
+/* Other work on the machine may hold one of them up, and not each of five. */
+SYSTEM_TEST(system_deaths, a_private_node_without_its_broker_ends_within_a_second)
+{
+    int64_t taken_ms = INT64_MAX;
+    for (int i = 0; i < 5 && taken_ms >= 1000; i++)
+        taken_ms = ms_without_broker();
+    cr_expect_lt(taken_ms, 1000);
 }
 
 /* Its death record went with the broker: the error is the right one all the same, and says so. */

@@ -175,6 +175,44 @@ Test(stops, ctrl_c_ends_at_once_what_waits_for_input)
     (void)close(pipe);
 }
 
+/* The broker of the node: the child of the root that has that name. */
+static pid_t
+find_broker(void)
+{
+    int pid = 0;
+    FILE *found = popen("for p in $(cat /proc/$(cat \"$TROUPE_DIR\"/node.pid)/task/*/children); do "
+                        "[ \"$(cat /proc/$p/comm)\" = troupe-broker ] && echo $p; done",
+                        "r");
+
+    cr_assert_not_null(found);
+    cr_assert_eq(fscanf(found, "%d", &pid), 1);
+    (void)pclose(found);
+    return pid;
+}
+
+Test(stops, a_node_that_hangs_is_told_and_ctrl_c_leaves_it_alone)
+{
+    static const struct command_row hangs[] = {
+        {"troupe ls actors -t 100ms", 9, "",
+         "troupe ls: the broker in */node does not open its door: it is stopped, or hangs; `troupe status` says "
+         "whether it comes "
+         "back\n"},
+    };
+    static const struct command_row again[] = {{"troupe call s echo 1", 0, "1\n", ""}};
+    const pid_t broker = find_broker();
+    const time_t until = time(NULL) + 20;
+
+    (void)kill(broker, SIGSTOP);
+    COMMAND_RUN(hangs);
+    const pid_t pid = start("call s echo 1");
+    while (!status_says(pid, "Name", is_troupe))
+        cr_assert_lt(time(NULL), until);
+    (void)kill(pid, SIGINT);
+    expect_interrupted(pid, "");
+    (void)kill(broker, SIGCONT);
+    COMMAND_RUN(again);
+}
+
 Test(stops, a_listing_is_as_wide_as_the_terminal_and_has_colours_there)
 {
     static const struct command_row rows[] = {

@@ -12,7 +12,8 @@
 #include "tools/cli/offers.h"
 #include "tools/cli/settings.h"
 
-enum { LOOK_MS = 100 }; /* how often a wait looks whether Ctrl-C was pressed */
+enum { RECONNECT_MS = 10000 }; /* how long a broker that is away is waited for, where --timeout does not say less */
+enum { LOOK_MS = 100 };        /* how often a wait looks whether Ctrl-C was pressed */
 
 /* ------------------------------------------------------------------------------------------------------- where it lives */
 
@@ -103,6 +104,8 @@ tri_join(struct tri_cli *cli)
         return tri_refuse_empty(cli, directory);
     config.address = directory;
     config.default_namespace = namespace_;
+    if (cli->timeout_ms > 0 && cli->timeout_ms < RECONNECT_MS)
+        config.reconnect_ms = cli->timeout_ms;
     if (trp_init(&config, &cli->runtime, &error) != TRP_OK)
         return tri_fail(cli, &error, NULL);
     (void)snprintf(cli->joined_directory, sizeof cli->joined_directory, "%s", directory);

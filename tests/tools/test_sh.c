@@ -33,6 +33,8 @@ Test(sh, words_are_text_or_values)
         {"troupe sh -c 'echo \"a\\tb\\\\\"; echo a\\\nb'", 0, "a\tb\\\nab\n", ""},
         {"troupe sh -c 'x = é; echo $x'", 2, "", "troupe: unknown verb 'é'*"},
         {"troupe sh -c 'x = \"é\"; echo $x'", 0, "é\n", ""},
+        {"troupe sh -c '$args[0]; $args[1]; $args[2]; $args[3]' 7 '[1, \"a\"]' 7a '{'", 0,
+         "7\n[1, \"a\"]\n\"7a\"\n\"{\"\n", ""},
         {"WORD=w troupe sh -c 'echo $env.WORD'", 0, "w\n", ""},
         {"troupe sh -c 'echo $args $args[1]' one two", 0, "[\"one\", \"two\"] two\n", ""},
         {"troupe sh -c 'x = 1; vars; unset x args; vars'", 0, "x = 1\nargs = []\n", ""},

@@ -1,4 +1,4 @@
-/* json.h - what reading and writing JSON share: the types of tensors. Private to tools/cli/. */
+/* json.h - what reading and writing JSON share: the types of tensors. Private to tools/cli/ and tools/sh/. */
 #ifndef TRI_JSON_H
 #define TRI_JSON_H
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/cli/json.h"
 #include "tools/verbs/verbs.h"
 
 enum { SCRIPT_MAX = 64 * 1024 * 1024 };
@@ -28,21 +29,25 @@ sh_fini(struct tri_sh *sh)
     trp_shutdown(&sh->cli.runtime);
 }
 
-/* $args: the words after the script's name. */
+/* $args: the words after the script's name; JSON as the value that it is, others as text. */
 static int
 set_arguments(struct tri_sh *sh, char **words, int count)
 {
     trp_value *items = calloc((size_t)count + 1, sizeof *items);
     struct tri_sh_value held = {.value = trp_null()};
-    int exit_code;
+    struct tri_values values = {0};
+    int exit_code = items != NULL ? TRI_EXIT_OK : tri_fail_text(&sh->cli, "out of memory");
 
-    if (items == NULL)
-        return tri_fail_text(&sh->cli, "out of memory");
-    for (int i = 0; i < count; i++)
-        items[i] = trp_str(words[i]);
-    exit_code = tri_sh_value_set(sh, &held, NULL, trp_list(items, (size_t)count));
+    for (int i = 0; i < count && exit_code == TRI_EXIT_OK; i++)
+        if (tri_json_is(words[i], strlen(words[i])))
+            exit_code = tri_json_read(&sh->cli, &values, words[i], words[i], strlen(words[i]), &items[i]);
+        else
+            items[i] = trp_str(words[i]);
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_sh_value_set(sh, &held, NULL, trp_list(items, (size_t)count));
     if (exit_code == TRI_EXIT_OK)
         exit_code = tri_sh_assign(sh, "args", &held);
+    tri_values_fini(&values);
     free(items);
     return exit_code;
 }

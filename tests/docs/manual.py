@@ -33,7 +33,7 @@ def examples(path):
             for line in lines if lines[0].startswith("$ ") else []:
                 if line.startswith("$ "):
                     found.append([line[2:], ""])
-                else:
+                elif found:
                     found[-1][1] += line + "\n"
     return found
 

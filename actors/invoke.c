@@ -122,14 +122,21 @@ tri_execution_refuse(struct tri_execution *execution, const trp_error *error)
     pack_failure(execution, &failure);
 }
 
-/* It left because its time was up: for whoever called it that is the deadline, whichever of the two is seen first. */
+static bool
+is_of_time(int32_t code)
+{
+    return code == TRP_ECANCELLED || code == TRP_ETIMEDOUT;
+}
+
+/* It left because its time was up, or that of what it waited for, which has no more: for whoever called it that is the deadline,
+ * whichever of the two is seen first. */
 static bool
 left_for_its_deadline(const struct tri_execution *execution, trp_err err)
 {
     const trp_error *said = &execution->error;
-    const bool cancelled = err == TRP_ECANCELLED || (said->code == err && said->cause == TRP_ECANCELLED);
+    const bool left = is_of_time((int32_t)err) || (said->code == err && is_of_time(said->cause));
 
-    return cancelled && execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns;
+    return left && execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns;
 }
 
 /* Whether the function gave its own words (trp_fail), or passes on what another function told it. */
@@ -146,7 +153,11 @@ settle_failure(struct tri_execution *execution, trp_err err)
         made->code = TRP_ETIMEDOUT;
     if (said->code != err) { /* nothing was said about this code */
         made->cause = (int32_t)err;
-        snprintf(made->message, sizeof made->message, "%s", trp_strerror(err));
+        if (made->code == TRP_ETIMEDOUT)
+            snprintf(made->message, sizeof made->message, "%s() left when its deadline had passed",
+                     execution->callable->name);
+        else
+            snprintf(made->message, sizeof made->message, "%s", trp_strerror(err));
     } else if (execution->own_words) {
         made->cause = said->cause;
         memcpy(made->message, said->message, sizeof made->message);

@@ -297,6 +297,40 @@ Test(invoke, failures)
     tri_execution_fini(&execution);
 }
 
+static trp_err
+leave(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    return trp_cancelled(ctx) ? TRP_ECANCELLED : TRP_OK;
+}
+
+/* What it waited for had the same deadline, and said so first. */
+Test(invoke, who_leaves_at_its_deadline_has_timed_out)
+{
+    static const struct {
+        trp_method_fn *fn;
+        trp_err err;
+        const char *message; /* has this in it */
+        uint32_t causes;
+    } rows[] = {
+        {leave, TRP_ETIMEDOUT, "() left when its deadline had passed", 0},
+        {fail_passing_on, TRP_ETIMEDOUT, "the other did not answer", 1},
+        {fail_with_words, TRP_ETASK, "The board is empty.", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        prepare(rows[i].fn, "");
+        execution.deadline_ns = 1;
+        invoke(trp_tuple(NULL, 0), trp_null());
+        cr_assert_eq(execution.outcome, TRI_RAN_FAILURE, "row %zu", i);
+        const trp_error *why = failure(execution.section, rows[i].causes);
+        cr_expect_eq(why->code, rows[i].err, "row %zu: %s", i, why->message);
+        cr_expect_not_null(strstr(why->message, rows[i].message), "row %zu: %s", i, why->message);
+        tri_execution_reset(&execution);
+        tri_signature_free(&callable.signature);
+    }
+    tri_execution_fini(&execution);
+}
+
 static struct tri_packed noted;
 
 static trp_err

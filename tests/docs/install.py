@@ -16,7 +16,7 @@ import installed
 from installed import run
 from readme import page, write_programs
 
-LINES = re.compile(r"^## Installing\n.*?\n\n((?:    [^\n]*\n)+)\n.*?\n\n((?:    [^\n]*\n)+)\n", re.M | re.S)
+LINES = re.compile(r"^## Installing\n.*?^```sh\n(.*?)^```\n.*?^```sh\n(.*?)^```\n", re.M | re.S)
 
 
 def lacking(build):

@@ -1,18 +1,16 @@
 #!/usr/bin/env python3
-"""readme.py SOURCE BUILD - whether README's module and driver do what it says: both are taken out of the page, built with
-its shell lines in an empty directory, and run. And whether its table of packages is the list that is installed, and docs/protocol.md names every message.
+"""readme.py SOURCE BUILD - whether README's blocks do what it says (pages.py; those of "Installing" are install.py's). And whether its
+table of packages is the list that is installed, and docs/protocol.md names every message.
 """
 
 import os
 import re
-import subprocess
 import sys
-import tempfile
+
+from pages import Page, Wrong
 
 PACKAGE_ROW = re.compile(r"^\| ([a-z0-9, +-]+) \|", re.M)
 BLOCK = re.compile(r"^```c\n(.*?)^```$", re.M | re.S)
-SERVICE = re.compile(r"^## A node service\n\n((?:    .*\n)+)\n", re.M)
-SHELL = re.compile(r"^After `\./run`.*?\n\n((?:    .*\n)+)\nIt prints `(.*?)`\.$", re.M | re.S)
 
 
 def page(source):
@@ -26,32 +24,6 @@ def write_programs(source, directory):
     for name, text in (("counter.c", module), ("driver.c", driver)):
         with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
             file.write(text)
-
-
-def shell_lines(source, build):
-    """[line], what the last one prints. $T/build is where this tree was built."""
-    lines, printed = SHELL.search(page(source)).groups()
-    return [line.strip().replace("$T/build", build) for line in lines.splitlines()], printed
-
-
-def run_service(source, build, directory, printed):
-    """The lines of "A node service" as they stand, pasted into one shell, in the directory with the built programs."""
-    lines = [line.strip().replace("$T/build", build) for line in SERVICE.search(page(source))[1].splitlines()]
-    script = "\n".join(["set -em", "unset TRP_MODULE_PATH", *lines, "wait", "echo ended >&2"])
-    with tempfile.TemporaryDirectory() as home:
-        environment = {name: value for name, value in os.environ.items() if name not in ("TROUPE_DIR", "TRP_MODULE_PATH")}
-        done = subprocess.run(
-            ["bash", "-c", script],
-            cwd=directory,
-            env=dict(environment, T=source, PWD=directory, XDG_RUNTIME_DIR=home, TROUPE_CONFIG=""),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        node = re.escape(os.path.realpath(home) + "/troupe") + r" \(process \d+\)"
-        wanted = r"a node runs at %s, its log is .*\n%s\nnode .*\n(?:.*\n)*the node at %s has ended\n" % (node, printed, node)
-    print("$ %s\n%s%s" % (script, done.stdout, done.stderr), end="")
-    return done.returncode == 0 and re.fullmatch(wanted, done.stdout) is not None
 
 
 def packages_differ(source):
@@ -83,27 +55,15 @@ def main():
         print("docs/protocol.md does not speak of " + ", ".join(missing))
         return 1
     os.umask(0o022)  # modules that others may write are not loaded
-    lines, printed = shell_lines(source, build)
-    with tempfile.TemporaryDirectory() as directory:
-        write_programs(source, directory)
-        for line in lines:
-            done = subprocess.run(
-                ["sh", "-c", line],
-                cwd=directory,
-                env=dict(os.environ, T=source, PWD=directory),
-                capture_output=True,
-                text=True,
-                timeout=60,
-            )
-            print("$ %s\n%s%s" % (line, done.stdout, done.stderr), end="")
-            if done.returncode != 0:
-                return 1
-        if len(lines) != 3 or done.stdout != printed + "\n":
-            print("README has %d lines and says that the last prints %r" % (len(lines), printed))
+    for name in ("run", "check"):
+        if not os.access(os.path.join(source, name), os.X_OK):
+            print("there is no ./%s" % name)
             return 1
-        if not run_service(source, build, directory, printed):
-            print("the lines of 'A node service' do not do what README says")
-            return 1
+    try:
+        Page(source, build, "README.md", tried_elsewhere=("Troupe", "Installing")).run()
+    except Wrong as wrong:
+        print("README.md: %s" % wrong)
+        return 1
     return 0
 
 

@@ -86,7 +86,7 @@ tri_check_name(const char *what, const char *text, trp_error *error)
 trp_err
 tri_check_query(const char *what, trp_error *error)
 {
-    static const char *const lists[] = {"nodes", "actors", "modules", "objects", "calls"};
+    static const char *const lists[] = {"nodes", "actors", "processes", "modules", "objects", "calls"};
     struct tri_id id;
 
     TRP_TRY(tri_check_text("what", what, error));
@@ -95,10 +95,11 @@ tri_check_query(const char *what, trp_error *error)
             return TRP_OK;
     if (strncmp(what, "why ", 4) == 0 && tri_id_parse(what + 4, &id))
         return TRP_OK;
-    return TRI_FAIL(error, TRP_EINVAL,
-                    "what is '%s', which cannot be asked for; there is: nodes, actors, modules, objects, calls, and "
-                    "\"why ID\" with the %d hex digits of a reference's or an actor's id",
-                    what, TRI_ID_TEXT_SIZE - 1);
+    return TRI_FAIL(
+        error, TRP_EINVAL,
+        "what is '%s', which cannot be asked for; there is: nodes, actors, processes, modules, objects, calls, and "
+        "\"why ID\" with the %d hex digits of a reference's or an actor's id",
+        what, TRI_ID_TEXT_SIZE - 1);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- options */

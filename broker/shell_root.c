@@ -60,6 +60,8 @@ take_start(struct tri_shell *shell, const struct tri_control_start *start, const
     tri_text_copy(shell->node_name, sizeof shell->node_name, texts[1]);
     shell->is_service = start->is_service != 0;
     shell->config.incarnation = start->incarnation;
+    shell->config.pid = (int32_t)getpid();
+    shell->config.root_pid = (int32_t)getppid();
     shell->config.node = shell->node_name;
     shell->config.num_cpus = start->num_cpus;
     shell->config.num_gpus = start->num_gpus;

@@ -36,10 +36,11 @@ struct tri_core_config {
     uint64_t memory_bytes;                /* 0: not counted */
     const struct tri_resource *resources; /* custom ones of the node; copied */
     uint32_t resource_count;
-    bool service;         /* a node service: drivers may come back */
-    uint32_t spare_hosts; /* connected and idle, kept ahead */
-    bool tasks_lost;      /* a host that had run tasks died under a broker before */
-    uint64_t seed;        /* for hash tables */
+    int32_t pid, root_pid; /* of this broker and its root: to be told who asks for processes; 0: not */
+    bool service;          /* a node service: drivers may come back */
+    uint32_t spare_hosts;  /* connected and idle, kept ahead */
+    bool tasks_lost;       /* a host that had run tasks died under a broker before */
+    uint64_t seed;         /* for hash tables */
     struct tri_core_limits limits;
 };
 

@@ -190,6 +190,7 @@ tri_host_gone(struct tri_core *core, struct tri_host *host, const struct tri_dea
     }
     bury_calls(core, host, death);
     TRI_ASSERT(host->outstanding == 0);
+    core->calls_gone += tri_host_ended(host);
     TRI_ASSERT(!host->busy_cpu && host->special == NULL);
     if (peer != NULL)
         tri_peer_drop(core, peer);

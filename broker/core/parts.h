@@ -72,6 +72,7 @@ struct tri_host {
     struct tri_node untold;   /* core->untold: callers have not been told of the last of these */
     struct tri_node waits;    /* tri_wait.by_host */
     uint64_t calls_sent;      /* CALL envelopes on this session */
+    uint64_t returned;        /* of these, tasks that came back unstarted */
     uint32_t outstanding;     /* calls in given and accepted */
     uint32_t window;          /* tasks given ahead */
     uint32_t found;       /* calls in accepted that were found so: until all of them wait, one may stand on another */

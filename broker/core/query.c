@@ -86,6 +86,15 @@ seconds_since(const struct tri_core *core, uint64_t since_ns)
 
 /* --------------------------------------------------------------------------------------------------------------- pages */
 
+static uint64_t
+calls_ended(const struct tri_core *core)
+{
+    uint64_t count = core->calls_gone;
+    TRI_EACH(&core->all_hosts, node)
+    count += tri_host_ended(TRI_OWNER(node, struct tri_host, all));
+    return count;
+}
+
 static bool
 page_nodes(struct tri_core *core, struct page *page)
 {
@@ -101,6 +110,7 @@ page_nodes(struct tri_core *core, struct page *page)
     put(page, "hosts", trp_u64(core->host_count));
     put(page, "actors", trp_u64(core->actor_count));
     put(page, "objects", trp_u64(core->object_count + core->quiet_count));
+    put(page, "calls", trp_u64(calls_ended(core)));
     put(page, "calls_pending", trp_u64(core->calls_pool.used));
     put(page, "tasks_queued", trp_u64(core->queued_tasks));
     put(page, "waiting", trp_u64(core->waiting_hosts));
@@ -133,6 +143,68 @@ page_actors(struct tri_core *core, struct page *page)
         put(page, "age_s", trp_f64(seconds_since(core, actor->since_ns)));
         if (actor->obituary != NULL)
             put_text(page, "death", actor->obituary->error.message);
+        end_row(page);
+    }
+    return true;
+}
+
+static void
+process_row(struct page *page, const char *kind, int32_t pid, const char *name, const char *state)
+{
+    put(page, "kind", trp_str(kind));
+    put(page, "pid", trp_i64(pid));
+    put_text(page, "name", name);
+    put(page, "state", trp_str(state));
+}
+
+/* What a host has done, what lies before it, and what of that it can be running: whether it is, only it knows. */
+static void
+host_row(struct page *page, const struct tri_host *host)
+{
+    static const char *const kinds[] = {"spare", "tasks", "actor"}, *const states[] = {"?", "starting", "ready",
+                                                                                       "lost"};
+    const struct tri_actor *actor = host->actor;
+    const uint32_t most = actor != NULL && actor->max_concurrency > 1 ? actor->max_concurrency : 1;
+    const char *name = actor == NULL ? "" : actor->name != NULL ? actor->name->text : actor->texts->label;
+    const char *state = host->ending ? "ending" : states[host->state];
+    if (actor != NULL && actor->state == TRI_ACTOR_CREATED)
+        state = "constructs";
+    process_row(page, kinds[host->kind], host->pid, name, state);
+    put(page, "calls", trp_u64(tri_host_ended(host)));
+    put(page, "pending", trp_u64(actor != NULL ? actor->pending : host->outstanding));
+    put(page, "given", trp_u64(host->outstanding));
+    put(page, "running", trp_u64(host->outstanding < most ? host->outstanding : most));
+    put(page, "waiting", trp_u64(host->wait_count));
+    if (actor != NULL) {
+        put_text(page, "class", actor->texts->class_name);
+        put_id(page, "actor", tri_thing_id(&actor->thing));
+    }
+    end_row(page);
+}
+
+/* Hosts and drivers, and who runs the node. `pending` of a driver are the calls that it has made. */
+static bool
+page_processes(struct tri_core *core, struct page *page)
+{
+    if (!page_init(page, core, core->peer_count + core->host_count + 2))
+        return false;
+    if (core->config.root_pid != 0) {
+        process_row(page, "root", core->config.root_pid, "troupe-node", "ready");
+        end_row(page);
+    }
+    if (core->config.pid != 0) {
+        process_row(page, "broker", core->config.pid, "troupe-broker", "ready");
+        end_row(page);
+    }
+    TRI_EACH(&core->all_hosts, node)
+    if (page->row_count < page->limit)
+        host_row(page, TRI_OWNER(node, struct tri_host, all));
+    for (size_t i = 0; i < core->peer_capacity && page->row_count < page->limit; i++) {
+        const struct tri_peer *peer = core->peers[i];
+        if (peer == NULL || peer->host != NULL)
+            continue;
+        process_row(page, "driver", peer->pid, peer->program, peer->reporting ? "reports" : "ready");
+        put(page, "pending", trp_u64(peer->used_calls));
         end_row(page);
     }
     return true;
@@ -324,10 +396,8 @@ static const struct {
     const char *name;
     bool (*make)(struct tri_core *core, struct page *page);
 } pages[] = {
-    {"nodes", page_nodes},
-    {"actors", page_actors},
-    {"objects", page_objects},
-    {"calls", page_calls},
+    {"nodes", page_nodes},     {"actors", page_actors}, {"processes", page_processes},
+    {"objects", page_objects}, {"calls", page_calls},
 };
 
 static void
@@ -385,8 +455,8 @@ tri_on_query(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     }
     if (!known)
         tri_answer_error(core, peer, result, TRP_EINVAL,
-                         "'%.100s' cannot be asked for; there is: nodes, actors, modules, objects, calls, "
-                         "why ID",
+                         "'%.100s' cannot be asked for; there is: nodes, actors, processes, modules, objects, "
+                         "calls, why ID",
                          text);
     else if (!made)
         tri_answer(core, peer, result, &core->memory_packed.section, true);

@@ -46,6 +46,7 @@ struct tri_core {
     struct tri_core_ops ops;
     char node[256];
     uint64_t now_ns, steps, dropped;
+    uint64_t calls_gone; /* that were given to hosts which have gone, and have ended (tri_host_ended) */
     uint64_t next_space, next_token, next_epoch, next_serial;
 
     struct tri_peer **peers; /* by index */
@@ -194,6 +195,14 @@ void tri_host_kill(struct tri_core *core, struct tri_host *host, const char *rul
 void tri_host_overdue(struct tri_core *core, struct tri_host *host);
 void tri_host_leave(struct tri_core *core, struct tri_host *host); /* its actor has ended: it should exit */
 void tri_hosts_stock(struct tri_core *core);
+/* Calls that it was given and that have ended: nothing is counted for it on their way. */
+static inline uint64_t
+tri_host_ended(const struct tri_host *host)
+{
+    const uint64_t open =
+        host->returned + host->outstanding; /* a SPAWN is in there for a moment, and not in calls_sent */
+    return host->calls_sent > open ? host->calls_sent - open : 0;
+}
 
 /* things.c */
 struct tri_thing *tri_thing_find(struct tri_core *core, struct tri_id id); /* a quiet call gets its object */

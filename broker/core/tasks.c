@@ -435,6 +435,7 @@ tri_on_returned(struct tri_core *core, struct tri_peer *peer, const struct tri_m
         if (call == NULL || call->host != peer->host) /* twice in the list */
             continue;
         tri_call_unlink(core, call);
+        peer->host->returned++;
         if (call->parcel != NULL) {
             tri_task_requeue(core, call);
         } else { /* known from a snapshot; its caller sends it again */

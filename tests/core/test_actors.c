@@ -416,6 +416,64 @@ Test(actors, why_a_watch_is_not_ready_is_said_of_the_actor)
     fake_free(fake);
 }
 
+/* The value under `key` of the MAP that is node `map` of a view; TRP_NONE: it has none. */
+static trp_value
+under(const struct tri_view *view, uint64_t map, const char *key)
+{
+    const struct tri_wire_node *node = &view->nodes[map];
+    for (uint64_t i = node->payload; i < node->payload + 2 * (uint64_t)node->count; i += 2)
+        if (strcmp(trp_as_str(tri_view_value(view, (uint32_t)i)), key) == 0)
+            return tri_view_value(view, (uint32_t)i + 1);
+    return (trp_value){0};
+}
+
+/* That of the row, in a LIST of MAPs, that has this kind. */
+static int64_t
+of_kind(const struct tri_view *view, const char *kind, const char *key)
+{
+    for (uint64_t i = 0; i < view->nodes[0].count; i++)
+        if (strcmp(trp_as_str(under(view, view->nodes[0].payload + i, "kind")), kind) == 0)
+            return trp_as_i64(under(view, view->nodes[0].payload + i, key));
+    return -1;
+}
+
+Test(actors, the_page_of_processes_counts_calls_that_wait_run_and_have_ended)
+{
+    static const struct {
+        const char *key;
+        int64_t before, after;
+    } fields[] = {{"calls", 0, 2}, {"pending", 3, 1}, {"given", 3, 1}, {"running", 1, 1}, {"waiting", 0, 0}};
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "one", &host), calls[3];
+    for (uint64_t i = 0; i < 3; i++)
+        fake_call(fake, driver, actor, calls[i] = fake_id(fake, driver), i + 1, NULL, 0);
+    for (int after = 0; after < 2; after++) {
+        struct tri_view view;
+        struct tri_id result = ask(fake, driver, TRI_QUERY, no_id, name_body(fake, "processes"));
+        trp_err err = tri_view_open(&view, &fake_result(fake, driver, result)->parcel->sections[0], NULL);
+        cr_assert_eq(err, TRP_OK);
+        for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+            cr_expect_eq(of_kind(&view, "actor", fields[i].key), after ? fields[i].after : fields[i].before, "%s %d",
+                         fields[i].key, after);
+        cr_expect_eq(of_kind(&view, "driver", "pending"), after ? 1 : 3);
+        tri_view_close(&view);
+        for (int i = 0; i < 2 && !after; i++) {
+            fake_acknowledge(fake, host);
+            fake_return(fake, host, calls[i], i);
+        }
+        fake_acknowledge(fake, driver);
+    }
+    fake_died(fake, host, 9, 3, 2);
+    struct tri_view view;
+    struct tri_id result = ask(fake, driver, TRI_QUERY, no_id, name_body(fake, "nodes"));
+    trp_err err = tri_view_open(&view, &fake_result(fake, driver, result)->parcel->sections[0], NULL);
+    cr_assert_eq(err, TRP_OK);
+    cr_expect_eq(trp_as_i64(under(&view, view.nodes[0].payload, "calls")), 3);
+    tri_view_close(&view);
+    fake_free(fake);
+}
+
 Test(actors, every_page_can_be_asked_for)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);
@@ -432,7 +490,7 @@ Test(actors, every_page_can_be_asked_for)
     const struct {
         const char *what;
         size_t rows;
-    } pages[] = {{"nodes", 1}, {"actors", 1}, {"objects", 1}, {"calls", 1}, {"modules", 1}, {why, 1}};
+    } pages[] = {{"nodes", 1}, {"actors", 1}, {"objects", 1}, {"calls", 1}, {"processes", 2}, {"modules", 1}, {why, 1}};
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
         struct tri_view view;
         struct tri_id result = ask(fake, driver, TRI_QUERY, no_id, name_body(fake, pages[i].what));

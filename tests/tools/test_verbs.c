@@ -235,7 +235,8 @@ Test(verbs, ls_and_describe_show_what_there_is)
         {"troupe ls actors x", 2, "", "troupe ls: 'x' is one argument too many; usage: troupe ls WHAT\n"},
         {"troupe ls actrs", 2, "", "troupe ls: there is no list of 'actrs'; did you mean 'actors'?\n"},
         {"troupe ls things", 2, "",
-         "troupe ls: there is no list of 'things'; there is: actors, modules, calls, nodes, objects, kept\n"},
+         "troupe ls: there is no list of 'things'; there is: actors, processes, modules, calls, nodes, objects, "
+         "kept\n"},
         {"troupe ls actors", 0, "", "no actors\n"},
         {"troupe ls actors --json", 0, "[]\n", ""},
         {"troupe ls actors -q", 0, "", ""},
@@ -250,6 +251,7 @@ Test(verbs, ls_and_describe_show_what_there_is)
          "command\n",
          ""},
         {"troupe ls nodes", 0, "NAME *CPUS *\n*0 of 2*\n", ""},
+        {"troupe ls processes", 0, "KIND *\n*broker *  troupe-broker\nactor *ready *0 *0 *0  s\n*", ""},
         {"troupe describe play:Stage", 0,
          "class play:Stage(): for tests\n  wait(): until somebody says go\n  go(value: any = null)\n  crash()\n  "
          "fail(cause: int, "

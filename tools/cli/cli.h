@@ -228,6 +228,8 @@ void tri_stop_watch(void);
 /* It was pressed since tri_stop_watch or tri_stop_clear. */
 bool tri_stopped(void);
 void tri_stop_clear(void);
+/* What puts the terminal right before the second Ctrl-C ends the process; called in a handler. NULL: nothing. */
+void tri_stop_before(void (*restore)(void));
 /* Ends the process as if nobody had caught the signal. */
 void tri_stop_die(void);
 

@@ -10,12 +10,21 @@
 
 static volatile sig_atomic_t pressed;
 static bool watched;
+static void (*before_death)(void);
+
+void
+tri_stop_before(void (*restore)(void))
+{
+    before_death = restore;
+}
 
 void
 tri_stop_die(void)
 {
     sigset_t interrupt;
 
+    if (before_death != NULL)
+        before_death();
     (void)signal(SIGINT, SIG_DFL);
     (void)sigemptyset(&interrupt);
     (void)sigaddset(&interrupt, SIGINT);

@@ -157,6 +157,11 @@ static const struct tri_column node_columns[] = {
     {"PROCESSES", "processes", true, NULL}, {"CALLS", "calls_pending", true, NULL},
     {"QUEUED", "tasks_queued", true, NULL}, {"OBJECTS", "objects", true, NULL},
 };
+static const struct tri_column process_columns[] = {
+    {"KIND", "kind", false, NULL},    {"PID", NULL, true, show_pid},      {"STATE", "state", false, NULL},
+    {"CALLS", "calls", true, NULL},   {"PENDING", "pending", true, NULL}, {"RUNNING", "running", true, NULL},
+    {"NAME", NULL, false, show_name},
+};
 static const struct tri_column kept_columns[] = {
     {"NAME", "name", false, NULL},
     {"STATE", "state", false, NULL},
@@ -172,6 +177,7 @@ static const struct {
     const char *none;
 } pages[] = {
     {"actors", COLUMNS(actor_columns), "no actors"},
+    {"processes", COLUMNS(process_columns), "no processes"},
     {"modules", COLUMNS(module_columns), "no modules: one is listed when a process has loaded it"},
     {"calls", COLUMNS(call_columns), "no calls under way"},
     {"nodes", COLUMNS(node_columns), "no nodes"},
@@ -191,8 +197,8 @@ refuse_page(struct tri_cli *cli, const char *typed)
     meant = tri_suggest(typed, names);
     if (meant != NULL)
         return tri_refuse(cli, "there is no list of '%.100s'; did you mean '%s'?", typed, meant);
-    return tri_refuse(cli, "there is no list of '%.100s'; there is: actors, modules, calls, nodes, objects, kept",
-                      typed);
+    return tri_refuse(
+        cli, "there is no list of '%.100s'; there is: actors, processes, modules, calls, nodes, objects, kept", typed);
 }
 
 static int
@@ -220,16 +226,17 @@ run_ls(struct tri_cli *cli, const struct tri_args *args)
     return exit_code;
 }
 
-static const char *const ls_words[] = {"actors|modules|calls|nodes|objects|kept", NULL};
+static const char *const ls_words[] = {"actors|processes|modules|calls|nodes|objects|kept", NULL};
 
 const struct tri_verb tri_verb_ls = {
     .name = "ls",
     .group = "Looking around",
-    .about = "lists actors, modules, calls, nodes, objects, or what is kept",
+    .about = "lists actors, processes, modules, calls, nodes, objects, or what is kept",
     .operands = "WHAT",
     .words = ls_words,
     .flags = TRI_NEEDS_NODE,
-    .more = "WHAT is actors, modules, calls, nodes, objects or kept. --json prints an array of objects with all that "
+    .more = "WHAT is actors, processes, modules, calls, nodes, objects or kept. --json prints an array of objects with "
+            "all that "
             "is known.\n",
     .run = run_ls,
 };

@@ -2,12 +2,29 @@
 module is built against it and tested, the examples build and run, a node of it answers a call. For install.py and debian.py.
 """
 
+import glob
 import os
 import shutil
 import subprocess
 import tempfile
 
 PROGRAMS = ("troupe", "troupe-node", "troupe-broker", "troupe-worker")
+# Below the prefix; manual pages may be compressed.
+FILES = (
+    "include/troupe/troupe.h",
+    "include/troupe/testing.h",
+    "lib/systemd/system/troupe@.service",
+    "lib/systemd/user/troupe.service",
+    "share/bash-completion/completions/troupe",
+    "share/man/man1/troupe.1*",
+    "share/man/man1/troupe-sh.1*",
+    "share/man/man3/trp_call.3*",
+    "share/man/man3/trp_kept.3*",
+    "share/man/man5/troupe.cfg.5*",
+    "share/man/man7/troupe.7*",
+    "share/man/man8/troupe-node.8*",
+    "share/zsh/site-functions/_troupe",
+)
 
 
 def run(command, timeout=120, **keywords):
@@ -49,9 +66,7 @@ class Tree:
 
 def lacking(tree):
     programs = [name for name in PROGRAMS if shutil.which(name, path=tree.programs) is None]
-    manual = os.path.join(tree.prefix, "share", "man")
-    pages = [name for _, _, names in os.walk(manual) for name in names]
-    return programs + [page for page in ("troupe.1", "troupe.7", "troupe-node.8", "trp_call.3", "trp_kept.3") if page not in str(pages)]
+    return programs + [name for name in FILES if not glob.glob(os.path.join(tree.prefix, name))]
 
 
 def try_module(tree, directory):

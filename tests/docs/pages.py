@@ -3,10 +3,10 @@
 a node directory of its own and the programs of this build. What a page shows and this does not run is an error, so:
 
     ```console     lines after "$ " are run by one shell, what is below them is what they print: "..." is any text, a line
-                   that has nothing else any lines. A command fails only where the next one is `echo $?`
+                   that has nothing else any lines; columns of tables may be wider. A command fails only where the next one is `echo $?`
     ```c and other  go to the file that the paragraph above names last in backticks; added to it if it says "to the end of".
                    Without a name they are C, the inside of a function that returns trp_err and has `rt` and `error`: they
-                   are run together where the page says `parts`, or at its end
+                   are run together, before the next console and at the end of the page
     ```python, ```erlang   are parsed only, where there is a python3 or an erlc
 
 Links have to lead somewhere, and a `troupe VERB --option` within the text has to exist.
@@ -125,7 +125,9 @@ class Shell:
 
 
 def fits(shown, said):
-    """Whether what was printed is what the page shows."""
+    """Whether what was printed is what the page shows. Columns of a table may be wider."""
+    shown = [re.sub("  +", "  ", line) for line in shown]
+    said = re.sub("  +", "  ", said)
     pattern = ""
     for line in shown:
         pattern += r"(?:.*\n)*" if line.strip() == "..." else ".*".join(map(re.escape, line.split("..."))) + "\n"

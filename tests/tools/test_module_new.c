@@ -19,7 +19,7 @@ Test(module_new, new_refuses_names_that_cannot_be)
 {
     static const struct command_row rows[] = {
         {"troupe module", 2, "", "troupe: 'troupe module' needs one of: new, build, inspect, test\n"},
-        {"troupe module net x", 2, "", "troupe: unknown verb 'net'; did you mean 'new'?\n"},
+        {"troupe module net x", 2, "", "troupe: there is no 'troupe module net'; did you mean 'new'?\n"},
         {"troupe module new", 2, "", "troupe module new: NAME is missing; usage: troupe module new NAME\n"},
         {"troupe module new 1st", 2, "",
          "troupe module new: '1st' cannot be a module's name: it has to be a C identifier of at most 63 bytes, as in "

@@ -41,7 +41,7 @@ Test(settings, config_show_says_where_each_value_is_from)
          "troupe config show -q",
          0, "", ""},
         {"troupe config", 2, "", "troupe: 'troupe config' needs one of: show\n"},
-        {"troupe config shwo", 2, "", "troupe: unknown verb 'shwo'; did you mean 'show'?\n"},
+        {"troupe config shwo", 2, "", "troupe: there is no 'troupe config shwo'; did you mean 'show'?\n"},
         {"troupe config show all", 2, "", "troupe config show: takes no arguments, got 'all'\n"},
     };
     COMMAND_RUN(rows);

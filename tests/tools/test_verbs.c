@@ -285,6 +285,7 @@ Test(verbs, what_the_node_keeps_is_got_waited_for_and_dropped)
         {"troupe put 1 --ttl x", 2, "", "troupe put: --ttl needs a time *, got 'x'\n"},
         {"troupe put %list -n again", 0, "\"ref:again\"\n", ""},
         {"troupe get list %list ref:list '\"ref:list\"' again", 0, "[1, 2]\n[1, 2]\n[1, 2]\n[1, 2]\n[1, 2]\n", ""},
+        {"troupe get lst -t 0", 4, "", "troupe get: the node keeps nothing as 'lst'; did you mean 'list'?\n"},
         {"troupe get lst", 4, "", "troupe get: the node keeps nothing as 'lst'; did you mean 'list'?\n"},
         {"troupe get \"$(printf '%400s' | tr ' ' x)\"", 2, "", "troupe get: a name has at most 255 bytes, got 400\n"},
         {"troupe get", 2, "", "troupe get: REF is missing; usage: troupe get REF...\n"},

@@ -133,6 +133,7 @@ struct tri_cli {
     char joined_namespace[256];    /* and what its names are looked up in */
     struct tri_settings *settings; /* of the configuration files; NULL: not read yet */
     bool owes;                     /* something was sent that has no answer: it must reach the broker before we go */
+    bool hushed;                   /* tri_hush */
     int write_errno;               /* the first failure to write to `out` since it was last reported */
 };
 
@@ -184,6 +185,14 @@ int tri_fail_ref(struct tri_cli *cli, trp_ref *ref, const trp_error *error, cons
 int tri_fail_text(struct tri_cli *cli, const char *format, ...) TRP_PRINTF(2, 3);
 /* As tri_fail_text, with "path: strerror". */
 int tri_fail_file(struct tri_cli *cli, const char *path, int err);
+
+/* While more is asked only to say something better: nothing is said of what fails, and a second is enough for it. */
+struct tri_hush {
+    bool hushed;
+    int64_t timeout_ms;
+};
+struct tri_hush tri_hush(struct tri_cli *cli);
+void tri_unhush(struct tri_cli *cli, struct tri_hush before);
 
 /* The word of `words` (ended by NULL) that was probably meant; NULL: none is near. */
 const char *tri_suggest(const char *typed, const char *const *words);

@@ -44,6 +44,7 @@ refuse_kept(struct tri_cli *cli, const char *name, const trp_error *why)
 {
     trp_error error = *why;
     char remedy[300];
+    const struct tri_hush before = tri_hush(cli);
     const char *meant = NULL;
     trp_ref *ref = NULL;
     trp_value rows;
@@ -52,6 +53,7 @@ refuse_kept(struct tri_cli *cli, const char *name, const trp_error *why)
     (void)snprintf(error.message, sizeof error.message, "the node keeps nothing as '%.255s'", name);
     if (tri_kept_ask(cli, &ref, &rows) == TRI_EXIT_OK)
         meant = tri_suggest_row(name, rows, remedy, sizeof remedy);
+    tri_unhush(cli, before);
     exit_code = tri_fail(cli, &error, meant != NULL ? meant : "`troupe ls kept` lists what it does");
     trp_ref_release(&ref);
     return exit_code;

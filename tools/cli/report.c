@@ -98,6 +98,8 @@ report(struct tri_cli *cli, const trp_error *error, char *message, const char *r
 {
     const bool colours = tri_has_colours(cli, cli->err);
 
+    if (cli->hushed)
+        return exit_code;
     clean(message);
     if (fflush(cli->out) != 0 && cli->write_errno == 0)
         cli->write_errno = errno; /* tri_flush says it; what was printed comes first */
@@ -109,6 +111,23 @@ report(struct tri_cli *cli, const trp_error *error, char *message, const char *r
                 remedy != NULL ? remedy : "");
     (void)fflush(cli->err);
     return exit_code;
+}
+
+struct tri_hush
+tri_hush(struct tri_cli *cli)
+{
+    const struct tri_hush before = {cli->hushed, cli->timeout_ms};
+
+    cli->hushed = true;
+    cli->timeout_ms = 1000;
+    return before;
+}
+
+void
+tri_unhush(struct tri_cli *cli, struct tri_hush before)
+{
+    cli->hushed = before.hushed;
+    cli->timeout_ms = before.timeout_ms;
 }
 
 int

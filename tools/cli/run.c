@@ -64,10 +64,11 @@ refuse_verb(struct tri_cli *cli, int argc, char **argv)
     }
     if (second_count > 0 && argc < 2)
         return tri_refuse(cli, "'troupe %s' needs one of: %s", argv[0], known);
-    if (second_count > 0 && tri_suggest(argv[1], seconds) == NULL)
-        return tri_refuse(cli, "there is no 'troupe %s %s'; there is: %s", argv[0], argv[1], known);
+    if (second_count > 0 && tri_suggest(argv[1], seconds) != NULL)
+        return tri_refuse(cli, "there is no 'troupe %s %.100s'; did you mean '%s'?", argv[0], argv[1],
+                          tri_suggest(argv[1], seconds));
     if (second_count > 0)
-        return tri_unknown(cli, "verb", argv[1], seconds);
+        return tri_refuse(cli, "there is no 'troupe %s %.100s'; there is: %s", argv[0], argv[1], known);
     return tri_unknown(cli, "verb", argv[0], firsts);
 }
 

@@ -33,12 +33,14 @@ suggest(struct tri_cli *cli, const trp_request *request, char *text, size_t size
 {
     struct tri_offers offers = {NULL, NULL, trp_null(), trp_null()};
     const char *meant = NULL, *colon = strchr(request->method, ':');
+    const struct tri_hush before = tri_hush(cli);
 
     if (tri_offers_ask(cli, &offers) == TRI_EXIT_OK && request->actor != NULL)
         meant = tri_suggest_row(request->method, methods_of(cli, &offers, request->actor), text, size);
     else if (offers.modules_ref != NULL && colon != NULL)
         meant = tri_suggest_row(colon + 1, trp_field(tri_offers_module(&offers, request->method), "tasks"), text, size);
     tri_offers_fini(&offers);
+    tri_unhush(cli, before);
     return meant;
 }
 

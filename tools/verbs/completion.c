@@ -10,8 +10,6 @@
 #include "tools/cli/offers.h"
 #include "tools/cli/options.h"
 
-enum { WAIT_MS = 1000 };
-
 /* A command line that is being typed. */
 struct typed {
     struct tri_cli *cli;
@@ -266,12 +264,9 @@ static int
 run_complete(struct tri_cli *cli, const struct tri_args *args)
 {
     struct typed typed = {.cli = cli, .last = args->count > 0 ? args->operands[args->count - 1] : ""};
-    FILE *err = cli->err, *nowhere = fopen("/dev/null", "we");
+    const struct tri_hush before = tri_hush(cli);
     int words = 0;
 
-    if (nowhere != NULL)
-        cli->err = nowhere;
-    cli->timeout_ms = WAIT_MS;
     if (args->count > 1)
         typed.verb = tri_verb_find(cli, args->count - 1, args->operands, &words);
     if (args->count <= 1)
@@ -280,9 +275,7 @@ run_complete(struct tri_cli *cli, const struct tri_args *args)
         complete(&typed, args->operands + words, args->count - 1 - words);
     else if (args->count == 2)
         offer_second(&typed, args->operands[0]);
-    cli->err = err;
-    if (nowhere != NULL)
-        (void)fclose(nowhere);
+    tri_unhush(cli, before);
     return TRI_EXIT_OK;
 }
 

@@ -112,10 +112,12 @@ suggest_class(struct tri_cli *cli, const char *class_name, char *text, size_t si
 {
     struct tri_offers offers = {NULL, NULL, trp_null(), trp_null()};
     const char *meant = NULL, *colon = strchr(class_name, ':');
+    const struct tri_hush before = tri_hush(cli);
 
     if (tri_offers_ask(cli, &offers) == TRI_EXIT_OK && colon != NULL)
         meant = tri_suggest_row(colon + 1, trp_field(tri_offers_module(&offers, class_name), "classes"), text, size);
     tri_offers_fini(&offers);
+    tri_unhush(cli, before);
     return meant;
 }
 

@@ -384,6 +384,42 @@ Test(verbs, completion_knows_verbs_options_actors_and_methods)
     COMMAND_RUN(rows);
 }
 
+/* What a person would write, in the shell that is there anyway. */
+static const char script[] = "set -eu\n"
+                             "names='a b c d'\n"
+                             "for name in $names; do\n"
+                             "    troupe spawn counter:Counter --name $name --quiet\n"
+                             "done\n"
+                             "step=1\n"
+                             "for name in $names; do # at once: nobody waits for a result\n"
+                             "    for i in 1 2 3; do\n"
+                             "        troupe call $name increment $step --async --quiet --ttl 1m\n"
+                             "    done\n"
+                             "    troupe call $name get_counter --name total-$name --quiet\n"
+                             "    step=$((step * 10))\n"
+                             "done\n"
+                             "troupe wait total-a total-b total-c total-d --timeout 20 >/dev/null\n"
+                             "sum=0\n"
+                             "for name in $names; do\n"
+                             "    sum=$((sum + $(troupe get total-$name)))\n"
+                             "    troupe drop total-$name\n"
+                             "done\n"
+                             "echo \"sum: $sum\"\n"
+                             "troupe kill $names\n"
+                             "if troupe call a get_counter 2>/dev/null; then\n"
+                             "    exit 1\n"
+                             "else\n"
+                             "    echo \"exit status: $?\"\n"
+                             "fi\n"
+                             "test \"$(troupe ls actors --json | tr -d ' ' | grep -c counter:Counter)\" = 0\n";
+
+Test(verbs, a_script_spawns_calls_in_parallel_waits_and_sums)
+{
+    static const struct command_row rows[] = {{script, 0, "sum: 3333\nexit status: 4\n", ""}};
+
+    COMMAND_RUN(rows);
+}
+
 /* What is said where there is no node, or not this one. */
 Test(nodes, a_verb_that_needs_a_node_says_so_and_starts_none, .init = command_begin, .fini = command_end)
 {

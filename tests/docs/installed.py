@@ -86,24 +86,18 @@ def try_examples(tree, directory):
 
 
 def try_node(tree, directory):
-    """A node service with the module of try_module and those that are installed, and calls from the shell."""
+    """A node service with the module of try_module and those that are installed, as a file says, and calls from the shell."""
     modules = "%s/word_count/build:%s/troupe/modules" % (directory, tree.libraries)
-    node = subprocess.Popen(
-        ["troupe-node", "--service", "--dir", directory + "/node", "--module-path", modules],
-        env=tree.environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    with open(directory + "/troupe.cfg", "w", encoding="utf-8") as file:
+        file.write("node\n    dir = %s/node\n    module-path = %s\n" % (directory, modules))
+    more = {"TROUPE_CONFIG": directory + "/troupe.cfg"}
+    tree.says("troupe start --daemon --quiet", "", directory, **more)
     try:
-        if not node.stdout.readline().startswith("READY"):
-            raise AssertionError("the node is not ready")
-        more = {"TROUPE_DIR": directory + "/node"}
         tree.says("troupe spawn word_count:WordCount --name words 10 >actor", "", directory, **more)
         tree.says("troupe call words add 5", "15\n", directory, **more)
         tree.says("troupe task fib:fib 10", "55\n", directory, **more)
     finally:
-        node.terminate()
-        node.wait(30)
+        tree.says("troupe stop --quiet", "", directory, **more)
 
 
 def try_out(root):

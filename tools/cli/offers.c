@@ -72,9 +72,11 @@ tri_offers_task(const struct tri_offers *offers, const char *text)
 trp_value
 tri_offers_actor(const struct tri_cli *cli, const struct tri_offers *offers, const char *text)
 {
-    char name[600];
+    char name[600], id[64];
     trp_value row = none();
 
+    if (sscanf(text, "\"actor:%63[0-9a-f]", id) == 1 || sscanf(text, "actor:%63[0-9a-f]", id) == 1)
+        text = id; /* a handle as it is printed */
     if (strchr(text, '/') != NULL)
         (void)snprintf(name, sizeof name, "%.550s", text);
     else

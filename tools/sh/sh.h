@@ -6,6 +6,7 @@
  *   values.c   variables, and the way into them: $x.key[0]
  *   run.c      runs a program: every verb is run by tri_cli_run, as from a command line
  *   flow.c     for, if, while, par
+ *   complete.c what a word that is typed could be
  *   line.c     lines typed at a terminal: editing, history, completion
  *   verb.c     `troupe sh`
  */
@@ -159,6 +160,9 @@ void tri_sh_point(struct tri_sh *sh, const char *at, size_t size);
 
 /* ------------------------------------------------------------------------------------------------------ interactive */
 
+/* What the last word of the text could be, a line each, and how many bytes of it are there; ":files" and ":directories" stand for
+ * those. malloced; NULL: nothing. */
+char *tri_sh_offers(struct tri_sh *sh, const char *text, size_t *typed_size);
 /* Lines typed at a terminal until its end or `exit`. */
 int tri_sh_interact(struct tri_sh *sh);
 

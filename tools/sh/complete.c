@@ -1,0 +1,152 @@
+/*
+ * complete.c - what the word under the cursor could be: commands, options, and the names that `troupe __complete` knows of the
+ * node, and variables. One thread. It knows no editor.
+ */
+#include "tools/sh/sh.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORDS_MAX = 64 };
+
+/* Words before which a command begins anew. */
+static const char *const leads[] = {"if", "else", "while", "not", "par", NULL};
+/* What begins a command and is no verb. */
+static const char *const own_words[] = {"echo",  "exit", "source", "unset", "vars", "if",
+                                        "while", "for",  "not",    "par",   NULL};
+
+static bool
+is_one_of(const struct tri_token *word, const char *const *words)
+{
+    for (; *words != NULL; words++)
+        if (strlen(*words) == word->size && memcmp(*words, word->text, word->size) == 0)
+            return true;
+    return false;
+}
+
+/* A line for each word that begins as `typed` does. */
+static void
+offer_words(FILE *out, const char *const *words, const struct tri_token *typed)
+{
+    for (; *words != NULL; words++)
+        if (strncmp(*words, typed->text, typed->size) == 0)
+            fprintf(out, "%s\n", *words);
+}
+
+static void
+offer_variables(struct tri_sh *sh, FILE *out, const char *sign, const struct tri_token *typed)
+{
+    const size_t size = strlen(sign);
+
+    for (struct tri_sh_variable *variable = sh->variables; variable != NULL; variable = variable->next)
+        if (strncmp(variable->name, typed->text + size, typed->size - size) == 0)
+            fprintf(out, "%s%s\n", sign, variable->name);
+}
+
+/* The command that the text ends in: its words, the last of which is typed still and may be empty. false: there is none, as
+ * inside of quotes. */
+static bool
+last_command(const char *text, struct tri_token *words, int *count)
+{
+    struct tri_sh_error error;
+    struct tri_token token;
+    const char *at = text;
+
+    *count = 0;
+    for (;;) {
+        if (!tri_sh_token(&at, &token, &error))
+            return false;
+        if (token.kind == TRI_TOKEN_END)
+            break;
+        if (token.kind != TRI_TOKEN_WORD) {
+            *count = 0;
+        } else if (*count == 0 && is_one_of(&token, leads) && *at != '\0') {
+            continue;
+        } else if (*count == 1 && token.size == 1 && *token.text == '=' && *at != '\0' &&
+                   tri_sh_is_name(words->text, words->size)) {
+            *count = 0;
+        } else {
+            if (*count == WORDS_MAX - 1)
+                return false;
+            words[(*count)++] = token;
+        }
+    }
+    if (*token.text == '#')
+        return false;
+    if (*count == 0 || words[*count - 1].text + words[*count - 1].size != token.text)
+        words[(*count)++] = (struct tri_token){TRI_TOKEN_WORD, token.text, 0};
+    return true;
+}
+
+/* What `troupe __complete` says about the words. */
+static void
+ask_command(struct tri_sh *sh, FILE *out, const struct tri_token *words, int count)
+{
+    char *argv[WORDS_MAX + 3] = {strdup("__complete"), strdup("--")};
+    FILE *out_before = sh->cli.out, *err_before = sh->cli.err, *nowhere = fopen("/dev/null", "we");
+    bool good = nowhere != NULL && argv[0] != NULL && argv[1] != NULL;
+    int ignored, at = 2;
+
+    sh->cli.out = out;
+    if (nowhere != NULL)
+        sh->cli.err = nowhere;
+    for (int i = 0; good && i < count; i++, at++) {
+        /* The last is compared as it stands. */
+        argv[at] = i + 1 < count ? tri_sh_text(sh, &words[i], &ignored) : strndup(words[i].text, words[i].size);
+        good = argv[at] != NULL;
+    }
+    if (good)
+        (void)tri_cli_run(&sh->cli, at, argv);
+    sh->cli.out = out_before;
+    sh->cli.err = err_before;
+    for (int i = 0; i < at; i++)
+        free(argv[i]);
+    if (nowhere != NULL)
+        (void)fclose(nowhere);
+}
+
+static void
+offer_all(struct tri_sh *sh, FILE *out, const struct tri_token *words, int count)
+{
+    static const char *const loop_words[] = {"for", NULL}, *const unset_words[] = {"unset", NULL},
+                             *const file_words[] = {"source", NULL};
+    const struct tri_token *typed = &words[count - 1];
+
+    if (typed->size > 0 && typed->text[0] == '$') {
+        offer_variables(sh, out, typed->size > 1 && typed->text[1] == '{' ? "${" : "$", typed);
+    } else if (count == 1) {
+        offer_words(out, own_words, typed);
+        ask_command(sh, out, words, count);
+    } else if (is_one_of(words, unset_words)) {
+        offer_variables(sh, out, "", typed);
+    } else if (is_one_of(words, file_words)) {
+        fprintf(out, ":files\n");
+    } else if (!is_one_of(words, loop_words) && !is_one_of(words, own_words)) {
+        ask_command(sh, out, words, count);
+    }
+}
+
+char *
+tri_sh_offers(struct tri_sh *sh, const char *text, size_t *typed_size)
+{
+    struct tri_token words[WORDS_MAX];
+    const struct tri_source before = sh->source;
+    const int status = sh->status;
+    char *lines = NULL;
+    size_t size = 0;
+    int count;
+    FILE *out;
+
+    *typed_size = 0;
+    if (!last_command(text, words, &count) || (out = open_memstream(&lines, &size)) == NULL)
+        return NULL;
+    *typed_size = words[count - 1].size;
+    sh->source = (struct tri_source){.name = "line", .text = text};
+    offer_all(sh, out, words, count);
+    sh->source = before;
+    sh->status = status;
+    if (fclose(out) == 0)
+        return lines;
+    free(lines);
+    return NULL;
+}

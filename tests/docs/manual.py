@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """manual.py SOURCE BUILD - runs the examples of the manual pages: in literal blocks of a section EXAMPLES the lines after "$ "
-are run by one shell, with a node of its own and the example modules; what is below them is what they print, where "..." is any
+are run by one shell ("> " goes on with a line), with a node of its own and the example modules; what is below them is what they print, where "..." is any
 text. A block that does not begin so is a file and no command.
 """
 
@@ -33,6 +33,8 @@ def examples(path):
             for line in lines if lines[0].startswith("$ ") else []:
                 if line.startswith("$ "):
                     found.append([line[2:], ""])
+                elif found and line.startswith("> ") and not found[-1][1]:
+                    found[-1][0] += "\n" + line[2:]  # the command goes on
                 elif found:
                     found[-1][1] += line + "\n"
     return found
@@ -42,9 +44,14 @@ def matches(picture, text):
     return fnmatch.fnmatchcase(text, re.sub(r"([\[?*])", r"[\1]", picture).replace("...", "*"))
 
 
+def last_status(command):
+    """$? of the command before; in what is written into a file it is not the shell's."""
+    return command if "<<" in command else command.replace("$?", "$last")
+
+
 def run(commands, environment, directory):
     """What each prints, stderr, too."""
-    script = "".join("%s\nprintf '\\0'\n" % command.replace("$?", "$last") for command, _ in commands)
+    script = "".join("%s\nprintf '\\0'\n" % last_status(command) for command, _ in commands)
     script = script.replace("\nprintf", "\nlast=$?; printf")
     done = subprocess.run(
         ["bash", "-c", script], env=environment, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120

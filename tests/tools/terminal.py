@@ -243,10 +243,14 @@ def history_is_kept(place):
     shell.waits_for("echo hello\nhello\ntroupe>")
     shell.types("\x04")
     assert shell.ends() == 0
+    with open(place.directory + "/.editrc", "w", encoding="utf-8") as file:
+        file.write('bind "^T" em-kill-line\nbind "^I" em-kill-line\n')
     shell = Shell(place, XDG_STATE_HOME="/dev/null/nowhere")  # no place for it
-    shell.says("echo on", "on")
+    shell.types("nothing\x14unse\ton; echo on\r")
+    shell.waits_for("troupe> unset on; echo on\non\ntroupe>")
     shell.types("\x04")
     assert shell.ends() == 0
+    os.remove(place.directory + "/.editrc")
 
 
 def a_block_has_several_lines(place):

@@ -24,6 +24,7 @@ struct edit {
     __typeof__(el_end) *el_end;
     __typeof__(el_set) *el_set;
     __typeof__(el_line) *el_line;
+    __typeof__(el_source) *el_source;
     __typeof__(el_insertstr) *el_insertstr;
     __typeof__(_el_fn_complete) *el_fn_complete; /* names of files */
     __typeof__(el_gets) *el_gets;
@@ -53,6 +54,7 @@ edit_load(struct edit *edit)
     *(void **)&edit->el_end = dlsym(edit->library, "el_end");
     *(void **)&edit->el_set = dlsym(edit->library, "el_set");
     *(void **)&edit->el_line = dlsym(edit->library, "el_line");
+    *(void **)&edit->el_source = dlsym(edit->library, "el_source");
     *(void **)&edit->el_insertstr = dlsym(edit->library, "el_insertstr");
     *(void **)&edit->el_fn_complete = dlsym(edit->library, "_el_fn_complete");
     *(void **)&edit->el_gets = dlsym(edit->library, "el_gets");
@@ -60,8 +62,9 @@ edit_load(struct edit *edit)
     *(void **)&edit->history_end = dlsym(edit->library, "history_end");
     *(void **)&edit->history = dlsym(edit->library, "history");
     return edit->el_init != NULL && edit->el_end != NULL && edit->el_set != NULL && edit->el_gets != NULL &&
-           edit->el_line != NULL && edit->el_insertstr != NULL && edit->el_fn_complete != NULL &&
-           edit->history_init != NULL && edit->history_end != NULL && edit->history != NULL;
+           edit->el_line != NULL && edit->el_source != NULL && edit->el_insertstr != NULL &&
+           edit->el_fn_complete != NULL && edit->history_init != NULL && edit->history_end != NULL &&
+           edit->history != NULL;
 }
 
 static const char *
@@ -235,7 +238,8 @@ terminal_open(struct terminal *terminal, struct tri_sh *sh)
     if (terminal->el == NULL || terminal->past == NULL)
         return false;
     edit->el_set(terminal->el, EL_EDITOR, "emacs");
-    edit->el_set(terminal->el, EL_SIGNAL, 1); /* a terminal that changes its size */
+    (void)edit->el_source(terminal->el, NULL); /* ~/.editrc, where there is one */
+    edit->el_set(terminal->el, EL_SIGNAL, 1);  /* a terminal that changes its size */
     edit->el_set(terminal->el, EL_SETTY, "-d", "-isig", NULL);
     edit->el_set(terminal->el, EL_SETTY, "-x", "-echoctl", NULL); /* Ctrl-C in a call leaves no ^C on the line */
     edit->el_set(terminal->el, EL_CLIENTDATA, terminal);

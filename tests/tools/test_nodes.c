@@ -328,6 +328,8 @@ Test(nodes, logs_shows_the_end_and_follows)
     static const struct command_row rows[] = {
         {"troupe start -d --log-level error", 0, STARTED, ""},
         {"printf 'one\\ntwo\\nthree' >>node/log; troupe logs -n 2", 0, "two\nthree", ""},
+        {"printf 'a\\0b\\n' >>node/log; troupe logs -n 1 | od -An -c", 0, "   t   h   r   e   e   a  \\0   b  \\n\n",
+         ""},
         {"troupe logs -n 0", 0, "", ""},
         {"troupe logs -n x", 2, "", "troupe logs: --lines needs a number from 0 to 1000000000, got 'x'\n"},
         {"troupe logs --lines -1", 2, "", "troupe logs: --lines needs a number from 0 to 1000000000, got '-1'\n"},
@@ -367,6 +369,7 @@ Test(nodes, doctor_says_what_is_wrong)
          "makes it\nopen files*ok*\nmodules*ok*\nnode*ok*none runs at */node; `troupe start` starts one\n",
          ""},
         {"troupe doctor --json | python3 -c 'import json, sys; print(len(json.load(sys.stdin)))'", 0, "6\n", ""},
+        {"TROUPE_NODE=none troupe doctor", 1, "*programs*wrong*./none cannot be run: No such file or directory\n*", ""},
         {"TROUPE_NODE=/no/such troupe doctor", 1,
          "*programs*wrong*/no/such cannot be run: No such file or directory\n*", ""},
         {"touch f; troupe doctor --dir f", 1, "*directory*wrong*f is not a directory; choose another with --dir\n*",

@@ -55,7 +55,7 @@ check_programs(struct doctor *doctor)
     char path[512], *name;
 
     if (given != NULL && given[0] != '\0') {
-        (void)snprintf(path, sizeof path, "%s", given);
+        (void)snprintf(path, sizeof path, "%s%.500s", strchr(given, '/') != NULL ? "" : "./", given);
     } else {
         tri_own_directory(path, sizeof path - 16);
         (void)strcat(path, "/troupe-node");

@@ -55,7 +55,9 @@ copy(struct tri_cli *cli, const char *path, int fd, off_t *at)
         if (got < 0)
             return tri_fail_file(cli, path, errno);
         *at += got;
-        tri_print(cli, "%.*s", (int)got, chunk);
+        if (!cli->quiet)
+            (void)fwrite(chunk, 1, (size_t)got,
+                         cli->out); /* whatever it holds; tri_flush looks whether it was written */
         exit_code = tri_flush(cli);
     }
     return exit_code;

@@ -1,9 +1,17 @@
 /* test_settings.c - configuration files: what they may hold, who comes before whom, and what is said of those that are wrong. */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 
 #include "tests/tools/command.h"
 
-TestSuite(settings, .init = command_begin, .fini = command_end, .timeout = 120);
+static void
+end(void)
+{
+    (void)system("[ ! -e node ] || troupe stop --force >/dev/null 2>&1"); /* a test that failed has left it */
+    command_end();
+}
+
+TestSuite(settings, .init = command_begin, .fini = end, .timeout = 120);
 
 Test(settings, config_show_says_where_each_value_is_from)
 {

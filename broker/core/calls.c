@@ -79,12 +79,13 @@ tri_call_needs(struct tri_core *core, struct tri_pending *call, struct tri_refs 
     call->refs = refs;
     for (uint32_t i = 0; refs != NULL && i < refs->count; i++)
         count += refs->uses[i].place != TRI_NESTED;
-    if (count == 0)
+    const bool hands_on = refs != NULL && core->fetching > 0;
+    if (count + hands_on == 0)
         return TRP_OK;
-    (void)core;
-    call->needs = calloc(count, sizeof *call->needs);
+    call->needs = calloc(count + hands_on, sizeof *call->needs);
     if (call->needs == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for a call's arguments");
+    call->hands_on = hands_on;
     for (uint32_t i = 0; i < refs->count; i++) {
         struct tri_object *object = tri_as_object(refs->uses[i].thing);
         if (refs->uses[i].place == TRI_NESTED)
@@ -100,6 +101,8 @@ tri_call_needs(struct tri_core *core, struct tri_pending *call, struct tri_refs 
             tri_list_append(&object->needs, &need->link);
         }
     }
+    if (call->hands_on)
+        tri_handing_look(core, call);
     return TRP_OK;
 }
 
@@ -116,14 +119,17 @@ tri_call_failed_need(const struct tri_pending *call)
 void
 tri_call_unwant(struct tri_core *core, struct tri_pending *call)
 {
-    for (uint32_t i = 0; i < call->need_count; i++) {
+    for (uint32_t i = 0; i < call->need_count + call->hands_on; i++) {
         struct tri_need *need = &call->needs[i];
+        if (need->object == NULL)
+            continue;
         tri_list_remove(&need->link);
         need->object->wanted--;
         tri_settle(core, &need->object->thing);
     }
     free(call->needs);
     call->needs = NULL;
+    call->hands_on = false;
     call->need_count = call->missing = 0;
 }
 
@@ -152,9 +158,13 @@ tri_call_need_ready(struct tri_core *core, struct tri_need *need)
     tri_list_remove(&need->link);
     need->missing = false;
     call->missing--;
-    if (need->object->state == TRI_OBJECT_FAILED) {
+    if (need->place == TRI_NESTED) {
+        tri_handing_look(core, call);
+    } else if (need->object->state == TRI_OBJECT_FAILED) {
         tri_call_fail_need(core, call, need->object);
-    } else if (call->missing == 0) {
+        return;
+    }
+    if (call->missing == 0) {
         if (call->kind == TRI_CALL_TASK) {
             tri_task_ready(core, call);
         } else if (call->kind == TRI_CALL_SPAWN) {
@@ -222,7 +232,7 @@ forward(struct tri_core *core, struct tri_pending *call, const struct tri_route 
     if (call->refs != NULL)
         tri_call_hand(core, call, host->peer);
     uint64_t packet = tri_send(core, host->peer, &route, call->need_count > 0 ? core->sections : sections, count, true);
-    if (call->need_count > 0)
+    if (call->needs != NULL)
         tri_call_unwant(core, call);
     tri_call_sent(core, call, host, packet);
     if (call->parcel != NULL)

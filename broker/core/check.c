@@ -70,11 +70,11 @@ check_pending(struct check *check, const struct tri_object *object)
     if (!caused)
         wrong(check, "%s is pending, and its call (kind %d, state %d) is nowhere", name(&object->thing, id), call->kind,
               call->state);
-    for (uint32_t i = 0, missing = 0; i < call->need_count; i++) {
+    uint32_t missing = 0;
+    for (uint32_t i = 0; i < call->need_count + call->hands_on; i++)
         missing += call->needs[i].missing;
-        if (i + 1 == call->need_count && missing != call->missing)
-            wrong(check, "%s misses %u arguments and says %u", name(&object->thing, id), missing, call->missing);
-    }
+    if (missing != call->missing)
+        wrong(check, "%s misses %u arguments and says %u", name(&object->thing, id), missing, call->missing);
 }
 
 static void

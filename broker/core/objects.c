@@ -44,6 +44,7 @@ static void
 forget(struct tri_core *core, struct tri_object *object)
 {
     tri_object_keeper(core, object, NULL);
+    tri_object_unasked(core, object);
     tri_refs_drop(core, &object->contains);
     tri_parcel_free(&object->value);
     if (object->call != NULL)
@@ -75,6 +76,7 @@ settle_object(struct tri_core *core, struct tri_object *object)
         return;
     if (tri_core_open(core) || object->wanted > 0 || thing->flights > 0)
         return;
+    tri_object_relieve(core, object);
     if (thing->hold_count == 0 && object->call != NULL && object->call->kind == TRI_CALL_WATCH &&
         object->call->state != TRI_CALL_ANSWERED) {
         tri_call_end(core, object->call); /* nobody watches any more; then it comes again */
@@ -204,6 +206,14 @@ comes_again(struct tri_core *core, const struct tri_object *object)
     return object->state == TRI_OBJECT_UNKNOWN && object->coming && hold != NULL && !hold->has_value && !hold->sent;
 }
 
+/* Whom it was asked for has answered, or will not. */
+void
+tri_object_unasked(struct tri_core *core, struct tri_object *object)
+{
+    core->fetching -= object->fetching != NULL;
+    object->fetching = NULL;
+}
+
 /* Asks somebody who has the value. */
 void
 tri_object_fetch(struct tri_core *core, struct tri_object *object)
@@ -221,6 +231,7 @@ tri_object_fetch(struct tri_core *core, struct tri_object *object)
         return;
     }
     object->fetching = source;
+    core->fetching++;
     object->revoked = false;
     source->fetches++;
     tri_send_ids(core, source, TRI_FETCH, &id, 1);
@@ -243,7 +254,8 @@ tri_object_copies(struct tri_core *core, struct tri_object *object)
         if (!sources && spare != NULL)
             tri_object_send(core, object, spare);
     } else if (sources) {
-        if (object->waiting > 0 || !tri_list_empty(&object->needs) || object->wanted > 0)
+        if (spare != NULL || object->thing.flights > 0 || object->waiting > 0 || !tri_list_empty(&object->needs) ||
+            object->wanted > 0)
             tri_object_fetch(core, object);
     } else if (!tri_core_open(core) && (object->thing.hold_count > 0 || object->thing.flights > 0) &&
                !comes_again(core, object)) {
@@ -251,15 +263,25 @@ tri_object_copies(struct tri_core *core, struct tri_object *object)
     }
 }
 
-/* The keeper need not keep it any longer once a holder has it, and its caller knows that the call has ended: one that does
- * not would send it again to a new broker, and it would run again. */
+/* The keeper need not keep it any longer once all holders have it, and its caller knows that the call has ended: one that
+ * does not would send it again to a new broker, and it would run again. One holder that has it is not enough: it may go, and
+ * then the broker, too, before another one has what it waits for. */
 void
 tri_object_relieve(struct tri_core *core, struct tri_object *object)
 {
     const struct tri_pending *call = object->call;
-    for (struct tri_hold *hold = object->thing.holds; hold != NULL && object->keeper != NULL; hold = hold->next)
-        if (hold->has_value && hold->peer != object->keeper && (call == NULL || call->caller == hold->peer))
-            tri_object_keeper(core, object, NULL);
+    bool there = false;
+    if (object->keeper == NULL || object->fetching != NULL || object->thing.flights > 0)
+        return;
+    for (const struct tri_hold *hold = object->thing.holds; hold != NULL; hold = hold->next) {
+        if (hold->peer == object->keeper)
+            continue;
+        if (!hold->has_value)
+            return;
+        there = there || call == NULL || call->caller == hold->peer;
+    }
+    if (there)
+        tri_object_keeper(core, object, NULL);
 }
 
 /* A holder has acknowledged the RESULT that it was sent. */
@@ -332,7 +354,7 @@ tri_on_put(struct tri_core *core, struct tri_peer *peer, const struct tri_messag
         tri_hold_hand(core, &object->thing, peer, 1);
     object->thing.shared = true;
     if (fetched && object->fetching == peer)
-        object->fetching = NULL;
+        tri_object_unasked(core, object);
     struct tri_hold *hold = tri_hold_find(&object->thing, peer);
     if (hold != NULL && object->state != TRI_OBJECT_PENDING)
         hold->has_value = true;

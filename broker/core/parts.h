@@ -177,6 +177,7 @@ struct tri_pending {
     bool quiet;            /* it has no object so far (quiet.c) */
     bool failed, released; /* quiet and answered: how, and that its caller has let go of the result */
     bool found;            /* recovery: its host had started it under the broker before */
+    bool hands_on;         /* behind `need_count` needs is one more: for what it names and was asked for (handing.c) */
     uint16_t flags;
     uint32_t missing, need_count;
     int32_t max_retries;

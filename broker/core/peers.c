@@ -195,7 +195,7 @@ drop_fetch(struct tri_entry *entry, void *user)
     struct fetcher *fetcher = user;
     if (object == NULL || object->fetching != fetcher->peer)
         return;
-    object->fetching = NULL;
+    tri_object_unasked(fetcher->core, object);
     object->revoked = false;
     tri_object_copies(fetcher->core, object);
 }
@@ -214,7 +214,7 @@ drop_holds(struct tri_core *core, struct tri_peer *peer)
         object->keeper = NULL;
         object->charged = false;
         if (object->fetching == peer)
-            object->fetching = NULL;
+            tri_object_unasked(core, object);
         tri_object_copies(core, object);
     }
     if (peer->fetches > 0)

@@ -68,6 +68,7 @@ struct tri_core {
     uint32_t actor_count, host_count, queued_tasks, queued_calls, hold_count, pending, object_count;
     uint32_t waiting_hosts; /* pool hosts of which an execution waits */
     uint32_t waiting_most;  /* the most of them at once, ever */
+    uint64_t fetching;      /* objects whose values were asked for */
     uint64_t placed_tasks;  /* ever run on a thread that waited */
     uint32_t spares;        /* hosts without a role, forking ones too */
     uint32_t pool_hosts;
@@ -231,6 +232,7 @@ void tri_object_keeper(struct tri_core *core, struct tri_object *object, struct 
 void tri_object_discharge(struct tri_object *object); /* its value is about to be taken, or its keeper */
 void tri_object_acknowledged(struct tri_core *core, struct tri_hold *hold);
 void tri_object_relieve(struct tri_core *core, struct tri_object *object); /* its keeper, if it need not keep it */
+void tri_object_unasked(struct tri_core *core, struct tri_object *object);
 void tri_object_copies(struct tri_core *core, struct tri_object *object);
 tri_core_handler tri_on_put, tri_on_wait;
 
@@ -242,6 +244,7 @@ void tri_call_name(struct tri_core *core, struct tri_pending *call, struct tri_o
 trp_err tri_call_needs(struct tri_core *core, struct tri_pending *call, struct tri_refs *refs, trp_error *error);
 struct tri_object *tri_call_failed_need(const struct tri_pending *call);
 void tri_call_need_ready(struct tri_core *core, struct tri_need *need);
+void tri_handing_look(struct tri_core *core, struct tri_pending *call); /* handing.c: of one with `hands_on` */
 void tri_call_unlink(struct tri_core *core, struct tri_pending *call);
 void tri_call_sent(struct tri_core *core, struct tri_pending *call, struct tri_host *host, uint64_t packet);
 uint32_t tri_call_sections(struct tri_core *core, const struct tri_pending *call, const struct tri_section *sections,

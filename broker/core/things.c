@@ -98,7 +98,7 @@ tri_hold_end(struct tri_core *core, struct tri_hold *hold)
     if (object == NULL)
         return;
     if (object->fetching == peer && object->keeper != peer) {
-        object->fetching = NULL;
+        tri_object_unasked(core, object);
         had_value = true;
     }
     if (had_value)
@@ -285,7 +285,7 @@ release_one(struct tri_core *core, struct tri_peer *peer, struct tri_id id, uint
         object->waiting--;
     hold->waiting = false;
     if (object != NULL && object->fetching == peer && object->keeper != peer) {
-        object->fetching = NULL; /* it will not answer */
+        tri_object_unasked(core, object); /* it will not answer */
         had_value = true;
     }
     if (object != NULL && had_value)

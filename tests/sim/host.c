@@ -188,6 +188,8 @@ finish(struct sim_process *host)
         sim_section_of(host, &world->value, &execution->bag,
                        execution->bag.count == 0 ? 0 : (uint32_t)sim_random(world, 3), false, entries, &section);
     }
+    if (host->has_actor)
+        sim_program_inherit(host, execution->call);
     if (record != NULL) {
         record->failed = fails;
         record->returned = true;

@@ -386,15 +386,16 @@ remove_all(struct sim_bag *bag, const struct tri_ref *ref)
 
 /* Gives a result away and lets go of it, then or when its next packet comes: it comes back in what an actor returns, or does
  * not. */
-static void
-act_lend(struct act *act)
+static struct tri_ref *
+give(struct act *act, const struct tri_ref *lent)
 {
-    struct tri_ref *actor = pick(act->process, act->bag, true), *lent = pick(act->process, act->bag, false), *ref;
+    const struct tri_ref *actor = pick(act->process, act->bag, true);
     struct tri_submit asked = {.kind = TRI_CALL};
     struct tri_ref_entry entry;
+    struct tri_ref *ref;
 
-    if (actor == NULL || lent == NULL || ((struct sim_ref *)(void *)lent)->endless)
-        return;
+    if (actor == NULL || lent == NULL || ((const struct sim_ref *)(const void *)lent)->endless)
+        return NULL;
     entry = (struct tri_ref_entry){.id = lent->entry.id, .place = TRI_NESTED};
     asked.target = actor->entry.id;
     asked.body = act->process->world->call.section;
@@ -402,6 +403,14 @@ act_lend(struct act *act)
     asked.body.ref_count = 1;
     ref = submit(act, &asked, true);
     note_call(act, ref, &asked);
+    return ref;
+}
+
+static void
+act_lend(struct act *act)
+{
+    struct tri_ref *lent = pick(act->process, act->bag, false), *ref = give(act, lent);
+
     if (ref == NULL)
         return;
     if (sim_chance(act->process->world, 50))
@@ -442,6 +451,80 @@ sim_program_after(struct sim_process *process, struct sim_bag *bag)
         }
         tri_proc_release(&carrier->ref);
     }
+}
+
+void
+sim_program_leave(struct sim_process *process)
+{
+    if (tri_proc_space(process->proc) == 0)
+        return;
+    process->leaving = true;
+    for (uint32_t i = process->bag.count; i-- > 0;)
+        if (((struct sim_ref *)(void *)process->bag.vars[i])->endless)
+            remove_at(&process->bag, i);
+}
+
+/* Hands on what it has, and what it has only just asked for. */
+static void
+bequeath(struct sim_process *process)
+{
+    struct act act = {.process = process, .bag = &process->bag};
+    const uint32_t count = 1 + (uint32_t)sim_random(process->world, 3);
+    struct tri_ref *ref;
+
+    process->bequeathed = true;
+    for (uint32_t i = 0; i < count; i++) {
+        if (sim_chance(process->world, 50))
+            act_call(&act);
+        ref = give(&act, pick(process, act.bag, false));
+        if (ref == NULL)
+            continue;
+        sim_record_find(process->world, ref->entry.id)->bequest = true;
+        sim_bag_add(process, act.bag, ref);
+    }
+    if (sim_chance(process->world, 30))
+        sim_bag_clear(act.bag);
+}
+
+void
+sim_program_inherit(struct sim_process *host, const struct tri_incoming *call)
+{
+    const struct sim_record *record = sim_record_find(host->world, call->entry.id);
+    trp_error error;
+
+    for (uint32_t i = 0; record != NULL && record->bequest && i < call->sections[0].ref_count; i++) {
+        struct tri_ref *ref = tri_proc_find(host->proc, call->sections[0].refs[i].id);
+        if (ref == NULL)
+            continue;
+        if (sim_chance(host->world, 50) && tri_proc_want(host->proc, ref, &error) != TRP_OK)
+            sim_fail(host->world, "want: %s", error.message);
+        sim_bag_add(host, &host->kept, ref);
+    }
+}
+
+/* What it has published is no call. */
+static void
+count_published(void *user, const struct tri_ref *ref)
+{
+    *(uint64_t *)user += ref->out != NULL && !ref->is_actor && ref->state != TRI_REF_PENDING && !ref->own_call;
+}
+
+bool
+sim_program_may_go(struct sim_process *process)
+{
+    struct tri_proc_counts counts;
+    uint64_t published = 0;
+
+    if (!process->leaving || process->is_host || !process->up)
+        return false;
+    tri_proc_count(process->proc, &counts);
+    tri_proc_each(process->proc, count_published, &published);
+    if (counts.queued > 0 || counts.outstanding != published)
+        return false;
+    if (process->bequeathed)
+        return true;
+    bequeath(process);
+    return false;
 }
 
 /* An actor keeps what it was given for a later call, or takes it up again. */

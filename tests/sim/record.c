@@ -202,6 +202,15 @@ maker_of_lost(const char *message)
     return at != NULL && sscanf(at, "object %16llx", &space) == 1 ? space : 0;
 }
 
+/* One whose calls had all been answered before it went: what it had handed on by then went without it. */
+static bool
+space_left(struct sim_world *world, uint64_t space)
+{
+    const struct sim_record *record = sim_record_find(world, (struct tri_id){space, 0});
+
+    return record != NULL && record->left;
+}
+
 static void
 check_failure(struct sim_process *process, const struct tri_ref *ref, const struct sim_record *record)
 {
@@ -222,9 +231,13 @@ check_failure(struct sim_process *process, const struct tri_ref *ref, const stru
                  chain[0].error.message);
     if (chain[0].error.code == TRP_EACTORDIED && chain[0].error.ran == TRP_NOT_RUN && record->runs > 0 && !record->task)
         sim_fail(process->world, "a call that ran is said not to have run: %s", chain[0].error.message);
-    if (chain[0].error.code == TRP_EOBJLOST && !process->world->driver_kills && !process->world->host_kills &&
-        !process->world->broker_kills && space_lives(process->world, maker_of_lost(chain[0].error.message)))
+    if (chain[0].error.code != TRP_EOBJLOST || process->world->driver_kills > 0 || process->world->host_kills > 0 ||
+        process->world->broker_kills > 0)
+        return;
+    if (space_lives(process->world, maker_of_lost(chain[0].error.message)))
         sim_fail(process->world, "an object is lost though nobody was killed and its maker lives");
+    if (space_left(process->world, maker_of_lost(chain[0].error.message)))
+        sim_fail(process->world, "an object is lost though its maker had the answers to all its calls when it went");
 }
 
 void

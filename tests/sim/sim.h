@@ -45,7 +45,7 @@ struct sim_execution {
 
 struct sim_process {
     struct sim_world *world;
-    bool used, alive, is_host, up, hello_out, leaving, killed, told_gone;
+    bool used, alive, is_host, up, hello_out, leaving, bequeathed, killed, told_gone;
     uint64_t memory_bytes; /* host: the limit that it was forked with, which belongs to one actor */
     uint64_t token, broker, hello_ns;
     int32_t pid;
@@ -98,6 +98,8 @@ struct sim_record {
     uint32_t runs;
     bool task, no_retry, one_way, failed, returned, endless, kill_asked,
         killed;          /* killed: and who asked has heard it */
+    bool bequest;        /* a call of a driver that is about to go: what it carries is kept */
+    bool left;           /* {space, 0}: a driver that went when all its calls had been answered */
     struct tri_id kills; /* KILL: whom */
     uint64_t caller;
     struct sim_record *next;
@@ -135,6 +137,7 @@ struct sim_world {
     size_t payload_at; /* of the number in `value` */
     uint32_t broker_kills, host_kills, cuts, driver_kills;
     uint64_t calm_until; /* step; before it nobody is killed */
+    bool drivers_leave;  /* before it: when all their calls have been answered */
     /* Last: not cleared for each seed. */
     struct sim_process processes[SIM_PROCESSES];
     struct sim_peer peers[SIM_PEERS];
@@ -188,6 +191,12 @@ void sim_program_step(struct sim_process *process, struct sim_bag *bag, struct s
 /* What a program does by itself before and after a packet. */
 void sim_program_before(struct sim_process *process, struct sim_bag *bag);
 void sim_program_after(struct sim_process *process, struct sim_bag *bag);
+/* What a call brought that its caller leaves behind: it stays with the actor, and is waited for sooner or later. */
+void sim_program_inherit(struct sim_process *host, const struct tri_incoming *call);
+/* A driver makes nothing more until all that it has made was answered, hands on what it has, and is to go as soon as that was
+ * answered, too: whether that is so. */
+void sim_program_leave(struct sim_process *process);
+bool sim_program_may_go(struct sim_process *process);
 void sim_bag_add(struct sim_process *process, struct sim_bag *bag, struct tri_ref *ref); /* takes the handle over */
 void sim_bag_clear(struct sim_bag *bag);
 void sim_bag_take(struct sim_process *process, struct sim_bag *bag, const struct tri_section *section);

@@ -202,6 +202,17 @@ deliver_up(struct sim_world *world, struct sim_process *process)
     return true;
 }
 
+/* It has the answers to all its calls, and goes without another word. */
+static void
+leave(struct sim_process *process)
+{
+    struct sim_world *world = process->world;
+
+    sim_record_add(world, (struct tri_id){tri_proc_space(process->proc), 0})->left = true;
+    sim_process_end(process);
+    (void)sim_process_new(world, false, 0);
+}
+
 static bool
 deliver_down(struct sim_process *process)
 {
@@ -214,6 +225,8 @@ deliver_down(struct sim_process *process)
     sim_trace(process->world, "packet arrives at process %d", process->pid);
     maybe_again(process->world, &process->to_process, &packet->packet);
     sim_process_packet(process, &packet->packet);
+    if (!process->world->failed && sim_program_may_go(process))
+        leave(process);
     tri_packet_fini(&packet->packet);
     free(packet);
     return true;
@@ -226,7 +239,7 @@ act(struct sim_process *process)
         return false;
     if (process->is_host)
         return sim_host_act(process);
-    if (process->world->draining || tri_proc_space(process->proc) == 0)
+    if (process->world->draining || process->leaving || tri_proc_space(process->proc) == 0)
         return false;
     if (tri_proc_queued(process->proc) > 0)
         return false; /* a polite caller waits for room */
@@ -438,6 +451,8 @@ sim_fault(struct sim_world *world)
 
     if (step >= world->calm_until)
         kill_some(world);
+    else if (world->drivers_leave && sim_random(world, 60) == 0 && (process = victim(world, false)) != NULL)
+        sim_program_leave(process);
     if (step == steps / 2 || sim_random(world, 250) == 0) {
         process = victim(world, sim_chance(world, 50));
         if (process != NULL && process->up) {
@@ -464,6 +479,7 @@ open_world(struct sim_world *world)
     world->limits.host_window_bytes = 2000 + sim_random(world, 40000);
     /* What is lost while nobody has died is lost by a mistake: some seeds have long to find that. */
     world->calm_until = sim_chance(world, 25) ? world->options.steps * 3 / 4 : 0;
+    world->drivers_leave = world->calm_until > 0 && world->options.seed % 2 == 0;
     world->limits.waiting_hosts_per_cpu = (uint32_t)(1 + sim_random(world, 4));
     sim_program_init(world);
     sim_broker_start(world);

@@ -7,6 +7,7 @@
 #include "actors/checks.h"
 #include "actors/process.h"
 #include "actors/submit.h"
+#include "actors/trace.h"
 
 /* ------------------------------------------------------------------------------------------------ for every envelope */
 
@@ -35,6 +36,8 @@ send_soon(struct tri_process *process, bool lone)
 trp_err
 tri_submit(struct tri_process *process, struct tri_submit *submit, bool nowait, struct tri_ref **ref, trp_error *error)
 {
+    const char *trace = process->trace_directory;
+    struct tri_trace_mark mark;
     const bool lone = tri_proc_is_lone(process->proc);
     bool queued = false;
 
@@ -43,11 +46,14 @@ tri_submit(struct tri_process *process, struct tri_submit *submit, bool nowait, 
         struct tri_inherited inherited = {.deadline_ns = TRI_NEVER};
         tri_execution_inherited(tri_current_execution, &inherited);
         submit->parent = inherited.parent;
+        trace = inherited.trace;
         if (inherited.deadline_ns < submit->deadline_ns)
             submit->deadline_ns = inherited.deadline_ns;
     }
     if (submit->deadline_ns != TRI_NEVER || lone)
         process->now_ns = tri_now_ns();
+    if (trace != NULL && submit->kind == TRI_CALL)
+        submit->trace = tri_trace_submitted(trace, &mark);
     TRP_TRY(tri_proc_submit(process->proc, submit, nowait, process->now_ns, ref, &queued, error));
     send_soon(process, lone);
     if (submit->deadline_ns != TRI_NEVER)

@@ -9,6 +9,7 @@
 
 #include "actors/checks.h"
 #include "actors/process.h"
+#include "actors/trace.h"
 
 #define TRI_TEXT_(x) #x
 #define TRI_TEXT(x)  TRI_TEXT_(x)
@@ -126,6 +127,29 @@ start(const trp_config *config, struct driver *driver, trp_error *error)
     return err;
 }
 
+/* Starts, or joins, a node; traced, if `troupe trace` has run this program. */
+static trp_err
+start_traced(const trp_config *config, struct driver *driver, trp_error *error)
+{
+    struct tri_trace *trace = NULL;
+    struct tri_process *process;
+    trp_err err;
+
+    TRP_TRY(tri_trace_begin(program_invocation_short_name, &trace, error));
+    err = start(config, driver, error);
+    if (err != TRP_OK) {
+        tri_trace_end(&trace);
+        return err;
+    }
+    process = driver->runtime.process;
+    tri_process_lock(process);
+    process->trace = trace;
+    if (process->local == NULL)
+        process->trace_directory = tri_trace_directory(trace);
+    tri_process_unlock(process);
+    return TRP_OK;
+}
+
 trp_err
 trp_init(const trp_config *config, trp_runtime **runtime, trp_error *error)
 {
@@ -148,7 +172,7 @@ trp_init(const trp_config *config, trp_runtime **runtime, trp_error *error)
     (void)tri_text_copy(driver->runtime.default_namespace, sizeof driver->runtime.default_namespace,
                         config->default_namespace != NULL ? config->default_namespace : "default");
     tri_log_setup("driver", level_of(config->log_level), 2);
-    err = start(config, driver, error);
+    err = start_traced(config, driver, error);
     if (err != TRP_OK) {
         free(driver);
         return err;
@@ -178,6 +202,8 @@ trp_shutdown(trp_runtime **runtime)
         tri_local_end(process);
     (void)TRI_FAIL(&why, TRP_ECLOSED, "the runtime is shut down");
     tri_proc_fail_all(process->proc, &why);
+    process->trace_directory = NULL;
+    tri_trace_end(&process->trace);
     tri_callbacks_end(process, NULL);
     tri_process_unlock(process);
     tri_process_close(&process);

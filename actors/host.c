@@ -363,6 +363,7 @@ trp_worker_main(const struct tri_worker_start *start)
     int code = host.actor.failed ? EXIT_NOT_CONSTRUCTED : EXIT_ENDED;
     tri_frames_free(&host);
     tri_process_close(&host.process);
+    tri_trace_end(&host.trace);
     tri_modules_destroy(&host.modules);
     fflush(stdout);
     return code;

@@ -18,6 +18,7 @@
 #include "actors/arguments.h"
 #include "actors/invoke.h"
 #include "actors/mailbox.h"
+#include "actors/trace.h"
 
 enum { TRI_CALLABLE_CACHE = 16, TRI_KNOWN_SHAPES = 4 };
 
@@ -59,6 +60,7 @@ struct tri_host {
     struct tri_process *process;
     struct tri_progress *progress;
     struct tri_modules *modules;
+    struct tri_trace *trace; /* made for the first call that is traced; NULL */
     trp_runtime runtime;
     trp_place place;
     char node[TRI_NAME_MAX + 1];

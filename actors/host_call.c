@@ -523,6 +523,29 @@ execute(struct tri_frame *frame)
         fflush(stdout);
 }
 
+/* What runs from here on is traced, and what it calls. false: the call is refused, its mark is none. */
+static bool
+trace_starts(struct tri_frame *frame, struct tri_trace_run *run)
+{
+    const struct tri_incoming *call = frame->call;
+    trp_error error;
+    run->trace = NULL;
+    if (tri_trace_started(frame->host->trace, call->trace, frame->execution.actor, tri_call_method(&call->sections[0]),
+                          run, &error) != TRP_OK) {
+        tri_execution_refuse(&frame->execution, &error);
+        return false;
+    }
+    frame->execution.trace = run->mark.directory;
+    return true;
+}
+
+static void
+trace_ends(struct tri_frame *frame, const struct tri_trace_run *run)
+{
+    frame->execution.trace = NULL;
+    tri_trace_finished(run, frame->execution.outcome);
+}
+
 TRI_HOP void
 tri_host_run(struct tri_host *host, struct tri_incoming *call, bool in_place)
 {
@@ -532,6 +555,7 @@ tri_host_run(struct tri_host *host, struct tri_incoming *call, bool in_place)
         abort();
     }
     const bool is_task = is_task_call(call);
+    struct tri_trace_run run;
     frame->call = call;
     frame->execution.id = call->entry.id;
     frame->execution.deadline_ns = call->deadline_ns;
@@ -542,8 +566,13 @@ tri_host_run(struct tri_host *host, struct tri_incoming *call, bool in_place)
     tri_proc_start(tri_process_proc(host->process), call);
     progress_started(host, call);
     tri_process_busy(host->process, true);
+    if (call->trace != NULL && host->trace == NULL)
+        host->trace = tri_trace_new();
     tri_process_unlock(host->process);
-    execute(frame);
+    if (call->trace == NULL || trace_starts(frame, &run))
+        execute(frame);
+    if (call->trace != NULL)
+        trace_ends(frame, &run);
     tri_process_lock(host->process);
     tri_process_busy(host->process, false);
     tri_list_remove(&frame->link);

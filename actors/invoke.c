@@ -258,6 +258,7 @@ tri_execution_inherited(const struct tri_execution *execution, struct tri_inheri
 {
     inherited->parent = execution->id;
     inherited->deadline_ns = execution->deadline_ns;
+    inherited->trace = execution->trace;
 }
 
 void
@@ -280,6 +281,7 @@ tri_execution_reset(struct tri_execution *execution)
     execution->replied = execution->own_words = false;
     execution->allocs = execution->alloc_fails = 0;
     execution->cancelled = NULL;
+    execution->trace = NULL;
     execution->waiting = execution->wait_failed = false;
 }
 

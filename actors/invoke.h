@@ -100,6 +100,7 @@ struct tri_execution {
     uint64_t deadline_ns;  /* TRI_NEVER */
     const bool *cancelled; /* becomes true when nobody waits any more; NULL: never */
     const char *actor;     /* for texts: name or id; "" in a task */
+    const char *trace;     /* the directory that what it calls is traced in; NULL: it is not (trace.h) */
     /* what came of it */
     enum tri_outcome outcome;
     const struct tri_section *section;

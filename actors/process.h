@@ -145,7 +145,9 @@ struct tri_process {
     trp_actor *alarm_actor;
     const char *alarm_method;
 
-    struct tri_packed packed; /* of the call being made */
+    struct tri_packed packed;    /* of the call being made */
+    struct tri_trace *trace;     /* of a driver that is traced; NULL */
+    const char *trace_directory; /* of its calls; NULL: they are not */
 };
 
 /* The lock alone: who only drops it to sleep, and takes it again. */

@@ -130,6 +130,7 @@ extern _Thread_local __attribute__((tls_model("initial-exec"))) struct tri_execu
 struct tri_inherited {
     struct tri_id parent;
     uint64_t deadline_ns; /* TRI_NEVER */
+    const char *trace;    /* the directory of its trace; NULL: none */
 };
 void tri_execution_inherited(const struct tri_execution *execution, struct tri_inherited *inherited); /* of the host */
 

@@ -225,11 +225,15 @@ check_head(const struct kind *kind, const struct tri_section_head *head, trp_err
     return TRP_OK;
 }
 
-/* Sections: places are the body's, then each argument's at most once. */
+/* Sections: places are the body's, then each argument's at most once; and that of a mark, which is small and plain. */
 static trp_err
-check_place(const struct kind *kind, uint32_t i, uint32_t place, uint64_t seen[5], trp_error *error)
+check_place(const struct kind *kind, uint32_t i, const struct tri_section_head *head, uint64_t seen[5],
+            trp_error *error)
 {
-    if ((i == 0) != (place == 0) || place > ARGUMENT_MAX || (seen[place / 64] >> place % 64 & 1) != 0)
+    const uint32_t place = head->place;
+    const bool is_mark = place == TRI_PLACE_TRACE && kind == &kinds[TRI_CALL] && head->ref_count == 0 &&
+                         head->flags != TRI_SECTION_FRAME;
+    if ((i == 0) != (place == 0) || (place > ARGUMENT_MAX && !is_mark) || (seen[place / 64] >> place % 64 & 1) != 0)
         return TRI_FAIL(error, TRP_EPROTO, "%s with section %u in place %u", kind->name, i, place);
     seen[place / 64] |= UINT64_C(1) << place % 64;
     return TRP_OK;
@@ -291,7 +295,7 @@ check_sections(const struct kind *kind, const uint8_t *bytes, size_t size, uint3
         if (size - at < sizeof *head)
             return TRI_FAIL(error, TRP_EPROTO, "%s is cut short", kind->name);
         TRP_TRY(check_head(kind, head, error));
-        TRP_TRY(check_place(kind, i, head->place, seen, error));
+        TRP_TRY(check_place(kind, i, head, seen, error));
         if (size - at < section_size(head->size, head->ref_count))
             return TRI_FAIL(error, TRP_EPROTO, "%s is cut short", kind->name);
         TRP_TRY(check_entries(kind, (const void *)(head + 1), head->ref_count, i == 0, error));

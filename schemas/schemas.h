@@ -26,8 +26,9 @@ enum tri_limits {
     TRI_REFS_MAX = 4096,              /* references of an envelope */
     TRI_NAME_MAX = 255,               /* bytes */
     TRI_SECTIONS_MAX = 257,
-    TRI_CONCURRENCY_MAX = 256,       /* calls of an actor at a time */
-    TRI_NODES_MAX = 4 * 1024 * 1024, /* values in a value */
+    TRI_PLACE_TRACE = TRI_SECTIONS_MAX, /* of the section of a CALL that is no argument but the mark of a trace */
+    TRI_CONCURRENCY_MAX = 256,          /* calls of an actor at a time */
+    TRI_NODES_MAX = 4 * 1024 * 1024,    /* values in a value */
 };
 
 /* ---------------------------------------------------------------------------------------------------- the envelope */
@@ -132,7 +133,7 @@ enum {
 };
 
 struct tri_section_head {
-    uint16_t place; /* 0 for the body; of an appended value: argument + 1 */
+    uint16_t place; /* 0 for the body; of an appended value: argument + 1; TRI_PLACE_TRACE */
     uint16_t ref_count;
     uint16_t flags; /* TRI_SECTION_FRAME */
     uint16_t zero16;

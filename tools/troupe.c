@@ -34,6 +34,7 @@ static const struct tri_verb *const verbs[] = {
     &tri_verb_describe,
     &tri_verb_why,
     &tri_verb_top,
+    &tri_verb_trace,
     &tri_verb_module_new,
     &tri_verb_module_build,
     &tri_verb_module_inspect,

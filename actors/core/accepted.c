@@ -38,6 +38,22 @@ tri_accepted_end(struct tri_proc *proc, struct tri_accepted *accepted)
     tri_memory_put(&proc->memory, accepted, accepted->block_size);
 }
 
+/* The mark of a traced call goes behind the sections that are arguments. */
+static void
+part_mark(struct tri_incoming *call, struct tri_section *sections)
+{
+    for (uint32_t i = 1; i < call->section_count; i++) {
+        const struct tri_section mark = sections[i];
+        if (mark.place != TRI_PLACE_TRACE)
+            continue;
+        call->section_count--;
+        memmove(&sections[i], &sections[i + 1], (call->section_count - i) * sizeof *sections);
+        sections[call->section_count] = mark;
+        call->trace = &sections[call->section_count];
+        return;
+    }
+}
+
 trp_err
 tri_accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tri_lane_in *lane, struct tri_ref **refs,
            uint32_t ref_count, trp_error *error)
@@ -72,6 +88,9 @@ tri_accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tr
     accepted->call.route = &accepted->route;
     accepted->call.sections = accepted->sections;
     accepted->call.section_count = route->section_count;
+    accepted->call.trace = NULL;
+    if (route->section_count > 1)
+        part_mark(&accepted->call, accepted->sections);
     accepted->call.entry.id = accepted->one_way ? (struct tri_id){0, ++proc->next_one_way} : route->result;
     if (!accepted->one_way)
         tri_table_insert(&proc->calls, &accepted->call.entry);

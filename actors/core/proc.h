@@ -91,6 +91,7 @@ struct tri_incoming {
     const struct tri_route *route;      /* as it came */
     const struct tri_section *sections; /* body, appended values */
     uint32_t section_count;
+    const struct tri_section *trace; /* its mark (actors/trace.h), which is none of these sections; NULL: not traced */
     int8_t priority;
     bool started, cancelled, in_place;
     struct tri_id caller; /* {space of the caller, 0} */
@@ -132,6 +133,7 @@ struct tri_submit {
     struct tri_section body; /* packed; its entries name references of this process (held by the caller meanwhile) */
     const char *method;      /* for error texts; copied short */
     const char *actor;       /* its name, likewise; NULL: the id is said */
+    const struct tri_section *trace; /* CALL: its mark, which is copied; NULL: not traced */
 };
 /* Sends it, or queues it while credit is short. *ref (NULL: one-way or unnamed spawn): the result, with one handle, the caller's.
  * References in the body that are private and READY: their values are published first (PUT); those at top level and READY here are

@@ -10,6 +10,7 @@ struct appended {
     uint32_t places[TRI_APPENDED_MAX];
     uint32_t count, frames;
     uint64_t entries;
+    const struct tri_section *trace; /* and the mark; NULL: none */
 };
 
 static bool
@@ -57,11 +58,12 @@ static struct tri_body *
 body_new(struct tri_proc *proc, const struct tri_section *section, const struct appended *appended, uint8_t **data)
 {
     bool inline_data = section->frame == NULL && section->size <= TRI_COPY_MAX;
-    size_t sections = 1 + appended->count;
+    const size_t mark_size = appended->trace != NULL ? tri_pad8(appended->trace->size) : 0;
+    size_t sections = 1 + appended->count + (appended->trace != NULL);
     size_t refs = section->ref_count + appended->entries;
     size_t size = sizeof(struct tri_body) + sections * sizeof(struct tri_section) +
                   sections * sizeof(struct tri_buf *) + refs * sizeof(struct tri_ref *) +
-                  refs * sizeof(struct tri_ref_entry) + (inline_data ? tri_pad8(section->size) : 0);
+                  refs * sizeof(struct tri_ref_entry) + (inline_data ? tri_pad8(section->size) : 0) + mark_size;
     struct tri_body *body = tri_memory_take(&proc->memory, size);
     char *at;
 
@@ -79,7 +81,13 @@ body_new(struct tri_proc *proc, const struct tri_section *section, const struct 
     at += refs * sizeof(struct tri_ref_entry);
     *data = inline_data ? (uint8_t *)at : NULL;
     at += inline_data ? tri_pad8(section->size) : 0;
+    if (appended->trace != NULL) {
+        body->sections[sections - 1] = *appended->trace;
+        body->sections[sections - 1].data = memcpy(at, appended->trace->data, (size_t)appended->trace->size);
+    }
+    at += mark_size;
     body->owners = (struct tri_buf **)(void *)at;
+    body->owners[sections - 1] = NULL;
     at += sections * sizeof(struct tri_buf *);
     body->refs = (struct tri_ref **)(void *)at;
     return body;
@@ -160,10 +168,13 @@ publish_named(struct tri_proc *proc, const struct tri_body *body, trp_error *err
 
 /* A body of its own: what it names has handles, and what it carries along is chosen. */
 static trp_err
-add_body(struct tri_proc *proc, const struct tri_section *section, struct tri_out *out, trp_error *error)
+add_body(struct tri_proc *proc, const struct tri_submit *submit, struct tri_out *out, trp_error *error)
 {
+    const struct tri_section *section = &submit->body;
     struct appended appended;
 
+    /* Of so many references each may come along, now or at the broker: there is no section left. */
+    appended.trace = section->ref_count + 2u <= TRI_SECTIONS_MAX ? submit->trace : NULL;
     appended.count = appended.frames = 0;
     appended.entries = 0;
     TRP_TRY(choose(proc, section, &appended, error));
@@ -195,7 +206,8 @@ static trp_err
 out_make(struct tri_proc *proc, const struct tri_submit *submit, struct tri_out **made, trp_error *error)
 {
     const struct tri_section *section = &submit->body;
-    const bool plain = section->ref_count == 0 && section->frame == NULL && section->size <= TRI_COPY_MAX;
+    const bool plain =
+        section->ref_count == 0 && section->frame == NULL && section->size <= TRI_COPY_MAX && submit->trace == NULL;
     struct tri_out *out = tri_out_new(proc, submit->kind, plain ? (size_t)section->size : 0);
     trp_err err = TRP_OK;
 
@@ -211,7 +223,7 @@ out_make(struct tri_proc *proc, const struct tri_submit *submit, struct tri_out 
         if (section->size > 0)
             memcpy(out + 1, section->data, (size_t)section->size);
     } else {
-        err = add_body(proc, section, out, error);
+        err = add_body(proc, submit, out, error);
     }
     if (err == TRP_OK && submit->deadline_ns != TRI_NEVER)
         err = add_deadline(proc, submit, out, error);

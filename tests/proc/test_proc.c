@@ -12,6 +12,7 @@ struct fake {
     struct tri_proc *proc;
     struct tri_route posts[POSTS_MAX];
     uint32_t entries[POSTS_MAX], sections[POSTS_MAX];
+    uint32_t last_place; /* of the sections of the newest */
     size_t count;
     uint64_t credit, released, ready, freed, ran;
     struct tri_incoming *call;
@@ -27,6 +28,7 @@ op_post(void *user, const struct tri_route *route, const struct tri_section *sec
     cr_assert_lt(fake->count, POSTS_MAX);
     fake->posts[fake->count] = *route;
     fake->sections[fake->count] = count;
+    fake->last_place = count == 0 ? 0 : sections[count - 1].place;
     fake->entries[fake->count++] = count == 0 ? 0 : sections[0].ref_count;
     fake->credit -= credit_bytes > 0;
     return fake->count;
@@ -608,5 +610,59 @@ Test(proc, a_driver_refuses_what_is_for_hosts)
 
     open_fake(&fake, false);
     cr_assert_eq(tri_proc_envelope(fake.proc, &envelope, 0, NULL), TRP_EPROTO);
+    close_fake(&fake);
+}
+
+static const struct tri_section mark = {.place = TRI_PLACE_TRACE, .size = 5, .data = (const uint8_t *)"mark"};
+
+Test(proc, the_mark_of_a_traced_call_travels_with_it_and_is_said_again)
+{
+    struct tri_welcome welcome = {
+        .version = 1, .space = 7, .broker = 2, .snapshot = true, .node = "", .credit_calls = 10, .credit_bytes = 1000};
+    struct tri_submit submit = {.kind = TRI_CALL, .flags = TRI_TASK, .deadline_ns = TRI_NEVER, .trace = &mark};
+    struct tri_ref *ref = NULL;
+    struct fake fake;
+
+    open_fake(&fake, false);
+    submit.body = fake.body.section;
+    for (int again = 0; again < 2; again++) {
+        fake.count = 0;
+        if (again == 0)
+            cr_assert_eq(tri_proc_submit(fake.proc, &submit, false, 0, &ref, NULL, NULL), TRP_OK);
+        else
+            cr_assert_eq(tri_proc_welcome(fake.proc, &welcome, 5, NULL), TRP_OK);
+        cr_assert_eq(fake.posts[fake.count - 1].kind, TRI_CALL);
+        cr_expect_eq(fake.sections[fake.count - 1], 2);
+        cr_expect_eq(fake.last_place, TRI_PLACE_TRACE);
+    }
+    tri_proc_release(ref);
+    close_fake(&fake);
+}
+
+Test(proc, a_host_has_the_mark_apart_from_the_arguments)
+{
+    const struct tri_route route = {.kind = TRI_CALL, .flags = TRI_TASK, .result = {9, 1}};
+    static uint8_t _Alignas(8) bytes[1024];
+    struct tri_section sections[4];
+    struct tri_envelope envelope;
+    struct fake fake;
+
+    open_fake(&fake, true);
+    sections[0] = fake.body.section;
+    sections[1] = sections[3] = fake.value.section;
+    sections[1].place = 1;
+    sections[2] = mark;
+    sections[3].place = 2;
+    const size_t size = tri_envelope_write(bytes, &route, sections, 4);
+    cr_assert_eq(tri_envelope_check(bytes, size, NULL, 0, &envelope, NULL), TRP_OK);
+    cr_assert_eq(tri_proc_envelope(fake.proc, &envelope, 1, NULL), TRP_OK);
+    cr_assert_not_null(fake.call);
+    cr_expect_eq(fake.call->section_count, 3);
+    cr_expect_eq(fake.call->sections[1].place, 1);
+    cr_expect_eq(fake.call->sections[2].place, 2);
+    cr_assert_not_null(fake.call->trace);
+    cr_expect_str_eq((const char *)fake.call->trace->data, "mark");
+    tri_proc_start(fake.proc, fake.call);
+    cr_assert_eq(tri_proc_return(fake.proc, fake.call, &fake.value.section, false, NULL), TRP_OK);
     close_fake(&fake);
 }

@@ -285,9 +285,38 @@ Test(envelope, one_argument_is_not_appended_twice)
     sections[2].place = 256;
     tri_envelope_write(bytes, &call, sections, 3);
     cr_assert_eq(tri_envelope_check(bytes, ROOM, NULL, 0, &envelope, NULL), TRP_EPROTO);
-    sections[2].place = 257;
+    sections[2].place = 258;
     tri_envelope_write(bytes, &call, sections, 3);
     cr_assert_eq(tri_envelope_check(bytes, ROOM, NULL, 0, &envelope, NULL), TRP_EPROTO);
+}
+
+Test(envelope, a_call_and_nothing_else_has_one_mark_of_a_trace_that_is_small_and_plain)
+{
+    static const uint8_t large[TRI_COPY_MAX + 1];
+    struct tri_section sections[3] = {{0, 0, NULL, 1, 1, (const uint8_t *)"a", NULL},
+                                      {TRI_PLACE_TRACE, 0, NULL, 0, 1, (const uint8_t *)"b", NULL},
+                                      {1, 0, NULL, 1, 1, (const uint8_t *)"c", NULL}};
+    struct tri_ref_entry named = {.id = {1, 2}, .place = TRI_NESTED};
+    struct tri_route route_of = {.kind = TRI_CALL};
+    struct tri_buf *frames[1] = {tri_buf_copy(large, sizeof large)};
+    struct tri_envelope envelope;
+    tri_envelope_write(bytes, &route_of, sections, 3);
+    cr_assert_eq(tri_envelope_check(bytes, ROOM, NULL, 0, &envelope, NULL), TRP_OK);
+    sections[2].place = TRI_PLACE_TRACE;
+    tri_envelope_write(bytes, &route_of, sections, 3);
+    cr_assert_eq(tri_envelope_check(bytes, ROOM, NULL, 0, &envelope, NULL), TRP_EPROTO);
+    sections[1].refs = &named;
+    sections[1].ref_count = 1;
+    tri_envelope_write(bytes, &route_of, sections, 2);
+    cr_assert_eq(tri_envelope_check(bytes, ROOM, NULL, 0, &envelope, NULL), TRP_EPROTO);
+    sections[1] = (struct tri_section){TRI_PLACE_TRACE, 0, NULL, 0, sizeof large, frames[0]->data, frames[0]};
+    tri_envelope_write(bytes, &route_of, sections, 2);
+    cr_assert_eq(tri_envelope_check(bytes, ROOM, frames, 1, &envelope, NULL), TRP_EPROTO);
+    sections[1] = (struct tri_section){TRI_PLACE_TRACE, 0, NULL, 0, 1, (const uint8_t *)"b", NULL};
+    route_of.kind = TRI_SPAWN;
+    tri_envelope_write(bytes, &route_of, sections, 2);
+    cr_assert_eq(tri_envelope_check(bytes, ROOM, NULL, 0, &envelope, NULL), TRP_EPROTO);
+    tri_buf_release(&frames[0]);
 }
 
 Test(envelope, kinds_have_names)

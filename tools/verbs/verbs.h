@@ -22,6 +22,7 @@ extern const struct tri_verb tri_verb_logs;                                     
 extern const struct tri_verb tri_verb_doctor;                                          /* doctor.c */
 extern const struct tri_verb tri_verb_config_show;                                     /* config.c */
 extern const struct tri_verb tri_verb_top;                                             /* top.c */
+extern const struct tri_verb tri_verb_trace;                                           /* trace.c */
 extern const struct tri_verb tri_verb_bench;                                           /* bench.c */
 extern const struct tri_verb tri_verb_complete;                                        /* completion.c */
 extern const struct tri_verb tri_verb_version, tri_verb_help;                          /* version.c */

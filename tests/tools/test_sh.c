@@ -70,6 +70,13 @@ Test(sh, conditions_and_loops)
          "troupe sh: nowhere: No such file or directory\n*"},
         {"troupe sh -c 'source nowhere; echo on'", 1, "", "troupe sh: nowhere: No such file or directory\n*"},
         {"troupe sh -c 'echo a && echo b || echo c'", 0, "a\nb\n", ""},
+        {"troupe sh -c 'x = null || 5; y = 6 || 7; z = 1 && [2]; echo $x $y $z'", 0, "5 6 [2]\n", ""},
+        {"troupe sh -c 'x = source nowhere || echo \"$?\"'", 0, "1\n", NULL},
+        {"troupe sh -c 'if source nowhere { echo yes } else { echo \"$?\" }'", 0, "1\n", NULL},
+        {"troupe sh -c 'if echo a > 3 { echo yes }'", 2, "",
+         "troupe sh: values are compared, not commands: write x = COMMAND, and $x here; a word is quoted\n  -c:1:11: "
+         "*"},
+        {"troupe sh -c", 2, "", "troupe sh: -c needs a value: -c TEXT\n"},
     };
     COMMAND_RUN(rows);
 }
@@ -160,9 +167,17 @@ Test(sh_node, par_calls_at_once_and_waits_for_all)
         {"troupe sh -c 'par { a = call c increment; b = call c increment }; echo $a $b'", 0, "1 2\n", ""},
         {"troupe sh -c 'x = par for i in 1..4 { call c increment 0 }; echo $x'", 0, "[2, 2, 2, 2]\n", ""},
         {"troupe sh -c 'par { call c increment; call c increment }'", 0, "3\n4\n", ""},
+        {"troupe sh -c 'par { call c increment 0 --quiet; put 5 --quiet }'", 0, "", ""},
+        {"troupe sh -c 'x = par for i in 1..2 { spawn counter:Counter }; for a in $x { call $a increment 7 }'", 0,
+         "7\n7\n", ""},
+        {"troupe sh -c 'x = par { call c increment 0 --async; call s tensor }; y = get $x[0]; echo $y; $x[1]'", 0,
+         "4\n{\"dtype\": \"float32\", \"shape\": [2, 2]}\n", ""},
+        {"troupe sh -c 'r = call c increment 0 --async; wait $r; d = wait $r; y = get $d[0]; echo $y'", 0, "$r\n4\n",
+         ""},
+        {"troupe sh -c 'par { call c incremnt }'", 4, "", "troupe call: *"},
         {"troupe sh -c 'par { a = call c increment; b = call c increment $a }; echo $b'", 0, "10\n", ""},
         {"troupe sh -c 'par { call s fail 1 first; a = call c get_counter }; echo no'", 7, "",
-         "troupe sh: first\n  -c:1:7: *"},
+         "troupe call: first\n  -c:1:7: *"},
         {"troupe sh -c 'spawn counter:Counter --name w; par { d = watch w; kill w }; echo $d.killed_by'", 0,
          "*\ntrp_kill\n", ""},
         {"troupe sh -c 'par { nonsense }'", 2, "", "troupe: unknown verb 'nonsense'*"},

@@ -126,7 +126,8 @@ struct tri_cli {
     const char *namespace_; /* --namespace, else NULL */
     int64_t timeout_ms;     /* --timeout, else TRP_FOREVER */
     const char *word;       /* of argv, or in one of them: what is looked at, so that the shell can point at it */
-    bool later;             /* calls are not waited for: `take` has their references (par of the shell) */
+    bool later;             /* calls are not waited for: `take` has their references (par of the shell), */
+    bool is_later;          /* and this tells that it was one */
     /* Of the process: */
     trp_runtime *runtime;          /* NULL until tri_join */
     char joined_directory[256];    /* whose node that is */

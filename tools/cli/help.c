@@ -46,7 +46,10 @@ tri_help_verb(struct tri_cli *cli, const struct tri_verb *verb)
     tri_print(cli, "usage: troupe %s [OPTION...]%s%s\n\n  %s\n\n", verb->name, verb->operands != NULL ? " " : "",
               verb->operands != NULL ? verb->operands : "", verb->about);
     for (int i = 0; (option = tri_option_at(verb, i)) != NULL; i++) {
-        if (option->letter != 0)
+        if (option->name[1] == '\0')
+            (void)snprintf(text, sizeof text, "-%s%s%s", option->name, option->value != NULL ? " " : "",
+                           option->value != NULL ? option->value : "");
+        else if (option->letter != 0)
             (void)snprintf(text, sizeof text, "-%c, --%s%s%s", option->letter, option->name,
                            option->value != NULL ? " " : "", option->value != NULL ? option->value : "");
         else

@@ -94,19 +94,22 @@ take_option(struct tri_cli *cli, int argc, char **argv, int *at, struct tri_args
     const size_t size = is_long ? strcspn(word + 2, "=") : 1;
     const int i = is_long ? find_option(args->verb, word + 2, size, 0) : find_option(args->verb, NULL, 0, word[1]);
     const struct tri_option *option;
+    const char *dashes;
 
     if (i < 0 || (!is_long && word[2] != '\0' && tri_option_at(args->verb, i)->value == NULL))
         return refuse_option(cli, args->verb, word);
     option = tri_option_at(args->verb, i);
+    dashes = option->name[1] == '\0' ? "-" : "--";
     if (is_long && word[2 + size] == '=')
         text = word + 2 + size + 1;
     else if (!is_long && word[2] != '\0')
         text = word + 2;
     if (option->value == NULL && text != NULL)
-        return tri_refuse(cli, "--%s takes no value, got '%s'", option->name, text);
+        return tri_refuse(cli, "%s%s takes no value, got '%s'", dashes, option->name, text);
     if (option->value != NULL && text == NULL) {
         if (*at + 1 >= argc)
-            return tri_refuse(cli, "--%s needs a value: --%s %s", option->name, option->name, option->value);
+            return tri_refuse(cli, "%s%s needs a value: %s%s %s", dashes, option->name, dashes, option->name,
+                              option->value);
         text = argv[++*at];
     }
     args->values[i] = option->value != NULL ? text : "";

@@ -9,7 +9,14 @@
 
 /* ---------------------------------------------------------------------------------------------------------- conditions */
 
-/* True: it succeeded, and its result, if any, is neither false nor null. What the line itself has wrong is no condition. */
+/* It succeeded, and its result, if any, is neither false nor null. */
+static bool
+is_good(int exit_code, bool has_value, const struct tri_sh_value *held)
+{
+    return exit_code == TRI_EXIT_OK && (!has_value || tri_sh_is_true(held->value));
+}
+
+/* Whether it is good. What the line itself has wrong, and a node that is not there, is no condition. */
 static int
 decide(struct tri_sh *sh, const struct tri_node *node, bool *is_true)
 {
@@ -17,7 +24,8 @@ decide(struct tri_sh *sh, const struct tri_node *node, bool *is_true)
     bool has_value = false;
     const int exit_code = tri_sh_execute(sh, node, &held, &has_value);
 
-    *is_true = exit_code == TRI_EXIT_OK && (!has_value || tri_sh_is_true(held.value));
+    sh->status = exit_code;
+    *is_true = is_good(exit_code, has_value, &held);
     tri_sh_value_fini(&held);
     return exit_code == TRI_EXIT_USAGE || exit_code == TRI_EXIT_STOPPED || exit_code == TRI_EXIT_NODE ? exit_code
                                                                                                       : TRI_EXIT_OK;
@@ -88,25 +96,21 @@ run_while(struct tri_sh *sh, const struct tri_node *node)
     return exit_code;
 }
 
-/* The right one runs where the left one's outcome leaves it open. */
+/* The right one runs where the left one's outcome leaves it open; the result is that of the last one that ran. */
 static int
 run_either(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value)
 {
     const bool is_and = node->kind == TRI_NODE_AND;
-    bool is_true = false;
-    int exit_code;
+    int exit_code = tri_sh_execute(sh, node->first, into, has_value);
+    bool good;
 
-    if (into != NULL) { /* a condition, or a value: a truth */
-        exit_code = decide(sh, node->first, &is_true);
-        if (exit_code == TRI_EXIT_OK && is_true == is_and)
-            exit_code = decide(sh, node->second, &is_true);
-        return exit_code == TRI_EXIT_OK ? give_truth(sh, is_true, into, has_value) : exit_code;
-    }
-    exit_code = tri_sh_execute(sh, node->first, NULL, has_value);
     sh->status = exit_code;
-    if (exit_code != TRI_EXIT_STOPPED && !sh->ended && (exit_code == TRI_EXIT_OK) == is_and)
-        return tri_sh_execute(sh, node->second, NULL, has_value);
-    return exit_code;
+    good = into != NULL ? is_good(exit_code, *has_value, into) : exit_code == TRI_EXIT_OK;
+    if (exit_code == TRI_EXIT_STOPPED || sh->ended || good != is_and)
+        return exit_code;
+    if (into != NULL)
+        tri_sh_value_fini(into);
+    return tri_sh_execute(sh, node->second, into, has_value);
 }
 
 /* ----------------------------------------------------------------------------------------------------------------- for */
@@ -191,7 +195,7 @@ run_for(struct tri_sh *sh, const struct tri_node *node)
 /* ----------------------------------------------------------------------------------------------------------------- par */
 
 int
-tri_sh_add_call(struct tri_sh *sh, trp_ref *ref, const struct tri_token *word, const char *variable)
+tri_sh_add_call(struct tri_sh *sh, struct tri_sh_value *held, const struct tri_token *word, const char *variable)
 {
     struct tri_sh_call *call = calloc(1, sizeof *call);
     char *name = variable != NULL ? strdup(variable) : NULL;
@@ -201,31 +205,64 @@ tri_sh_add_call(struct tri_sh *sh, trp_ref *ref, const struct tri_token *word, c
         free(name);
         return tri_fail_text(&sh->cli, "out of memory");
     }
-    *call = (struct tri_sh_call){.ref = trp_ref_retain(ref), .word = *word, .variable = name};
+    *call = (struct tri_sh_call){.held = *held,
+                                 .word = *word,
+                                 .variable = name,
+                                 .verb = sh->took_of,
+                                 .is_call = sh->took_call,
+                                 .quiet = sh->took_quiet};
+    *held = (struct tri_sh_value){.value = trp_null()};
     *sh->last_call = call;
     sh->last_call = &call->next;
     return TRI_EXIT_OK;
 }
 
-/* Waits for one; its value goes to its variable, to `gathered`, or out. */
+static void
+release_held(void *thing)
+{
+    tri_sh_value_fini(thing);
+    free(thing);
+}
+
+/* The value, and what it stands on, as one item of a list that `into` becomes. */
 static int
-finish_call(struct tri_sh *sh, struct tri_sh_call *call, trp_value *gathered)
+gather(struct tri_sh *sh, struct tri_sh_call *call, trp_value value, struct tri_sh_value *into, trp_value *item)
+{
+    struct tri_sh_value *kept = malloc(sizeof *kept);
+
+    if (kept != NULL)
+        *kept = call->held;
+    call->held = (struct tri_sh_value){.value = trp_null()};
+    *item = value;
+    return tri_values_hold(&into->values, kept, release_held) ? TRI_EXIT_OK : tri_fail_text(&sh->cli, "out of memory");
+}
+
+/* Waits for one; its value goes to its variable, to `item`, or out. */
+static int
+finish_call(struct tri_sh *sh, struct tri_sh_call *call, struct tri_sh_value *into, trp_value *item)
 {
     struct tri_sh_value held = {.value = trp_null()};
-    trp_value value;
-    int exit_code = tri_await(&sh->cli, call->ref, "a call of par", &value);
+    const struct tri_verb *verb = sh->cli.verb;
+    trp_value value = call->held.value;
+    int exit_code = TRI_EXIT_OK;
 
+    sh->cli.verb = call->verb;
+    if (call->is_call)
+        exit_code = tri_await(&sh->cli, call->held.ref, "a call of par", &value);
+    sh->cli.verb = verb;
     if (exit_code != TRI_EXIT_OK) {
         tri_sh_point(sh, call->word.text, call->word.size);
         return exit_code;
     }
-    if (gathered != NULL)
-        *gathered = value;
-    if (call->variable != NULL) {
-        exit_code = tri_sh_value_set(sh, &held, call->ref, value);
-        return exit_code == TRI_EXIT_OK ? tri_sh_assign(sh, call->variable, &held) : exit_code;
-    }
-    return gathered != NULL ? TRI_EXIT_OK : tri_give(&sh->cli, call->ref, value);
+    if (call->variable != NULL)
+        exit_code = tri_sh_value_set(sh, &held, call->held.ref, value);
+    if (exit_code == TRI_EXIT_OK && call->variable != NULL)
+        exit_code = tri_sh_assign(sh, call->variable, &held);
+    if (exit_code == TRI_EXIT_OK && into != NULL)
+        return gather(sh, call, value, into, item);
+    return exit_code != TRI_EXIT_OK || call->variable != NULL || call->quiet
+               ? exit_code
+               : tri_give(&sh->cli, call->held.ref, value);
 }
 
 /* All are waited for, also after one has failed: the first failure, in the order of the calls, is the block's. */
@@ -233,23 +270,26 @@ static int
 finish_calls(struct tri_sh *sh, struct tri_sh_call *calls, struct tri_sh_value *into, bool *has_value)
 {
     size_t count = 0, used = 0;
-    trp_value *values = NULL;
+    trp_value *items = NULL;
     int exit_code = TRI_EXIT_OK, code;
 
     for (struct tri_sh_call *call = calls; call != NULL; call = call->next)
         count++;
-    if (into != NULL && (values = calloc(count + 1, sizeof *values)) == NULL)
-        exit_code = tri_fail_text(&sh->cli, "out of memory");
+    if (into != NULL) {
+        tri_sh_value_fini(into);
+        items = calloc(count + 1, sizeof *items);
+        if (!tri_values_hold(&into->values, items, free))
+            return tri_fail_text(&sh->cli, "out of memory");
+    }
     for (struct tri_sh_call *call = calls; call != NULL && exit_code != TRI_EXIT_STOPPED; call = call->next) {
-        code = finish_call(sh, call, values != NULL ? &values[used++] : NULL);
+        code = finish_call(sh, call, into, items != NULL ? &items[used++] : NULL);
         if (exit_code == TRI_EXIT_OK || code == TRI_EXIT_STOPPED)
             exit_code = code;
     }
     if (exit_code == TRI_EXIT_OK && into != NULL) {
         *has_value = true;
-        exit_code = tri_sh_value_set(sh, into, NULL, trp_list(values, used));
+        into->value = trp_list(items, used);
     }
-    free(values);
     return exit_code != TRI_EXIT_OK ? exit_code : tri_flush(&sh->cli);
 }
 
@@ -269,9 +309,10 @@ run_par(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *int
     sh->calls = calls_before;
     sh->last_call = last_before;
     finished = finish_calls(sh, calls, exit_code == TRI_EXIT_OK ? into : NULL, has_value);
+    sh->took_call = false; /* what a variable gets now is a value */
     while (calls != NULL) {
         struct tri_sh_call *next = calls->next;
-        trp_ref_release(&calls->ref);
+        tri_sh_value_fini(&calls->held);
         free(calls->variable);
         free(calls);
         calls = next;

@@ -99,6 +99,17 @@ skip_lines(struct parser *parser)
 
 /* ------------------------------------------------------------------------------------------------------------ commands */
 
+static bool
+is_comparison(const struct tri_token *token)
+{
+    static const char *const signs[] = {"==", "!=", "<=", ">=", "<", ">"};
+
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+        if (is_word(token, signs[i]))
+            return true;
+    return false;
+}
+
 static struct tri_node *
 parse_command(struct parser *parser)
 {
@@ -106,8 +117,12 @@ parse_command(struct parser *parser)
 
     if (node == NULL)
         return NULL;
-    while (parser->token.kind == TRI_TOKEN_WORD)
+    while (parser->token.kind == TRI_TOKEN_WORD) {
+        if (is_comparison(&parser->token))
+            return fail(parser, parser->token.text, false,
+                        "values are compared, not commands: write x = COMMAND, and $x here; a word is quoted");
         take_word(parser, node);
+    }
     if (!parser->failed && node->word_count == 0)
         return fail(parser, parser->token.text, parser->token.kind == TRI_TOKEN_END, "a command is missing");
     return parser->failed ? NULL : node;
@@ -123,17 +138,6 @@ pair_of(struct parser *parser, enum tri_node_kind kind, struct tri_node *first, 
     node->first = first;
     node->second = second;
     return node;
-}
-
-static bool
-is_comparison(const struct tri_token *token)
-{
-    static const char *const signs[] = {"==", "!=", "<=", ">=", "<", ">"};
-
-    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
-        if (is_word(token, signs[i]))
-            return true;
-    return false;
 }
 
 /* A word that begins as a value does, and no verb: what `x = ...` and `if ...` take by itself. */

@@ -231,6 +231,9 @@ on_result(void *user, trp_ref *ref, trp_value value)
     struct tri_sh *sh = user;
 
     sh->took = true;
+    sh->took_call = sh->cli.is_later;
+    sh->took_quiet = sh->cli.quiet;
+    sh->took_of = sh->cli.verb;
     return tri_sh_value_set(sh, sh->into, ref, value);
 }
 
@@ -275,6 +278,7 @@ run_words(struct tri_sh *sh, const struct tri_node *node, const char *piped, str
             argv[count++] = strdup(piped);
         sh->into = into;
         sh->took = false;
+        sh->cli.is_later = false;
         sh->cli.take = into != NULL ? on_result : NULL;
         sh->cli.word = NULL;
         exit_code = tri_cli_run(&sh->cli, count, argv);
@@ -295,24 +299,20 @@ static int
 run_command(struct tri_sh *sh, const struct tri_node *node, const char *piped, struct tri_sh_value *into,
             bool *has_value)
 {
-    struct tri_sh_value ref = {.value = trp_null()};
+    struct tri_sh_value held = {.value = trp_null()};
     int exit_code;
 
     if (sh->par_depth == 0)
         return run_words(sh, node, piped, into, has_value);
     sh->cli.later = true;
-    exit_code = run_words(sh, node, piped, &ref, has_value);
+    exit_code = run_words(sh, node, piped, into != NULL ? into : &held, has_value);
     sh->cli.later = false;
-    if (exit_code == TRI_EXIT_OK && *has_value && into != NULL) {
-        *into = ref;
+    if (into != NULL)
         return exit_code;
-    }
-    if (exit_code == TRI_EXIT_OK && *has_value && ref.value.kind == TRP_REF)
-        exit_code = tri_sh_add_call(sh, ref.value.as.ref, &node->words[0], NULL);
-    else if (exit_code == TRI_EXIT_OK && *has_value)
-        exit_code = tri_give(&sh->cli, ref.ref, ref.value);
+    if (exit_code == TRI_EXIT_OK && *has_value)
+        exit_code = tri_sh_add_call(sh, &held, &node->words[0], NULL);
     *has_value = false;
-    tri_sh_value_fini(&ref);
+    tri_sh_value_fini(&held);
     return exit_code;
 }
 
@@ -374,18 +374,22 @@ tri_sh_literal(struct tri_sh *sh, const struct tri_token *word, struct tri_sh_va
 static int
 run_assign(struct tri_sh *sh, const struct tri_node *node)
 {
-    struct tri_sh_value held = {.value = trp_null()};
+    struct tri_sh_value held = {.value = trp_null()}, call = {.value = trp_null()};
     char name[256];
     bool has_value = false;
     int exit_code;
 
     (void)snprintf(name, sizeof name, "%.*s", (int)node->words[0].size, node->words[0].text);
+    sh->took_call = false;
     exit_code = tri_sh_execute(sh, node->first, &held, &has_value);
-    if (exit_code == TRI_EXIT_OK && sh->par_depth > 0 && has_value && held.value.kind == TRP_REF &&
-        node->first->kind != TRI_NODE_LITERAL)
-        exit_code = tri_sh_add_call(sh, held.value.as.ref, &node->words[0], name);
+    if (exit_code == TRI_EXIT_OK && sh->par_depth > 0 && has_value && sh->took_call) {
+        exit_code = tri_sh_value_set(sh, &call, held.ref, held.value);
+        if (exit_code == TRI_EXIT_OK)
+            exit_code = tri_sh_add_call(sh, &call, &node->words[0], name);
+    }
     if (exit_code == TRI_EXIT_OK)
         exit_code = tri_sh_assign(sh, name, &held);
+    tri_sh_value_fini(&call);
     tri_sh_value_fini(&held);
     return exit_code;
 }

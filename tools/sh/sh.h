@@ -93,10 +93,12 @@ struct tri_sh_variable {
     char name[];
 };
 
-/* A call of `par` that has been made and not been waited for. */
+/* What a command of `par` gave: a call that has not been waited for, or a result that was there at once. */
 struct tri_sh_call {
     struct tri_sh_call *next;
-    trp_ref *ref;
+    const struct tri_verb *verb;
+    struct tri_sh_value held; /* of a call its reference */
+    bool is_call, quiet;
     struct tri_token word; /* of the source, to point at */
     char *variable;        /* NULL: its result is printed, or gathered */
 };
@@ -107,13 +109,13 @@ struct tri_sh {
     struct tri_sh_variable *variables;
     struct tri_sh_call *calls, **last_call; /* of the innermost `par` */
     int par_depth;
-    int status;                     /* $? */
-    bool interactive;               /* goes on after what fails */
-    bool ended;                     /* `exit` */
-    struct tri_sh_value *into;      /* where the verb that runs puts its result; NULL: printed */
-    bool took;                      /* it has */
-    const struct tri_token *sought; /* the variable that a word names, for errors */
-    FILE *text;                     /* stdin of scripts that are read from it */
+    int status;                 /* $? */
+    bool interactive;           /* goes on after what fails */
+    bool ended;                 /* `exit` */
+    struct tri_sh_value *into;  /* where the verb that runs puts its result; NULL: printed */
+    bool took;                  /* it has: */
+    bool took_call, took_quiet; /* the reference of a call that goes on; it had --quiet */
+    const struct tri_verb *took_of;
 };
 
 void tri_sh_value_fini(struct tri_sh_value *held);
@@ -150,8 +152,8 @@ int tri_sh_execute(struct tri_sh *sh, const struct tri_node *node, struct tri_sh
 int tri_sh_flow(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value);
 /* The value of a word by itself: `x = 5`. */
 int tri_sh_literal(struct tri_sh *sh, const struct tri_token *word, struct tri_sh_value *held);
-/* A call that `par` has made. */
-int tri_sh_add_call(struct tri_sh *sh, trp_ref *ref, const struct tri_token *word, const char *variable);
+/* What a command of `par` gave, which is emptied. */
+int tri_sh_add_call(struct tri_sh *sh, struct tri_sh_value *held, const struct tri_token *word, const char *variable);
 
 /* "sh: ..." and the line with the word marked; returns the exit code. */
 int tri_sh_refuse(struct tri_sh *sh, const char *at, size_t size, const char *format, ...) TRP_PRINTF(4, 5);

@@ -23,31 +23,90 @@ release_actor(void *thing)
     trp_actor_release(&actor);
 }
 
-static int
-copy_value(struct tri_sh *sh, struct tri_sh_value *held, trp_value value)
+static void
+release_ref(void *thing)
+{
+    trp_ref *ref = thing;
+
+    trp_ref_release(&ref);
+}
+
+/* Memory of the values, NULL: none; it is never of no size. */
+static void *
+memory_of(struct tri_values *values, size_t count, size_t each)
+{
+    void *memory = calloc(count + 1, each);
+
+    return tri_values_hold(values, memory, free) ? memory : NULL;
+}
+
+static bool copy_value(struct tri_sh *sh, struct tri_values *values, trp_value from, trp_value *to);
+
+/* A tensor, by its JSON. */
+static bool
+copy_tensor(struct tri_sh *sh, struct tri_values *values, trp_value from, trp_value *to)
 {
     char *text = NULL;
     size_t size = 0;
-    FILE *out;
-    int exit_code;
+    FILE *out = open_memstream(&text, &size);
+    bool copied = out != NULL;
 
-    if (value.kind == TRP_ACTOR) { /* the handle itself: an actor without a name lives as long as that */
-        held->value = value;
-        return tri_values_hold(&held->values, trp_actor_retain(value.as.actor), release_actor)
-                   ? TRI_EXIT_OK
-                   : tri_fail_text(&sh->cli, "out of memory");
+    if (copied) {
+        tri_json_write(out, from, true);
+        copied = fclose(out) == 0 && tri_json_read(&sh->cli, values, "a result", text, size, to) == TRI_EXIT_OK;
     }
-    out = open_memstream(&text, &size);
-    if (out == NULL)
-        return tri_fail_text(&sh->cli, "out of memory");
-    tri_json_write(out, value, true);
-    if (fclose(out) != 0) {
-        free(text);
-        return tri_fail_text(&sh->cli, "out of memory");
-    }
-    exit_code = tri_json_read(&sh->cli, &held->values, "a result", text, size, &held->value);
     free(text);
-    return exit_code;
+    return copied;
+}
+
+static bool
+copy_items(struct tri_sh *sh, struct tri_values *values, trp_value from, trp_value *to)
+{
+    const bool is_map = from.kind == TRP_MAP;
+    trp_value *items = memory_of(values, (is_map ? 2 : 1) * from.size, sizeof *items);
+    bool copied = items != NULL;
+
+    for (size_t i = 0; i < from.size && copied; i++) {
+        if (is_map)
+            copied = copy_value(sh, values, trp_key_at(from, i), &items[2 * i]) &&
+                     copy_value(sh, values, trp_at(from, i), &items[2 * i + 1]);
+        else
+            copied = copy_value(sh, values, trp_at(from, i), &items[i]);
+    }
+    *to = is_map                   ? trp_map(items, from.size)
+          : from.kind == TRP_TUPLE ? trp_tuple(items, from.size)
+                                   : trp_list(items, from.size);
+    return copied;
+}
+
+/* All of it, handles and references retained: an actor without a name lives as long as its handles do. */
+static bool
+copy_value(struct tri_sh *sh, struct tri_values *values, trp_value from, trp_value *to)
+{
+    char *memory;
+
+    *to = from;
+    switch (from.kind) {
+    case TRP_STR:
+    case TRP_BYTES:
+        memory = memory_of(values, from.size, 1);
+        if (memory != NULL && from.size > 0)
+            memcpy(memory, from.as.opaque, from.size);
+        to->as.opaque = memory;
+        return memory != NULL;
+    case TRP_LIST:
+    case TRP_TUPLE:
+    case TRP_MAP:
+        return copy_items(sh, values, from, to);
+    case TRP_TENSOR:
+        return copy_tensor(sh, values, from, to);
+    case TRP_REF:
+        return tri_values_hold(values, trp_ref_retain(from.as.ref), release_ref);
+    case TRP_ACTOR:
+        return tri_values_hold(values, trp_actor_retain(from.as.actor), release_actor);
+    default:
+        return true;
+    }
 }
 
 int
@@ -55,7 +114,8 @@ tri_sh_value_set(struct tri_sh *sh, struct tri_sh_value *held, trp_ref *ref, trp
 {
     tri_sh_value_fini(held);
     if (ref == NULL)
-        return copy_value(sh, held, value);
+        return copy_value(sh, &held->values, value, &held->value) ? TRI_EXIT_OK
+                                                                  : tri_fail_text(&sh->cli, "out of memory");
     held->ref = trp_ref_retain(ref);
     held->value = value;
     return TRI_EXIT_OK;

@@ -63,6 +63,7 @@ submit(struct tri_cli *cli, const struct tri_args *args, trp_request *request)
 {
     const int64_t timeout_ms = cli->timeout_ms;
     const bool is_kept = tri_option(args, "name") != NULL || tri_option(args, "ttl") != NULL;
+    const bool is_async = is_kept || tri_option(args, "async") != NULL;
     char what[512];
     trp_ref *ref = NULL;
     trp_value value;
@@ -79,7 +80,8 @@ submit(struct tri_cli *cli, const struct tri_args *args, trp_request *request)
     if (ref == NULL)
         return TRI_EXIT_OK;
     name_call(args, what, sizeof what);
-    if (tri_option(args, "async") != NULL || is_kept || cli->later) {
+    if (is_async || cli->later) {
+        cli->is_later = !is_async;
         /* A variable of the shell holds it as well as the node does. */
         exit_code =
             is_kept || cli->take == NULL ? tri_keep_ref(cli, args, ref) : tri_give(cli, ref, trp_ref_value(ref));
@@ -173,8 +175,8 @@ static const char arguments_text[] =
 
 static const struct tri_option async_options[] = {
     {"async", 0, NULL, "does not wait: the node keeps the result, and a reference to it is printed", NULL},
-    {"name", 'n', "NAME", "under which it is kept, with --async; else its id", NULL},
-    {"ttl", 0, "TIME", "how long it is kept; else until `troupe drop`", NULL},
+    {"name", 'n', "NAME", "as --async, and kept under this name; else its id", NULL},
+    {"ttl", 0, "TIME", "as --async, and kept for so long; else until `troupe drop`", NULL},
     {0},
 };
 static const char *const call_words[] = {TRI_WORD_ACTOR, TRI_WORD_METHOD, NULL};

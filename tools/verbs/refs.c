@@ -120,15 +120,17 @@ look(struct tri_cli *cli, trp_ref **refs, size_t count, size_t wanted, size_t *r
 }
 
 static int
-give_names(struct tri_cli *cli, const struct tri_args *args, const size_t *ready, size_t count)
+give_names(struct tri_cli *cli, const struct tri_args *args, trp_ref **refs, const size_t *ready, size_t count)
 {
     trp_value *names = calloc(count + 1, sizeof *names);
     int exit_code = TRI_EXIT_OK;
 
     for (size_t i = 0; names != NULL && i < count; i++) {
-        names[i] = trp_str(args->operands[ready[i]]);
+        const char *operand = args->operands[ready[i]];
+        const bool is_variable = cli->find != NULL && operand[0] == '%'; /* of the shell, where it is written $NAME */
+        names[i] = cli->take != NULL ? trp_ref_value(refs[ready[i]]) : trp_str(operand);
         if (!cli->json && cli->take == NULL)
-            tri_print(cli, "%s\n", args->operands[ready[i]]);
+            tri_print(cli, "%s%s\n", is_variable ? "$" : "", operand + is_variable);
     }
     if (names != NULL && (cli->json || cli->take != NULL))
         exit_code = tri_give(cli, NULL, trp_list(names, count));
@@ -156,7 +158,7 @@ run_wait(struct tri_cli *cli, const struct tri_args *args)
         exit_code = tri_fail_text(cli, "out of memory");
     if (exit_code == TRI_EXIT_OK) {
         exit_code = look(cli, refs, (size_t)args->count, (size_t)wanted, ready, &ready_count);
-        given = give_names(cli, args, ready, ready_count);
+        given = give_names(cli, args, refs, ready, ready_count);
         exit_code = exit_code != TRI_EXIT_OK ? exit_code : given;
     }
     free(ready);

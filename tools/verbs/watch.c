@@ -32,6 +32,7 @@ run_watch(struct tri_cli *cli, const struct tri_args *args)
     if (exit_code == TRI_EXIT_OK && trp_watch(actor, ready ? TRP_WATCH_READY : TRP_WATCH_DEATH, &ref, &error) != TRP_OK)
         exit_code = tri_fail(cli, &error, NULL);
     (void)snprintf(what, sizeof what, "the %s of '%.255s'", ready ? "start" : "end", args->operands[0]);
+    cli->is_later = cli->later;
     if (exit_code == TRI_EXIT_OK && cli->later)
         exit_code = tri_give(cli, ref, trp_ref_value(ref));
     else if (exit_code == TRI_EXIT_OK && (exit_code = tri_await(cli, ref, what, &record)) == TRI_EXIT_OK && !ready)

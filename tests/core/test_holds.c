@@ -178,6 +178,26 @@ Test(holds, a_value_on_its_way_is_not_lost_when_its_last_holder_lets_go)
     fake_free(fake);
 }
 
+Test(holds, a_value_that_its_maker_did_not_send_any_more_is_asked_of_who_has_it_before_that_lets_go)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host, other;
+    struct tri_id actor = fake_actor(fake, driver, "", &host), second = fake_actor(fake, driver, "", &other);
+    struct tri_id result = fake_id(fake, driver), carrier = fake_id(fake, driver);
+    struct tri_ref_entry nested = entry(result, TRI_NESTED);
+    fake_call(fake, driver, actor, result, 1, NULL, 0);
+    fake_return(fake, host, result, 9);
+    fake_call(fake, driver, second, carrier, 1, &nested, 1);
+    cr_assert(fake_names(fake, host, TRI_FETCH, result));
+    fake_died(fake, host, 9, 1, 1);
+    cr_assert(fake_names(fake, driver, TRI_FETCH, result), "nobody waits so far");
+    cr_assert_eq(fake_answer_fetch(fake, driver, result, 9), TRP_OK);
+    cr_assert_eq(fake_release(fake, driver, result, 1), TRP_OK);
+    fake_ids(fake, other, TRI_WAIT, 0, no_id, &result, 1);
+    cr_assert_eq(fake_number(fake_result(fake, other, result)), 9);
+    fake_free(fake);
+}
+
 Test(holds, a_result_with_references_makes_its_receiver_a_holder)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

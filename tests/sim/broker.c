@@ -330,6 +330,7 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
         return TRP_OK;
     }
     visit->world->core_moved = true;
+    sim_omen(visit->process, envelope->route.kind);
     TRP_TRY(tri_core_envelope(visit->world->core, visit->peer, envelope, visit->world->now_ns, error));
     if (visit->world->options.trace)
         sim_check(visit->world); /* to see which one it was */

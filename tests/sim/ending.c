@@ -38,6 +38,21 @@ want_all(struct sim_world *world)
 }
 
 static void
+each_has_ended(struct sim_process *process, const struct sim_bag *bag)
+{
+    for (uint32_t i = 0; i < bag->count; i++) {
+        struct sim_ref *ref = (struct sim_ref *)(void *)bag->vars[i];
+        if (ref->ref.state == TRI_REF_PENDING && !ref->endless)
+            sim_fail(
+                process->world, "%llx:%llu of process %d never ended%s%s; %llu calls of its window are in use",
+                (unsigned long long)ref->ref.entry.id.space, (unsigned long long)ref->ref.entry.id.number, process->pid,
+                ref->ref.own_call ? ", a call of its own" : "",
+                ref->ref.out != NULL && ref->ref.handed == 0 ? ", never sent" : "",
+                (unsigned long long)(process->channel.session.used_calls - process->channel.session.returned_calls));
+    }
+}
+
+static void
 all_ended(struct sim_world *world)
 {
     struct tri_core_counts counts;
@@ -67,16 +82,8 @@ all_ended(struct sim_world *world)
             sim_fail(world, "host %d still runs or has calls (%u, first %llx:%llu%s)", process->pid, process->depth,
                      (unsigned long long)process->stack[0].id.space, (unsigned long long)process->stack[0].id.number,
                      process->depth > 0 && process->stack[0].blocked ? ", waits" : "");
-        for (uint32_t i = 0; i < process->bag.count; i++) {
-            struct sim_ref *ref = (struct sim_ref *)(void *)process->bag.vars[i];
-            if (ref->ref.state == TRI_REF_PENDING && !ref->endless)
-                sim_fail(world, "%llx:%llu of process %d never ended%s%s; %llu calls of its window are in use",
-                         (unsigned long long)ref->ref.entry.id.space, (unsigned long long)ref->ref.entry.id.number,
-                         process->pid, ref->ref.own_call ? ", a call of its own" : "",
-                         ref->ref.out != NULL && ref->ref.handed == 0 ? ", never sent" : "",
-                         (unsigned long long)(process->channel.session.used_calls -
-                                              process->channel.session.returned_calls));
-        }
+        each_has_ended(process, &process->bag);
+        each_has_ended(process, &process->awaited);
     }
     if (counts.queued_calls != 0 || counts.queued_tasks != 0 || counts.blocked != 0)
         sim_fail(world, "the broker still has %llu calls, %llu tasks, %llu waits",
@@ -148,6 +155,7 @@ let_go(struct sim_world *world)
     {
         sim_bag_clear(&process->bag);
         sim_bag_clear(&process->kept);
+        sim_bag_clear(&process->awaited);
     }
 }
 

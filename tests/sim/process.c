@@ -143,6 +143,7 @@ sim_process_new(struct sim_world *world, bool is_host, uint64_t token)
     tri_list_init(&process->to_process);
     tri_list_init(&process->mailbox);
     tri_channel_init(&process->channel, 1, 1);
+    sim_mix_process(process);
     ops.user = process;
     if (is_host)
         sim_host_ops(&ops);
@@ -176,7 +177,7 @@ sim_process_end(struct sim_process *process)
     if (sim_chance(world, 50))
         sim_queue_clear(&process->to_broker);
     process->depth = 0;
-    process->bag.count = process->args.count = process->kept.count = 0;
+    process->bag.count = process->args.count = process->kept.count = process->awaited.count = 0;
     tri_proc_destroy(&process->proc);
     tri_channel_fini(&process->channel);
 }
@@ -263,6 +264,7 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
 
     sim_trace(process->world, "  process %d takes %s %llx:%llu", process->pid, tri_kind_name(envelope->route.kind),
               (unsigned long long)envelope->route.result.space, (unsigned long long)envelope->route.result.number);
+    sim_omen(process, envelope->route.kind);
     return tri_proc_envelope(process->proc, envelope, process->world->now_ns, error);
 }
 

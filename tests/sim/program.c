@@ -100,11 +100,22 @@ remove_at(struct sim_bag *bag, uint32_t i)
     tri_proc_release(ref);
 }
 
+/* Which one makes room: hardly one that is waited for, or an actor, which may end with it. */
+static uint32_t
+least(struct sim_world *world, const struct sim_bag *bag)
+{
+    uint32_t at = (uint32_t)sim_random(world, bag->count);
+
+    for (int i = 0; i < 3 && (bag->vars[at]->is_actor || ((struct sim_ref *)(void *)bag->vars[at])->eager); i++)
+        at = (uint32_t)sim_random(world, bag->count);
+    return at;
+}
+
 void
 sim_bag_add(struct sim_process *process, struct sim_bag *bag, struct tri_ref *ref)
 {
     if (bag->count == SIM_VARS)
-        remove_at(bag, (uint32_t)sim_random(process->world, SIM_VARS));
+        remove_at(bag, least(process->world, bag));
     bag->vars[bag->count++] = ref;
 }
 
@@ -301,14 +312,13 @@ act_request(struct act *act)
     struct sim_world *world = act->process->world;
     struct tri_ref *actor = pick(act->process, act->bag, true), *ref;
     struct tri_submit asked = {.kind = TRI_LOOKUP};
-    uint32_t what = (uint32_t)sim_random(world, 10);
 
-    if (what < 4 || actor == NULL) {
+    if (actor == NULL || sim_chance(world, 40)) {
         asked.body = world->name[sim_random(world, SIM_NAMES)].section;
-    } else if (what < 8) {
+    } else if (!sim_chance(world, world->mix.kills)) {
         asked.kind = TRI_WATCH;
         asked.target = actor->entry.id;
-        asked.body = world->watch[what % 2].section;
+        asked.body = world->watch[sim_random(world, 2)].section;
     } else {
         asked.kind = TRI_KILL;
         asked.target = actor->entry.id;
@@ -331,6 +341,21 @@ act_request(struct act *act)
     }
 }
 
+/* Asks for it; many a program then waits until it comes. */
+static void
+want(struct sim_process *process, struct tri_ref *ref)
+{
+    trp_error error;
+
+    if (tri_proc_want(process->proc, ref, &error) != TRP_OK)
+        sim_fail(process->world, "want: %s", error.message);
+    if (ref->state != TRI_REF_PENDING || ((struct sim_ref *)(void *)ref)->endless ||
+        process->awaited.count == SIM_VARS || !sim_chance(process->world, 80))
+        return;
+    tri_proc_retain(ref);
+    process->awaited.vars[process->awaited.count++] = ref;
+}
+
 /* Looks at a value, or waits for it: a driver without standing still. */
 static void
 act_get(struct act *act)
@@ -348,8 +373,7 @@ act_get(struct act *act)
         tri_proc_release(ref);
         return;
     }
-    if (tri_proc_want(act->process->proc, ref, &error) != TRP_OK)
-        sim_fail(act->process->world, "want: %s", error.message);
+    want(act->process, ref);
     if (execution == NULL || ((struct sim_ref *)(void *)ref)->endless ||
         !tri_id_equal(execution->id, execution->call->route->result))
         return;
@@ -409,31 +433,67 @@ give(struct act *act, const struct tri_ref *lent)
 static void
 act_lend(struct act *act)
 {
-    struct tri_ref *lent = pick(act->process, act->bag, false), *ref = give(act, lent);
+    struct tri_ref *newest = act->bag->count == 0 ? NULL : act->bag->vars[act->bag->count - 1];
+    struct tri_ref *lent = pick(act->process, act->bag, false), *ref;
 
+    if (newest != NULL && !newest->is_actor && sim_chance(act->process->world, 40))
+        lent = newest;
+    ref = give(act, lent);
     if (ref == NULL)
         return;
     if (sim_chance(act->process->world, 50))
         remove_all(act->bag, lent);
     else
-        ((struct sim_ref *)(void *)lent)->lent = true;
+        ((struct sim_ref *)(void *)ref)->lent = lent->entry.id;
     ((struct sim_ref *)(void *)ref)->eager = sim_chance(act->process->world, 70);
     sim_bag_add(act->process, act->bag, ref);
+}
+
+/* Best when it crosses with what comes back. */
+static bool
+lets_go(struct sim_world *world, const struct sim_ref *carrier)
+{
+    const struct sim_record *record = sim_record_find(world, carrier->ref.entry.id);
+
+    return carrier->ref.out == NULL && sim_chance(world, record != NULL && record->returned ? 60 : world->mix.let_go);
 }
 
 void
 sim_program_before(struct sim_process *process, struct sim_bag *bag)
 {
-    for (uint32_t i = bag->count; i-- > 0;)
-        if (i < bag->count && ((struct sim_ref *)(void *)bag->vars[i])->lent && sim_chance(process->world, 50))
-            remove_all(bag, bag->vars[i]);
+    for (uint32_t i = bag->count; i-- > 0;) {
+        struct sim_ref *carrier = i < bag->count ? (struct sim_ref *)(void *)bag->vars[i] : NULL;
+        struct tri_ref *lent;
+        if (carrier == NULL || tri_id_is_none(carrier->lent) || !lets_go(process->world, carrier))
+            continue;
+        lent = tri_proc_find(process->proc, carrier->lent);
+        carrier->lent = (struct tri_id){0};
+        if (lent == NULL)
+            continue;
+        remove_all(bag, lent);
+        tri_proc_release(lent);
+    }
+}
+
+/* Whose call failed looks for another actor. */
+static void
+turn_away(struct sim_process *process, struct sim_bag *bag, const struct tri_ref *failed)
+{
+    const struct sim_record *record = sim_record_find(process->world, failed->entry.id);
+    struct tri_ref *actor = record == NULL ? NULL : tri_proc_find(process->proc, record->target);
+
+    if (actor == NULL)
+        return;
+    remove_all(bag, actor);
+    tri_proc_release(actor);
 }
 
 void
 sim_program_after(struct sim_process *process, struct sim_bag *bag)
 {
-    trp_error error;
-
+    for (uint32_t i = process->awaited.count; i-- > 0;)
+        if (process->awaited.vars[i]->state != TRI_REF_PENDING)
+            remove_at(&process->awaited, i);
     for (uint32_t i = 0; i < bag->count; i++) {
         struct sim_ref *carrier = (struct sim_ref *)(void *)bag->vars[i];
         const struct tri_section *value = tri_ref_value(&carrier->ref);
@@ -441,12 +501,14 @@ sim_program_after(struct sim_process *process, struct sim_bag *bag)
             continue;
         carrier->eager = false;
         tri_proc_retain(&carrier->ref); /* the bag may drop it meanwhile */
+        if (carrier->ref.state == TRI_REF_FAILED && sim_chance(process->world, 60))
+            turn_away(process, bag, &carrier->ref);
         for (uint32_t k = 0; k < value->ref_count; k++) {
             struct tri_ref *ref = tri_proc_find(process->proc, value->refs[k].id);
             if (ref == NULL)
                 continue;
-            if (!ref->is_actor && tri_proc_want(process->proc, ref, &error) != TRP_OK)
-                sim_fail(process->world, "want: %s", error.message);
+            if (!ref->is_actor)
+                want(process, ref);
             sim_bag_add(process, bag, ref);
         }
         tri_proc_release(&carrier->ref);
@@ -552,26 +614,15 @@ act_keep(struct act *act)
 void
 sim_program_step(struct sim_process *process, struct sim_bag *bag, struct sim_execution *execution)
 {
-    static const struct {
-        uint32_t weight;
-        void (*act)(struct act *act);
-    } rows[] = {{22, act_call}, {15, act_task},   {8, act_put},      {6, act_spawn},
-                {18, act_get},  {6, act_request}, {13, act_release}, {12, act_keep}};
+    static void (*const acts[SIM_ACTS])(struct act * act) = {act_call, act_task,    act_put,     act_spawn,
+                                                             act_get,  act_request, act_release, act_keep};
+    struct sim_world *world = process->world;
     struct act act = {.process = process, .bag = bag, .execution = execution};
-    uint32_t at = (uint32_t)sim_random(process->world, 100);
 
-    if (process->world->draining) {
-        if (sim_chance(process->world, 50))
-            act_release(&act);
-        else
-            act_get(&act);
-        return;
-    }
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (at < rows[i].weight) {
-            rows[i].act(&act);
-            return;
-        }
-        at -= rows[i].weight;
-    }
+    if (!world->draining)
+        acts[sim_draw(world, world->mix.acts, SIM_ACTS)](&act);
+    else if (sim_chance(world, 50))
+        act_release(&act);
+    else
+        act_get(&act);
 }

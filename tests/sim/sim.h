@@ -23,6 +23,36 @@ enum {
     SIM_ENDED = 4096,
 };
 
+/* What may happen next. */
+enum sim_turn { SIM_UP, SIM_DOWN, SIM_ACT, SIM_FLUSH, SIM_BROKER, SIM_TURNS };
+enum sim_act_kind {
+    SIM_CALL,
+    SIM_TASK,
+    SIM_PUT,
+    SIM_SPAWN,
+    SIM_GET,
+    SIM_REQUEST,
+    SIM_RELEASE,
+    SIM_KEEP,
+    SIM_ACTS,
+};
+enum sim_fault_kind { SIM_NO_FAULT, SIM_KILL_BROKER, SIM_KILL_PEER, SIM_CUT };
+
+/* What a seed is like, drawn once. */
+struct sim_mix {
+    uint32_t turns[SIM_TURNS], acts[SIM_ACTS]; /* weights */
+    uint32_t drivers;
+    uint32_t slow, slowness; /* percent of the processes, for each turn; and of those turns that pass */
+    uint32_t kills;          /* percent, of the requests that are about an actor */
+    uint32_t let_go;         /* percent, of what is lent, at each packet */
+    uint32_t broker_every, host_every, driver_every, cut_every; /* steps on average */
+    struct sim_omen {
+        uint8_t kind; /* of what somebody has taken just now */
+        enum sim_fault_kind fault;
+        uint32_t percent;
+    } omens[3];
+};
+
 struct sim_packet {
     struct tri_node link;
     struct tri_packet packet;
@@ -48,6 +78,7 @@ struct sim_process {
     bool used, alive, is_host, up, hello_out, leaving, bequeathed, killed, told_gone;
     uint64_t memory_bytes; /* host: the limit that it was forked with, which belongs to one actor */
     uint64_t token, broker, hello_ns;
+    uint32_t slow[SIM_TURNS]; /* percent of its turns that pass */
     int32_t pid;
     struct tri_proc *proc;
     struct tri_channel channel;
@@ -62,15 +93,16 @@ struct sim_process {
     char name[16];
     bool detached;
     struct sim_bag args, kept; /* kept: from one call of its actor to another */
+    struct sim_bag awaited;    /* until they come, whatever else the program lets go of */
     uint64_t last_started;
 };
 
 struct sim_ref {
     struct tri_ref ref;
     struct sim_process *owner;
-    bool endless; /* a watch: may wait for ever */
-    bool lent;    /* it is let go of before the next packet is looked at */
-    bool eager;   /* what comes back in it is waited for at once */
+    bool endless;       /* a watch: may wait for ever */
+    struct tri_id lent; /* in this call: to be let go of before a packet is looked at, once a host has the call */
+    bool eager;         /* what comes back in it is waited for at once */
 };
 
 enum sim_event_kind { SIM_EXITED = 1, SIM_DRIVER_GONE, SIM_KILL, SIM_START_BROKER, SIM_FORK_FAILED };
@@ -138,6 +170,9 @@ struct sim_world {
     uint32_t broker_kills, host_kills, cuts, driver_kills;
     uint64_t calm_until; /* step; before it nobody is killed */
     bool drivers_leave;  /* before it: when all their calls have been answered */
+    struct sim_mix mix;
+    enum sim_fault_kind fault; /* what an omen brings about when the step is over, and to whom */
+    struct sim_process *struck;
     /* Last: not cleared for each seed. */
     struct sim_process processes[SIM_PROCESSES];
     struct sim_peer peers[SIM_PEERS];
@@ -154,10 +189,18 @@ void sim_trace_post(struct sim_world *world, const char *who, int number, const 
 void sim_note(struct sim_world *world, uint64_t what);
 struct sim_event *sim_event_add(struct sim_world *world, enum sim_event_kind kind, uint64_t delay_ns);
 bool sim_step(struct sim_world *world, bool jump); /* false: nothing can be done; `jump`: and no timer is due soon */
-void sim_fault(struct sim_world *world);
 void sim_check(struct sim_world *world);
 bool sim_exit_is_due(const struct sim_world *world,
                      const struct sim_process *process); /* the root has not collected it */
+
+/* mix.c */
+void sim_mix(struct sim_world *world);
+void sim_mix_process(struct sim_process *process);
+uint32_t sim_draw(struct sim_world *world, const uint32_t *weights, uint32_t count);
+
+/* fault.c */
+void sim_fault(struct sim_world *world);
+void sim_omen(struct sim_process *process, uint8_t kind); /* the process, or the broker from it, has taken one */
 
 /* broker.c */
 void sim_broker_start(struct sim_world *world);

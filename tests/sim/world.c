@@ -1,5 +1,5 @@
 /*
- * world.c - the scheduler: what happens next is drawn from the seed; time is counted; faults; invariants after each step.
+ * world.c - the scheduler: what happens next is drawn from the seed; time is counted; invariants after each step.
  */
 #include <stdarg.h>
 
@@ -279,16 +279,22 @@ bury(struct sim_world *world, struct sim_process *process)
         world->process_top--;
 }
 
+/* Some are slow in one thing or another. */
 static bool
-one_action(struct sim_world *world, struct sim_process *process, uint64_t what)
+one_action(struct sim_world *world, struct sim_process *process, enum sim_turn turn)
 {
-    if (what < 34)
+    if (sim_chance(world, process->slow[turn]))
+        return false;
+    switch (turn) {
+    case SIM_UP:
         return deliver_up(world, process);
-    if (what < 60)
+    case SIM_DOWN:
         return deliver_down(process);
-    if (what < 85)
+    case SIM_ACT:
         return act(process);
-    return process->alive && sim_process_flush(process);
+    default:
+        return process->alive && sim_process_flush(process);
+    }
 }
 
 /* Everything once, in order: whether there is anything to do at all. */
@@ -372,13 +378,13 @@ sim_step(struct sim_world *world, bool jump)
     world->now_ns += 200 + sim_random(world, 20000);
     any = timers(world);
     for (int i = 0; i < 12 && !any && !world->failed; i++) {
-        uint64_t what = sim_random(world, 106);
+        uint32_t turn = sim_draw(world, world->mix.turns, SIM_TURNS);
         struct sim_process *process = &world->processes[sim_random(world, world->process_top)];
-        sim_note(world, what);
-        if (what >= 100)
+        sim_note(world, turn);
+        if (turn == SIM_BROKER)
             any = world->core != NULL && sim_broker_flush(world, false);
         else if (process->used)
-            any = one_action(world, process, what);
+            any = one_action(world, process, turn);
     }
     if (!any && !world->failed)
         any = sweep(world);
@@ -394,74 +400,6 @@ sim_step(struct sim_world *world, bool jump)
     return any;
 }
 
-/* --------------------------------------------------------------------------------------------------------------- faults */
-
-static struct sim_process *
-victim(struct sim_world *world, bool host)
-{
-    uint32_t first = (uint32_t)sim_random(world, world->process_top);
-
-    for (uint32_t i = 0; i < world->process_top; i++) {
-        struct sim_process *process = &world->processes[(first + i) % world->process_top];
-        if (process->used && process->alive && process->is_host == host)
-            return process;
-    }
-    return NULL;
-}
-
-static void
-kill_one(struct sim_world *world, bool host)
-{
-    struct sim_process *process = victim(world, host);
-
-    if (process == NULL)
-        return;
-    sim_process_end(process);
-    if (host)
-        world->host_kills++;
-    else
-        world->driver_kills++;
-    if (!host)
-        (void)sim_process_new(world, false, 0);
-}
-
-static void
-kill_some(struct sim_world *world)
-{
-    uint32_t steps = world->options.steps;
-    uint64_t step = world->step;
-
-    if (world->core != NULL &&
-        (step == (world->calm_until > 0 ? steps * 9 / 10 : steps * 2 / 5) || sim_random(world, 1500) == 0)) {
-        world->broker_kills++;
-        sim_broker_kill(world);
-    }
-    if (step == steps / 3 || step == steps * 4 / 5 || sim_random(world, 400) == 0)
-        kill_one(world, true);
-    if (sim_random(world, 1200) == 0)
-        kill_one(world, false);
-}
-
-void
-sim_fault(struct sim_world *world)
-{
-    uint32_t steps = world->options.steps;
-    uint64_t step = world->step;
-    struct sim_process *process;
-
-    if (step >= world->calm_until)
-        kill_some(world);
-    else if (world->drivers_leave && sim_random(world, 60) == 0 && (process = victim(world, false)) != NULL)
-        sim_program_leave(process);
-    if (step == steps / 2 || sim_random(world, 250) == 0) {
-        process = victim(world, sim_chance(world, 50));
-        if (process != NULL && process->up) {
-            world->cuts++;
-            sim_process_cut(process);
-        }
-    }
-}
-
 /* ------------------------------------------------------------------------------------------------------------ a whole run */
 
 static void
@@ -471,19 +409,10 @@ open_world(struct sim_world *world)
     world->random = world->options.seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     world->now_ns = TRI_NS_PER_S;
     world->hash = UINT64_C(0xcbf29ce484222325);
-    world->num_cpus = (double)(1 + sim_random(world, 4)) + 0.5;
-    /* Small enough to be reached, and large enough for no program to wait for what it has not been able to ask for. */
-    world->limits.credit_calls = (uint32_t)(60 + sim_random(world, 200));
-    world->limits.credit_bytes = 60000 + sim_random(world, 200000);
-    world->limits.host_window_calls = (uint32_t)(2 + sim_random(world, 12));
-    world->limits.host_window_bytes = 2000 + sim_random(world, 40000);
-    /* What is lost while nobody has died is lost by a mistake: some seeds have long to find that. */
-    world->calm_until = sim_chance(world, 25) ? world->options.steps * 3 / 4 : 0;
-    world->drivers_leave = world->calm_until > 0 && world->options.seed % 2 == 0;
-    world->limits.waiting_hosts_per_cpu = (uint32_t)(1 + sim_random(world, 4));
+    sim_mix(world);
     sim_program_init(world);
     sim_broker_start(world);
-    for (int i = 0; i < 3; i++)
+    for (uint32_t i = 0; i < world->mix.drivers; i++)
         (void)sim_process_new(world, false, 0);
 }
 

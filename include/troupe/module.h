@@ -60,14 +60,14 @@ struct trp_ctx {
 /*
  * The function of a method. `self` is the actor's state; no lock is needed while its class's max_concurrency is 1.
  * Return trp_return(ctx, value); TRP_OK alone returns null. Any failure is the caller's TRP_ETASK, with the words in
- * ctx->error, and `self` stays as it was left. TRP_ESTOP stays TRP_ESTOP: no more to iterate.
+ * ctx->error, and `self` stays as it was left; but TRP_ESTOP, the end of an iteration, stays what it is.
  */
 typedef trp_err trp_method_fn(trp_ctx *ctx, void *self);
 
 /* The function of a task: the same without a state. */
 typedef trp_err trp_task_fn(trp_ctx *ctx);
 
-/* The result. The value is packed before this returns. TRP_EALREADY: there is one. TRP_ELIMIT: more
+/* The result. The value is packed before this returns. TRP_EALREADY: there is one already. TRP_ELIMIT: it has more
  * than 64 MiB. */
 TRP_API trp_err trp_return(trp_ctx *ctx, trp_value value);
 

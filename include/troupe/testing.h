@@ -34,7 +34,8 @@ TRP_API TRP_CHECKED trp_err trp_test_init(const trp_module *const *modules, trp_
  * the same sentences. For trp_test_init, or to look at its tables. It stays loaded until the process ends. Needs no runtime;
  * any thread, one at a time.
  *
- * TRP_EINVAL: the name is not "NAME.so". TRP_ENOENT, TRP_EACCES: the file. TRP_EMODULE: what is in it.
+ * TRP_EINVAL: the name is not "NAME.so". TRP_ENOENT, TRP_EACCES: the file cannot be opened. TRP_EMODULE: it
+ * is no module that this version loads.
  */
 TRP_API TRP_CHECKED trp_err trp_test_load(const char *file, const trp_module **module, trp_error *error);
 

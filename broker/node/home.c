@@ -307,10 +307,11 @@ fail_held(const struct tri_home *home, trp_error *error)
             "the node in %s (process %d) is ending, and has not within %d s: try again, or end it with kill "
             "-9 %d",
             home->path, pid, ENDING_MS / 1000, pid);
-    return TRI_FAIL(error, TRP_EALREADY,
-                    "a node lives in %s (process %d): end it with kill %d, or choose another directory with --dir or "
-                    "$TROUPE_DIR",
-                    home->path, pid, pid);
+    return TRI_FAIL(
+        error, TRP_EALREADY,
+        "a node lives in %s (process %d): end it with `troupe stop`, or choose another directory with --dir or "
+        "$TROUPE_DIR",
+        home->path, pid);
 }
 
 /* Finds or makes the directory and takes its lock. A node that ends may take the directory away meanwhile: then again. */

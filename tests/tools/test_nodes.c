@@ -56,7 +56,8 @@ Test(nodes, a_daemon_is_ready_when_start_returns_and_gone_when_stop_does)
          "{\"name\": \"*\", *\"directory\": \"*/node\", \"pid\": *, \"log\": \"*/node/log\"}\n", ""},
         {"troupe task play:echo 5", 0, "5\n", ""},
         {"troupe start --daemon", 1, "",
-         "troupe start: a node lives in */node (process *): end it with kill *, or choose another directory with --dir "
+         "troupe start: a node lives in */node (process *): end it with `troupe stop`, or choose another directory "
+         "with --dir "
          "or $TROUPE_DIR\n"},
         {"troupe start", 1, "", "troupe start: a node lives in */node (process *): *\n"},
         {"troupe start -d --dir node", 1, "", "troupe start: a node lives in */node (process *): *\n"},
@@ -247,7 +248,7 @@ Test(nodes, start_says_what_became_of_a_node_that_ended_while_it_started)
          "troupe start: the node ended while it started, killed by signal 9 (Killed); what it said is above\n"},
         {"TROUPE_NODE=$PWD/leaves troupe start -d", 1, "",
          "troupe start: the node ended while it started, with exit status 7; its log is */node/log\n"},
-        {"TROUPE_NODE=$PWD/hangs troupe start -d --timeout 200ms", 1, "",
+        {"TROUPE_NODE=$PWD/hangs troupe start -d --timeout 200ms", 124, "",
          "troupe start: the node was not ready within 0.2 s and was killed; `troupe doctor` looks why\n"},
         {"TROUPE_NODE=$PWD/hangs troupe start -d & p=$!; until pgrep -f \"sleep 60\" -P $p >/dev/null; do :; done; "
          "kill -INT $p; wait $p",
@@ -360,6 +361,19 @@ Test(nodes, logs_shows_the_end_and_follows)
 
 /* --------------------------------------------------------------------------------------------------------------- doctor */
 
+Test(nodes, a_daemons_module_path_may_be_relative_and_what_is_missing_in_it_is_said)
+{
+    static const struct command_row rows[] = {
+        {"mkdir -m 755 mods && cp ${TRP_MODULE_PATH%%:*}/play.so mods && chmod 755 mods/play.so", 0, "", ""},
+        {"troupe start -d --module-path typo:mods", 0, STARTED,
+         "troupe start: */typo is in the module path: No such file or directory\n"},
+        {"troupe task play:echo 5", 0, "5\n", ""},
+        {"troupe stop", 0, ENDED, ""},
+        {"troupe start -d -q --module-path typo && troupe stop", 0, ENDED, ""},
+    };
+    COMMAND_RUN(rows);
+}
+
 Test(nodes, doctor_says_what_is_wrong)
 {
     static const struct command_row rows[] = {
@@ -380,6 +394,15 @@ Test(nodes, doctor_says_what_is_wrong)
          "*open files*wrong*40 are allowed, a node of * CPUs needs *: ulimit -n 1024\n*", ""},
         {"TRP_MODULE_PATH=/no/such troupe doctor", 0,
          "*modules*warning*/no/such is in the module path: No such file or directory\n*", ""},
+        {"TRP_MODULE_PATH= troupe doctor", 0, "*modules*ok*no module path is set for a node that starts now\n*", ""},
+        {"mkdir -m 755 mods; troupe start -d -q --module-path mods; TRP_MODULE_PATH= troupe doctor; troupe stop -q", 0,
+         "*modules*ok*/mods: the module path of the node\n*", ""},
+        {"troupe start -d -q --module-path mods; rmdir mods; TRP_MODULE_PATH= troupe doctor; troupe stop -q", 0,
+         "*modules*warning*/mods is in the node's module path: No such file or directory\n*", ""},
+        {"mkdir -m 755 mods; TRP_MODULE_PATH=$PWD/mods $(dirname $(command -v troupe))/troupe-node --service --dir "
+         "node 2>&- & until troupe status -q; do :; "
+         "done 2>&-; troupe doctor; troupe stop -q; wait",
+         0, "*modules*ok*/mods: the module path of the node\n*", ""},
         {"mkdir -m 777 all; chmod 777 all; TRP_MODULE_PATH=all troupe doctor", 0,
          "*modules*warning*all is in the module path: it can be written by others, so no module is loaded from it: "
          "chmod go-w "

@@ -137,44 +137,34 @@ check_files(struct doctor *doctor)
              (unsigned long long)limit.rlim_max, ((unsigned long long)limit.rlim_max - FILES_OWN) / FILES_EACH);
 }
 
-/* What would be refused: code is loaded from where nobody else can put it. */
-static const char *
-module_trouble(const char *directory)
-{
-    struct stat status;
-
-    if (stat(directory, &status) != 0)
-        return strerror(errno);
-    if (!S_ISDIR(status.st_mode))
-        return "it is not a directory";
-    if (status.st_uid != geteuid() && status.st_uid != 0)
-        return "it is neither yours nor root's, so no module is loaded from it";
-    if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        return "it can be written by others, so no module is loaded from it: chmod go-w it";
-    return NULL;
-}
-
+/* Those of the node that runs, else those that a node started now would have. */
 static void
 check_modules(struct doctor *doctor)
 {
-    const char *path = NULL, *trouble;
-    char directory[512];
+    const bool runs = doctor->home.pid != 0;
+    const char *set = NULL, *at, *trouble;
+    char path[4096] = "", directory[512];
 
-    if (tri_setting(doctor->cli, TRI_KEY_MODULE_PATH, NULL, &path) != TRI_EXIT_OK || path == NULL) {
-        note(doctor, "modules", "ok", "only those that are installed: no module path is set");
+    if (runs && !tri_home_module_path(&doctor->home, path, sizeof path)) {
+        note(doctor, "modules", "warning", "the module path of the node (process %d) cannot be read",
+             (int)doctor->home.pid);
         return;
     }
-    for (const char *at = path; *at != '\0'; at += strspn(at, ":")) {
-        const int size = (int)strcspn(at, ":");
-        (void)snprintf(directory, sizeof directory, "%.*s", size, at);
-        trouble = module_trouble(directory);
+    if (!runs && tri_setting(doctor->cli, TRI_KEY_MODULE_PATH, NULL, &set) == TRI_EXIT_OK && set != NULL)
+        (void)snprintf(path, sizeof path, "%s", set);
+    at = path;
+    while (tri_module_path_next(&at, directory, sizeof directory, &trouble)) {
         if (trouble != NULL) {
-            note(doctor, "modules", "warning", "%s is in the module path: %s", directory, trouble);
+            note(doctor, "modules", "warning", "%s is in the %smodule path: %s", directory, runs ? "node's " : "",
+                 trouble);
             return;
         }
-        at += size;
     }
-    note(doctor, "modules", "ok", "%s", path);
+    if (path[0] == '\0')
+        note(doctor, "modules", "ok", "only those that are installed: %s",
+             runs ? "the node has no module path" : "no module path is set for a node that starts now");
+    else
+        note(doctor, "modules", "ok", "%s: the module path of %s", path, runs ? "the node" : "a node that starts now");
 }
 
 static double

@@ -19,11 +19,11 @@
 #include "tools/cli/home.h"
 #include "tools/cli/settings.h"
 
-enum { READY_MS = 30 * 1000, READY_FD = 3, WORDS_MAX = 24, PATH_SIZE = 512 };
+enum { READY_MS = 30 * 1000, READY_FD = 3, WORDS_MAX = 24, PATH_SIZE = 512, MODULES_SIZE = 4096 };
 
 /* The command line of the node, and where its texts lie. */
 struct starting {
-    char program[PATH_SIZE], directory[256], log[PATH_SIZE];
+    char program[PATH_SIZE], directory[256], log[PATH_SIZE], modules[MODULES_SIZE];
     char *words[WORDS_MAX];
     int count;
     bool is_daemon;
@@ -75,7 +75,42 @@ is_level(const char *text)
     return false;
 }
 
-/* One of those that are handed on as they are. */
+/* Each directory as a full path. */
+static int
+take_modules(struct tri_cli *cli, const char *path, struct starting *it)
+{
+    char directory[PATH_SIZE], full[PATH_SIZE];
+    const char *trouble;
+    size_t used = 0;
+    int exit_code = TRI_EXIT_OK;
+
+    while (exit_code == TRI_EXIT_OK && tri_module_path_next(&path, directory, sizeof directory, &trouble)) {
+        exit_code = full_path(cli, directory, full, sizeof full);
+        if (exit_code == TRI_EXIT_OK && used + strlen(full) + 2 > sizeof it->modules)
+            exit_code = tri_fail_text(cli, "a module path of more than %zu bytes is too long", sizeof it->modules - 1);
+        if (exit_code == TRI_EXIT_OK)
+            used += (size_t)snprintf(it->modules + used, sizeof it->modules - used, "%s%s", used > 0 ? ":" : "", full);
+    }
+    if (used > 0)
+        add(it, "--module-path", it->modules);
+    return exit_code;
+}
+
+/* The node says it, too, but in its log, where nobody looks who believes that all is well. */
+static void
+warn_of_modules(struct tri_cli *cli, const struct starting *it)
+{
+    const char *at = it->modules, *trouble;
+    char directory[PATH_SIZE];
+
+    if (it->log[0] == '\0' || cli->json || cli->quiet)
+        return;
+    while (tri_module_path_next(&at, directory, sizeof directory, &trouble))
+        if (trouble != NULL)
+            fprintf(cli->err, "troupe start: %s is in the module path: %s\n", directory, trouble);
+}
+
+/* One of those that the node is given. */
 static int
 hand_on(struct tri_cli *cli, const struct tri_args *args, enum tri_key key, const char *word, struct starting *it)
 {
@@ -93,6 +128,8 @@ hand_on(struct tri_cli *cli, const struct tri_args *args, enum tri_key key, cons
         return tri_refuse(cli, "%s needs a number from 0 to 1000000, got '%s'", what, text);
     if (key == TRI_KEY_LOG_LEVEL && !is_level(text))
         return tri_refuse(cli, "%s needs error, warning, info or debug, got '%s'", what, text);
+    if (key == TRI_KEY_MODULE_PATH)
+        return take_modules(cli, text, it);
     add(it, word, text);
     return TRI_EXIT_OK;
 }
@@ -147,7 +184,11 @@ plan(struct tri_cli *cli, const struct tri_args *args, struct starting *it)
     add(it, "--dir", it->directory);
     for (size_t i = 0; exit_code == TRI_EXIT_OK && i < sizeof handed / sizeof *handed; i++)
         exit_code = hand_on(cli, args, handed[i].key, handed[i].word, it);
-    return exit_code == TRI_EXIT_OK ? take_log(cli, args, it) : exit_code;
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = take_log(cli, args, it);
+    if (exit_code == TRI_EXIT_OK)
+        warn_of_modules(cli, it);
+    return exit_code;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ the child */
@@ -255,8 +296,9 @@ read_line(struct tri_cli *cli, struct starting *it, char *text, size_t size)
             return TRI_EXIT_STOPPED;
         } else if (left_ms <= 0) {
             end_child(it, SIGKILL);
-            return tri_fail_text(cli, "the node was not ready within %g s and was killed; `troupe doctor` looks why",
-                                 (double)it->ready_ms / 1000);
+            (void)tri_fail_text(cli, "the node was not ready within %g s and was killed; `troupe doctor` looks why",
+                                (double)it->ready_ms / 1000);
+            return TRI_EXIT_TIME;
         }
     }
     text[strcspn(text, "\n")] = '\0';

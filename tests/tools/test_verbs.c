@@ -91,11 +91,14 @@ Test(verbs, call_refuses_what_is_wrong_with_a_sentence_and_an_exit_code)
         {"troupe call stage echo '[1,]'", 2, "",
          "troupe call: '[1,]' is not JSON: unexpected token near ']', at column 4\n"},
         {"troupe call stage echo 12monkeys", 2, "",
-         "troupe call: '12monkeys' is not JSON: end of file expected near 'monkeys', at column 9\n"},
+         "troupe call: '12monkeys' is not JSON: end of file expected near 'monkeys', at column 9; a string is written "
+         "'\"12monkeys\"'\n"},
         {"troupe call stage echo 9223372036854775808", 2, "",
-         "troupe call: '9223372036854775808' is not JSON: too big integer near '9223372036854775808', at column 19\n"},
+         "troupe call: '9223372036854775808' is not JSON: too big integer near '9223372036854775808', at column 19; a "
+         "string is written '\"9223372036854775808\"'\n"},
         {"troupe call stage echo 1e999", 2, "",
-         "troupe call: '1e999' is not JSON: real number overflow near '1e999', at column 5\n"},
+         "troupe call: '1e999' is not JSON: real number overflow near '1e999', at column 5; a string is written "
+         "'\"1e999\"'\n"},
         {"troupe call stage echo '\"\\u0000\"'", 2, "",
          "troupe call: '\"\\u0000\"' is not JSON: \\u0000 is no character of a string, at column 8\n"},
         {"troupe call stage echo \"$(printf '\\377')\"", 2, "",
@@ -177,9 +180,8 @@ Test(verbs, send_and_task_answer_as_call_does)
         {"troupe task play:echo '[1]'", 0, "[1]\n", ""},
         {"troupe task play:ehco 1", 4, "",
          "troupe task: module 'play' has no task 'ehco'; it has die, echo; did you mean 'echo'?\n"},
-        {"troupe task play 1", 3, "",
-         "troupe task: method is 'play'; it has to be \"module:function\", the module a C identifier of at most 63 "
-         "bytes\n"},
+        {"troupe task play 1", 2, "", "troupe task: 'play' has to be MODULE:FUNCTION\n"},
+        {"troupe task play: 1", 2, "", "troupe task: 'play:' has to be MODULE:FUNCTION\n"},
         {"troupe task nope:f", 4, "", "troupe task: there is no module 'nope' in *"},
         {"troupe task play:die", 8, "", "*troupe task: *died*; --verbose shows its death record\n"},
         {"troupe task", 2, "",
@@ -194,6 +196,8 @@ Test(verbs, spawn_and_kill_say_what_is_wrong)
         {"troupe spawn play:Stage", 2, "",
          "troupe spawn: --name NAME is missing; without one nobody could find the actor again\n"},
         {"troupe spawn", 2, "", "troupe spawn: MODULE:CLASS is missing; usage: troupe spawn MODULE:CLASS [ARG...]\n"},
+        {"troupe spawn Stage --name s", 2, "", "troupe spawn: 'Stage' has to be MODULE:CLASS\n"},
+        {"troupe spawn :Stage --name s", 2, "", "troupe spawn: ':Stage' has to be MODULE:CLASS\n"},
         {"troupe spawn play:Stage --name s", 0, "\"actor:*\"\n", ""},
         {"troupe spawn play:Stage --name s", 4, "",
          "troupe spawn: an actor called 's' lives already; --get-if-exists takes that one, `troupe kill` ends it\n"},
@@ -264,8 +268,13 @@ Test(verbs, ls_and_describe_show_what_there_is)
         {"troupe describe play:Stag", 4, "",
          "troupe describe: module 'play' has neither class nor task 'Stag'; `troupe ls modules` lists them\n"},
         {"troupe describe other:Stage", 4, "",
-         "troupe describe: no process has loaded a module 'other'; a module is known after its first task or actor\n"},
-        {"troupe describe who", 4, "", "troupe describe: no actor is called 'who'; `troupe ls actors` lists them\n"},
+         "troupe describe: no process has loaded a module 'other'; a module is known once a host has loaded it; "
+         "`troupe module inspect FILE` shows what another offers\n"},
+        {"troupe describe who", 4, "",
+         "troupe describe: no actor is called 'who', and no host has loaded a module of that name; `troupe module "
+         "inspect "
+         "FILE` shows what a module offers that is not loaded\n"},
+        {"troupe describe plya", 4, "", "troupe describe: no actor is called 'plya', *; did you mean 'play'?\n"},
     };
     COMMAND_RUN(rows);
 }

@@ -257,6 +257,8 @@ void tri_values_fini(struct tri_values *values);
 int tri_value_of(struct tri_cli *cli, struct tri_values *values, const char *operand, trp_value *value);
 /* The arguments of a call: as above, and "name=VALUE", which come last. */
 int tri_arguments(struct tri_cli *cli, struct tri_values *values, char *const *operands, int count, trp_value *args);
+/* Whether an operand is "module:Class" or "module:function", as `form` has it; or 2, and it is said. */
+int tri_check_offered(struct tri_cli *cli, const char *operand, const char *form);
 /* JSON text; `where` names it in sentences. */
 int tri_json_read(struct tri_cli *cli, struct tri_values *values, const char *where, const char *text, size_t size,
                   trp_value *value);

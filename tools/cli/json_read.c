@@ -344,15 +344,25 @@ convert(struct tri_cli *cli, struct tri_values *values, const json_t *json, int 
                                 : convert_list(cli, values, json, level, value);
 }
 
+/* Text that is short, begins as a number and has nothing that needs an escape: perhaps a string was meant. */
+static bool
+is_plain(const char *text, size_t size)
+{
+    return size <= 40 && strspn(text, "-0123456789") > 0 && strcspn(text, " \t\r\n\"\\'[]{}") >= size;
+}
+
 static int
-refuse_json(struct tri_cli *cli, const char *where, const json_error_t *error)
+refuse_json(struct tri_cli *cli, const char *where, const char *text, size_t size, const json_error_t *error)
 {
     const bool is_nul = json_error_code(error) == json_error_null_character;
-    const char *text = is_nul ? "\\u0000 is no character of a string" : error->text;
+    const char *why = is_nul ? "\\u0000 is no character of a string" : error->text;
 
+    if (is_plain(text, size))
+        return tri_refuse(cli, "%s is not JSON: %s, at column %d; a string is written '\"%.*s\"'", where, why,
+                          error->column, (int)size, text);
     if (error->line > 1)
-        return tri_refuse(cli, "%s is not JSON: %s, at line %d, column %d", where, text, error->line, error->column);
-    return tri_refuse(cli, "%s is not JSON: %s, at column %d", where, text, error->column);
+        return tri_refuse(cli, "%s is not JSON: %s, at line %d, column %d", where, why, error->line, error->column);
+    return tri_refuse(cli, "%s is not JSON: %s, at column %d", where, why, error->column);
 }
 
 int
@@ -363,7 +373,7 @@ tri_json_read(struct tri_cli *cli, struct tri_values *values, const char *where,
     json_t *json = json_loadb(text, size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
 
     if (json == NULL)
-        return refuse_json(cli, where, &error);
+        return refuse_json(cli, where, text, size, &error);
     if (!tri_values_hold(values, json, release_json))
         return tri_fail_text(cli, "out of memory");
     return convert(cli, values, json, 0, value);

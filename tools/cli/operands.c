@@ -177,6 +177,17 @@ take_argument(struct tri_cli *cli, struct tri_values *values, const char *word, 
 }
 
 int
+tri_check_offered(struct tri_cli *cli, const char *operand, const char *form)
+{
+    const char *colon = strchr(operand, ':');
+
+    if (colon != NULL && colon != operand && colon[1] != '\0')
+        return TRI_EXIT_OK;
+    cli->word = operand;
+    return tri_refuse(cli, "'%.255s' has to be %s", operand, form);
+}
+
+int
 tri_arguments(struct tri_cli *cli, struct tri_values *values, char *const *operands, int count, trp_value *args)
 {
     trp_value *items = calloc((size_t)count + 1, sizeof *items);

@@ -155,8 +155,10 @@ run_task(struct tri_cli *cli, const struct tri_args *args)
 {
     trp_request request = {.method = args->operands[0]};
     struct tri_values values = {NULL, false};
-    int exit_code = tri_join(cli);
+    int exit_code = tri_check_offered(cli, args->operands[0], "MODULE:FUNCTION");
 
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_join(cli);
     if (exit_code == TRI_EXIT_OK)
         exit_code = tri_arguments(cli, &values, args->operands + 1, args->count - 1, &request.args);
     if (exit_code == TRI_EXIT_OK)

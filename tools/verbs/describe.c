@@ -4,6 +4,7 @@
  */
 #include "tools/verbs/verbs.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/cli/offers.h"
@@ -114,22 +115,51 @@ find_subject(struct tri_cli *cli, struct subject *subject, const char *text)
     subject->task = tri_offers_task(&subject->offers, text);
 }
 
+/* The actor or the module that was probably meant; NULL: none is near. */
+static const char *
+suggest_name(struct tri_cli *cli, const struct subject *subject, const char *text)
+{
+    const trp_value actors = subject->offers.actors, modules = subject->offers.modules;
+    const char **names = calloc(actors.size + modules.size + 1, sizeof *names), *meant = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; names != NULL && i < actors.size; i++) {
+        names[count] = tri_typed_name(cli, trp_as_str(trp_field(trp_at(actors, i), "name")));
+        count += names[count][0] != '\0';
+    }
+    for (size_t i = 0; names != NULL && i < modules.size; i++)
+        names[count++] = trp_as_str(trp_field(trp_at(modules, i), "name"));
+    if (names != NULL) {
+        names[count] = NULL;
+        meant = tri_suggest(text, names);
+    }
+    free(names);
+    return meant;
+}
+
+static int
+refuse_name(struct tri_cli *cli, const struct subject *subject, const char *text)
+{
+    const char *meant = suggest_name(cli, subject, text);
+    trp_error error = {.code = TRP_ENOENT, .rank = -1};
+    char remedy[300];
+
+    (void)snprintf(error.message, sizeof error.message,
+                   "no actor is called '%.255s', and no host has loaded a module of that name", text);
+    (void)snprintf(remedy, sizeof remedy, "did you mean '%.255s'?", meant != NULL ? meant : "");
+    return tri_fail(cli, &error,
+                    meant != NULL ? remedy
+                                  : "`troupe module inspect FILE` shows what a module offers that is not loaded");
+}
+
 static int
 refuse_subject(struct tri_cli *cli, const struct subject *subject, const char *text)
 {
     const char *colon = strchr(text, ':');
     trp_error error = {.code = TRP_ENOENT, .rank = -1};
-    trp_actor *actor = NULL;
-    int exit_code;
 
-    if (colon == NULL) { /* says which actor was probably meant */
-        exit_code = tri_find_actor(cli, text, &actor);
-        trp_actor_release(&actor);
-        if (exit_code != TRI_EXIT_OK)
-            return exit_code;
-        (void)snprintf(error.message, sizeof error.message, "'%.255s' has begun this moment", text);
-        return tri_fail(cli, &error, "try again");
-    }
+    if (colon == NULL)
+        return refuse_name(cli, subject, text);
     if (subject->module.kind != TRP_NONE)
         (void)snprintf(error.message, sizeof error.message, "module '%.*s' has neither class nor task '%.255s'",
                        (int)(colon - text), text, colon + 1);
@@ -138,7 +168,8 @@ refuse_subject(struct tri_cli *cli, const struct subject *subject, const char *t
                        (int)(colon - text), text);
     return tri_fail(cli, &error,
                     subject->module.kind != TRP_NONE ? "`troupe ls modules` lists them"
-                                                     : "a module is known after its first task or actor");
+                                                     : "a module is known once a host has loaded it; `troupe module "
+                                                       "inspect FILE` shows what another offers");
 }
 
 static int
@@ -202,6 +233,8 @@ const struct tri_verb tri_verb_describe = {
     .operands = "WHAT",
     .words = describe_words,
     .flags = TRI_NEEDS_NODE,
-    .more = "WHAT is the name of an actor or of a module, MODULE:CLASS or MODULE:FUNCTION.\n",
+    .more = "WHAT is the name of an actor or of a module, MODULE:CLASS or MODULE:FUNCTION. Modules are those that a "
+            "host of\n"
+            "the node has loaded; `troupe module inspect FILE` shows what another one offers.\n",
     .run = run_describe,
 };

@@ -162,7 +162,9 @@ run_spawn(struct tri_cli *cli, const struct tri_args *args)
     trp_error error;
     int exit_code;
 
-    exit_code = take_options(cli, &values, args, &options);
+    exit_code = tri_check_offered(cli, args->operands[0], "MODULE:CLASS");
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = take_options(cli, &values, args, &options);
     if (exit_code == TRI_EXIT_OK)
         exit_code = tri_join(cli);
     if (exit_code == TRI_EXIT_OK)
@@ -239,7 +241,7 @@ run_kill(struct tri_cli *cli, const struct tri_args *args)
 
 static const struct tri_option spawn_options[] = {
     {"name", 'n', "NAME", "the actor's name; has to be given", NULL},
-    {"get-if-exists", 0, NULL, "the actor that has the name already will do", NULL},
+    {"get-if-exists", 0, NULL, "takes the actor that has the name already, whatever its class and arguments are", NULL},
     {"async", 0, NULL, "does not wait for its constructor", NULL},
     {"cpus", 0, "N", "CPUs that it holds while it lives; 0 unless given", NULL},
     {"gpus", 0, "N", "GPUs", NULL},

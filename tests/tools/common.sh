@@ -71,8 +71,21 @@ set_up() {
     fi
 }
 
+# say_progress LOG: every 10 s how far ninja is, as "[n/m]", until killed.
+say_progress() {
+    while sleep 10 >/dev/null 2>&1; do # sleep may outlive us, and must not hold a pipe that somebody reads to its end
+        tail -n 1 "$1" 2>/dev/null | sed -n 's/^\(\[[0-9]*\/[0-9]*\]\).*/   \1/p'
+    done
+}
+
 # build DIRECTORY [TARGET...]
 build() {
-    local directory=$1
-    quiet "$directory/log/ninja.txt" ninja -k 0 -C "$@"
+    local log=$1/log/ninja.txt teller failed=0
+    rm -f "$log"
+    say_progress "$log" &
+    teller=$!
+    quiet "$log" ninja -k 0 -C "$@" || failed=1
+    kill "$teller" 2>/dev/null || :
+    wait "$teller" 2>/dev/null || :
+    return "$failed"
 }

@@ -77,6 +77,17 @@ Test(sh, conditions_and_loops)
          "troupe sh: values are compared, not commands: write x = COMMAND, and $x here; a word is quoted\n  -c:1:11: "
          "*"},
         {"troupe sh -c", 2, "", "troupe sh: -c needs a value: -c TEXT\n"},
+        {"echo 'source self' >self; troupe sh self", 2, "",
+         "troupe sh: more than 1000 commands, one in the other*"},
+        {"yes not | head -20000 | tr '\\n' ' ' >f; echo true >>f; troupe sh f", 2, "",
+         "troupe sh: more than 1000 of *"},
+        {"yes 'true &&' | head -20000 | tr '\\n' ' ' >f; echo true >>f; troupe sh f", 2, "",
+         "*more than 1000 commands, one in the other*"},
+        {"troupe sh -c 'for i in 9223372036854775806..9223372036854775807 { echo $i }'", 0,
+         "9223372036854775806\n9223372036854775807\n", ""},
+        {"printf 'echo one\\0echo two\\n' >f; troupe sh -c 'source f'", 1, "", "*f: a NUL byte: it is no script\n*"},
+        {"troupe sh -c 'x = 5; run echo \"a b\" $x'", 9, "", NULL},
+        {"troupe sh -q -c 'echo a; x = 5; $x'", 0, "a\n", ""},
     };
     COMMAND_RUN(rows);
 }
@@ -175,6 +186,17 @@ Test(sh_node, par_calls_at_once_and_waits_for_all)
         {"troupe sh -c 'r = call c increment 0 --async; wait $r; d = wait $r; y = get $d[0]; echo $y'", 0, "$r\n4\n",
          ""},
         {"troupe sh -c 'par { call c incremnt }'", 4, "", "troupe call: *"},
+        {"echo 'call c incremnt' >f; troupe sh -c 'par { source f }'", 4, "",
+         "troupe call: *\n  f:1:1: call c incremnt\n*"},
+        {"troupe sh -c 'par { if call c incremnt { echo yes } else { echo no } }'", 0, "no\n", NULL},
+        {"troupe sh -c 'par { n = call c increment 0; if $n > 3 { echo big } }'", 2, "",
+         "troupe sh: this is a reference, whose value has not been got: y = get $x\n*"},
+        {"troupe sh -c 'run echo \"a b\" -x; x = 5; run echo $x ${x}y; run sh -c \"exit 3\"'", 3, "a b -x\n5 5y\n",
+         NULL},
+        {"troupe sh --namespace other -c 'spawn counter:Counter --name z; call z increment'; troupe call other/z "
+         "increment",
+         0, "\"actor:*\"\n1\n2\n", ""},
+        {"troupe sh -t 1 -c 'call s wait'", 124, "", "troupe call: *"},
         {"troupe sh -c 'par { a = call c increment; b = call c increment $a }; echo $b'", 0, "10\n", ""},
         {"troupe sh -c 'par { call s fail 1 first; a = call c get_counter }; echo no'", 7, "",
          "troupe call: first\n  -c:1:7: *"},
@@ -184,6 +206,17 @@ Test(sh_node, par_calls_at_once_and_waits_for_all)
         {"troupe watch nobody", 4, "", "troupe watch: no actor is called 'nobody'*"},
         {"troupe watch s --ready", 0, "", ""},
         {"(troupe watch s >f &) ; troupe kill s --wait; troupe watch s", 4, "", NULL},
+    };
+    COMMAND_RUN(rows);
+}
+
+Test(sh_node, another_node_is_joined_after_a_stop)
+{
+    static const struct command_row rows[] = {
+        {"troupe sh -c 'c = spawn counter:Counter; x = call $c increment 4; y = 5; stop; start -d; spawn "
+         "counter:Counter --name d; "
+         "call d increment $y; echo $x'",
+         2, "*5\n", "*nothing is called '$x'*"},
     };
     COMMAND_RUN(rows);
 }

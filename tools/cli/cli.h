@@ -118,7 +118,9 @@ struct tri_cli {
     FILE *in;                            /* what the operand '-' reads */
     tri_take_fn *take;                   /* NULL: results are printed */
     tri_find_fn *find;                   /* NULL: %name is what the node keeps */
-    void *user;                          /* of both */
+    const struct tri_args
+        *defaults; /* options of all verbs where a command line has none (`troupe sh -q`); NULL: none */
+    void *user;    /* of both */
     /* Of the verb that runs: */
     const struct tri_verb *verb;
     bool json, raw, full, quiet, verbose, no_color;
@@ -235,6 +237,8 @@ void tri_show_death(FILE *out, trp_value death);
 
 /* From here on the first Ctrl-C is noted, and the second ends the process with 130. tri_await does it, too. */
 void tri_stop_watch(void);
+/* From here on the first one ends the process, also one that was noted: for what cannot be told to end, such as reading. */
+void tri_stop_unwatch(void);
 /* It was pressed since tri_stop_watch or tri_stop_clear. */
 bool tri_stopped(void);
 void tri_stop_clear(void);

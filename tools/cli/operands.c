@@ -84,6 +84,8 @@ value_of_stdin(struct tri_cli *cli, struct tri_values *values, trp_value *value)
     if (values->has_read_stdin)
         return tri_refuse(cli, "'-' stands for standard input, which can be read once");
     values->has_read_stdin = true;
+    if (cli->find == NULL) /* the shell goes on */
+        tri_stop_unwatch();
     return value_of_stream(cli, values, cli->in, "standard input", value);
 }
 

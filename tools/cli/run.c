@@ -103,23 +103,32 @@ take_timeout(struct tri_cli *cli, const char *option)
     return tri_take_time(cli, what, text, &cli->timeout_ms);
 }
 
+/* An option that every verb has: of this command line, else of the shell's. */
+static const char *
+common(const struct tri_cli *cli, const struct tri_args *args, const char *name)
+{
+    const char *text = tri_option(args, name);
+
+    return text != NULL || cli->defaults == NULL ? text : tri_option(cli->defaults, name);
+}
+
 /* What the options of all verbs say, in *cli. */
 static int
 take_common(struct tri_cli *cli, const struct tri_args *args)
 {
-    cli->json = tri_option(args, "json") != NULL;
-    cli->raw = tri_option(args, "raw") != NULL;
-    cli->full = tri_option(args, "full") != NULL;
-    cli->quiet = tri_option(args, "quiet") != NULL;
-    cli->verbose = tri_option(args, "verbose") != NULL;
-    cli->no_color = tri_option(args, "no-color") != NULL;
+    cli->json = common(cli, args, "json") != NULL;
+    cli->raw = common(cli, args, "raw") != NULL;
+    cli->full = common(cli, args, "full") != NULL;
+    cli->quiet = common(cli, args, "quiet") != NULL;
+    cli->verbose = common(cli, args, "verbose") != NULL;
+    cli->no_color = common(cli, args, "no-color") != NULL;
     cli->directory = cli->namespace_ = NULL;
     cli->timeout_ms = TRP_FOREVER;
     if ((args->verb->flags & TRI_NEEDS_NODE) == 0)
         return TRI_EXIT_OK;
-    cli->directory = tri_option(args, "dir");
-    cli->namespace_ = tri_option(args, "namespace");
-    return take_timeout(cli, tri_option(args, "timeout"));
+    cli->directory = common(cli, args, "dir");
+    cli->namespace_ = common(cli, args, "namespace");
+    return take_timeout(cli, common(cli, args, "timeout"));
 }
 
 static int

@@ -52,6 +52,17 @@ tri_stop_watch(void)
     (void)sigaction(SIGINT, &action, NULL);
 }
 
+void
+tri_stop_unwatch(void)
+{
+    if (!watched)
+        return;
+    watched = false;
+    (void)signal(SIGINT, SIG_DFL);
+    if (pressed > 0) /* before that */
+        tri_stop_die();
+}
+
 bool
 tri_stopped(void)
 {

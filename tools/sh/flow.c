@@ -4,6 +4,7 @@
  */
 #include "tools/sh/sh.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,9 +22,13 @@ static int
 decide(struct tri_sh *sh, const struct tri_node *node, bool *is_true)
 {
     struct tri_sh_value held = {.value = trp_null()};
+    const int par_depth = sh->par_depth;
     bool has_value = false;
-    const int exit_code = tri_sh_execute(sh, node, &held, &has_value);
+    int exit_code;
 
+    sh->par_depth = 0; /* its result is wanted now */
+    exit_code = tri_sh_execute(sh, node, &held, &has_value);
+    sh->par_depth = par_depth;
     sh->status = exit_code;
     *is_true = is_good(exit_code, has_value, &held);
     tri_sh_value_fini(&held);
@@ -41,7 +46,11 @@ run_comparison(struct tri_sh *sh, const struct tri_node *node, bool *is_true)
 
     if (exit_code == TRI_EXIT_OK)
         exit_code = tri_sh_literal(sh, &node->words[2], &right);
-    if (exit_code == TRI_EXIT_OK) {
+    if (exit_code == TRI_EXIT_OK && (left.value.kind == TRP_REF || right.value.kind == TRP_REF)) {
+        const int which = left.value.kind == TRP_REF ? 0 : 2;
+        exit_code = tri_sh_refuse(sh, node->words[which].text, node->words[which].size,
+                                  "this is a reference, whose value has not been got: y = get $x");
+    } else if (exit_code == TRI_EXIT_OK) {
         order = tri_sh_compare(left.value, right.value);
         if (sign[0] == '=' || sign[0] == '!')
             *is_true = (order == 0) == (sign[0] == '=');
@@ -135,12 +144,13 @@ is_range(const char *text, long long *first, long long *last)
 {
     char *end = NULL;
 
+    errno = 0;
     *first = strtoll(text, &end, 10);
     if (end == text || strncmp(end, "..", 2) != 0 || end[2] == '\0')
         return false;
     text = end + 2;
     *last = strtoll(text, &end, 10);
-    return end != text && *end == '\0';
+    return end != text && *end == '\0' && errno == 0;
 }
 
 /* What one word stands for: each item of a list, each key of a map, a range, or itself. */
@@ -159,6 +169,8 @@ run_over(struct tri_sh *sh, const struct tri_node *node, const struct tri_token 
         for (long long i = first; i <= last && exit_code == TRI_EXIT_OK && !sh->ended; i++) {
             item.value = trp_i64(i);
             exit_code = run_body(sh, node, &item);
+            if (i == last)
+                break; /* the largest number has no next one */
         }
         free(text);
         return exit_code;
@@ -206,6 +218,7 @@ tri_sh_add_call(struct tri_sh *sh, struct tri_sh_value *held, const struct tri_t
         return tri_fail_text(&sh->cli, "out of memory");
     }
     *call = (struct tri_sh_call){.held = *held,
+                                 .source = sh->source,
                                  .word = *word,
                                  .variable = name,
                                  .verb = sh->took_of,
@@ -251,7 +264,10 @@ finish_call(struct tri_sh *sh, struct tri_sh_call *call, struct tri_sh_value *in
         exit_code = tri_await(&sh->cli, call->held.ref, "a call of par", &value);
     sh->cli.verb = verb;
     if (exit_code != TRI_EXIT_OK) {
+        const struct tri_source source = sh->source;
+        sh->source = call->source;
         tri_sh_point(sh, call->word.text, call->word.size);
+        sh->source = source;
         return exit_code;
     }
     if (call->variable != NULL)

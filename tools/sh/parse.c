@@ -13,10 +13,11 @@ struct parser {
     struct tri_node *nodes;
     struct tri_sh_error *error;
     bool failed;
-    int depth;
+    int depth; /* of blocks */
+    int links; /* of not and else if */
 };
 
-enum { DEPTH_MAX = 64 };
+enum { DEPTH_MAX = 64, LINKS_MAX = 1000 };
 
 static struct tri_node *parse_statement(struct parser *parser);
 static struct tri_node *parse_block(struct parser *parser, enum tri_token_kind end);
@@ -185,10 +186,16 @@ parse_pipe(struct parser *parser)
 static struct tri_node *
 parse_not(struct parser *parser)
 {
+    struct tri_node *node;
+
     if (!is_word(&parser->token, "not"))
         return parse_pipe(parser);
     advance(parser);
-    return pair_of(parser, TRI_NODE_NOT, parse_not(parser), NULL);
+    if (++parser->links > LINKS_MAX)
+        return fail(parser, parser->token.text, false, "more than 1000 of not, and of else if, in a row");
+    node = pair_of(parser, TRI_NODE_NOT, parse_not(parser), NULL);
+    parser->links--;
+    return node;
 }
 
 static struct tri_node *
@@ -286,7 +293,10 @@ parse_if(struct parser *parser)
     if (!is_word(&parser->token, "else"))
         return node;
     advance(parser);
+    if (++parser->links > LINKS_MAX)
+        return fail(parser, parser->token.text, false, "more than 1000 of not, and of else if, in a row");
     node->third = is_word(&parser->token, "if") ? parse_if(parser) : parse_body(parser);
+    parser->links--;
     return parser->failed ? NULL : node;
 }
 

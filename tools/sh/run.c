@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { DEPTH_MAX = 1000 };
+
 /* ------------------------------------------------------------------------------------------------------------ pointing */
 
 void
@@ -108,23 +110,28 @@ static int
 run_source(struct tri_sh *sh, char **words, int count)
 {
     const struct tri_source before = sh->source;
-    struct tri_source inner = {.name = words[0]};
-    char *text = NULL;
-    size_t size = 0;
+    struct tri_source inner = {NULL, NULL};
+    char *text = NULL, *name = strdup(words[0]);
     FILE *file = fopen(words[0], "re");
     int exit_code;
 
     (void)count;
-    if (file == NULL)
+    if (file == NULL) {
+        free(name);
         return tri_fail_file(&sh->cli, words[0], errno);
-    if (getdelim(&text, &size, '\0', file) < 0 && ferror(file)) {
-        exit_code = tri_fail_file(&sh->cli, words[0], errno);
-    } else {
-        inner.text = text != NULL ? text : "";
-        exit_code = tri_sh_run(sh, &inner);
     }
+    exit_code = tri_sh_read(&sh->cli, file, words[0], &text);
     (void)fclose(file);
-    free(text);
+    /* To the end of the shell: what `par` waits for points into it. */
+    if (!tri_values_hold(&sh->texts, name, free) ||
+        (exit_code == TRI_EXIT_OK && !tri_values_hold(&sh->texts, text, free)))
+        return tri_fail_text(&sh->cli, "out of memory");
+    if (exit_code != TRI_EXIT_OK) {
+        free(text);
+        return exit_code;
+    }
+    inner = (struct tri_source){.name = name, .text = text};
+    exit_code = tri_sh_run(sh, &inner);
     sh->source = before;
     return exit_code;
 }
@@ -150,10 +157,17 @@ find_own(const char *name)
 static const char *
 kind_of(const struct tri_verb *verb, int operand)
 {
-    for (int i = 0; verb != NULL && verb->words != NULL && verb->words[i] != NULL; i++)
+    const char *last = "text";
+
+    for (int i = 0; verb != NULL && verb->words != NULL && verb->words[i] != NULL; i++) {
         if (i == operand)
             return verb->words[i];
-    return NULL;
+        last = verb->words[i]; /* "ACTOR...": the last one repeats */
+    }
+    if (verb != NULL && verb->operands != NULL && (verb->flags & TRI_REST_IS_GIVEN) == 0 &&
+        (strstr(verb->operands, "ARG") != NULL || strstr(verb->operands, "VALUE") != NULL))
+        return NULL;
+    return last;
 }
 
 static bool
@@ -282,6 +296,7 @@ run_words(struct tri_sh *sh, const struct tri_node *node, const char *piped, str
         sh->cli.take = into != NULL ? on_result : NULL;
         sh->cli.word = NULL;
         exit_code = tri_cli_run(&sh->cli, count, argv);
+        sh->stopped_node = sh->stopped_node || (exit_code == TRI_EXIT_OK && strcmp(argv[0], "stop") == 0);
         sh->cli.take = NULL;
         sh->into = into_before;
         *has_value = sh->took;
@@ -316,6 +331,15 @@ run_command(struct tri_sh *sh, const struct tri_node *node, const char *piped, s
     return exit_code;
 }
 
+/* "$_" or "${_", and no longer name. */
+static bool
+names_it(const char *at)
+{
+    const char *name = at[0] != '$' ? "" : at[1] == '{' ? at + 2 : at + 1;
+
+    return name[0] == '_' && !tri_sh_is_name(name, 2);
+}
+
 /* The left one's result is $_, and the right one's last operand unless it names $_ itself. */
 static int
 run_pipe(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value)
@@ -334,7 +358,7 @@ run_pipe(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *in
     tri_sh_value_fini(&left);
     for (int i = 0; i < right->word_count; i++)
         for (const char *at = right->words[i].text; at < right->words[i].text + right->words[i].size - 1; at++)
-            named = named || (at[0] == '$' && (at[1] == '_' || (at[1] == '{' && at[2] == '_')));
+            named = named || names_it(at);
     if (exit_code == TRI_EXIT_OK)
         exit_code = run_command(sh, right, named ? "" : "%_", into, has_value);
     return exit_code;
@@ -394,6 +418,27 @@ run_assign(struct tri_sh *sh, const struct tri_node *node)
     return exit_code;
 }
 
+/* A node that has ended stays ended: the next verb joins the one that runs then. What variables held of it is gone. */
+static void
+leave_dead_node(struct tri_sh *sh)
+{
+    struct tri_sh_variable *variable = sh->variables, *next;
+    trp_ref *ref = NULL;
+    const trp_err err = sh->cli.runtime != NULL ? trp_query(sh->cli.runtime, "nodes", &ref, NULL) : TRP_OK;
+
+    trp_ref_release(&ref);
+    if (!sh->stopped_node && err != TRP_ECLOSED && err != TRP_EBROKER)
+        return;
+    sh->stopped_node = false;
+    for (; variable != NULL; variable = next) {
+        next = variable->next;
+        if (variable->held.ref != NULL || variable->held.value.kind == TRP_REF ||
+            variable->held.value.kind == TRP_ACTOR)
+            tri_sh_unset(sh, variable->name);
+    }
+    trp_shutdown(&sh->cli.runtime);
+}
+
 static int
 run_block(struct tri_sh *sh, const struct tri_node *node)
 {
@@ -403,19 +448,20 @@ run_block(struct tri_sh *sh, const struct tri_node *node)
     for (const struct tri_node *statement = node->first; statement != NULL && !sh->ended; statement = statement->next) {
         exit_code = tri_sh_execute(sh, statement, NULL, &ignored);
         sh->status = exit_code;
+        if (sh->depth == 0 && (sh->stopped_node || exit_code == TRI_EXIT_NODE))
+            leave_dead_node(sh);
         if (exit_code != TRI_EXIT_OK && (!sh->interactive || exit_code == TRI_EXIT_STOPPED))
             break;
     }
     return exit_code;
 }
 
-int
-tri_sh_execute(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value)
+static int
+execute(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value)
 {
     struct tri_sh_value literal = {.value = trp_null()};
     int exit_code;
 
-    *has_value = false;
     switch (node->kind) {
     case TRI_NODE_COMMAND:
         return run_command(sh, node, "", into, has_value);
@@ -437,6 +483,20 @@ tri_sh_execute(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_val
     default:
         return tri_sh_flow(sh, node, into, has_value);
     }
+}
+
+int
+tri_sh_execute(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value)
+{
+    int exit_code;
+
+    *has_value = false;
+    if (sh->depth >= DEPTH_MAX)
+        return tri_refuse(&sh->cli, "more than %d commands, one in the other", DEPTH_MAX);
+    sh->depth++;
+    exit_code = execute(sh, node, into, has_value);
+    sh->depth--;
+    return exit_code;
 }
 
 int

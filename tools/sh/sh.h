@@ -99,6 +99,7 @@ struct tri_sh_call {
     const struct tri_verb *verb;
     struct tri_sh_value held; /* of a call its reference */
     bool is_call, quiet;
+    struct tri_source source;
     struct tri_token word; /* of the source, to point at */
     char *variable;        /* NULL: its result is printed, or gathered */
 };
@@ -112,6 +113,9 @@ struct tri_sh {
     int status;                 /* $? */
     bool interactive;           /* goes on after what fails */
     bool ended;                 /* `exit` */
+    bool stopped_node;          /* `stop` */
+    int depth;                  /* commands that run, one in the other */
+    struct tri_values texts;    /* of `source`, to the end */
     struct tri_sh_value *into;  /* where the verb that runs puts its result; NULL: printed */
     bool took;                  /* it has: */
     bool took_call, took_quiet; /* the reference of a call that goes on; it had --quiet */
@@ -145,6 +149,8 @@ bool tri_sh_is_variable(const struct tri_token *word, const char **path, size_t 
 
 /* ---------------------------------------------------------------------------------------------------------- running */
 
+/* The whole of a script, malloced; it is UTF-8, and has no NUL. 0, or the exit code. */
+int tri_sh_read(struct tri_cli *cli, FILE *file, const char *name, char **text);
 /* Runs a text from beginning to end; the exit code. `source` is borrowed meanwhile. */
 int tri_sh_run(struct tri_sh *sh, const struct tri_source *source);
 /* Runs a part of a program. `into`: where its result goes; NULL: it is printed. *has_value: it had one. */

@@ -26,6 +26,7 @@ sh_fini(struct tri_sh *sh)
 {
     while (sh->variables != NULL)
         tri_sh_unset(sh, sh->variables->name);
+    tri_values_fini(&sh->texts);
     trp_shutdown(&sh->cli.runtime);
 }
 
@@ -52,28 +53,35 @@ set_arguments(struct tri_sh *sh, char **words, int count)
     return exit_code;
 }
 
-/* The whole of a file; "#!" at its beginning is a comment like any other. */
-static int
-read_script(struct tri_cli *cli, FILE *file, const char *name, char **text)
+/* "#!" at its beginning is a comment like any other. */
+int
+tri_sh_read(struct tri_cli *cli, FILE *file, const char *name, char **text)
 {
-    size_t capacity = 0;
-    ssize_t size = getdelim(text, &capacity, '\0', file);
-    size_t good;
+    size_t capacity = 64 * 1024, size = 0, got, good;
+    char *larger;
 
-    if (size < 0 && ferror(file))
-        return tri_fail_file(cli, name, errno);
-    if (size < 0) {
-        free(*text);
-        *text = strdup("");
-        return *text != NULL ? TRI_EXIT_OK : tri_fail_text(cli, "out of memory");
+    *text = malloc(capacity + 1);
+    while (*text != NULL && (got = fread(*text + size, 1, capacity - size, file)) > 0) {
+        size += got;
+        if (size > SCRIPT_MAX)
+            return tri_fail_text(cli, "%.500s: more than 64 MiB", name);
+        if (size < capacity)
+            continue;
+        capacity *= 2;
+        larger = realloc(*text, capacity + 1);
+        if (larger == NULL)
+            return tri_fail_text(cli, "out of memory");
+        *text = larger;
     }
-    if (size > SCRIPT_MAX || (*text)[size - 1] == '\0')
-        return tri_fail_text(cli, "%.500s: %s", name,
-                             size > SCRIPT_MAX ? "more than 64 MiB" : "a NUL byte: it is no script");
-    good = tri_utf8_end(*text, (size_t)size);
-    if (good < (size_t)size)
-        return tri_fail_text(cli, "%.500s: not UTF-8, from byte %zu on", name, good);
-    return TRI_EXIT_OK;
+    if (*text == NULL)
+        return tri_fail_text(cli, "out of memory");
+    if (ferror(file))
+        return tri_fail_file(cli, name, errno);
+    (*text)[size] = '\0';
+    if (strlen(*text) != size)
+        return tri_fail_text(cli, "%.500s: a NUL byte: it is no script", name);
+    good = tri_utf8_end(*text, size);
+    return good == size ? TRI_EXIT_OK : tri_fail_text(cli, "%.500s: not UTF-8, from byte %zu on", name, good);
 }
 
 static int
@@ -87,7 +95,7 @@ run_file(struct tri_sh *sh, const char *path)
 
     if (file == NULL)
         return tri_fail_file(&sh->cli, path, errno);
-    exit_code = read_script(&sh->cli, file, source.name, &text);
+    exit_code = tri_sh_read(&sh->cli, file, source.name, &text);
     if (!is_stdin)
         (void)fclose(file);
     if (exit_code == TRI_EXIT_OK) {
@@ -107,13 +115,12 @@ run_sh(struct tri_cli *cli, const struct tri_args *args)
     int exit_code;
 
     sh.cli.runtime = NULL;
+    sh.cli.defaults = args;
     sh.cli.find = on_find;
     sh.cli.take = NULL;
     sh.cli.user = &sh;
     exit_code = set_arguments(&sh, args->operands + (text == NULL && args->count > 0),
                               args->count - (text == NULL && args->count > 0));
-    if (exit_code == TRI_EXIT_OK && cli->directory != NULL && setenv("TROUPE_DIR", cli->directory, 1) != 0)
-        exit_code = tri_fail_text(cli, "out of memory");
     if (exit_code == TRI_EXIT_OK && text != NULL)
         exit_code = tri_sh_run(&sh, &source);
     else if (exit_code == TRI_EXIT_OK && args->count == 0 && isatty(STDIN_FILENO))

@@ -6,6 +6,7 @@ and every page its function, links lead somewhere, and every name that a page, a
 import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -20,6 +21,20 @@ XR = re.compile(r"^\.Xr (\S+) (\d)|\bXr (\S+) (\d)", re.M)
 MARK = re.compile(r"\b(?:TODO|FIXME|XXX|HACK|WIP|TBD)\b|\b(?:coming soon|not yet implemented|to be written|lorem ipsum)\b")
 CODE = (".c", ".h", ".cc", ".py", ".sh", ".build")
 SOURCES = ("actors", "bench", "broker", "examples", "include", "schemas", "store", "tests", "tools", "transport")
+# What the examples in the headers' comments leave out.
+EXAMPLE = """
+extern const trp_module troupe_module_counter;
+extern trp_runtime *rt;
+extern trp_actor *counter;
+extern trp_ctx *ctx;
+extern trp_ref *ref;
+extern trp_value value;
+extern trp_error error;
+extern int state;
+trp_err counter_increment(trp_ctx *ctx, void *self);
+#define cr_expect(condition) ((void)(condition))
+#define cr_expect_eq(a, b) ((void)((a) == (b)))
+"""
 HOST = "actors/actors.h"  # what libtroupe offers to our own programs alone
 
 
@@ -106,6 +121,37 @@ def wrong_links(build):
         yield "there is no index.html"
 
 
+def wrong_examples(source):
+    """Examples in comments of the public headers that do not compile, in a function where what they leave out is there."""
+    sys.path.insert(0, source + "/docs/reference")
+    sys.dont_write_bytecode = True
+    from headers import blocks_of, read_all
+    from reference import FILES
+
+    prelude = "#include <inttypes.h>\n#include <stdio.h>\n#include <troupe/troupe.h>\n#include <troupe/testing.h>\n" + EXAMPLE
+    for header in read_all(source + "/include/troupe", FILES):
+        texts = [header.text] + [section.text for section in header.sections] + [group.text for group in header.groups]
+        for code in ["\n".join(block.content) for text in texts for block in blocks_of(text) if block.kind == "code"]:
+            if not re.search(r";$", code, re.M):
+                continue  # a table
+            done = subprocess.run(
+                ["cc", "-x", "c", "-std=gnu11", "-Wall", "-Wno-unused", "-Werror", "-I" + source + "/include", "-fsyntax-only", "-"],
+                input="%svoid example(void) { { %s } }\n" % (prelude, code), capture_output=True, text=True, check=False,
+            )
+            if done.returncode != 0:
+                yield "%s: an example does not compile:\n%s\n%s" % (header.file, code, done.stderr)
+
+
+def wrong_manual(build):
+    """Whether man(1) finds a page by a name that it has beside its first one."""
+    man = shutil.which("man")
+    if man is None:
+        return
+    done = subprocess.run([man, "-M", build + "/docs", "-P", "cat", "3", "trp_kept"], capture_output=True, text=True, check=False)
+    if "minimized" not in done.stdout and "trp_keep(trp_ref *ref" not in re.sub(r".\x08", "", done.stdout):
+        yield "man trp_kept: %s%s" % (done.stdout, done.stderr)
+
+
 # ------------------------------------------------------------------------------------------------------------- names
 
 
@@ -167,7 +213,7 @@ def wrong_references(source, build):
 
 def main():
     source, build = map(os.path.abspath, sys.argv[1:3])
-    wrong = [*wrong_pages(source, build), *wrong_links(build), *unknown_names(source, build), *wrong_references(source, build)]
+    wrong = [*wrong_pages(source, build), *wrong_links(build), *wrong_manual(build), *wrong_examples(source), *unknown_names(source, build), *wrong_references(source, build)]
     for line in dict.fromkeys(wrong):
         print(line.replace(source + "/", "").replace(build + "/", ""))
     pages = len(glob.glob(build + "/docs/man3/*.3"))

@@ -320,6 +320,7 @@ def a_terminal_changes_its_size(place):
 
 def words_are_completed(place):
     place.run("spawn", "counter:Counter", "--name", "tally")
+    place.run("spawn", "counter:Counter", "--name", "my $ 1;")
     with open(place.directory + "/some-script", "w", encoding="utf-8") as file:
         file.write("echo sourced\n")
     shell = Shell(place)
@@ -328,9 +329,12 @@ def words_are_completed(place):
         ("call ta\t", "call tally"),
         ("call tally incr\t", "call tally increment"),
         ("x = call tally incr\t", "x = call tally increment"),
+        ("call my\t", "call my\\ \\$\\ 1\\;"),
+        ("call my\\ \t", "call my\\ \\$\\ 1\\;"),
+        ("call my\\ \\$\\ 1\\; inc\t", "call my\\ \\$\\ 1\\; increment"),
         ("if call tally incr\t", "if call tally increment"),
         ("echo a; call tally incr\t", "echo a; call tally increment"),
-        ("spawn play:St\t", "spawn play:Stage"),
+        ("spawn counter:C\t", "spawn counter:Counter"),
         ("spawn --na\t", "spawn --name"),
         ("ls mod\t", "ls modules"),
         ("module ins\t", "module inspect"),

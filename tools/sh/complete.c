@@ -26,20 +26,20 @@ is_one_of(const struct tri_token *word, const char *const *words)
 
 /* A line for each word that begins as `typed` does. */
 static void
-offer_words(FILE *out, const char *const *words, const struct tri_token *typed)
+offer_words(FILE *out, const char *const *words, const char *typed)
 {
     for (; *words != NULL; words++)
-        if (strncmp(*words, typed->text, typed->size) == 0)
+        if (strncmp(*words, typed, strlen(typed)) == 0)
             fprintf(out, "%s\n", *words);
 }
 
 static void
-offer_variables(struct tri_sh *sh, FILE *out, const char *sign, const struct tri_token *typed)
+offer_variables(struct tri_sh *sh, FILE *out, const char *sign, const char *typed)
 {
     const size_t size = strlen(sign);
 
     for (struct tri_sh_variable *variable = sh->variables; variable != NULL; variable = variable->next)
-        if (strncmp(variable->name, typed->text + size, typed->size - size) == 0)
+        if (strncmp(variable->name, typed + size, strlen(typed) - size) == 0)
             fprintf(out, "%s%s\n", sign, variable->name);
 }
 
@@ -80,71 +80,83 @@ last_command(const char *text, struct tri_token *words, int *count)
 
 /* What `troupe __complete` says about the words. */
 static void
-ask_command(struct tri_sh *sh, FILE *out, const struct tri_token *words, int count)
+ask_command(struct tri_sh *sh, FILE *out, const struct tri_token *words, int count, const char *typed)
 {
     char *argv[WORDS_MAX + 3] = {strdup("__complete"), strdup("--")};
-    FILE *out_before = sh->cli.out, *err_before = sh->cli.err, *nowhere = fopen("/dev/null", "we");
-    bool good = nowhere != NULL && argv[0] != NULL && argv[1] != NULL;
+    FILE *before = sh->cli.out;
+    bool good = argv[0] != NULL && argv[1] != NULL;
     int ignored, at = 2;
 
-    sh->cli.out = out;
-    if (nowhere != NULL)
-        sh->cli.err = nowhere;
     for (int i = 0; good && i < count; i++, at++) {
-        /* The last is compared as it stands. */
-        argv[at] = i + 1 < count ? tri_sh_text(sh, &words[i], &ignored) : strndup(words[i].text, words[i].size);
+        argv[at] = i + 1 < count ? tri_sh_text(sh, &words[i], &ignored) : strdup(typed);
         good = argv[at] != NULL;
     }
+    sh->cli.out = out;
     if (good)
         (void)tri_cli_run(&sh->cli, at, argv);
-    sh->cli.out = out_before;
-    sh->cli.err = err_before;
+    sh->cli.out = before;
     for (int i = 0; i < at; i++)
         free(argv[i]);
-    if (nowhere != NULL)
-        (void)fclose(nowhere);
 }
 
 static void
-offer_all(struct tri_sh *sh, FILE *out, const struct tri_token *words, int count)
+offer_all(struct tri_sh *sh, FILE *out, const struct tri_token *words, int count, const char *typed)
 {
     static const char *const loop_words[] = {"for", NULL}, *const unset_words[] = {"unset", NULL},
                              *const file_words[] = {"source", NULL};
-    const struct tri_token *typed = &words[count - 1];
 
-    if (typed->size > 0 && typed->text[0] == '$') {
-        offer_variables(sh, out, typed->size > 1 && typed->text[1] == '{' ? "${" : "$", typed);
+    if (typed[0] == '$') {
+        offer_variables(sh, out, typed[1] == '{' ? "${" : "$", typed);
     } else if (count == 1) {
         offer_words(out, own_words, typed);
-        ask_command(sh, out, words, count);
+        ask_command(sh, out, words, count, typed);
     } else if (is_one_of(words, unset_words)) {
         offer_variables(sh, out, "", typed);
     } else if (is_one_of(words, file_words)) {
         fprintf(out, ":files\n");
     } else if (!is_one_of(words, loop_words) && !is_one_of(words, own_words)) {
-        ask_command(sh, out, words, count);
+        ask_command(sh, out, words, count, typed);
     }
+}
+
+/* The last word as it is compared: a variable's name as it stands, else what the word stands for. */
+static char *
+typed_text(struct tri_sh *sh, const struct tri_token *word)
+{
+    int ignored;
+
+    return word->size == 0 || word->text[0] == '$' ? strndup(word->text, word->size) : tri_sh_text(sh, word, &ignored);
 }
 
 char *
 tri_sh_offers(struct tri_sh *sh, const char *text, size_t *typed_size)
 {
     struct tri_token words[WORDS_MAX];
-    const struct tri_source before = sh->source;
-    const int status = sh->status;
-    char *lines = NULL;
+    const struct tri_sh before = *sh;
+    char *lines = NULL, *typed = NULL;
     size_t size = 0;
     int count;
-    FILE *out;
+    FILE *out, *nowhere;
 
     *typed_size = 0;
     if (!last_command(text, words, &count) || (out = open_memstream(&lines, &size)) == NULL)
         return NULL;
-    *typed_size = words[count - 1].size;
-    sh->source = (struct tri_source){.name = "line", .text = text};
-    offer_all(sh, out, words, count);
-    sh->source = before;
-    sh->status = status;
+    nowhere = fopen("/dev/null", "we");
+    if (nowhere != NULL) { /* nobody has asked for what is wrong with the line */
+        sh->cli.err = nowhere;
+        sh->source = (struct tri_source){.name = "line", .text = text};
+        typed = typed_text(sh, &words[count - 1]);
+    }
+    if (typed != NULL) {
+        *typed_size = strlen(typed);
+        offer_all(sh, out, words, count, typed);
+    }
+    sh->cli.err = before.cli.err;
+    sh->source = before.source;
+    sh->status = before.status;
+    free(typed);
+    if (nowhere != NULL)
+        (void)fclose(nowhere);
     if (fclose(out) == 0)
         return lines;
     free(lines);

@@ -170,27 +170,42 @@ show_lines(const struct terminal *terminal, const char *lines, int count)
     (void)fflush(out);
 }
 
+/* Puts in what is missing of a word; what would end it, or be more than itself, with a backslash before it. */
+static unsigned char
+insert_rest(struct terminal *terminal, const char *rest, bool whole)
+{
+    char text[2 * WORD_MAX + 2];
+    size_t size = 0;
+
+    for (; *rest != '\0' && size < 2 * WORD_MAX; rest++) {
+        if (strchr(" \t;|&{}\'\"$\\#", *rest) != NULL)
+            text[size++] = '\\';
+        text[size++] = *rest;
+    }
+    if (whole)
+        text[size++] = ' ';
+    text[size] = '\0';
+    return terminal->edit.el_insertstr(terminal->el, text) == 0 ? CC_REFRESH : CC_ERROR;
+}
+
 /* Tab: puts in what all that fit have in common; shows them where that is nothing more. */
 static unsigned char
 on_tab_key(EditLine *el, int key)
 {
     struct terminal *terminal = terminal_of(el);
     char *text = terminal != NULL ? text_before(terminal) : NULL, *lines = NULL;
-    char shared[WORD_MAX + 2] = "";
+    char shared[WORD_MAX + 1] = "";
     size_t typed = 0;
     unsigned char done = CC_ERROR;
     int count;
 
     if (text != NULL)
         lines = tri_sh_offers(terminal->sh, text, &typed);
-    count = lines != NULL ? shared_beginning(lines, shared, WORD_MAX) : 0;
+    count = lines != NULL ? shared_beginning(lines, shared, sizeof shared) : 0;
     if (count == 1 && shared[0] == ':') {
         done = terminal->edit.el_fn_complete(el, key);
-    } else if (count == 1) {
-        (void)strcat(shared, " ");
-        done = terminal->edit.el_insertstr(el, shared + typed) == 0 ? CC_REFRESH : CC_ERROR;
-    } else if (strlen(shared) > typed) {
-        done = terminal->edit.el_insertstr(el, shared + typed) == 0 ? CC_REFRESH : CC_ERROR;
+    } else if (count == 1 || strlen(shared) > typed) {
+        done = insert_rest(terminal, shared + typed, count == 1);
     } else if (count > 1) {
         show_lines(terminal, lines, count);
         done = CC_REDISPLAY;

@@ -168,7 +168,7 @@ void tri_sh_point(struct tri_sh *sh, const char *at, size_t size);
 
 /* ------------------------------------------------------------------------------------------------------ interactive */
 
-/* What the last word of the text could be, a line each, and how many bytes of it are there; ":files" and ":directories" stand for
+/* What the last word of the text could be, a line each, and how many bytes of that are there already; ":files" and ":directories" stand for
  * those. malloced; NULL: nothing. */
 char *tri_sh_offers(struct tri_sh *sh, const char *text, size_t *typed_size);
 /* Lines typed at a terminal until its end or `exit`. */

@@ -134,10 +134,9 @@ def wrong_examples(source):
         for code in ["\n".join(block.content) for text in texts for block in blocks_of(text) if block.kind == "code"]:
             if not re.search(r";$", code, re.M):
                 continue  # a table
-            done = subprocess.run(
-                ["cc", "-x", "c", "-std=gnu11", "-Wall", "-Wno-unused", "-Werror", "-I" + source + "/include", "-fsyntax-only", "-"],
-                input="%svoid example(void) { { %s } }\n" % (prelude, code), capture_output=True, text=True, check=False,
-            )
+            program = "%svoid example(void) { { %s } }\n" % (prelude, code)
+            command = ["cc", "-x", "c", "-std=gnu11", "-Wall", "-Wno-unused", "-Werror", "-I" + source + "/include"]
+            done = subprocess.run([*command, "-fsyntax-only", "-"], input=program, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 yield "%s: an example does not compile:\n%s\n%s" % (header.file, code, done.stderr)
 
@@ -213,7 +212,8 @@ def wrong_references(source, build):
 
 def main():
     source, build = map(os.path.abspath, sys.argv[1:3])
-    wrong = [*wrong_pages(source, build), *wrong_links(build), *wrong_manual(build), *wrong_examples(source), *unknown_names(source, build), *wrong_references(source, build)]
+    wrong = [*wrong_pages(source, build), *wrong_links(build), *wrong_manual(build), *wrong_examples(source)]
+    wrong += [*unknown_names(source, build), *wrong_references(source, build)]
     for line in dict.fromkeys(wrong):
         print(line.replace(source + "/", "").replace(build + "/", ""))
     pages = len(glob.glob(build + "/docs/man3/*.3"))

@@ -365,8 +365,8 @@ tri_sh_interact(struct tri_sh *sh)
     while (!sh->ended && read_program(&terminal)) {
         const struct tri_source source = {.name = "line", .text = terminal.program};
         remember(&terminal);
+        tri_stop_clear(); /* what was pressed between two commands was for none */
         (void)tri_sh_run(sh, &source);
-        tri_stop_clear();
         free(terminal.program);
         terminal.program = NULL;
     }

@@ -20,6 +20,7 @@ ROWS = [  # case, what it is, unit; lower is better where the unit is a time
     ("start", "from nothing to the first answer", "ms"),
     ("shutdown", "ending it", "ms"),
 ]
+PLOTS = "\n\n![Latency](rivals-latency.svg)\n\n![Throughput](rivals-outstanding.svg)"
 INSIDE = [
     ("call.sync.inside", "call and its answer within one process, p50", "us"),
     ("call.async.inside", "calls within one process, 1,000 outstanding", "/s"),
@@ -106,7 +107,7 @@ def main():
     systems = load(data)
     with open(template, encoding="utf-8") as file:
         page = file.read()
-    for name, text in (("machine", machine()), ("table", table(systems, ROWS)), ("inside", table(systems, INSIDE))):
+    for name, text in (("machine", machine()), ("table", table(systems, ROWS) + PLOTS), ("inside", table(systems, INSIDE))):
         marked = re.compile(r"(<!-- %s -->\n).*?(<!-- end of %s -->)" % (name, name), re.S)
         if not marked.search(page):
             sys.exit("page.py: %s has no <!-- %s --> part" % (template, name))

@@ -121,7 +121,8 @@ Test(settings, a_node_is_started_with_what_the_file_says)
          0, "5\n", ""},
         {"troupe logs -n 1000 | grep -c 'a node starts'", 0, "1\n", ""},
         /* The library that reads files installs no handlers: Ctrl-C's is ours, and nothing else is caught. */
-        {"for c in '' c; do rm -f f; TROUPE_CONFIG=$c troupe logs -f >f & p=$!; until [ -s f ]; do :; done; grep "
+        {"for c in '' c; do rm -f f; TROUPE_CONFIG=$c troupe logs -f >f & p=$!; i=0; until [ -s f ] || [ $((i = i + "
+         "1)) -gt 3000000 ]; do :; done; grep "
          "SigCgt "
          "/proc/$p/status; "
          "kill -INT $p; wait $p; done | uniq | wc -l",

@@ -77,8 +77,7 @@ Test(sh, conditions_and_loops)
          "troupe sh: values are compared, not commands: write x = COMMAND, and $x here; a word is quoted\n  -c:1:11: "
          "*"},
         {"troupe sh -c", 2, "", "troupe sh: -c needs a value: -c TEXT\n"},
-        {"echo 'source self' >self; troupe sh self", 2, "",
-         "troupe sh: more than 1000 commands, one in the other*"},
+        {"echo 'source self' >self; troupe sh self", 2, "", "troupe sh: more than 1000 commands, one in the other*"},
         {"yes not | head -20000 | tr '\\n' ' ' >f; echo true >>f; troupe sh f", 2, "",
          "troupe sh: more than 1000 of *"},
         {"yes 'true &&' | head -20000 | tr '\\n' ' ' >f; echo true >>f; troupe sh f", 2, "",
@@ -217,6 +216,7 @@ Test(sh_node, another_node_is_joined_after_a_stop)
          "counter:Counter --name d; "
          "call d increment $y; echo $x'",
          2, "*5\n", "*nothing is called '$x'*"},
+        {"troupe stop", 0, "*has ended\n", ""}, /* the row's own node */
     };
     COMMAND_RUN(rows);
 }

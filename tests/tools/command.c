@@ -2,6 +2,7 @@
 #include "tests/tools/command.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ command_begin(void)
     const char *command = getenv("TROUPE_COMMAND"), *path = getenv("PATH");
     char text[4096];
 
+    (void)signal(SIGINT, SIG_DFL); /* whoever started the tests in the background has it ignored */
     (void)strcpy(home, "/tmp/troupe-test-XXXXXX");
     cr_assert_not_null(mkdtemp(home));
     cr_assert_eq(chdir(home), 0);

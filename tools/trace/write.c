@@ -35,7 +35,8 @@ give_lanes(struct tri_traced *traced)
 {
     int64_t free_ns[LANES] = {0};
 
-    qsort(traced->calls, traced->call_count, sizeof *traced->calls, by_submission);
+    if (traced->call_count > 0)
+        qsort(traced->calls, traced->call_count, sizeof *traced->calls, by_submission);
     for (size_t i = 0; i < traced->call_count; i++) {
         struct tri_traced_call *call = &traced->calls[i];
         int64_t lane = 0;
@@ -210,7 +211,8 @@ put_threads(struct writing *writing)
         if (call->caller_tid != call->caller_pid && is_driver(traced, call->caller_pid))
             threads[count++] = (struct thread){call->caller_pid, call->caller_tid, call->submitted_ns, to_ns};
     }
-    qsort(threads, count, sizeof *threads, by_thread);
+    if (count > 0)
+        qsort(threads, count, sizeof *threads, by_thread);
     for (size_t i = 0; i < count; i++) {
         if (kept == 0 || by_thread(&threads[kept - 1], &threads[i]) != 0) {
             threads[kept++] = threads[i];

@@ -47,7 +47,7 @@ absent() {
 set -o pipefail
 
 [ -x $build/bench/rivals/rivals_ours ] || {
-    echo "run.sh: $build/bench/rivals/rivals_ours is not built: `ninja -C build` first" >&2
+    echo "run.sh: $build/bench/rivals/rivals_ours is not built: run ninja -C build first" >&2
     exit 1
 }
 unshare --net true 2>"$scratch/why" || {

@@ -128,7 +128,7 @@ pack_task(struct tri_process *process, const trp_request *request, trp_error *er
     struct tri_needs needs = {.num_cpus = request->num_cpus,
                               .num_gpus = request->num_gpus,
                               .memory_bytes = request->memory_bytes,
-                              .max_retries = request->max_retries != 0 ? request->max_retries : 3,
+                              .max_retries = request->max_retries,
                               .resources = scratch.resources};
     const bool plain = request->num_cpus == 0 && request->num_gpus == 0 && request->memory_bytes == 0 &&
                        request->max_retries == 0 && !is_set(request->resources);
@@ -141,10 +141,6 @@ pack_task(struct tri_process *process, const trp_request *request, trp_error *er
     TRP_TRY(tri_check_node(process, request->node, error));
     TRP_TRY(tri_resources_of(request->resources, scratch.resources, &needs.resource_count, error));
     TRP_TRY(tri_check_amounts(process, request->num_cpus, request->num_gpus, error));
-    if (needs.num_cpus == 0)
-        needs.num_cpus = 1;
-    else if (needs.num_cpus < 0)
-        needs.num_cpus = 0;
     return tri_task_pack(&process->packed, request->method, request->args, plain ? NULL : &needs, &tri_process_handles,
                          error);
 }

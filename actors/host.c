@@ -73,7 +73,7 @@ on_renumbered(void *user)
 {
     struct tri_host *host = user;
     tri_host_renumber(host);
-    tri_host_describe(host, true);
+    (void)tri_host_describe(host, true);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- modules */
@@ -91,10 +91,10 @@ tell_module(void *user, trp_value map)
     tri_packed_fini(&packed);
 }
 
-void
+bool
 tri_host_describe(struct tri_host *host, bool again)
 {
-    tri_modules_describe(host->modules, again, tell_module, host);
+    return tri_modules_describe(host->modules, again, tell_module, host);
 }
 
 /* -------------------------------------------------------------------------------------------------------------- loop */

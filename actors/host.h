@@ -83,11 +83,11 @@ struct tri_host {
 
     const struct tri_callable *cache[TRI_CALLABLE_CACHE]; /* by the hash of the name that calls use */
     const struct tri_callable *shown;                     /* what the progress page names */
-    bool described;                                       /* all loaded modules were told to the broker */
 };
 
 /* host.c */
-void tri_host_describe(struct tri_host *host, bool again); /* with the lock: MODULE of what was loaded */
+/* With the lock: MODULE of what was loaded. true: tasks of it declare how often they are started again. */
+bool tri_host_describe(struct tri_host *host, bool again);
 
 /* host_actor.c: without the lock */
 void tri_host_construct(struct tri_host *host);

@@ -135,7 +135,7 @@ tri_host_construct(struct tri_host *host)
     fflush(stdout);
     tri_process_lock(host->process);
     tri_process_busy(host->process, false);
-    tri_host_describe(host, false);
+    (void)tri_host_describe(host, false);
     actor->failed = frame->execution.outcome == TRI_RAN_FAILURE;
     if (actor->failed)
         show_failure(host, frame->execution.section);

@@ -388,7 +388,27 @@ hash_name(const char *name)
     return hash % TRI_CALLABLE_CACHE;
 }
 
-/* The row that a call is for, from the cache or the tables; tells the broker of a module that this loaded. */
+static bool
+is_told(void *user)
+{
+    const struct tri_host *host = user;
+    return tri_process_told(host->process);
+}
+
+/* Tells the broker of a module that this loaded. Before a task of it runs that may not be started as often as usual, the broker
+ * has to know: this process may die of it at once, and with it what was on its way. */
+static trp_err
+describe(struct tri_host *host, trp_error *error)
+{
+    trp_err err = TRP_OK;
+    tri_process_lock(host->process);
+    if (tri_host_describe(host, false))
+        err = tri_process_wait(host->process, is_told, host, TRI_NEVER, NULL, 0, false, error);
+    tri_process_unlock(host->process);
+    return err;
+}
+
+/* The row that a call is for, from the cache or the tables. */
 static trp_err
 find_callable(struct tri_host *host, const char *name, bool is_task, const struct tri_callable **callable,
               trp_error *error)
@@ -400,9 +420,8 @@ find_callable(struct tri_host *host, const char *name, bool is_task, const struc
     trp_err err = is_task ? tri_modules_find_task(host->modules, name, callable, error)
                           : tri_modules_find_method(host->modules, host->actor.row, name, callable, error);
     if (is_task) {
-        tri_process_lock(host->process);
-        tri_host_describe(host, false);
-        tri_process_unlock(host->process);
+        const trp_err told = describe(host, err == TRP_OK ? error : NULL);
+        err = err == TRP_OK ? told : err;
     }
     if (err == TRP_OK)
         __atomic_store_n(cached, *callable, __ATOMIC_RELEASE);

@@ -40,8 +40,9 @@ trp_err tri_modules_find_method(struct tri_modules *modules, const trp_class *cl
 /* The class's constructor; NULL: it has none (and takes no arguments). */
 const struct tri_callable *tri_modules_find_init(struct tri_modules *modules, const trp_class *class_row);
 /* All loaded modules as one value each, MAP {name, version, about, classes, tasks}: what MODULE and
- * trp_query("modules") show. `visit` borrows the value. Each module is visited once, unless `again`. */
-void tri_modules_describe(struct tri_modules *modules, bool again, void (*visit)(void *user, trp_value map),
+ * trp_query("modules") show. `visit` borrows the value. Each module is visited once, unless `again`. true: one of them
+ * has tasks that declare how often they are started again. */
+bool tri_modules_describe(struct tri_modules *modules, bool again, void (*visit)(void *user, trp_value map),
                           void *user);
 
 /* Memory that goes all at once: trp_alloc's. Zero-initialised is empty; the first block is kept for reuse. */

@@ -27,7 +27,7 @@ entry(struct entries *entries, const char *key, trp_value value)
     entries->count++;
 }
 
-/* A MAP with room for `max` entries. Without memory it stays empty: this is only for looking around. */
+/* A MAP with room for `max` entries. Without memory it stays empty. */
 static struct entries
 entries_new(struct tri_arena *arena, size_t max)
 {
@@ -70,11 +70,14 @@ describe_class(struct tri_arena *arena, const struct tri_class_info *info)
 static trp_value
 describe_task(struct tri_arena *arena, const trp_function *row)
 {
-    struct entries entries = entries_new(arena, 4);
+    struct entries entries = entries_new(arena, 7);
     entry(&entries, "name", text(row->name));
     entry(&entries, "args", text(row->args));
     entry(&entries, "about", text(row->about));
     entry(&entries, "num_cpus", trp_f64(row->num_cpus > 0 ? row->num_cpus : row->num_cpus < 0 ? 0 : 1));
+    entry(&entries, "num_gpus", trp_f64(row->num_gpus));
+    entry(&entries, "memory_bytes", trp_i64(row->memory_bytes < INT64_MAX ? (int64_t)row->memory_bytes : INT64_MAX));
+    entry(&entries, "max_retries", trp_i64(row->no_retries ? 0 : row->max_retries != 0 ? row->max_retries : 3));
     return entries_map(&entries);
 }
 
@@ -96,16 +99,28 @@ describe_module(struct tri_arena *arena, const struct tri_loaded *loaded)
     return entries_map(&entries);
 }
 
-void
+static bool
+declares_retries(const struct tri_loaded *loaded)
+{
+    for (size_t i = 0; i < loaded->task_count; i++)
+        if (loaded->tasks[i].row->no_retries || loaded->tasks[i].row->max_retries != 0)
+            return true;
+    return false;
+}
+
+bool
 tri_modules_describe(struct tri_modules *modules, bool again, void (*visit)(void *user, trp_value map), void *user)
 {
     struct tri_arena arena = {0};
+    bool declares = false;
     for (struct tri_loaded *loaded = tri_modules_first(modules); loaded != NULL; loaded = loaded->next) {
         if (loaded->shown && !again)
             continue;
         loaded->shown = true;
+        declares = declares_retries(loaded) || declares;
         visit(user, describe_module(&arena, loaded));
         tri_arena_reset(&arena);
     }
     tri_arena_fini(&arena);
+    return declares;
 }

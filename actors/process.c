@@ -503,6 +503,12 @@ tri_process_owed(const struct tri_process *process)
             !tri_list_empty(&process->unsent));
 }
 
+bool
+tri_process_told(const struct tri_process *process)
+{
+    return process->state == TRI_UP && !tri_process_owed(process);
+}
+
 size_t
 tri_process_callback_count(const struct tri_process *process)
 {

@@ -139,7 +139,7 @@ tri_task_needs(const struct tri_section *section, struct tri_needs *needs, struc
 {
     if (((uintptr_t)section->data & 7) != 0 || section->meta_size > section->size ||
         !tri_meta_open_needs(section->data, section->meta_size, needs, scratch, present) ||
-        !isfinite(needs->num_cpus) || !isfinite(needs->num_gpus) || needs->num_cpus < 0 || needs->num_gpus < 0 ||
+        !isfinite(needs->num_cpus) || !isfinite(needs->num_gpus) || needs->num_gpus < 0 ||
         !are_resources_sane(needs->resources, needs->resource_count))
         return TRI_FAIL(error, TRP_EPROTO, "a task whose needs do not verify (%u bytes)", section->meta_size);
     return TRP_OK;

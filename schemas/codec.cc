@@ -344,7 +344,7 @@ tri_meta_open_needs(const uint8_t *data, size_t size, struct tri_needs *needs, s
                     bool *present)
 {
     *present = false;
-    *needs = {1, 0, 0, 3, nullptr, 0};
+    *needs = {0, 0, 0, 0, nullptr, 0};
     if (lacks_needs(data, size))
         return true;
     auto call = open<wire::Call>(data, size, "TCAL");

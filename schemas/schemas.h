@@ -69,7 +69,7 @@ enum tri_kind {
     TRI_LOOKUP, /* P>B  Name: request; answered by RESULT with an actor value */
     TRI_WATCH,  /* P>B  Watch: request; answered by RESULT when it has happened */
     /* module.fbs */
-    TRI_MODULE = 80, /* H>B  Module: what a module offers; sent once per module and host, for looking around */
+    TRI_MODULE = 80, /* H>B  Module: what a module offers, and its tasks declare; once per module and host */
     /* control.fbs */
     TRI_QUERY = 88, /* P>B  Name: request; answered by RESULT with a LIST of MAPs */
     TRI_LOG,        /* B>P  Log: a line that a host printed, for the driver's terminal */
@@ -482,9 +482,10 @@ trp_err tri_spawn_pack(struct tri_packed *packed, const struct tri_spawn *spawn,
 trp_err tri_spawn_unpack(const struct tri_section *section, struct tri_spawn *spawn, struct tri_spawn_scratch *scratch,
                          trp_error *error);
 
-/* Requirements of a task travel in its Call as table Needs; absent: 1 CPU, 3 retries. */
+/* What a call says of its task travels in its Call as table Needs; absent, and 0: as the task's row declares, which the
+ * broker knows; usually 1 CPU and 3 retries. */
 struct tri_needs {
-    double num_cpus, num_gpus;
+    double num_cpus, num_gpus; /* num_cpus below 0: none */
     uint64_t memory_bytes;
     int32_t max_retries; /* -1: always */
     const struct tri_resource *resources;
@@ -492,7 +493,7 @@ struct tri_needs {
 };
 trp_err tri_task_pack(struct tri_packed *packed, const char *function, trp_value args, const struct tri_needs *needs,
                       const struct tri_handles *handles, trp_error *error); /* needs NULL: the defaults */
-/* What a task's body says it needs; *present false: nothing, the defaults are in *needs. Cheap where absent: then nothing else
+/* What a task's body says it needs; *present false: nothing, all is 0 in *needs. Cheap where absent: then nothing else
  * of the body is verified. */
 trp_err tri_task_needs(const struct tri_section *section, struct tri_needs *needs, struct tri_spawn_scratch *scratch,
                        bool *present, trp_error *error);

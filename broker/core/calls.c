@@ -431,7 +431,7 @@ tri_on_call(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
             return tri_recovery_call(core, peer, object->call, message, error);
     }
     if (task)
-        TRP_TRY(tri_task_check(message, &special, &max_retries, error));
+        TRP_TRY(tri_task_check(core, message, &special, &max_retries, error));
     trp_err err = tri_refs_take(core, peer, message->sections, message->section_count, &refs, error);
     if (err != TRP_OK) {
         tri_special_free(&special);

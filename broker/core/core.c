@@ -566,6 +566,7 @@ tri_core_destroy(struct tri_core **made)
     }
     tri_recovery_fini(core);
     free(core->modules);
+    tri_declared_fini(&core->declared);
     free(core->peers);
     free(core->timers.heap);
     free(core->search_objects);

@@ -6,6 +6,7 @@
 #define TRI_CORE_PARTS_H
 
 #include "broker/core/core.h"
+#include "broker/core/declared.h"
 #include "broker/core/names.h"
 #include "broker/core/stock.h"
 
@@ -180,8 +181,8 @@ struct tri_pending {
     bool hands_on;         /* behind `need_count` needs is one more: for what it names and was asked for (handing.c) */
     uint16_t flags;
     uint32_t missing, need_count;
-    int32_t max_retries;
-    struct tri_id id; /* of the result; none */
+    int32_t max_retries; /* 0: as the task's row declares; -1: always */
+    struct tri_id id;    /* of the result; none */
     struct tri_id parent;
     struct tri_object *object;
     struct tri_peer *caller; /* NULL: gone, or not back yet */
@@ -197,8 +198,6 @@ struct tri_pending {
     struct tri_special *special;
     struct tri_timer timer;
 };
-
-enum { TRI_USUAL_RETRIES = 3 };
 
 /* Calls of one caller to one actor that wait. It exists while there are some. */
 struct tri_lane {

@@ -466,19 +466,6 @@ tri_on_query(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     return TRP_OK;
 }
 
-/* The text under "name" of the MAP that a view is of; "" if there is none. */
-static const char *
-module_name(const struct tri_view *view)
-{
-    const struct tri_wire_node *root = &view->nodes[0];
-    if (root->kind != TRP_MAP)
-        return "";
-    for (uint64_t i = root->payload; i < root->payload + 2 * (uint64_t)root->count; i += 2)
-        if (strcmp(trp_as_str(tri_view_value(view, (uint32_t)i)), "name") == 0)
-            return trp_as_str(tri_view_value(view, (uint32_t)i + 1));
-    return "";
-}
-
 /* What a module offers; the last host that loaded it is right. */
 trp_err
 tri_on_module(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
@@ -490,8 +477,12 @@ tri_on_module(struct tri_core *core, struct tri_peer *peer, const struct tri_mes
     if (message->sections[0].ref_count > 0)
         return TRI_FAIL(error, TRP_EPROTO, "a module's description carries references");
     TRP_TRY(tri_view_open(&view, &message->sections[0], error));
-    tri_text_copy(name, sizeof name, module_name(&view));
+    const uint32_t at = tri_described(&view, 0, "name");
+    tri_text_copy(name, sizeof name, at != 0 ? trp_as_str(tri_view_value(&view, at)) : "");
+    const trp_err err = tri_declared_take(&core->declared, &view, error);
     tri_view_close(&view);
+    if (err != TRP_OK)
+        return err;
     struct tri_module_row *row = NULL;
     for (size_t i = 0; i < core->module_count && row == NULL; i++)
         if (strcmp(core->modules[i].name, name) == 0)

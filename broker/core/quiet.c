@@ -181,12 +181,12 @@ quiet_actor_call(struct tri_core *core, struct tri_peer *peer, const struct tri_
     return true;
 }
 
-/* One that needs what most need: a CPU, and to be tried again three times. */
+/* One that needs what most need: a CPU. */
 static bool
 quiet_task(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope)
 {
     const struct tri_route *route = &envelope->route;
-    if (!tri_id_is_none(route->target) || route->deadline_us != 0 || !tri_task_is_usual(&envelope->body) ||
+    if (!tri_id_is_none(route->target) || route->deadline_us != 0 || !tri_task_is_usual(core, &envelope->body) ||
         !tri_ledger_feasible(&core->ledger, 1, 0, 0, NULL) || !is_new(core, peer, route->result) ||
         !reserve(core, peer, route->result.number))
         return false;
@@ -194,7 +194,6 @@ quiet_task(struct tri_core *core, struct tri_peer *peer, const struct tri_envelo
     if (parcel == NULL)
         return false;
     struct tri_pending *call = enter(core, TRI_CALL_TASK, peer, envelope);
-    call->max_retries = TRI_USUAL_RETRIES;
     call->parcel = parcel;
     parcel->route.flags = TRI_TASK;
     tri_task_ready(core, call);

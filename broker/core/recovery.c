@@ -69,7 +69,7 @@ tri_recovery_delays(struct tri_core *core, const struct tri_peer *peer, const st
     uint8_t kind = message->route->kind;
     if (!core->barrier)
         return false;
-    if (kind == TRI_SNAPSHOT)
+    if (kind == TRI_SNAPSHOT || kind == TRI_MODULE) /* before anything else: what its tasks declare is of use at once */
         return false;
     return !(peer->reporting && peer->role == TRI_HOST && (kind == TRI_CREATE || kind == TRI_RESULT));
 }
@@ -436,7 +436,7 @@ task_again(struct tri_core *core, struct tri_peer *peer, struct tri_pending *cal
            trp_error *error)
 {
     const struct tri_route *route = message->route;
-    TRP_TRY(tri_task_check(message, &call->special, &call->max_retries, error));
+    TRP_TRY(tri_task_check(core, message, &call->special, &call->max_retries, error));
     TRP_TRY(tri_refs_take(core, peer, message->sections, message->section_count, &call->refs, error));
     call->no_retry = (route->flags & TRI_NO_RETRY) != 0;
     call->parent = route->parent;

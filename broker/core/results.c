@@ -74,9 +74,8 @@ tri_call_dead_host(struct tri_core *core, struct tri_pending *call, struct tri_h
     }
     (void)host;
     if (call->kind == TRI_CALL_TASK && call->parcel != NULL) {
-        bool again = ran == TRP_NOT_RUN ||
-                     (!call->no_retry && (call->max_retries < 0 || call->retries < (uint32_t)call->max_retries));
-        if (again) {
+        const int32_t most = tri_task_retries(core, call, &call->parcel->sections[0]);
+        if (ran == TRP_NOT_RUN || most < 0 || call->retries < (uint32_t)most) {
             tri_call_unlink(core, call);
             call->retries += ran != TRP_NOT_RUN && call->retries < UINT8_MAX;
             tri_task_requeue(core, call);

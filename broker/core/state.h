@@ -99,6 +99,7 @@ struct tri_core {
 
     struct tri_module_row *modules;
     size_t module_count, module_capacity;
+    struct tri_declared_table declared; /* by them, of tasks */
     struct tri_packed packed, ids_packed, null_packed, memory_packed, actor_packed;
     struct tri_section sections[2 * TRI_SECTIONS_MAX];
 };
@@ -299,9 +300,12 @@ struct tri_obituary *tri_obituary_new(const struct tri_death *death, const struc
 void tri_obituary_free(struct tri_obituary **obituary);
 
 /* tasks.c */
-trp_err tri_task_check(const struct tri_message *message, struct tri_special **special, int32_t *max_retries,
-                       trp_error *error);
-bool tri_task_is_usual(const struct tri_section *section); /* it says nothing of what it needs */
+trp_err tri_task_check(const struct tri_core *core, const struct tri_message *message, struct tri_special **special,
+                       int32_t *max_retries, trp_error *error);
+/* It says nothing of what it needs, and nor does its row, as far as that is known. */
+bool tri_task_is_usual(const struct tri_core *core, const struct tri_section *section);
+/* How often it is started again, as its call says, or else its row; -1: always. */
+int32_t tri_task_retries(const struct tri_core *core, const struct tri_pending *call, const struct tri_section *body);
 void tri_task_submit(struct tri_core *core, struct tri_pending *call, const struct tri_message *message);
 void tri_task_give(struct tri_core *core, struct tri_pending *call, struct tri_host *host, struct tri_wait *wait);
 uint32_t tri_tasks_cpus(const struct tri_core *core);

@@ -44,28 +44,63 @@ tri_special_free(struct tri_special **special)
     *special = NULL;
 }
 
+static const struct tri_declared *
+declared(const struct tri_core *core, const struct tri_section *body)
+{
+    return core->declared.count > 0 ? tri_declared_find(&core->declared, tri_call_method(body)) : NULL;
+}
+
+/* Where the call says nothing, what the row says; where that is not known, a CPU. */
+static void
+fill_in(struct tri_needs *needs, const struct tri_declared *row)
+{
+    if (needs->num_cpus == 0)
+        needs->num_cpus = row != NULL ? row->num_cpus : 1;
+    else if (needs->num_cpus < 0)
+        needs->num_cpus = 0;
+    if (needs->num_gpus == 0 && row != NULL)
+        needs->num_gpus = row->num_gpus;
+    if (needs->memory_bytes == 0 && row != NULL)
+        needs->memory_bytes = row->memory_bytes;
+}
+
 trp_err
-tri_task_check(const struct tri_message *message, struct tri_special **special, int32_t *max_retries, trp_error *error)
+tri_task_check(const struct tri_core *core, const struct tri_message *message, struct tri_special **special,
+               int32_t *max_retries, trp_error *error)
 {
     struct tri_spawn_scratch scratch;
     struct tri_needs needs;
     bool present = false;
     TRP_TRY(tri_task_needs(&message->sections[0], &needs, &scratch, &present, error));
-    *max_retries = present ? needs.max_retries : TRI_USUAL_RETRIES;
-    if (!present ||
-        (needs.num_cpus == 1 && needs.num_gpus == 0 && needs.memory_bytes == 0 && needs.resource_count == 0))
+    *max_retries = needs.max_retries;
+    fill_in(&needs, declared(core, &message->sections[0]));
+    if (needs.num_cpus == 1 && needs.num_gpus == 0 && needs.memory_bytes == 0 && needs.resource_count == 0)
         return TRP_OK;
     *special = tri_special_new(&needs);
     return *special != NULL ? TRP_OK : TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for a task's needs");
 }
 
 bool
-tri_task_is_usual(const struct tri_section *section)
+tri_task_is_usual(const struct tri_core *core, const struct tri_section *section)
 {
     struct tri_spawn_scratch scratch;
     struct tri_needs needs;
     bool present;
-    return tri_task_needs(section, &needs, &scratch, &present, NULL) == TRP_OK && !present;
+    if (tri_task_needs(section, &needs, &scratch, &present, NULL) != TRP_OK || present)
+        return false;
+    const struct tri_declared *row = core->declared.needing > 0 ? declared(core, section) : NULL;
+    return row == NULL || !tri_declared_needs(row);
+}
+
+int32_t
+tri_task_retries(const struct tri_core *core, const struct tri_pending *call, const struct tri_section *body)
+{
+    if (call->no_retry)
+        return 0;
+    if (call->max_retries != 0)
+        return call->max_retries;
+    const struct tri_declared *row = declared(core, body);
+    return row != NULL ? row->max_retries : TRI_USUAL_RETRIES;
 }
 
 uint32_t
@@ -156,7 +191,7 @@ tri_task_submit(struct tri_core *core, struct tri_pending *call, const struct tr
 {
     const struct tri_special *special = call->special;
     struct tri_object *failed = tri_call_failed_need(call);
-    if (call->again && call->no_retry && core->config.tasks_lost) {
+    if (call->again && core->config.tasks_lost && tri_task_retries(core, call, &message->sections[0]) == 0) {
         tri_call_fail_death(core, call, TRP_MAY_HAVE_RUN, NULL, "it, and the broker before it could tell what it ran");
         return;
     }

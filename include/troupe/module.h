@@ -129,6 +129,10 @@ typedef struct trp_class {
         TRP_0; /* 0: 1. More: methods run in parallel, and lock for themselves; MALLOC_ARENA_MAX in their env gives them as many heaps */
 } trp_class;
 
+/*
+ * A task. What a call says itself (trp_request) comes before the row. The broker reads rows when a worker has loaded the module:
+ * tasks that came before that wait for one CPU, whatever their rows say. Retries are those of the row for all of them.
+ */
 typedef struct trp_function {
     const char *name;
     trp_task_fn *fn;
@@ -137,8 +141,8 @@ typedef struct trp_function {
     double num_cpus TRP_0; /* 0: 1; negative: none */
     double num_gpus TRP_0;
     uint64_t memory_bytes TRP_0; /* 0: unlimited */
-    int32_t max_retries TRP_0;   /* 0: 3; -1: always */
-    bool no_retries TRP_0;
+    int32_t max_retries TRP_0;   /* how often it is started again after deaths of its worker; 0: 3; -1: always */
+    bool no_retries TRP_0;       /* never: the caller gets TRP_EACTORDIED */
 } trp_function;
 
 /* For the loader: it compares each field, and says which differs. */

@@ -68,7 +68,7 @@ TRP_API trp_err trp_test_advance(trp_runtime *runtime, int64_t ms, trp_error *er
  *   code   the caller gets this error. With `runs` false the method does not run (error.ran is TRP_NOT_RUN); true: it does,
  *          and its answer is lost (TRP_MAY_HAVE_RUN), which is what a caller that repeats calls has to expect
  *   dies   its process dies of it, as by SIGSEGV: this call and those that wait get TRP_EACTORDIED, `fini` does not run,
- *          watchers get a death record. A task's process, too
+ *          watchers get a death record. A task's process, too: here it is not started again, whatever its row says
  *   alloc  the method runs, and its trp_alloc number `alloc` (1: the first) and all later ones give NULL
  */
 typedef struct trp_test_fault {

@@ -100,6 +100,19 @@ task_nested(trp_ctx *ctx)
     return err;
 }
 
+/* Says in the file that it was started, and dies by SIGKILL. */
+static trp_err
+task_die_noted(trp_ctx *ctx)
+{
+    FILE *file = fopen(ctx->args[0].as.str, "a");
+    if (file == NULL)
+        return trp_fail(ctx, TRP_EACCES, "cannot open %s", ctx->args[0].as.str);
+    fputc('x', file);
+    fclose(file);
+    raise(SIGKILL);
+    return TRP_OK;
+}
+
 static trp_err
 task_die(trp_ctx *ctx)
 {
@@ -116,6 +129,8 @@ static const trp_function tasks[] = {
     {.name = "getpid", .fn = task_getpid},
     {.name = "die_once", .fn = task_die_once, .args = "path:s"},
     {.name = "die", .fn = task_die},
+    {.name = "die_never_again", .fn = task_die_noted, .args = "path:s", .no_retries = true},
+    {.name = "die_again_once", .fn = task_die_noted, .args = "path:s", .max_retries = 1},
     {.name = "nested", .fn = task_nested, .args = "depth:i"},
     {0},
 };

@@ -2,6 +2,8 @@
  * local mode; and the one shape of a death record. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/conformance/stage.h"
 
@@ -174,6 +176,42 @@ ROW_WITH_BROKER(a_task_that_always_dies_says_how_often_it_was_started)
     cr_expect_str_eq(trp_as_str(trp_field(death, "method")), "conformance:die");
     cr_expect_eq(trp_as_i64(trp_field(death, "exit_code")), 7);
     trp_ref_release(&ref);
+}
+
+/* How often the request was started; each start leaves a byte in the file. */
+static long
+starts_of(trp_runtime *rt, const char *function, int32_t max_retries, trp_error *error)
+{
+    char path[300];
+    struct stat st = {0};
+    trp_ref *ref = NULL;
+    (void)snprintf(path, sizeof path, "%s/starts", stage_directory());
+    (void)unlink(path);
+    const trp_request request = {.method = function, .args = TRP_ARGS(path), .max_retries = max_retries};
+    cr_assert_eq(trp_submit(rt, &request, &ref, error), TRP_OK, "%s", error->message);
+    cr_expect_eq(trp_get(ref, 30000, NULL, error), TRP_EACTORDIED, "%s", error->message);
+    trp_ref_release(&ref);
+    (void)stat(path, &st);
+    return (long)st.st_size;
+}
+
+ROW_WITH_BROKER(a_task_is_started_again_as_its_row_says_unless_the_request_does)
+{
+    static const struct {
+        const char *function;
+        int32_t max_retries;
+        long starts;
+    } rows[] = {{"conformance:die_never_again", 0, 1},
+                {"conformance:die_again_once", 0, 2},
+                {"conformance:die_never_again", 2, 3},
+                {"conformance:die_again_once", 2, 3},
+                {"conformance:die_never_again", 0, 1}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        trp_error error;
+        const long starts = starts_of(rt, rows[i].function, rows[i].max_retries, &error);
+        cr_expect_eq(starts, rows[i].starts, "row %zu: %ld", i, starts);
+        cr_expect_eq(error.ran, TRP_MAY_HAVE_RUN, "row %zu: %d", i, (int)error.ran);
+    }
 }
 
 static void

@@ -343,3 +343,39 @@ Test(recovery, a_process_that_comes_back_by_the_same_broker_is_resumed)
     cr_assert_eq(err, TRP_EPROTO);
     fake_free(fake);
 }
+
+static trp_err
+describe_a_task_without_retries(struct fake *fake, tri_peer_index host)
+{
+    trp_value row[] = {trp_str("name"), trp_str("never"), trp_str("max_retries"), trp_i64(0)};
+    trp_value tasks[] = {trp_map(row, 2)};
+    trp_value module[] = {trp_str("name"), trp_str("m"), trp_str("tasks"), trp_list(tasks, 1)};
+    trp_err err = tri_value_pack(&fake->packed, trp_map(module, 2), NULL, NULL, &fake->error);
+    cr_assert_eq(err, TRP_OK);
+    struct tri_section body = fake->packed.section;
+    return fake_send(fake, host, (struct tri_route){.kind = TRI_MODULE}, &body, 1);
+}
+
+Test(recovery, a_running_task_is_not_started_again_where_its_row_says_so)
+{
+    struct fake *fake = second_broker(2);
+    struct tri_id result = {OLD(1), 9};
+    struct tri_snap_actor pool = {.flags = TRI_SNAP_POOL};
+    struct tri_snap_call running = {.id = result, .flags = TRI_SNAP_RUNNING};
+    tri_peer_index host = fake_login(fake, TRI_HOST, TOKEN, OLD(2));
+    cr_assert_eq(describe_a_task_without_retries(fake, host), TRP_OK, "%s", fake->error.message);
+    struct tri_snapshot body = {.actors = &pool, .actor_count = 1, .calls = &running, .call_count = 1};
+    cr_assert_eq(snapshot(fake, host, body, true), TRP_OK, "%s", fake->error.message);
+    tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+    cr_assert_eq(snapshot(fake, driver, (struct tri_snapshot){0}, true), TRP_OK);
+    trp_err err = tri_task_pack(&fake->packed, "m:never", trp_null(), NULL, NULL, NULL);
+    cr_assert_eq(err, TRP_OK);
+    struct tri_section task = fake->packed.section;
+    struct tri_route route = {.kind = TRI_CALL, .flags = TRI_TASK | TRI_RETRIED, .result = result};
+    cr_assert_eq(fake_send(fake, driver, route, &task, 1), TRP_OK, "%s", fake->error.message);
+    fake_died(fake, host, 9, 1, 0);
+    trp_error error = fake_error(fake_result(fake, driver, result));
+    cr_expect_eq(error.code, TRP_EACTORDIED);
+    cr_expect_eq(error.ran, TRP_MAY_HAVE_RUN);
+    fake_free(fake);
+}

@@ -182,18 +182,18 @@ Test(bodies, a_death_keeps_what_the_host_said_last)
     tri_packed_fini(&packed);
 }
 
-Test(bodies, needs_are_the_defaults_where_nothing_is_said)
+Test(bodies, needs_are_0_where_nothing_is_said)
 {
     struct tri_packed packed = {0};
     struct tri_spawn_scratch scratch;
-    struct tri_needs needs = {2, 0.5, 9, -1, NULL, 0}, back;
+    struct tri_needs needs = {-1, 0.5, 9, -1, NULL, 0}, back;
     bool present;
     cr_assert_eq(tri_task_pack(&packed, "m:f", TRP_NOARGS, NULL, NULL, NULL), TRP_OK);
     cr_assert_eq(tri_task_needs(&packed.section, &back, &scratch, &present, NULL), TRP_OK);
-    cr_assert(!present && back.num_cpus == 1 && back.max_retries == 3);
+    cr_assert(!present && back.num_cpus == 0 && back.max_retries == 0);
     cr_assert_eq(tri_task_pack(&packed, "m:f", TRP_NOARGS, &needs, NULL, NULL), TRP_OK);
     cr_assert_eq(tri_task_needs(&packed.section, &back, &scratch, &present, NULL), TRP_OK);
-    cr_assert(present && back.num_cpus == 2 && back.num_gpus == 0.5 && back.memory_bytes == 9 &&
+    cr_assert(present && back.num_cpus == -1 && back.num_gpus == 0.5 && back.memory_bytes == 9 &&
               back.max_retries == -1);
     cr_assert_str_eq(tri_call_method(&packed.section), "m:f");
     tri_packed_fini(&packed);

@@ -1,4 +1,4 @@
-/* bad_load.c - a module whose code runs when it is loaded, and does what $BAD_LOAD says. */
+/* bad_load.c - a module whose code runs when it is loaded, and does what $BAD_LOAD says; and whose actor is never made. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +19,10 @@ on_load(void)
         raise(SIGABRT);
     if (strcmp(how, "exit") == 0)
         _exit(3);
+    if (strcmp(how, "hang") == 0)
+        pause();
+    if (strcmp(how, "fork") == 0 && fork() == 0)
+        pause();
 }
 
 static trp_err
@@ -28,5 +32,16 @@ task_nothing(trp_ctx *ctx)
     return TRP_OK;
 }
 
+static trp_err
+hangs_init(trp_ctx *ctx, void *self)
+{
+    (void)ctx;
+    (void)self;
+    while (pause() != 0)
+        continue;
+    return TRP_OK;
+}
+
+static const trp_class bad_load_classes[] = {{.name = "Hangs", .init = hangs_init}, {0}};
 static const trp_function bad_load_tasks[] = {{.name = "nothing", .fn = task_nothing}, {0}};
-TRP_MODULE(bad_load, .tasks = bad_load_tasks);
+TRP_MODULE(bad_load, .classes = bad_load_classes, .tasks = bad_load_tasks);

@@ -104,6 +104,13 @@ Test(module, code_that_runs_when_a_module_is_loaded_takes_nobody_along)
         {"BAD_LOAD=exit troupe module inspect bad_load.so", 4, "",
          "loading\ntroupe module inspect: bad_load.so ended the process while it was loaded, with exit code 3; its "
          "constructor functions run then\n"},
+        {"BAD_LOAD=fork timeout 9 troupe module inspect bad_load.so -q 2>&1 | cat", 0, "loading\n",
+         ""}, /* none has it */
+        {"BAD_LOAD=fork troupe module inspect bad_load.so", 0, "module bad_load *", "loading\n"},
+        {"timeout -s INT --preserve-status 1 env BAD_LOAD=hang troupe module inspect bad_load.so", 130, "",
+         "loading\n"},
+        {"timeout 15 timeout -s INT --preserve-status 2 troupe module test bad_load.so", 130, "0 passed, 0 failed\n",
+         ""},
         {"BAD_LOAD=crash troupe module test bad_load.so", 4, "", "loading\ntroupe module test: bad_load.so crashed *"},
     };
     COMMAND_RUN(rows);

@@ -317,6 +317,12 @@ Test(nodes, run_gives_a_program_the_node_and_its_exit_status)
          "troupe run: no program is called 'nosuch'; one that is not in $PATH is named with its directory\n"},
         {"troupe run ./nosuch", 127, "", "troupe run: ./nosuch: No such file or directory\n"},
         {"touch plain; troupe run ./plain", 126, "", "troupe run: ./plain: Permission denied\n"},
+        {"mkdir folder; troupe run ./folder", 126, "", "troupe run: ./folder: Is a directory\n"},
+        {"printf '#!/nonexistent/x\\n' >nint; chmod +x nint; troupe run ./nint", 126, "",
+         "troupe run: ./nint needs an interpreter that is not there; its first line names it\n"},
+        {"PATH=$PWD:$PATH troupe run nint", 126, "", "troupe run: nint needs an interpreter *\n"},
+        {"PATH=$PWD:$PATH troupe run folder", 127, "", "troupe run: no program is called 'folder'; *\n"},
+        {"printf 'MZ\\0\\1\\2' >odd; chmod +x odd; troupe run ./odd 2>said; test $? -ne 0 && test -s said", 0, "", ""},
         {"troupe stop", 0, ENDED, ""},
     };
     COMMAND_RUN(rows);

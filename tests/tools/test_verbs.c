@@ -294,6 +294,10 @@ Test(verbs, what_the_node_keeps_is_got_waited_for_and_dropped)
         {"troupe put 1 --ttl x", 2, "", "troupe put: --ttl needs a time *, got 'x'\n"},
         {"troupe put %list -n again", 0, "\"ref:again\"\n", ""},
         {"troupe get list %list ref:list '\"ref:list\"' again", 0, "[1, 2]\n[1, 2]\n[1, 2]\n[1, 2]\n[1, 2]\n", ""},
+        {"troupe put 5 -n 'q\"\\x'", 0, "\"ref:q\\\"\\\\x\"\n", ""},
+        {"troupe get '\"ref:q\\\"\\\\x\"' 'ref:q\"\\x'", 0, "5\n5\n", ""},
+        {"troupe put 5 -r -n 'q\"y'", 0, "ref:q\"y\n", ""},
+        {"troupe drop 'q\"\\x' 'q\"y'", 0, "", ""},
         {"troupe get lst -t 0", 4, "", "troupe get: the node keeps nothing as 'lst'; did you mean 'list'?\n"},
         {"troupe get lst", 4, "", "troupe get: the node keeps nothing as 'lst'; did you mean 'list'?\n"},
         {"troupe get \"$(printf '%400s' | tr ' ' x)\"", 2, "", "troupe get: a name has at most 255 bytes, got 400\n"},
@@ -321,6 +325,15 @@ Test(verbs, what_the_node_keeps_is_got_waited_for_and_dropped)
          "troupe drop: the node keeps nothing as 'nope'; `troupe ls kept` lists what it does\n"},
         {"troupe get w", 4, "", NULL},
         {"troupe drop", 2, "", "troupe drop: REF is missing; usage: troupe drop REF...\n"},
+    };
+    COMMAND_RUN(rows);
+}
+
+Test(verbs, all_that_is_kept_is_listed)
+{
+    static const struct command_row rows[] = {
+        {"troupe sh -c 'for i in 1..4100 { put $i }' | wc -l", 0, "4100\n", ""},
+        {"troupe ls kept >said; wc -l <said", 0, "4101\n", ""},
     };
     COMMAND_RUN(rows);
 }

@@ -1,6 +1,7 @@
 /*
  * kept.c - what the node keeps, found by a name, an id, or as it is printed. One thread.
  */
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,12 +10,13 @@
 void
 tri_kept_name(const char *operand, char *name, size_t size)
 {
-    const size_t length = strlen(operand);
+    json_t *printed = operand[0] == '"' ? json_loads(operand, JSON_DECODE_ANY, NULL) : NULL;
 
-    if (length >= 2 && operand[0] == '"' && operand[length - 1] == '"') /* as it was printed */
-        (void)snprintf(name, size, "%.*s", (int)length - 2, operand + 1);
+    if (json_is_string(printed)) /* as it was printed */
+        (void)snprintf(name, size, "%s", json_string_value(printed));
     else
         (void)snprintf(name, size, "%s", operand[0] == '%' ? operand + 1 : operand);
+    json_decref(printed);
     if (strncmp(name, "ref:", 4) == 0)
         memmove(name, name + 4, strlen(name + 4) + 1);
 }

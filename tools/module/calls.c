@@ -34,15 +34,14 @@ fill(struct tri_run *run, const struct tri_parameters *parameters, int turn, str
     return true;
 }
 
-/* Until it has ended, time is up, or Ctrl-C was pressed: TRP_ECANCELLED. */
-static trp_err
-wait_for(const struct tri_run *run, trp_ref *ref, trp_error *error)
+trp_err
+tri_run_wait(trp_ref *ref, int64_t most_ms, trp_error *error)
 {
     trp_err err;
 
     for (int64_t waited_ms = 0;; waited_ms += WAIT_MS) {
         err = trp_get(ref, WAIT_MS, NULL, error);
-        if (err != TRP_ETIMEDOUT || trp_ref_location(ref) != TRP_PENDING || waited_ms > run->timeout_ms + SPARE_MS)
+        if (err != TRP_ETIMEDOUT || trp_ref_location(ref) != TRP_PENDING || waited_ms > most_ms)
             return err;
         if (tri_stopped())
             return TRP_ECANCELLED;
@@ -60,7 +59,7 @@ make_call(struct tri_run *run, trp_actor *actor, const char *method, const struc
                                  .deadline_ms = run->timeout_ms};
     trp_err err = trp_submit(run->runtime, &request, ref, error);
 
-    return err != TRP_OK ? err : wait_for(run, *ref, error);
+    return err != TRP_OK ? err : tri_run_wait(*ref, run->timeout_ms + SPARE_MS, error);
 }
 
 /* The lines of the backtrace that are the module's own. */
@@ -187,9 +186,10 @@ expect_of_init(struct tri_run *run, void *user, const struct call *call, trp_err
     if (err == TRP_OK)
         err = trp_watch(actor, TRP_WATCH_READY, &ready, &error);
     if (err == TRP_OK)
-        err = trp_get(ready, run->timeout_ms, NULL, &error);
+        err = tri_run_wait(ready, run->timeout_ms, &error);
     if (err != TRP_OK)
         (void)snprintf(why, sizeof why, "%.500s", error.message);
+    run->died = run->died || tri_stopped();
     tri_run_note(run, err == wanted ? TRI_PASSED : TRI_FAILED, why, "%s refuses %s", (const char *)user, what);
     trp_ref_release(&ready);
     trp_actor_release(&actor);

@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <troupe/testing.h>
@@ -128,22 +130,24 @@ now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Until the pipe is closed, time is up, or Ctrl-C. false: no memory, or more than any description has. */
+/* Until the pipe is closed or its process has ended (others that it has made may have the pipe, too), time is up, or Ctrl-C.
+ * false: no memory, or more than any description has. */
 static bool
-read_answer(int fd, struct answer *answer)
+read_answer(int fd, int ended_fd, struct answer *answer)
 {
     const int64_t until_ms = now_ms() + LOAD_MS;
-    struct pollfd poller = {.fd = fd, .events = POLLIN};
+    struct pollfd pollers[2] = {{.fd = fd, .events = POLLIN}, {.fd = ended_fd, .events = POLLIN}};
     ssize_t got = 1;
 
-    while (got > 0) {
+    while (got > 0 || (got < 0 && pollers[1].revents == 0)) {
         const int64_t left_ms = until_ms - now_ms();
         char *more;
         answer->late = left_ms <= 0;
         answer->stopped = tri_stopped();
         if (answer->late || answer->stopped)
             return true;
-        if (poll(&poller, 1, (int)left_ms) <= 0)
+        pollers[1].revents = 0;
+        if (poll(pollers, 2, (int)left_ms) <= 0)
             continue;
         more = answer->size < DESCRIPTION_MOST ? realloc(answer->text, answer->size + 65536) : NULL;
         if (more == NULL)
@@ -199,11 +203,26 @@ take_answer(struct tri_cli *cli, struct tri_values *values, const char *path, co
     return tri_fail(cli, &error, NULL);
 }
 
+/* It and all that it has made, which is in its process group. Its number is nobody else's before it is waited for. */
+static int
+end_process(pid_t pid, bool wait)
+{
+    siginfo_t info;
+    int status = 0;
+
+    while (wait && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+        continue;
+    (void)kill(-pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return status;
+}
+
 int
 tri_module_describe(struct tri_cli *cli, struct tri_values *values, const char *path, trp_value *module)
 {
     struct answer answer = {0};
-    int fds[2], status = 0, exit_code;
+    int fds[2], ended_fd, status, exit_code;
     bool read_well;
     pid_t pid;
 
@@ -212,19 +231,24 @@ tri_module_describe(struct tri_cli *cli, struct tri_values *values, const char *
         return tri_fail_file(cli, "a pipe", errno);
     tri_stop_watch();
     pid = fork();
-    if (pid == 0)
+    if (pid == 0) {
+        (void)setpgid(0, 0);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* the terminal's Ctrl-C is not for it */
         describe(path, fds[1]);
+    }
     (void)close(fds[1]);
     if (pid < 0) {
         (void)close(fds[0]);
         return tri_fail_text(cli, "no process can be made: %s", strerror(errno));
     }
-    read_well = read_answer(fds[0], &answer);
+    (void)setpgid(pid, pid); /* whoever is first */
+    (void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    ended_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    read_well = read_answer(fds[0], ended_fd, &answer);
     (void)close(fds[0]);
-    if (answer.late || answer.stopped || !read_well)
-        (void)kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    if (ended_fd >= 0)
+        (void)close(ended_fd);
+    status = end_process(pid, read_well && !answer.late && !answer.stopped);
     exit_code = read_well ? take_answer(cli, values, path, &answer, status, module)
                           : tri_fail_text(cli, "no memory for the description of %.300s", path);
     free(answer.text);

@@ -86,12 +86,42 @@ write_file(struct tri_cli *cli, const char *directory, const struct tri_template
 
 /* What is no name for a struct. */
 static const char *const words_of_c[] = {
-    "NULL",    "asm",   "auto",   "bool",     "break",  "case",     "char",   "const",    "continue",
-    "default", "do",    "double", "else",     "enum",   "errno",    "extern", "false",    "float",
-    "for",     "goto",  "if",     "inline",   "int",    "linux",    "long",   "register", "restrict",
-    "return",  "short", "signed", "sizeof",   "static", "struct",   "switch", "true",     "typedef",
-    "typeof",  "union", "unix",   "unsigned", "void",   "volatile", "while",
+    "asm",   "auto",   "bool",     "break",  "case",     "char",   "const",    "continue", "default",
+    "do",    "double", "else",     "enum",   "errno",    "extern", "false",    "float",    "for",
+    "goto",  "if",     "inline",   "int",    "linux",    "long",   "register", "restrict", "return",
+    "short", "signed", "sizeof",   "static", "struct",   "switch", "true",     "typedef",  "typeof",
+    "union", "unix",   "unsigned", "void",   "volatile", "while",
 };
+
+/* Meson's own targets, which a project may not have. */
+static const char *const words_of_meson[] = {
+    "all",     "benchmark", "clean",       "coverage", "dist",      "distcheck",
+    "install", "phony",     "reconfigure", "test",     "uninstall",
+};
+
+static bool
+is_among(const char *name, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(name, list[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool
+begins(const char *name, const char *with)
+{
+    return strncmp(name, with, strlen(with)) == 0;
+}
+
+static bool
+has_letter(const char *name, char first)
+{
+    for (; *name != '\0'; name++)
+        if (*name >= first && *name < first + 26)
+            return true;
+    return false;
+}
 
 static int
 check_name(struct tri_cli *cli, const char *name)
@@ -103,13 +133,20 @@ check_name(struct tri_cli *cli, const char *name)
                           name, TRI_MODULE_NAME_SIZE - 1);
     if (strcmp(name, "troupe") == 0)
         return tri_refuse(cli, "'troupe' is the module that every node has; choose another name");
-    if (strncmp(name, "trp_", 4) == 0)
-        return tri_refuse(cli, "'%.100s' begins with trp_, as Troupe's own names do; choose another name", name);
-    for (size_t i = 0; i < sizeof words_of_c / sizeof *words_of_c; i++)
-        if (strcmp(name, words_of_c[i]) == 0)
-            return tri_refuse(cli, "'%s' is a word of C or of its compiler; choose another name", name);
+    if (begins(name, "trp") || begins(name, "troupe"))
+        return tri_refuse(cli, "'%.100s' begins with %s, as Troupe's own names do; choose another name", name,
+                          begins(name, "trp") ? "trp" : "troupe");
+    if (is_among(name, words_of_c, sizeof words_of_c / sizeof *words_of_c))
+        return tri_refuse(cli, "'%s' is a word of C or of its compiler; choose another name", name);
+    if (is_among(name, words_of_meson, sizeof words_of_meson / sizeof *words_of_meson))
+        return tri_refuse(cli, "'%s' is a target that meson makes itself; choose another name", name);
     if (strspn(name, "_") == strlen(name))
         return tri_refuse(cli, "'%.100s' has no letter for its class's name; choose another name", name);
+    if (begins(name, "__") || (name[0] == '_' && name[1] >= 'A' && name[1] <= 'Z'))
+        return tri_refuse(cli, "'%.100s' begins as only words of C and its compiler may; choose another name", name);
+    if (has_letter(name, 'A') && !has_letter(name, 'a'))
+        return tri_refuse(cli, "'%.100s' is all upper case, as macros are; choose another name, as in word_count",
+                          name);
     return TRI_EXIT_OK;
 }
 

@@ -37,6 +37,8 @@ void tri_run_note(struct tri_run *run, enum tri_verdict verdict, const char *why
 
 /* calls.c: all calls of one row: `actor` NULL: a task. `label`: "Counter.add", "task fib". Where the actor died, run->died. */
 void tri_run_calls(struct tri_run *run, trp_actor *actor, const char *method, const char *args, const char *label);
+/* Until it has ended, time is up, or Ctrl-C was pressed: TRP_ECANCELLED. */
+trp_err tri_run_wait(trp_ref *ref, int64_t most_ms, trp_error *error);
 /* The constructor's arguments that do not fit. */
 void tri_run_constructions(struct tri_run *run, const char *args, const char *label);
 /* Spawns run->class_name with arguments that fit. false: it is said why there is none. */

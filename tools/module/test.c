@@ -20,6 +20,8 @@ tri_run_note(struct tri_run *run, enum tri_verdict verdict, const char *why, con
     struct tri_outcome *made = calloc(1, sizeof *made);
     va_list list;
 
+    if (tri_stopped() && verdict != TRI_PASSED)
+        return; /* cut off by Ctrl-C, which is not the module's */
     run->counts[verdict]++;
     if (made == NULL)
         return;
@@ -128,7 +130,7 @@ tri_run_spawn(struct tri_run *run, const char *name, trp_actor **actor)
     if (err == TRP_OK)
         err = trp_watch(*actor, TRP_WATCH_READY, &ready, &error);
     if (err == TRP_OK)
-        err = trp_get(ready, START_MS + 5000, NULL, &error);
+        err = tri_run_wait(ready, START_MS + 5000, &error);
     if (err == TRP_EACTORDIED)
         tri_run_death(ready, &error, why, sizeof why);
     else if (err != TRP_OK)
@@ -175,7 +177,7 @@ check_unknown(struct tri_run *run)
     trp_err err = trp_call(run->actor, "no_such_method", TRP_NOARGS, &ref, &error);
 
     if (err == TRP_OK)
-        err = trp_get(ref, run->timeout_ms, NULL, &error);
+        err = tri_run_wait(ref, run->timeout_ms, &error);
     tri_run_note(run, err == TRP_ENOMETHOD ? TRI_PASSED : TRI_FAILED, err == TRP_OK ? "it was run" : error.message,
                  "%s refuses a method that it has not", run->class_name);
     trp_ref_release(&ref);
@@ -197,11 +199,11 @@ check_kill(struct tri_run *run)
     if (err == TRP_OK)
         err = trp_kill(actor, NULL, &error);
     if (err == TRP_OK)
-        err = trp_get(death, START_MS, NULL, &error);
+        err = tri_run_wait(death, START_MS, &error);
     tri_run_note(run, err == TRP_OK ? TRI_PASSED : TRI_FAILED, error.message, "%s is killed", run->class_name);
     err = trp_call(actor, "no_such_method", TRP_NOARGS, &ref, &error);
     if (err == TRP_OK)
-        err = trp_get(ref, run->timeout_ms, NULL, &error);
+        err = tri_run_wait(ref, run->timeout_ms, &error);
     tri_run_note(run, err == TRP_EACTORDIED ? TRI_PASSED : TRI_FAILED, err == TRP_OK ? "it answers" : error.message,
                  "%s does not answer then", run->class_name);
     if (tri_run_spawn(run, name, &next))
@@ -222,7 +224,8 @@ run_class(struct tri_run *run, trp_value row)
     tri_run_note(run, TRI_PASSED, "", "%s is made", run->class_name);
     run->died = false;
     tri_run_constructions(run, trp_as_str(trp_field(row, "init_args")), run->class_name);
-    check_unknown(run);
+    if (!tri_stopped())
+        check_unknown(run);
     run_methods(run, trp_field(row, "methods"));
     trp_actor_release(&run->actor);
     if (!tri_stopped())
@@ -262,9 +265,11 @@ run_tasks(struct tri_run *run, trp_value tasks)
 
 /* ------------------------------------------------------------------------------------------------------------- the node */
 
+static char scratch[32]; /* the directory without a node; removed by a second Ctrl-C, too */
+
 /* A node of its own, whose modules are those beside the file. */
 static int
-start_node(struct tri_run *run, const char *path, const char *scratch)
+start_node(struct tri_run *run, const char *path)
 {
     char directory[4096] = ".";
     const char *slash = strrchr(path, '/');
@@ -283,16 +288,23 @@ start_node(struct tri_run *run, const char *path, const char *scratch)
     return TRI_EXIT_OK;
 }
 
+static void
+remove_scratch(void)
+{
+    (void)rmdir(scratch);
+}
+
 static int
 run_all(struct tri_run *run, const char *path, trp_value module)
 {
-    char scratch[] = "/tmp/troupe-test-XXXXXX";
     const trp_value classes = trp_field(module, "classes");
     int exit_code;
 
+    (void)snprintf(scratch, sizeof scratch, "/tmp/troupe-test-XXXXXX");
     if (mkdtemp(scratch) == NULL)
         return tri_fail_file(run->cli, scratch, errno);
-    exit_code = start_node(run, path, scratch);
+    tri_stop_before(remove_scratch);
+    exit_code = start_node(run, path);
     if (exit_code == TRI_EXIT_OK) {
         run->name = trp_as_str(trp_field(module, "name"));
         make_other(run, classes);
@@ -303,7 +315,8 @@ run_all(struct tri_run *run, const char *path, trp_value module)
     trp_actor_release(&run->samples.other);
     trp_ref_release(&run->samples.object);
     trp_shutdown(&run->runtime);
-    (void)rmdir(scratch);
+    tri_stop_before(NULL);
+    remove_scratch();
     return tri_stopped() && exit_code == TRI_EXIT_OK ? TRI_EXIT_STOPPED : exit_code;
 }
 

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { ROWS_MOST = 4096 }; /* the broker's answer ends here */
+enum { ROWS_MOST = 4096 }; /* the broker's answer ends here; what keeps has no such end */
 
 /* --------------------------------------------------------------------------------------------------------------- cells */
 
@@ -206,6 +206,7 @@ run_ls(struct tri_cli *cli, const struct tri_args *args)
 {
     trp_ref *ref = NULL;
     trp_value rows;
+    bool is_kept;
     size_t page = 0;
     int exit_code;
 
@@ -213,14 +214,14 @@ run_ls(struct tri_cli *cli, const struct tri_args *args)
         page++;
     if (page == PAGE_COUNT)
         return refuse_page(cli, args->operands[0]);
+    is_kept = strcmp(pages[page].name, "kept") == 0;
     exit_code = tri_join(cli);
     if (exit_code == TRI_EXIT_OK)
-        exit_code = strcmp(pages[page].name, "kept") == 0 ? tri_kept_ask(cli, &ref, &rows)
-                                                          : tri_ask(cli, pages[page].name, &ref, &rows);
+        exit_code = is_kept ? tri_kept_ask(cli, &ref, &rows) : tri_ask(cli, pages[page].name, &ref, &rows);
     if (exit_code != TRI_EXIT_OK)
         return exit_code;
     exit_code = tri_give_rows(cli, ref, rows, pages[page].columns, pages[page].count, pages[page].none);
-    if (rows.size >= ROWS_MOST)
+    if (!is_kept && rows.size >= ROWS_MOST)
         fprintf(cli->err, "troupe ls: only the first %d are shown\n", ROWS_MOST);
     trp_ref_release(&ref);
     return exit_code;

@@ -28,7 +28,11 @@ tri_keep_ref(struct tri_cli *cli, const struct tri_args *args, trp_ref *ref)
     if (cli->take != NULL)
         return tri_give(cli, ref, trp_ref_value(ref));
     (void)snprintf(text, sizeof text, "ref:%s", name != NULL ? name : trp_ref_id(ref));
-    tri_print(cli, cli->raw ? "%s\n" : "\"%s\"\n", text);
+    if (cli->raw)
+        tri_print(cli, "%s", text);
+    else if (!cli->quiet)
+        tri_json_write_text(cli->out, text, strlen(text));
+    tri_print(cli, "\n");
     return TRI_EXIT_OK;
 }
 

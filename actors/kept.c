@@ -10,90 +10,50 @@
 #include "actors/modules.h"
 #include "actors/process.h"
 
-#define SWEEP_NS                                                                                                       \
-    (10 * TRI_NS_PER_MS) /* between two sweeps of the table, which looks at each; what is over is not found anyway */
-enum { KEPT_MAX = 1048576, BUCKETS_MIN = 64 };
+/* Between two sweeps of the table, which looks at each; what is over is not found anyway. */
+#define SWEEP_NS (10 * TRI_NS_PER_MS)
+enum { KEPT_MAX = 1048576 };
 
 struct kept {
-    struct kept *next; /* in its bucket */
+    struct tri_entry by_name;
     trp_ref *ref;
     uint64_t until_ns; /* TRI_NEVER: until told otherwise */
     char name[];
 };
 
 struct holder {
-    struct kept **buckets;
-    size_t bucket_count, count; /* bucket_count: 0 or a power of two */
+    struct tri_table table; /* of struct kept */
     uint64_t alarm_ns, swept_ns;
 };
 
 /* ---------------------------------------------------------------------------------------------------------- the table */
 
-static size_t
-hash(const char *name)
+static struct kept *
+kept_of(struct tri_entry *entry)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
-    return (size_t)(hash ^ hash >> 32);
-}
-
-/* Where the pointer to it stands, or would stand. There are buckets. */
-static struct kept **
-place_of(const struct holder *holder, const char *name)
-{
-    struct kept **place = &holder->buckets[hash(name) & (holder->bucket_count - 1)];
-
-    while (*place != NULL && strcmp((*place)->name, name) != 0)
-        place = &(*place)->next;
-    return place;
-}
-
-static bool
-grow(struct holder *holder)
-{
-    const struct holder old = *holder;
-    const size_t count = old.bucket_count > 0 ? old.bucket_count * 2 : BUCKETS_MIN;
-    struct kept **buckets = calloc(count, sizeof(struct kept *));
-
-    if (buckets == NULL)
-        return false;
-    holder->buckets = buckets;
-    holder->bucket_count = count;
-    for (size_t i = 0; i < old.bucket_count; i++)
-        for (struct kept *kept = old.buckets[i], *next; kept != NULL; kept = next) {
-            struct kept **place = place_of(holder, kept->name);
-            next = kept->next;
-            kept->next = NULL;
-            *place = kept;
-        }
-    free(old.buckets);
-    return true;
+    return TRI_OWNER(entry, struct kept, by_name);
 }
 
 static void
-drop(struct holder *holder, struct kept **place)
+drop(struct holder *holder, struct kept *gone)
 {
-    struct kept *gone = *place;
-
-    *place = gone->next;
-    holder->count--;
+    tri_table_remove(&holder->table, &gone->by_name);
     trp_ref_release(&gone->ref);
     free(gone);
 }
 
 /* NULL: nothing is kept under this name, or no longer. */
-static struct kept **
+static struct kept *
 find(struct holder *holder, const char *name)
 {
-    struct kept **place = holder->count > 0 ? place_of(holder, name) : NULL;
+    struct tri_entry *entry = tri_table_find(&holder->table, tri_id_of_text(name, strlen(name)));
+    struct kept *kept = entry != NULL ? kept_of(entry) : NULL;
 
-    if (place == NULL || *place == NULL)
+    if (kept == NULL || strcmp(kept->name, name) != 0)
         return NULL;
-    if ((*place)->until_ns > tri_now_ns())
-        return place;
-    drop(holder, place);
+    if (kept->until_ns > tri_now_ns())
+        return kept;
+    drop(holder, kept);
     return NULL;
 }
 
@@ -112,25 +72,32 @@ set_alarm(const trp_ctx *ctx, struct holder *holder, uint64_t at_ns)
     tri_process_alarm(ctx->runtime->process, at_ns, ctx->actor, "sweep");
 }
 
+struct sweep {
+    struct holder *holder;
+    uint64_t next_ns;
+};
+
+static void
+sweep_one(struct tri_entry *entry, void *user)
+{
+    struct kept *kept = kept_of(entry);
+    struct sweep *sweep = user;
+
+    if (kept->until_ns <= sweep->holder->swept_ns)
+        drop(sweep->holder, kept);
+    else if (kept->until_ns < sweep->next_ns)
+        sweep->next_ns = kept->until_ns;
+}
+
 static trp_err
 on_sweep(trp_ctx *ctx, void *self)
 {
-    struct holder *holder = self;
-    uint64_t next_ns = TRI_NEVER;
+    struct sweep sweep = {.holder = self, .next_ns = TRI_NEVER};
 
-    holder->swept_ns = tri_now_ns();
-    holder->alarm_ns = 0; /* the one that called this is over */
-    for (size_t i = 0; i < holder->bucket_count; i++)
-        for (struct kept **place = &holder->buckets[i]; *place != NULL;) {
-            if ((*place)->until_ns <= holder->swept_ns) {
-                drop(holder, place);
-                continue;
-            }
-            if ((*place)->until_ns < next_ns)
-                next_ns = (*place)->until_ns;
-            place = &(*place)->next;
-        }
-    set_alarm(ctx, holder, next_ns);
+    sweep.holder->swept_ns = tri_now_ns();
+    sweep.holder->alarm_ns = 0; /* the one that called this is over */
+    tri_table_each(&sweep.holder->table, sweep_one, &sweep);
+    set_alarm(ctx, sweep.holder, sweep.next_ns);
     return TRP_OK;
 }
 
@@ -146,22 +113,24 @@ fail_taken(trp_ctx *ctx, const struct kept *kept)
 static trp_err
 add(trp_ctx *ctx, struct holder *holder, const char *name, trp_ref *ref, struct kept **made)
 {
-    struct kept **place;
+    const struct tri_id id = tri_id_of_text(name, strlen(name));
+    struct tri_entry *other = tri_table_find(&holder->table, id);
     struct kept *kept;
 
-    if (holder->count == KEPT_MAX)
+    if (other != NULL)
+        return trp_fail(ctx, TRP_EEXIST, "the name '%s' cannot be told from '%s', which is taken", name,
+                        kept_of(other)->name);
+    if (holder->table.count == KEPT_MAX)
         return trp_fail(ctx, TRP_ELIMIT, "%d objects are kept, the limit", (int)KEPT_MAX);
     kept = calloc(1, sizeof *kept + strlen(name) + 1);
-    if (kept == NULL || (holder->count == holder->bucket_count && !grow(holder))) {
+    if (kept == NULL || tri_table_reserve(&holder->table, 1) != TRP_OK) {
         free(kept);
         return trp_fail(ctx, TRP_ENOMEM, "there is no memory to keep another object");
     }
     (void)strcpy(kept->name, name);
     kept->ref = trp_ref_retain(ref);
-    place = place_of(holder, name);
-    kept->next = *place;
-    *place = kept;
-    holder->count++;
+    kept->by_name.id = id;
+    tri_table_insert(&holder->table, &kept->by_name);
     *made = kept;
     return TRP_OK;
 }
@@ -209,8 +178,7 @@ on_keep(trp_ctx *ctx, void *self)
     trp_ref *ref = trp_at(ctx->args[0], 0).as.ref;
     const char *name = trp_as_str(ctx->args[1]);
     const int64_t ttl_ms = trp_as_i64(ctx->args[2]);
-    struct kept **found = find(holder, name);
-    struct kept *kept = found != NULL ? *found : NULL;
+    struct kept *kept = find(holder, name);
 
     if (kept != NULL && kept->ref != ref)
         return fail_taken(ctx, kept);
@@ -228,13 +196,13 @@ on_keep(trp_ctx *ctx, void *self)
 static trp_err
 on_drop(trp_ctx *ctx, void *self)
 {
-    struct kept **found = find(self, trp_as_str(ctx->args[1]));
+    struct kept *kept = find(self, trp_as_str(ctx->args[1]));
 
-    if (found == NULL)
+    if (kept == NULL)
         return TRP_OK;
-    if ((*found)->ref != trp_at(ctx->args[0], 0).as.ref)
-        return fail_taken(ctx, *found);
-    drop(self, found);
+    if (kept->ref != trp_at(ctx->args[0], 0).as.ref)
+        return fail_taken(ctx, kept);
+    drop(self, kept);
     return TRP_OK;
 }
 
@@ -242,11 +210,11 @@ static trp_err
 on_find(trp_ctx *ctx, void *self)
 {
     const char *name = trp_as_str(ctx->args[0]);
-    struct kept **found = find(self, name);
+    struct kept *kept = find(self, name);
 
-    if (found == NULL)
+    if (kept == NULL)
         return trp_fail(ctx, TRP_ENOENT, "nothing is kept under the name '%s'", name);
-    return trp_return(ctx, TRP_LIST((*found)->ref));
+    return trp_return(ctx, TRP_LIST(kept->ref));
 }
 
 static trp_value
@@ -273,21 +241,34 @@ describe(trp_ctx *ctx, const struct kept *kept, uint64_t now_ns)
     return trp_map(copy, 4);
 }
 
+struct listing {
+    trp_ctx *ctx;
+    uint64_t now_ns;
+    trp_value *rows;
+    size_t count;
+};
+
+static void
+list_one(struct tri_entry *entry, void *user)
+{
+    const struct kept *kept = kept_of(entry);
+    struct listing *list = user;
+
+    if (kept->until_ns > list->now_ns)
+        list->rows[list->count++] = describe(list->ctx, kept, list->now_ns);
+}
+
 static trp_err
 on_list(trp_ctx *ctx, void *self)
 {
-    const struct holder *holder = self;
-    const uint64_t now_ns = tri_now_ns();
-    trp_value *rows = trp_alloc(ctx, (holder->count + 1) * sizeof *rows);
-    size_t count = 0;
+    struct holder *holder = self;
+    struct listing list = {.ctx = ctx, .now_ns = tri_now_ns()};
 
-    if (rows == NULL)
-        return trp_fail(ctx, TRP_ENOMEM, "there is no memory for a list of %zu objects", holder->count);
-    for (size_t i = 0; i < holder->bucket_count; i++)
-        for (const struct kept *kept = holder->buckets[i]; kept != NULL; kept = kept->next)
-            if (kept->until_ns > now_ns)
-                rows[count++] = describe(ctx, kept, now_ns);
-    return trp_return(ctx, trp_list(rows, count));
+    list.rows = trp_alloc(ctx, (holder->table.count + 1) * sizeof *list.rows);
+    if (list.rows == NULL)
+        return trp_fail(ctx, TRP_ENOMEM, "there is no memory for a list of %zu objects", holder->table.count);
+    tri_table_each(&holder->table, list_one, &list);
+    return trp_return(ctx, trp_list(list.rows, list.count));
 }
 
 /* ---------------------------------------------------------------------------------------------------- beginning and end */
@@ -297,9 +278,16 @@ on_init(trp_ctx *ctx, void *self)
 {
     struct holder *holder = self;
 
-    (void)ctx;
     holder->alarm_ns = TRI_NEVER;
+    if (tri_table_init(&holder->table, tri_random_secret()) != TRP_OK)
+        return trp_fail(ctx, TRP_ENOMEM, "there is no memory for a table");
     return TRP_OK;
+}
+
+static void
+drop_one(struct tri_entry *entry, void *user)
+{
+    drop(user, kept_of(entry));
 }
 
 static void
@@ -307,10 +295,8 @@ fini(void *self)
 {
     struct holder *holder = self;
 
-    for (size_t i = 0; i < holder->bucket_count; i++)
-        while (holder->buckets[i] != NULL)
-            drop(holder, &holder->buckets[i]);
-    free(holder->buckets);
+    tri_table_each(&holder->table, drop_one, holder);
+    tri_table_fini(&holder->table);
 }
 
 static const trp_method methods[] = {

@@ -98,11 +98,11 @@ struct tri_args {
 
 /* The option's text, "" for a flag that was given, NULL where it was not. */
 const char *tri_option(const struct tri_args *args, const char *name);
-/* A time such as "5", "0.5", "200ms", "5s", "2m", "1h" (a bare number is seconds) in *ms; otherwise 2, and it is said. */
-int tri_take_time(struct tri_cli *cli, const char *what, const char *text, int64_t *ms);
-/* A whole number from least to most, or 2. */
+/* A whole number from least to most in *number; otherwise 2, and it is said. */
 int tri_take_number(struct tri_cli *cli, const char *what, const char *text, int64_t least, int64_t most,
                     int64_t *number);
+/* A time such as "5", "0.5", "200ms", "5s", "2m", "1h" (a bare number is seconds) in *ms, or 2. */
+int tri_take_time(struct tri_cli *cli, const char *what, const char *text, int64_t *ms);
 
 /* -------------------------------------------------------------------------------------------------------- the command */
 
@@ -165,13 +165,15 @@ bool tri_has_colours(const struct tri_cli *cli, FILE *file);
 /* The result of a verb: handed to the shell, or printed as one line of JSON. */
 int tri_give(struct tri_cli *cli, trp_ref *ref, trp_value value);
 
-/* A column of a listing. `show` writes the cell; NULL: the text or number under `key`. */
+/* A column of a listing: the text or number under `key`, or what `show` makes of the row, where a NULL `key` means several. */
 struct tri_column {
     const char *heading;
     const char *key;
     bool right; /* numbers */
-    void (*show)(trp_value row, char *text, size_t size);
+    void (*show)(trp_value row, const char *key, char *text, size_t size);
 };
+/* For columns: a process's number, "-" where it has none. */
+void tri_show_pid(trp_value row, const char *key, char *text, size_t size);
 /* A LIST of MAPs: handed to the shell, or a JSON array of whole rows (--json), or a table. `none` is said on stderr where there
  * are no rows, and the table is for people. */
 int tri_give_rows(struct tri_cli *cli, trp_ref *ref, trp_value rows, const struct tri_column *columns, size_t count,
@@ -233,6 +235,14 @@ int64_t tri_slice_ms(int64_t until_ms);
 void tri_show_failure(FILE *out, trp_value failure);
 void tri_show_death(FILE *out, trp_value death);
 
+/* --------------------------------------------------------------------------------------------------------------- times */
+
+/* The clock that nobody sets, since some moment. */
+int64_t tri_clock_ns(void);
+int64_t tri_clock_ms(void);
+/* "3.2s", "5m10s", "2h5m", "3d4h"; "unknown" if it is negative. */
+void tri_show_seconds(double s, char *text, size_t size);
+
 /* -------------------------------------------------------------------------------------------------------------- Ctrl-C */
 
 /* From here on the first Ctrl-C is noted, and the second ends the process with 130. tri_await does it, too. */
@@ -263,6 +273,9 @@ int tri_value_of(struct tri_cli *cli, struct tri_values *values, const char *ope
 int tri_arguments(struct tri_cli *cli, struct tri_values *values, char *const *operands, int count, trp_value *args);
 /* Whether an operand is "module:Class" or "module:function", as `form` has it; or 2, and it is said. */
 int tri_check_offered(struct tri_cli *cli, const char *operand, const char *form);
+/* The whole of a file, malloced, with a NUL behind it; `name` is what it is called where it cannot be read, or has more than
+ * `most` bytes (SIZE_MAX: it may have any number). 0, or the exit code; *text is NULL then. */
+int tri_read_all(struct tri_cli *cli, FILE *file, const char *name, size_t most, char **text, size_t *size);
 /* JSON text; `where` names it in sentences. */
 int tri_json_read(struct tri_cli *cli, struct tri_values *values, const char *where, const char *text, size_t size,
                   trp_value *value);

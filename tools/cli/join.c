@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tools/cli/home.h"
@@ -116,25 +115,16 @@ tri_join(struct tri_cli *cli)
 
 /* ------------------------------------------------------------------------------------------------------------- waiting */
 
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int64_t
 tri_until_ms(const struct tri_cli *cli)
 {
-    return cli->timeout_ms >= 0 ? now_ms() + cli->timeout_ms : INT64_MAX;
+    return cli->timeout_ms >= 0 ? tri_clock_ms() + cli->timeout_ms : INT64_MAX;
 }
 
 int64_t
 tri_slice_ms(int64_t until_ms)
 {
-    const int64_t left_ms = until_ms - now_ms();
+    const int64_t left_ms = until_ms - tri_clock_ms();
 
     return left_ms <= 0 ? 0 : left_ms < LOOK_MS ? left_ms : LOOK_MS;
 }

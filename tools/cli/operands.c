@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "tools/cli/json.h"
 
@@ -14,43 +13,11 @@ enum { FILE_MAX = 256 * 1024 * 1024 }; /* bytes of JSON; a call takes 64 MiB of 
 /* -------------------------------------------------------------------------------------------------------------- files */
 
 static int
-read_all(struct tri_cli *cli, FILE *file, const char *path, char **text, size_t *size)
-{
-    size_t capacity = 64 * 1024, used = 0, got;
-    char *buffer = malloc(capacity);
-
-    while (buffer != NULL && (got = fread(buffer + used, 1, capacity - used, file)) > 0) {
-        used += got;
-        if (used > FILE_MAX) {
-            free(buffer);
-            return tri_fail_text(cli, "%.500s: more than %d MiB", path, FILE_MAX / 1024 / 1024);
-        }
-        if (used == capacity) {
-            char *larger = realloc(buffer, capacity *= 2);
-            if (larger == NULL)
-                free(buffer);
-            buffer = larger;
-        }
-    }
-    if (buffer == NULL)
-        return tri_fail_text(cli, "out of memory");
-    if (ferror(file)) {
-        const int err = errno;
-        free(buffer);
-        clearerr(file);
-        return tri_fail_file(cli, path, err);
-    }
-    *text = buffer;
-    *size = used;
-    return TRI_EXIT_OK;
-}
-
-static int
 value_of_stream(struct tri_cli *cli, struct tri_values *values, FILE *file, const char *path, trp_value *value)
 {
     char *text = NULL;
     size_t size = 0;
-    int exit_code = read_all(cli, file, path, &text, &size);
+    int exit_code = tri_read_all(cli, file, path, FILE_MAX, &text, &size);
 
     if (exit_code == TRI_EXIT_OK)
         exit_code = tri_json_read(cli, values, path, text, size, value);
@@ -61,7 +28,6 @@ value_of_stream(struct tri_cli *cli, struct tri_values *values, FILE *file, cons
 static int
 value_of_file(struct tri_cli *cli, struct tri_values *values, const char *path, trp_value *value)
 {
-    struct stat found;
     int exit_code;
     FILE *file;
 
@@ -70,10 +36,7 @@ value_of_file(struct tri_cli *cli, struct tri_values *values, const char *path, 
     file = fopen(path, "re");
     if (file == NULL)
         return tri_fail_file(cli, path, errno);
-    if (fstat(fileno(file), &found) == 0 && S_ISDIR(found.st_mode))
-        exit_code = tri_fail_file(cli, path, EISDIR);
-    else
-        exit_code = value_of_stream(cli, values, file, path, value);
+    exit_code = value_of_stream(cli, values, file, path, value);
     (void)fclose(file);
     return exit_code;
 }

@@ -1,5 +1,5 @@
 /*
- * options.c - the command line by a verb's row: options, operands, and numbers and times among them. One thread. It knows the
+ * options.c - the command line by a verb's row: options, operands, and numbers among them. One thread. It knows the
  * generic options, and no verb.
  */
 #include "tools/cli/options.h"
@@ -176,7 +176,7 @@ tri_shape_of(const struct tri_verb *verb, struct tri_shape *shape)
     }
 }
 
-/* ---------------------------------------------------------------------------------------------------- numbers and times */
+/* ------------------------------------------------------------------------------------------------------------- numbers */
 
 int
 tri_take_number(struct tri_cli *cli, const char *what, const char *text, int64_t least, int64_t most, int64_t *number)
@@ -190,25 +190,4 @@ tri_take_number(struct tri_cli *cli, const char *what, const char *text, int64_t
         return tri_refuse(cli, "%s needs a number from %" PRId64 " to %" PRId64 ", got '%s'", what, least, most, text);
     *number = taken;
     return TRI_EXIT_OK;
-}
-
-int
-tri_take_time(struct tri_cli *cli, const char *what, const char *text, int64_t *ms)
-{
-    static const struct {
-        const char *unit;
-        double ms;
-    } units[] = {{"", 1000}, {"s", 1000}, {"ms", 1}, {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000}};
-    char *end = NULL;
-    double taken;
-
-    if ((text[0] >= '0' && text[0] <= '9') || text[0] == '.') {
-        taken = strtod(text, &end);
-        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-            if (strcmp(end, units[i].unit) == 0 && memchr(text, 'x', 2) == NULL && taken * units[i].ms < 1e15) {
-                *ms = (int64_t)(taken * units[i].ms + 0.5);
-                return TRI_EXIT_OK;
-            }
-    }
-    return tri_refuse(cli, "%s needs a time such as 5 (seconds), 200ms, 2m or 1h, got '%s'", what, text);
 }

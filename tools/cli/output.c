@@ -97,7 +97,7 @@ cell(const struct tri_column *column, trp_value row, char *text)
 
     text[0] = '\0';
     if (column->show != NULL)
-        column->show(row, text, CELL_SIZE);
+        column->show(row, column->key, text, CELL_SIZE);
     else if (value.kind == TRP_STR)
         (void)snprintf(text, CELL_SIZE, "%s", trp_as_str(value));
     else if (value.kind == TRP_F64)
@@ -106,6 +106,14 @@ cell(const struct tri_column *column, trp_value row, char *text)
         (void)snprintf(text, CELL_SIZE, "%s", value.as.boolean ? "yes" : "");
     else if (value.kind != TRP_NONE && value.kind != TRP_NULL)
         (void)trp_format(value, text, CELL_SIZE);
+}
+
+void
+tri_show_pid(trp_value row, const char *key, char *text, size_t size)
+{
+    const long long pid = (long long)trp_as_i64(trp_field(row, key));
+
+    (void)snprintf(text, size, pid > 0 ? "%lld" : "-", pid);
 }
 
 /* Characters, which is columns for nearly all that is written here. */

@@ -13,7 +13,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <troupe/testing.h>
 #include <unistd.h>
 
@@ -121,26 +120,17 @@ struct answer {
     bool late, stopped;
 };
 
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Until the pipe is closed or its process has ended (others that it has made may have the pipe, too), time is up, or Ctrl-C.
  * false: no memory, or more than any description has. */
 static bool
 read_answer(int fd, int ended_fd, struct answer *answer)
 {
-    const int64_t until_ms = now_ms() + LOAD_MS;
+    const int64_t until_ms = tri_clock_ms() + LOAD_MS;
     struct pollfd pollers[2] = {{.fd = fd, .events = POLLIN}, {.fd = ended_fd, .events = POLLIN}};
     ssize_t got = 1;
 
     while (got > 0 || (got < 0 && pollers[1].revents == 0)) {
-        const int64_t left_ms = until_ms - now_ms();
+        const int64_t left_ms = until_ms - tri_clock_ms();
         char *more;
         answer->late = left_ms <= 0;
         answer->stopped = tri_stopped();

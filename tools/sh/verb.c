@@ -57,27 +57,11 @@ set_arguments(struct tri_sh *sh, char **words, int count)
 int
 tri_sh_read(struct tri_cli *cli, FILE *file, const char *name, char **text)
 {
-    size_t capacity = 64 * 1024, size = 0, got, good;
-    char *larger;
+    size_t size = 0, good;
+    const int exit_code = tri_read_all(cli, file, name, SCRIPT_MAX, text, &size);
 
-    *text = malloc(capacity + 1);
-    while (*text != NULL && (got = fread(*text + size, 1, capacity - size, file)) > 0) {
-        size += got;
-        if (size > SCRIPT_MAX)
-            return tri_fail_text(cli, "%.500s: more than 64 MiB", name);
-        if (size < capacity)
-            continue;
-        capacity *= 2;
-        larger = realloc(*text, capacity + 1);
-        if (larger == NULL)
-            return tri_fail_text(cli, "out of memory");
-        *text = larger;
-    }
-    if (*text == NULL)
-        return tri_fail_text(cli, "out of memory");
-    if (ferror(file))
-        return tri_fail_file(cli, name, errno);
-    (*text)[size] = '\0';
+    if (exit_code != TRI_EXIT_OK)
+        return exit_code;
     if (strlen(*text) != size)
         return tri_fail_text(cli, "%.500s: a NUL byte: it is no script", name);
     good = tri_utf8_end(*text, size);

@@ -6,19 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tools/top/top.h"
-
-static int64_t
-now_ns(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /* ------------------------------------------------------------------------------------------------------------- the kernel */
 
@@ -167,7 +157,7 @@ tri_top_take(struct tri_cli *cli, struct tri_top_sample *sample, trp_error *erro
     bool has_room = true;
 
     sample->count = 0;
-    sample->at_ns = now_ns();
+    sample->at_ns = tri_clock_ns();
     for (size_t q = 0; q < sizeof questions / sizeof *questions; q++) {
         trp_ref *ref = NULL;
         trp_value rows;

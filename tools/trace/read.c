@@ -183,31 +183,6 @@ take_line(struct reading *reading, char *line)
 
 /* --------------------------------------------------------------------------------------------------------------- files */
 
-/* The whole of it, with a NUL behind; NULL: errno says why. */
-static char *
-read_all(FILE *file, size_t *size)
-{
-    size_t capacity = 65536;
-    char *text = malloc(capacity);
-
-    for (*size = 0; text != NULL;) {
-        *size += fread(text + *size, 1, capacity - 1 - *size, file);
-        if (*size < capacity - 1)
-            break;
-        char *larger = realloc(text, capacity *= 2);
-        if (larger == NULL)
-            free(text);
-        text = larger;
-    }
-    if (text != NULL && ferror(file)) {
-        free(text);
-        return NULL;
-    }
-    if (text != NULL)
-        text[*size] = '\0';
-    return text;
-}
-
 /* Texts are shown in JSON, which has to be UTF-8. */
 static void
 clean(char *text, size_t size)
@@ -224,15 +199,18 @@ read_file(struct tri_cli *cli, const char *path, struct tri_traced *traced)
     struct reading reading = {.traced = traced, .first = traced->call_count};
     FILE *file = fopen(path, "re");
     size_t size = 0;
-    char *text, *line, *rest;
+    char *text = NULL, *line, *rest;
+    int exit_code;
 
     if (file == NULL)
         return tri_fail_file(cli, path, errno);
-    text = read_all(file, &size);
+    exit_code = tri_read_all(cli, file, path, SIZE_MAX, &text, &size);
     (void)fclose(file);
-    if (text == NULL || !reserve(&traced->texts, &traced->text_capacity, traced->text_count, sizeof *traced->texts)) {
+    if (exit_code != TRI_EXIT_OK)
+        return exit_code;
+    if (!reserve(&traced->texts, &traced->text_capacity, traced->text_count, sizeof *traced->texts)) {
         free(text);
-        return tri_fail_file(cli, path, errno != 0 ? errno : ENOMEM);
+        return tri_fail_text(cli, "out of memory");
     }
     traced->texts[traced->text_count++] = text;
     clean(text, size);

@@ -6,9 +6,9 @@
 #include "tools/cli/settings.h"
 
 static void
-show_value(trp_value row, char *text, size_t size)
+show_value(trp_value row, const char *key, char *text, size_t size)
 {
-    const trp_value value = trp_field(row, "value");
+    const trp_value value = trp_field(row, key);
 
     if (value.kind == TRP_STR)
         (void)snprintf(text, size, "%s", trp_as_str(value));
@@ -17,9 +17,9 @@ show_value(trp_value row, char *text, size_t size)
 }
 
 static void
-show_from(trp_value row, char *text, size_t size)
+show_from(trp_value row, const char *key, char *text, size_t size)
 {
-    const char *from = trp_as_str(trp_field(row, "from"));
+    const char *from = trp_as_str(trp_field(row, key));
 
     (void)snprintf(text, size, "%s%s", from[0] >= 'A' && from[0] <= 'Z' ? "$" : "", from);
 }
@@ -27,8 +27,8 @@ show_from(trp_value row, char *text, size_t size)
 static const struct tri_column columns[] = {
     {"SECTION", "section", false, NULL},
     {"SETTING", "setting", false, NULL},
-    {"VALUE", NULL, false, show_value},
-    {"FROM", NULL, false, show_from},
+    {"VALUE", "value", false, show_value},
+    {"FROM", "from", false, show_from},
 };
 
 static int

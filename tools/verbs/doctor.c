@@ -10,7 +10,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tools/cli/home.h"
@@ -167,22 +166,13 @@ check_modules(struct doctor *doctor)
         note(doctor, "modules", "ok", "%s: the module path of %s", path, runs ? "the node" : "a node that starts now");
 }
 
-static double
-seconds(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 /* A question that the broker answers, as long as it takes. */
 static void
 check_node(struct doctor *doctor)
 {
     struct tri_cli *cli = doctor->cli;
     trp_ref *ref = NULL;
-    double before;
+    int64_t before_ns;
 
     if (doctor->home.pid == 0 && doctor->home.is_stale) {
         note(doctor, "node", "warning", "the one at %s has died and left its files; `troupe start` starts another",
@@ -200,13 +190,13 @@ check_node(struct doctor *doctor)
              doctor->home.directory, (int)doctor->home.pid);
         return;
     }
-    before = seconds();
+    before_ns = tri_clock_ns();
     if (trp_query(cli->runtime, "nodes", &ref, NULL) != TRP_OK || trp_get(ref, cli->timeout_ms, NULL, NULL) != TRP_OK)
         note(doctor, "node", "wrong", "the one at %s (process %d) does not answer within %g s", doctor->home.directory,
              (int)doctor->home.pid, (double)cli->timeout_ms / 1000);
     else
         note(doctor, "node", "ok", "the one at %s (process %d) answers within %.1f ms", doctor->home.directory,
-             (int)doctor->home.pid, (seconds() - before) * 1000);
+             (int)doctor->home.pid, (double)(tri_clock_ns() - before_ns) / 1e6);
     trp_ref_release(&ref);
 }
 

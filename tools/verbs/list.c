@@ -11,9 +11,9 @@ enum { ROWS_MOST = 4096 }; /* the broker's answer ends here; what keeps has no s
 
 /* Names as they are typed: those of the namespace that one is in anyway without it. */
 static void
-show_name(trp_value row, char *text, size_t size)
+show_name(trp_value row, const char *key, char *text, size_t size)
 {
-    const char *name = trp_as_str(trp_field(row, "name"));
+    const char *name = trp_as_str(trp_field(row, key));
 
     if (strncmp(name, "default/", 8) == 0)
         name += 8;
@@ -21,152 +21,93 @@ show_name(trp_value row, char *text, size_t size)
 }
 
 static void
-show_short_id(trp_value row, const char *key, char *text, size_t size)
+show_age(trp_value row, const char *key, char *text, size_t size)
 {
-    (void)snprintf(text, size, "%s", trp_as_str(trp_field(row, key)));
+    tri_show_seconds(trp_as_f64(trp_field(row, key)), text, size);
 }
 
 static void
-show_id(trp_value row, char *text, size_t size)
+show_left(trp_value row, const char *key, char *text, size_t size)
 {
-    show_short_id(row, "id", text, size);
-}
+    const trp_value left_ms = trp_field(row, key);
 
-static void
-show_result(trp_value row, char *text, size_t size)
-{
-    show_short_id(row, "result", text, size);
-}
-
-static void
-show_pid(trp_value row, char *text, size_t size)
-{
-    const int64_t pid = trp_as_i64(trp_field(row, "pid"));
-
-    (void)snprintf(text, size, pid > 0 ? "%lld" : "-", (long long)pid);
-}
-
-static void
-show_host(trp_value row, char *text, size_t size)
-{
-    const int64_t pid = trp_as_i64(trp_field(row, "host_pid"));
-
-    (void)snprintf(text, size, pid > 0 ? "%lld" : "-", (long long)pid);
-}
-
-/* "3.2s", "5m10s", "2h5m", "3d4h". */
-static void
-show_time(double age, char *text, size_t size)
-{
-    const long long s = (long long)age;
-
-    if (s < 60)
-        (void)snprintf(text, size, "%.1fs", age);
-    else if (s < 3600)
-        (void)snprintf(text, size, "%lldm%llds", s / 60, s % 60);
-    else if (s < 24 * 3600)
-        (void)snprintf(text, size, "%lldh%lldm", s / 3600, s % 3600 / 60);
-    else
-        (void)snprintf(text, size, "%lldd%lldh", s / (24 * 3600), s % (24 * 3600) / 3600);
-}
-
-static void
-show_age(trp_value row, char *text, size_t size)
-{
-    show_time(trp_as_f64(trp_field(row, "age_s")), text, size);
-}
-
-static void
-show_left(trp_value row, char *text, size_t size)
-{
-    const trp_value left = trp_field(row, "left_ms");
-
-    if (left.kind == TRP_I64)
-        show_time((double)left.as.i64 / 1000, text, size);
+    if (left_ms.kind == TRP_I64)
+        tri_show_seconds((double)left_ms.as.i64 / 1000, text, size);
     else
         (void)snprintf(text, size, "for ever");
 }
 
+/* "1.5 of 4" of what `key` counts. */
 static void
-show_cpus(trp_value row, char *text, size_t size)
+show_taken(trp_value row, const char *key, char *text, size_t size)
 {
-    (void)snprintf(text, size, "%g of %g", trp_as_f64(trp_field(row, "cpus_used")), trp_as_f64(trp_field(row, "cpus")));
-}
+    char used[32];
 
-static void
-show_gpus(trp_value row, char *text, size_t size)
-{
-    (void)snprintf(text, size, "%g of %g", trp_as_f64(trp_field(row, "gpus_used")), trp_as_f64(trp_field(row, "gpus")));
+    (void)snprintf(used, sizeof used, "%s_used", key);
+    (void)snprintf(text, size, "%g of %g", trp_as_f64(trp_field(row, used)), trp_as_f64(trp_field(row, key)));
 }
 
 /* The names in a module's LIST of classes or tasks. */
 static void
-show_names(trp_value list, char *text, size_t size)
+show_names(trp_value row, const char *key, char *text, size_t size)
 {
+    const trp_value list = trp_field(row, key);
     size_t used = 0;
 
-    text[0] = '\0';
     for (size_t i = 0; i < list.size && used < size; i++)
         used += (size_t)snprintf(text + used, size - used, "%s%s", i > 0 ? " " : "",
                                  trp_as_str(trp_field(trp_at(list, i), "name")));
 }
 
 static void
-show_classes(trp_value row, char *text, size_t size)
-{
-    show_names(trp_field(row, "classes"), text, size);
-}
-
-static void
-show_tasks(trp_value row, char *text, size_t size)
-{
-    show_names(trp_field(row, "tasks"), text, size);
-}
-
-static void
-show_target(trp_value row, char *text, size_t size)
+show_target(trp_value row, const char *key, char *text, size_t size)
 {
     const char *actor = trp_as_str(trp_field(row, "actor")), *method = trp_as_str(trp_field(row, "method"));
 
+    (void)key;
     (void)snprintf(text, size, "%s%s%s", actor, actor[0] != '\0' && method[0] != '\0' ? "." : "", method);
 }
 
 /* --------------------------------------------------------------------------------------------------------------- pages */
 
 static const struct tri_column actor_columns[] = {
-    {"NAME", NULL, false, show_name}, {"CLASS", "class", false, NULL},    {"STATE", "state", false, NULL},
-    {"PID", NULL, true, show_pid},    {"PENDING", "pending", true, NULL}, {"HANDLES", "handles", true, NULL},
-    {"AGE", NULL, true, show_age},    {"ID", NULL, false, show_id},       {"DEATH", "death", false, NULL},
+    {"NAME", "name", false, show_name}, {"CLASS", "class", false, NULL},    {"STATE", "state", false, NULL},
+    {"PID", "pid", true, tri_show_pid}, {"PENDING", "pending", true, NULL}, {"HANDLES", "handles", true, NULL},
+    {"AGE", "age_s", true, show_age},   {"ID", "id", false, NULL},          {"DEATH", "death", false, NULL},
 };
 static const struct tri_column module_columns[] = {
-    {"NAME", "name", false, NULL},      {"VERSION", "version", false, NULL}, {"CLASSES", NULL, false, show_classes},
-    {"TASKS", NULL, false, show_tasks}, {"ABOUT", "about", false, NULL},
+    {"NAME", "name", false, NULL},
+    {"VERSION", "version", false, NULL},
+    {"CLASSES", "classes", false, show_names},
+    {"TASKS", "tasks", false, show_names},
+    {"ABOUT", "about", false, NULL},
 };
 static const struct tri_column call_columns[] = {
-    {"RESULT", NULL, false, show_result}, {"KIND", "kind", false, NULL},   {"CALL", NULL, false, show_target},
-    {"CALLER", "caller_pid", true, NULL}, {"HOST", NULL, true, show_host}, {"AGE", NULL, true, show_age},
+    {"RESULT", "result", false, NULL},        {"KIND", "kind", false, NULL},
+    {"CALL", NULL, false, show_target},       {"CALLER", "caller_pid", true, NULL},
+    {"HOST", "host_pid", true, tri_show_pid}, {"AGE", "age_s", true, show_age},
     {"STATE", "state", false, NULL},
 };
 static const struct tri_column object_columns[] = {
-    {"ID", NULL, false, show_id},   {"STATE", "state", false, NULL},    {"HOLDERS", "holders", true, NULL},
+    {"ID", "id", false, NULL},      {"STATE", "state", false, NULL},    {"HOLDERS", "holders", true, NULL},
     {"BYTES", "bytes", true, NULL}, {"WAITING", "waiting", true, NULL},
 };
 static const struct tri_column node_columns[] = {
-    {"NAME", "name", false, NULL},          {"CPUS", NULL, true, show_cpus},
-    {"GPUS", NULL, true, show_gpus},        {"ACTORS", "actors", true, NULL},
+    {"NAME", "name", false, NULL},          {"CPUS", "cpus", true, show_taken},
+    {"GPUS", "gpus", true, show_taken},     {"ACTORS", "actors", true, NULL},
     {"PROCESSES", "processes", true, NULL}, {"CALLS", "calls_pending", true, NULL},
     {"QUEUED", "tasks_queued", true, NULL}, {"OBJECTS", "objects", true, NULL},
 };
 static const struct tri_column process_columns[] = {
-    {"KIND", "kind", false, NULL},    {"PID", NULL, true, show_pid},      {"STATE", "state", false, NULL},
-    {"CALLS", "calls", true, NULL},   {"PENDING", "pending", true, NULL}, {"RUNNING", "running", true, NULL},
-    {"NAME", NULL, false, show_name},
+    {"KIND", "kind", false, NULL},      {"PID", "pid", true, tri_show_pid}, {"STATE", "state", false, NULL},
+    {"CALLS", "calls", true, NULL},     {"PENDING", "pending", true, NULL}, {"RUNNING", "running", true, NULL},
+    {"NAME", "name", false, show_name},
 };
 static const struct tri_column kept_columns[] = {
     {"NAME", "name", false, NULL},
     {"STATE", "state", false, NULL},
-    {"LEFT", NULL, true, show_left},
-    {"ID", NULL, false, show_id},
+    {"LEFT", "left_ms", true, show_left},
+    {"ID", "id", false, NULL},
 };
 
 #define COLUMNS(columns) columns, sizeof columns / sizeof *columns

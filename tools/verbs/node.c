@@ -108,24 +108,6 @@ const struct tri_verb tri_verb_stop = {
 
 /* -------------------------------------------------------------------------------------------------------------- status */
 
-/* "3.2s", "5m10s", "2h5m", "3d4h". */
-static void
-say_age(double age, char *text, size_t size)
-{
-    const long long s = (long long)age;
-
-    if (age < 0)
-        (void)snprintf(text, size, "unknown");
-    else if (s < 60)
-        (void)snprintf(text, size, "%.1fs", age);
-    else if (s < 3600)
-        (void)snprintf(text, size, "%lldm%llds", s / 60, s % 60);
-    else if (s < 24 * 3600)
-        (void)snprintf(text, size, "%lldh%lldm", s / 3600, s % 3600 / 60);
-    else
-        (void)snprintf(text, size, "%lldd%lldh", s / (24 * 3600), s % (24 * 3600) / 3600);
-}
-
 static long long
 number(trp_value row, const char *key)
 {
@@ -139,7 +121,7 @@ print_status(struct tri_cli *cli, const struct tri_home *home, trp_value row)
     const char *what;
 
     tri_home_log(home, log, sizeof log, &what);
-    say_age(tri_home_age(home), age, sizeof age);
+    tri_show_seconds(tri_home_age(home), age, sizeof age);
     tri_print(cli, "node       %s at %s\n", trp_as_str(trp_field(row, "name")), home->directory);
     tri_print(cli, "state      %s, process %d, up %s\n", home->ending ? "ending" : "ready", (int)home->pid, age);
     tri_print(cli, "resources  %g of %g CPUs, %g of %g GPUs taken\n", trp_as_f64(trp_field(row, "cpus_used")),

@@ -263,28 +263,19 @@ say_status(int status, char *text, size_t size)
 
 /* ------------------------------------------------------------------------------------------------------------ readiness */
 
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Its first line. 0; or the exit code: it is too late, or Ctrl-C was pressed, and the node is ended. An empty line: it has ended
  * without one. */
 static int
 read_line(struct tri_cli *cli, struct starting *it, char *text, size_t size)
 {
-    const int64_t until_ms = now_ms() + it->ready_ms;
+    const int64_t until_ms = tri_clock_ms() + it->ready_ms;
     struct pollfd line = {.fd = it->line, .events = POLLIN};
     size_t used = 0;
     ssize_t got = 1;
 
     text[0] = '\0';
     while (got > 0 && used + 1 < size && strchr(text, '\n') == NULL) {
-        const int64_t left_ms = until_ms - now_ms();
+        const int64_t left_ms = until_ms - tri_clock_ms();
         const int woken = poll(&line, 1, left_ms > 100 ? 100 : left_ms > 0 ? (int)left_ms : 0);
         if (woken > 0) {
             got = read(it->line, text + used, size - 1 - used);

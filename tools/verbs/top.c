@@ -70,9 +70,9 @@ enum { ORDER_COUNT = sizeof orders / sizeof *orders };
 
 /* Names are anybody's: what would move the cursor is not shown. */
 static void
-show_name(trp_value row, char *text, size_t size)
+show_name(trp_value row, const char *key, char *text, size_t size)
 {
-    const char *name = trp_as_str(trp_field(row, "name")), *state = trp_as_str(trp_field(row, "state"));
+    const char *name = trp_as_str(trp_field(row, key)), *state = trp_as_str(trp_field(row, "state"));
     const bool is_ready = strcmp(state, "ready") == 0;
 
     (void)snprintf(text, size, "%s%s%s%s%s", strncmp(name, "default/", 8) == 0 ? name + 8 : name,
@@ -81,14 +81,6 @@ show_name(trp_value row, char *text, size_t size)
     for (; *text != '\0'; text++)
         if ((unsigned char)*text < 0x20 || *text == 0x7f)
             *text = '?';
-}
-
-static void
-show_pid(trp_value row, char *text, size_t size)
-{
-    const long long pid = trp_as_i64(trp_field(row, "pid"));
-
-    (void)snprintf(text, size, pid > 0 ? "%lld" : "-", pid);
 }
 
 /* Drivers and who runs the node run no calls. */
@@ -106,41 +98,22 @@ show_number(trp_value row, const char *key, char *text, size_t size)
 }
 
 static void
-show_calls(trp_value row, char *text, size_t size)
+show_memory(trp_value row, const char *key, char *text, size_t size)
 {
-    show_number(row, "calls_per_s", text, size);
-}
-
-static void
-show_pending(trp_value row, char *text, size_t size)
-{
-    show_number(row, "pending", text, size);
-}
-
-static void
-show_running(trp_value row, char *text, size_t size)
-{
-    show_number(row, "running", text, size);
-}
-
-static void
-show_cpu(trp_value row, char *text, size_t size)
-{
-    show_number(row, "cpu_percent", text, size);
-}
-
-static void
-show_memory(trp_value row, char *text, size_t size)
-{
-    const double mib = trp_as_f64(trp_field(row, "memory_bytes")) / (1 << 20);
+    const double mib = trp_as_f64(trp_field(row, key)) / (1 << 20);
 
     (void)snprintf(text, size, mib < 1000 ? "%.1fM" : "%.1fG", mib < 1000 ? mib : mib / 1024);
 }
 
 static const struct tri_column columns[] = {
-    {"KIND", "kind", false, NULL},         {"PID", NULL, true, show_pid},         {"CALLS/S", NULL, true, show_calls},
-    {"PENDING", NULL, true, show_pending}, {"RUNNING", NULL, true, show_running}, {"CPU%", NULL, true, show_cpu},
-    {"MEMORY", NULL, true, show_memory},   {"NAME", NULL, false, show_name},
+    {"KIND", "kind", false, NULL},
+    {"PID", "pid", true, tri_show_pid},
+    {"CALLS/S", "calls_per_s", true, show_number},
+    {"PENDING", "pending", true, show_number},
+    {"RUNNING", "running", true, show_number},
+    {"CPU%", "cpu_percent", true, show_number},
+    {"MEMORY", "memory_bytes", true, show_memory},
+    {"NAME", "name", false, show_name},
 };
 
 static trp_value
@@ -289,22 +262,13 @@ show(struct tri_cli *cli, const struct tri_top_sample *sample, const struct sett
 
 /* ------------------------------------------------------------------------------------------------------------------ loop */
 
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Until then: false where q was pressed, or Ctrl-C. What is shown follows the size of the screen. */
 static bool
 wait_until(struct tri_cli *cli, int64_t until_ms, const struct tri_top_sample *shown, const struct settings *settings)
 {
     int64_t left_ms;
 
-    while ((left_ms = until_ms - now_ms()) > 0 && !tri_stopped())
+    while ((left_ms = until_ms - tri_clock_ms()) > 0 && !tri_stopped())
         switch (tri_screen_wait(left_ms < LOOK_MS ? left_ms : LOOK_MS)) {
         case TRI_SCREEN_QUIT:
             return false;
@@ -322,7 +286,7 @@ static int
 refresh(struct tri_cli *cli, const struct settings *settings, struct tri_top_sample samples[2], trp_error *error)
 {
     int exit_code = TRI_EXIT_OK;
-    int64_t next_ms = now_ms();
+    int64_t next_ms = tri_clock_ms();
 
     if (tri_top_take(cli, &samples[1], error) != TRP_OK)
         return TRI_EXIT_OTHER;
@@ -331,8 +295,8 @@ refresh(struct tri_cli *cli, const struct settings *settings, struct tri_top_sam
         size_t columns_, lines;
         const bool soon = i == 0 && tri_screen_size(&columns_, &lines) && settings->interval_ms > FIRST_MS;
         next_ms += soon ? FIRST_MS : settings->interval_ms;
-        if (next_ms < now_ms())
-            next_ms = now_ms();
+        if (next_ms < tri_clock_ms())
+            next_ms = tri_clock_ms();
         if (!wait_until(cli, next_ms, &samples[1], settings))
             return tri_stopped() ? TRI_EXIT_STOPPED : TRI_EXIT_OK;
         samples[0] = samples[1];

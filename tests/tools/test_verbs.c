@@ -395,13 +395,12 @@ Test(verbs, completion_knows_verbs_options_actors_and_methods)
         {"troupe __complete -- get ref:", 0, "ref:five\n", ""},
         {"troupe __complete -- why ''", 0, "stage\nfive\n", ""},
         {"troupe __complete -- help ver", 0, "version\n", ""},
-        {"bash --norc -c '. \"$BASH_COMPLETION\"; COMP_WORDS=(troupe call stage ec); COMP_CWORD=3; _troupe; "
-         "echo \"${COMPREPLY[@]}\"'",
-         0, "echo\n", ""},
-        {"touch some.json; bash --norc -c '. \"$BASH_COMPLETION\"; COMP_WORDS=(troupe call stage echo @so); "
-         "COMP_CWORD=4; "
-         "_troupe; echo \"${COMPREPLY[@]}\"'",
-         0, "@some.json\n", ""},
+        {"troupe __complete -- top --sort=m", 0, "--sort=memory\n", ""},
+        {"troupe __complete -- top -- --sort=m", 0, "", ""},
+        {"troupe __complete -- top --sorted=m", 0, "", ""},
+        {"troupe __complete -- start --log-file=", 0, "--log-file=:files\n", ""},
+        {"troupe __complete -- run mk", 0, ":programs\n", ""},
+        {"troupe __complete -- run cat some", 0, ":files\n", ""},
     };
     COMMAND_RUN(rows);
 }

@@ -58,6 +58,7 @@ int tri_exit_of(trp_err err);
 #define TRI_WORD_REF       "ref"
 #define TRI_WORD_FILE      "file"
 #define TRI_WORD_DIRECTORY "directory"
+#define TRI_WORD_PROGRAM   "program" /* in $PATH, or a file */
 #define TRI_WORD_VERB      "verb"
 
 struct tri_option {

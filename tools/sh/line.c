@@ -202,7 +202,7 @@ on_tab_key(EditLine *el, int key)
     if (text != NULL)
         lines = tri_sh_offers(terminal->sh, text, &typed);
     count = lines != NULL ? shared_beginning(lines, shared, sizeof shared) : 0;
-    if (count == 1 && shared[0] == ':') {
+    if (count == 1 && (shared[0] == ':' || (shared[0] == '-' && strstr(shared, "=:") != NULL))) {
         done = terminal->edit.el_fn_complete(el, key);
     } else if (count == 1 || strlen(shared) > typed) {
         done = insert_rest(terminal, shared + typed, count == 1);

@@ -17,6 +17,7 @@ struct typed {
     const char *operands[2]; /* the first ones before the last word, which say whose methods are meant */
     int count;               /* operands before the last word */
     const char *last;        /* what there is of it, mostly "" */
+    char lead[64];           /* "--name=", where `last` is what follows that */
 };
 
 static void
@@ -26,7 +27,7 @@ offer(const struct typed *typed, const char *prefix, const char *text)
     const size_t shared = size < prefix_size ? size : prefix_size;
 
     if (strncmp(prefix, typed->last, shared) == 0 && strncmp(text, typed->last + shared, size - shared) == 0)
-        tri_print(typed->cli, "%s%s\n", prefix, text);
+        tri_print(typed->cli, "%s%s%s\n", typed->lead, prefix, text);
 }
 
 /* ------------------------------------------------------------------------------------------------------ kinds of words */
@@ -101,19 +102,26 @@ offer_kept(const struct typed *typed, const struct tri_offers *offers)
     trp_ref_release(&ref);
 }
 
-/* The shell knows files better: the scripts understand these two words. */
+/* The shell knows files better: the scripts understand these three words. */
 static void
 offer_files(const struct typed *typed, const struct tri_offers *offers)
 {
     (void)offers;
-    tri_print(typed->cli, ":files\n");
+    tri_print(typed->cli, "%s:files\n", typed->lead);
 }
 
 static void
 offer_directories(const struct typed *typed, const struct tri_offers *offers)
 {
     (void)offers;
-    tri_print(typed->cli, ":directories\n");
+    tri_print(typed->cli, "%s:directories\n", typed->lead);
+}
+
+static void
+offer_programs(const struct typed *typed, const struct tri_offers *offers)
+{
+    (void)offers;
+    tri_print(typed->cli, ":programs\n");
 }
 
 static void
@@ -136,11 +144,11 @@ static const struct {
     bool asks; /* the node */
     void (*offer)(const struct typed *typed, const struct tri_offers *offers);
 } kinds[] = {
-    {TRI_WORD_ACTOR, true, offer_actors},   {TRI_WORD_METHOD, true, offer_methods},
-    {TRI_WORD_CLASS, true, offer_classes},  {TRI_WORD_TASK, true, offer_tasks},
-    {TRI_WORD_MODULE, true, offer_modules}, {TRI_WORD_REF, true, offer_kept},
-    {TRI_WORD_FILE, false, offer_files},    {TRI_WORD_DIRECTORY, false, offer_directories},
-    {TRI_WORD_VERB, false, offer_verbs},
+    {TRI_WORD_ACTOR, true, offer_actors},      {TRI_WORD_METHOD, true, offer_methods},
+    {TRI_WORD_CLASS, true, offer_classes},     {TRI_WORD_TASK, true, offer_tasks},
+    {TRI_WORD_MODULE, true, offer_modules},    {TRI_WORD_REF, true, offer_kept},
+    {TRI_WORD_FILE, false, offer_files},       {TRI_WORD_DIRECTORY, false, offer_directories},
+    {TRI_WORD_PROGRAM, false, offer_programs}, {TRI_WORD_VERB, false, offer_verbs},
 };
 
 /* One of the words between '|': a kind, or itself. */
@@ -211,6 +219,27 @@ offer_operand(const struct typed *typed)
         at = strstr(typed->verb->operands, " [") == NULL ? count - 1 : at;
     if (at < count)
         offer_words(typed, words[at]);
+    else if ((typed->verb->flags & TRI_REST_IS_GIVEN) != 0)
+        offer_files(typed, NULL); /* whatever that program takes */
+}
+
+/* The option whose value the last word has after its '='; that is then the last word. */
+static const struct tri_option *
+option_within(struct typed *typed)
+{
+    const size_t size = strcspn(typed->last, "=") + 1;
+    const struct tri_option *option;
+
+    if (strncmp(typed->last, "--", 2) != 0 || typed->last[size - 1] != '=' || size >= sizeof typed->lead)
+        return NULL;
+    for (int i = 0; (option = tri_option_at(typed->verb, i)) != NULL; i++)
+        if (option->value != NULL && strlen(option->name) == size - 3 &&
+            strncmp(option->name, typed->last + 2, size - 3) == 0) {
+            (void)snprintf(typed->lead, sizeof typed->lead, "--%s=", option->name);
+            typed->last += size;
+            return option;
+        }
+    return NULL;
 }
 
 /* The option that `word` is, if its value is the word after it. */
@@ -252,6 +281,8 @@ complete(struct typed *typed, char **words, int count)
             ended = ended || (typed->verb->flags & TRI_REST_IS_GIVEN) != 0;
         }
     }
+    if (option == NULL && !ended)
+        option = option_within(typed);
     if (option != NULL)
         offer_words(typed, option->word);
     else if (!ended && typed->last[0] == '-')

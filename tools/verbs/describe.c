@@ -224,7 +224,8 @@ run_describe(struct tri_cli *cli, const struct tri_args *args)
     return exit_code;
 }
 
-static const char *const describe_words[] = {TRI_WORD_ACTOR, NULL};
+static const char *const describe_words[] = {TRI_WORD_ACTOR "|" TRI_WORD_MODULE "|" TRI_WORD_CLASS "|" TRI_WORD_TASK,
+                                             NULL};
 
 const struct tri_verb tri_verb_describe = {
     .name = "describe",

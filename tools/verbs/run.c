@@ -22,7 +22,7 @@ run_run(struct tri_cli *cli, const struct tri_args *args)
     return tri_program_run(cli, args->operands, "TROUPE_DIR", home.directory);
 }
 
-static const char *const run_words[] = {TRI_WORD_FILE, NULL};
+static const char *const run_words[] = {TRI_WORD_PROGRAM, NULL};
 
 const struct tri_verb tri_verb_run = {
     .name = "run",

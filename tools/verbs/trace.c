@@ -129,7 +129,7 @@ run_trace(struct tri_cli *cli, const struct tri_args *args)
     return exit_code != TRI_EXIT_OK ? exit_code : collected;
 }
 
-static const char *const trace_words[] = {TRI_WORD_FILE, NULL};
+static const char *const trace_words[] = {TRI_WORD_PROGRAM, NULL};
 static const struct tri_option trace_options[] = {
     {"output", 'o', "FILE", "where the trace goes; trace.json unless given, '-' for standard output", TRI_WORD_FILE},
     {0},

@@ -73,7 +73,7 @@ say(int fd, const char *text)
 }
 
 static void
-notify_systemd(void)
+tell_systemd(const char *state)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -86,8 +86,8 @@ notify_systemd(void)
     if (address.sun_path[0] == '@')
         address.sun_path[0] = '\0';
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-    if (sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&address, size) < 0)
-        tri_log(TRI_WARNING, "cannot tell systemd that we are ready: %s", strerror(errno));
+    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size) < 0)
+        tri_log(TRI_WARNING, "cannot tell systemd %s: %s", state, strerror(errno));
     close(fd);
 }
 
@@ -109,7 +109,7 @@ tri_root_started(struct tri_root *root)
         char line[sizeof root->home.path + 32];
         snprintf(line, sizeof line, "READY %s\n", root->home.path);
         say(root->options.ready_fd >= 0 ? root->options.ready_fd : STDOUT_FILENO, line);
-        notify_systemd();
+        tell_systemd("READY=1");
         close_ready(root);
     }
     if (root->error_fd >= 0) {
@@ -143,6 +143,8 @@ tri_root_end(struct tri_root *root, int exit_code)
     root->ending = true;
     root->exit_code = exit_code;
     root->end_ns = tri_now_ns() + END_MS * TRI_NS_PER_MS;
+    if (root->ready && root->options.mode != TRI_ROOT_PRIVATE)
+        tell_systemd("STOPPING=1");
     tri_home_ending(&root->home);
     tri_keeper_stop(root);
 }

@@ -120,7 +120,7 @@ Test(nodes, in_the_foreground_it_ends_with_a_signal_and_with_its_starter)
 }
 
 /* Type=notify: what systemd hears, from the node itself. */
-Test(nodes, systemd_is_told_when_it_is_ready)
+Test(nodes, systemd_is_told_when_it_is_ready_and_when_it_ends)
 {
     static const struct command_row rows[] = {
         {"python3 -c '\n"
@@ -132,8 +132,9 @@ Test(nodes, systemd_is_told_when_it_is_ready)
          "NOTIFY_SOCKET=os.path.realpath(\"notify\")))\n"
          "print(s.recv(100).decode())\n"
          "p.terminate()\n"
+         "print(s.recv(100).decode())\n"
          "print(p.wait(20))'",
-         0, "READY=1\n0\n", "*"},
+         0, "READY=1\nSTOPPING=1\n0\n", "*"},
     };
     COMMAND_RUN(rows);
 }

@@ -258,6 +258,13 @@ list_one(struct tri_entry *entry, void *user)
         list->rows[list->count++] = describe(list->ctx, kept, list->now_ns);
 }
 
+static int
+by_name(const void *a, const void *b)
+{
+    return strcmp(trp_as_str(trp_field(*(const trp_value *)a, "name")),
+                  trp_as_str(trp_field(*(const trp_value *)b, "name")));
+}
+
 static trp_err
 on_list(trp_ctx *ctx, void *self)
 {
@@ -268,6 +275,7 @@ on_list(trp_ctx *ctx, void *self)
     if (list.rows == NULL)
         return trp_fail(ctx, TRP_ENOMEM, "there is no memory for a list of %zu objects", holder->table.count);
     tri_table_each(&holder->table, list_one, &list);
+    qsort(list.rows, list.count, sizeof *list.rows, by_name);
     return trp_return(ctx, trp_list(list.rows, list.count));
 }
 
@@ -303,7 +311,7 @@ static const trp_method methods[] = {
     {"keep", on_keep, "object:[r], name:s, ttl_ms:i, here:?", "holds an object under a name"},
     {"drop", on_drop, "object:[r], name:s", "holds it no longer"},
     {"find", on_find, "name:s", "the object that is held under a name, in a list"},
-    {"list", on_list, "", "all that is held: name, id, state, left_ms"},
+    {"list", on_list, "", "all that is held, by name: name, id, state, left_ms"},
     {"sweep", on_sweep, "", "lets go of what has been held long enough"},
     {0},
 };

@@ -162,28 +162,37 @@ tri_fail_ref(struct tri_cli *cli, trp_ref *ref, const trp_error *error, const ch
     return exit_code;
 }
 
+static int
+report_text(struct tri_cli *cli, int exit_code, const char *format, va_list list)
+{
+    char line[LINE_SIZE];
+
+    (void)vsnprintf(line, sizeof line, format, list);
+    return report(cli, NULL, line, NULL, exit_code);
+}
+
 int
 tri_refuse(struct tri_cli *cli, const char *format, ...)
 {
-    char line[LINE_SIZE];
     va_list list;
+    int exit_code;
 
     va_start(list, format);
-    (void)vsnprintf(line, sizeof line, format, list);
+    exit_code = report_text(cli, TRI_EXIT_USAGE, format, list);
     va_end(list);
-    return report(cli, NULL, line, NULL, TRI_EXIT_USAGE);
+    return exit_code;
 }
 
 int
 tri_fail_text(struct tri_cli *cli, const char *format, ...)
 {
-    char line[LINE_SIZE];
     va_list list;
+    int exit_code;
 
     va_start(list, format);
-    (void)vsnprintf(line, sizeof line, format, list);
+    exit_code = report_text(cli, TRI_EXIT_FAILED, format, list);
     va_end(list);
-    return report(cli, NULL, line, NULL, TRI_EXIT_FAILED);
+    return exit_code;
 }
 
 int

@@ -64,33 +64,37 @@ static const char class_module[] =
 "\n"
 "TRP_MODULE(@name@, .classes = classes, .version = \"0.1\", .about = \"what it is for, in one line\");\n";
 
+/* What both tests begin with. */
+#define TEST_SET_UP \
+"#include \"@name@.c\"\n" \
+"\n" \
+"#include <criterion/criterion.h>\n" \
+"#include <troupe/testing.h>\n" \
+"\n" \
+"static trp_runtime *rt;\n" \
+"static trp_error error;\n" \
+"\n" \
+"static void\n" \
+"start(void)\n" \
+"{\n" \
+"    const trp_module *modules[] = {&troupe_module_@name@, NULL};\n" \
+"\n" \
+"    cr_assert_eq(trp_test_init(modules, &rt, &error), TRP_OK, \"%s\", error.message);\n" \
+"}\n" \
+"\n" \
+"static void\n" \
+"stop(void)\n" \
+"{\n" \
+"    trp_shutdown(&rt);\n" \
+"}\n" \
+"\n" \
+"TestSuite(@name@, .init = start, .fini = stop);\n"
+
 static const char class_test[] =
 "/*\n"
 " * test_@name@.c - tests of @name@.c, which is included: its functions are called directly, and as an actor's methods.\n"
 " */\n"
-"#include \"@name@.c\"\n"
-"\n"
-"#include <criterion/criterion.h>\n"
-"#include <troupe/testing.h>\n"
-"\n"
-"static trp_runtime *rt;\n"
-"static trp_error error;\n"
-"\n"
-"static void\n"
-"start(void)\n"
-"{\n"
-"    const trp_module *modules[] = {&troupe_module_@name@, NULL};\n"
-"\n"
-"    cr_assert_eq(trp_test_init(modules, &rt, &error), TRP_OK, \"%s\", error.message);\n"
-"}\n"
-"\n"
-"static void\n"
-"stop(void)\n"
-"{\n"
-"    trp_shutdown(&rt);\n"
-"}\n"
-"\n"
-"TestSuite(@name@, .init = start, .fini = stop);\n"
+TEST_SET_UP
 "\n"
 "Test(@name@, adds_to_its_state)\n"
 "{\n"
@@ -145,29 +149,7 @@ static const char task_test[] =
 "/*\n"
 " * test_@name@.c - tests of @name@.c, which is included: its functions are called directly, and as tasks.\n"
 " */\n"
-"#include \"@name@.c\"\n"
-"\n"
-"#include <criterion/criterion.h>\n"
-"#include <troupe/testing.h>\n"
-"\n"
-"static trp_runtime *rt;\n"
-"static trp_error error;\n"
-"\n"
-"static void\n"
-"start(void)\n"
-"{\n"
-"    const trp_module *modules[] = {&troupe_module_@name@, NULL};\n"
-"\n"
-"    cr_assert_eq(trp_test_init(modules, &rt, &error), TRP_OK, \"%s\", error.message);\n"
-"}\n"
-"\n"
-"static void\n"
-"stop(void)\n"
-"{\n"
-"    trp_shutdown(&rt);\n"
-"}\n"
-"\n"
-"TestSuite(@name@, .init = start, .fini = stop);\n"
+TEST_SET_UP
 "\n"
 "Test(@name@, squares)\n"
 "{\n"

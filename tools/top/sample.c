@@ -66,25 +66,23 @@ ask(struct tri_cli *cli, const char *what, trp_ref **ref, trp_value *rows, trp_e
     return error->code;
 }
 
-static void
-take_text(trp_value row, const char *key, char *text, size_t size)
-{
-    (void)snprintf(text, size, "%s", trp_as_str(trp_field(row, key)));
-}
+/* A field of a row's under its own name, and a text under any. */
+#define TAKE(to, value, field)    ((to)->field = trp_as_i64(trp_field((value), #field)))
+#define TAKE_TEXT(to, value, key) ((void)snprintf((to), sizeof(to), "%s", trp_as_str(trp_field((value), (key)))))
 
 static void
 take_node(struct tri_top_sample *sample, trp_value row)
 {
-    take_text(row, "name", sample->node, sizeof sample->node);
+    TAKE_TEXT(sample->node, row, "name");
     sample->cpus = trp_as_f64(trp_field(row, "cpus"));
     sample->cpus_used = trp_as_f64(trp_field(row, "cpus_used"));
-    sample->incarnation = trp_as_i64(trp_field(row, "incarnation"));
-    sample->calls = trp_as_i64(trp_field(row, "calls"));
-    sample->calls_pending = trp_as_i64(trp_field(row, "calls_pending"));
-    sample->tasks_queued = trp_as_i64(trp_field(row, "tasks_queued"));
-    sample->actors = trp_as_i64(trp_field(row, "actors"));
-    sample->processes = trp_as_i64(trp_field(row, "processes"));
-    sample->objects = trp_as_i64(trp_field(row, "objects"));
+    TAKE(sample, row, incarnation);
+    TAKE(sample, row, calls);
+    TAKE(sample, row, calls_pending);
+    TAKE(sample, row, tasks_queued);
+    TAKE(sample, row, actors);
+    TAKE(sample, row, processes);
+    TAKE(sample, row, objects);
 }
 
 static struct tri_top_row *
@@ -109,17 +107,17 @@ take_process(struct tri_top_sample *sample, trp_value value)
 
     if (row == NULL)
         return false;
-    take_text(value, "kind", row->kind, sizeof row->kind);
-    take_text(value, "state", row->state, sizeof row->state);
-    take_text(value, "name", row->name, sizeof row->name);
-    take_text(value, "class", row->class_name, sizeof row->class_name);
-    take_text(value, "actor", row->actor, sizeof row->actor);
-    row->pid = trp_as_i64(trp_field(value, "pid"));
-    row->calls = trp_as_i64(trp_field(value, "calls"));
-    row->pending = trp_as_i64(trp_field(value, "pending"));
-    row->given = trp_as_i64(trp_field(value, "given"));
-    row->running = trp_as_i64(trp_field(value, "running"));
-    row->waiting = trp_as_i64(trp_field(value, "waiting"));
+    TAKE_TEXT(row->kind, value, "kind");
+    TAKE_TEXT(row->state, value, "state");
+    TAKE_TEXT(row->name, value, "name");
+    TAKE_TEXT(row->class_name, value, "class");
+    TAKE_TEXT(row->actor, value, "actor");
+    TAKE(row, value, pid);
+    TAKE(row, value, calls);
+    TAKE(row, value, pending);
+    TAKE(row, value, given);
+    TAKE(row, value, running);
+    TAKE(row, value, waiting);
     if (row->pid > 0) {
         read_cpu(row);
         read_memory(row);
@@ -139,13 +137,13 @@ take_actor(struct tri_top_sample *sample, trp_value value)
     if (row == NULL)
         return false;
     (void)snprintf(row->kind, sizeof row->kind, "actor");
-    take_text(value, "state", row->state, sizeof row->state);
-    take_text(value, "class", row->class_name, sizeof row->class_name);
-    take_text(value, "name", row->name, sizeof row->name);
-    take_text(value, "id", row->actor, sizeof row->actor);
+    TAKE_TEXT(row->state, value, "state");
+    TAKE_TEXT(row->class_name, value, "class");
+    TAKE_TEXT(row->name, value, "name");
+    TAKE_TEXT(row->actor, value, "id");
     if (row->name[0] == '\0')
-        take_text(value, "class", row->name, sizeof row->name);
-    row->pending = trp_as_i64(trp_field(value, "pending"));
+        TAKE_TEXT(row->name, value, "class");
+    TAKE(row, value, pending);
     return true;
 }
 

@@ -55,16 +55,43 @@ tri_option(const struct tri_args *args, const char *name)
 
 /* ------------------------------------------------------------------------------------------------------------- parsing */
 
-static int
-find_option(const struct tri_verb *verb, const char *name, size_t size, char letter)
+bool
+tri_is_option(const char *word, size_t size)
 {
+    return size > 1 && word[0] == '-' && !(word[1] >= '0' && word[1] <= '9') && word[1] != '.';
+}
+
+int
+tri_option_of(const struct tri_verb *verb, const char *word, const char **text)
+{
+    const bool is_long = word[0] == '-' && word[1] == '-';
+    const size_t size = is_long ? strcspn(word + 2, "=") : 1;
     const struct tri_option *option;
 
-    for (int i = 0; (option = tri_option_at(verb, i)) != NULL; i++)
-        if (letter != 0 ? option->letter == letter
-                        : strlen(option->name) == size && memcmp(option->name, name, size) == 0)
+    *text = NULL;
+    if (!tri_is_option(word, strlen(word)))
+        return -1;
+    for (int i = 0; (option = tri_option_at(verb, i)) != NULL; i++) {
+        if (is_long && strlen(option->name) == size && memcmp(option->name, word + 2, size) == 0) {
+            *text = word[2 + size] == '=' ? word + 2 + size + 1 : NULL;
             return i;
+        }
+        if (!is_long && option->letter == word[1]) {
+            *text = word[2] != '\0' ? word + 2 : NULL;
+            return *text == NULL || option->value != NULL ? i : -1; /* flags are not clustered */
+        }
+    }
     return -1;
+}
+
+const struct tri_option *
+tri_option_before_value(const struct tri_verb *verb, const char *word)
+{
+    const char *text;
+    const int i = tri_option_of(verb, word, &text);
+    const struct tri_option *option = i >= 0 ? tri_option_at(verb, i) : NULL;
+
+    return option != NULL && option->value != NULL && text == NULL ? option : NULL;
 }
 
 /* Nobody's option: with the one that was probably meant. */
@@ -89,21 +116,14 @@ refuse_option(struct tri_cli *cli, const struct tri_verb *verb, const char *word
 static int
 take_option(struct tri_cli *cli, int argc, char **argv, int *at, struct tri_args *args)
 {
-    const char *word = argv[*at], *text = NULL;
-    const bool is_long = word[1] == '-';
-    const size_t size = is_long ? strcspn(word + 2, "=") : 1;
-    const int i = is_long ? find_option(args->verb, word + 2, size, 0) : find_option(args->verb, NULL, 0, word[1]);
+    const char *word = argv[*at], *text, *dashes;
+    const int i = tri_option_of(args->verb, word, &text);
     const struct tri_option *option;
-    const char *dashes;
 
-    if (i < 0 || (!is_long && word[2] != '\0' && tri_option_at(args->verb, i)->value == NULL))
+    if (i < 0)
         return refuse_option(cli, args->verb, word);
     option = tri_option_at(args->verb, i);
     dashes = option->name[1] == '\0' ? "-" : "--";
-    if (is_long && word[2 + size] == '=')
-        text = word + 2 + size + 1;
-    else if (!is_long && word[2] != '\0')
-        text = word + 2;
     if (option->value == NULL && text != NULL)
         return tri_refuse(cli, "%s%s takes no value, got '%s'", dashes, option->name, text);
     if (option->value != NULL && text == NULL) {
@@ -114,13 +134,6 @@ take_option(struct tri_cli *cli, int argc, char **argv, int *at, struct tri_args
     }
     args->values[i] = option->value != NULL ? text : "";
     return TRI_EXIT_OK;
-}
-
-/* A number is no option: `troupe call counter increment -5`. */
-static bool
-is_option(const char *word)
-{
-    return word[0] == '-' && word[1] != '\0' && !(word[1] >= '0' && word[1] <= '9') && word[1] != '.';
 }
 
 int
@@ -140,7 +153,7 @@ tri_options_parse(struct tri_cli *cli, int argc, char **argv, char **operands, s
             ended = true;
             continue;
         }
-        if (ended || !is_option(argv[i])) {
+        if (ended || !tri_is_option(argv[i], size)) {
             operands[args->count++] = argv[i];
             ended = ended || (args->verb->flags & TRI_REST_IS_GIVEN) != 0;
             continue;

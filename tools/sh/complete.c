@@ -11,26 +11,51 @@ enum { WORDS_MAX = 64 };
 
 /* Words before which a command begins anew. */
 static const char *const leads[] = {"if", "else", "while", "not", "par", NULL};
-/* What begins a command and is no verb. */
-static const char *const own_words[] = {"echo",  "exit", "source", "unset", "vars", "if",
-                                        "while", "for",  "not",    "par",   NULL};
+/* What a command, or what is made of commands, begins with beside verbs and the shell's own. */
+static const char *const key_words[] = {"if", "while", "for", "not", "par", NULL};
+
+static bool
+is_text(const struct tri_token *word, const char *text)
+{
+    return strlen(text) == word->size && memcmp(text, word->text, word->size) == 0;
+}
 
 static bool
 is_one_of(const struct tri_token *word, const char *const *words)
 {
-    for (; *words != NULL; words++)
-        if (strlen(*words) == word->size && memcmp(*words, word->text, word->size) == 0)
-            return true;
-    return false;
+    while (*words != NULL && !is_text(word, *words))
+        words++;
+    return *words != NULL;
 }
 
-/* A line for each word that begins as `typed` does. */
-static void
-offer_words(FILE *out, const char *const *words, const char *typed)
+static bool
+is_own(const struct tri_token *word)
 {
-    for (; *words != NULL; words++)
-        if (strncmp(*words, typed, strlen(typed)) == 0)
-            fprintf(out, "%s\n", *words);
+    const char *name;
+
+    for (size_t i = 0; (name = tri_sh_own_name(i)) != NULL; i++)
+        if (is_text(word, name))
+            return true;
+    return is_one_of(word, key_words);
+}
+
+/* A line for the word if it begins as `typed` does. */
+static void
+offer_word(FILE *out, const char *word, const char *typed)
+{
+    if (strncmp(word, typed, strlen(typed)) == 0)
+        fprintf(out, "%s\n", word);
+}
+
+static void
+offer_own(FILE *out, const char *typed)
+{
+    const char *name;
+
+    for (size_t i = 0; (name = tri_sh_own_name(i)) != NULL; i++)
+        offer_word(out, name, typed);
+    for (size_t i = 0; key_words[i] != NULL; i++)
+        offer_word(out, key_words[i], typed);
 }
 
 static void
@@ -102,19 +127,16 @@ ask_command(struct tri_sh *sh, FILE *out, const struct tri_token *words, int cou
 static void
 offer_all(struct tri_sh *sh, FILE *out, const struct tri_token *words, int count, const char *typed)
 {
-    static const char *const loop_words[] = {"for", NULL}, *const unset_words[] = {"unset", NULL},
-                             *const file_words[] = {"source", NULL};
-
     if (typed[0] == '$') {
         offer_variables(sh, out, typed[1] == '{' ? "${" : "$", typed);
     } else if (count == 1) {
-        offer_words(out, own_words, typed);
+        offer_own(out, typed);
         ask_command(sh, out, words, count, typed);
-    } else if (is_one_of(words, unset_words)) {
+    } else if (is_text(words, "unset")) {
         offer_variables(sh, out, "", typed);
-    } else if (is_one_of(words, file_words)) {
+    } else if (is_text(words, "source")) {
         fprintf(out, ":files\n");
-    } else if (!is_one_of(words, loop_words) && !is_one_of(words, own_words)) {
+    } else if (!is_own(words)) {
         ask_command(sh, out, words, count, typed);
     }
 }

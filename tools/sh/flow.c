@@ -127,12 +127,9 @@ run_either(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *
 static int
 run_body(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *item)
 {
-    char name[256];
     bool ignored = false;
-    int exit_code;
+    int exit_code = tri_sh_assign(sh, node->words[0].text, node->words[0].size, item);
 
-    (void)snprintf(name, sizeof name, "%.*s", (int)node->words[0].size, node->words[0].text);
-    exit_code = tri_sh_assign(sh, name, item);
     if (exit_code == TRI_EXIT_OK)
         exit_code = tri_sh_execute(sh, node->first, NULL, &ignored);
     return exit_code == TRI_EXIT_OK && tri_stopped() ? TRI_EXIT_STOPPED : exit_code;
@@ -153,42 +150,71 @@ is_range(const char *text, long long *first, long long *last)
     return end != text && *end == '\0' && errno == 0;
 }
 
-/* What one word stands for: each item of a list, each key of a map, a range, or itself. */
+/* Whether the word is a range, once its variables are filled in: 1..10, $a..$b. 0, or the exit code. */
+static int
+take_range(struct tri_sh *sh, const struct tri_token *word, bool *taken, long long *first, long long *last)
+{
+    int exit_code = TRI_EXIT_OK;
+    char *text;
+
+    *taken = false;
+    if (memmem(word->text, word->size, "..", 2) == NULL || strchr("'\"[{", word->text[0]) != NULL)
+        return TRI_EXIT_OK;
+    text = tri_sh_text(sh, word, &exit_code);
+    *taken = text != NULL && is_range(text, first, last);
+    free(text);
+    return exit_code;
+}
+
+static int
+run_range(struct tri_sh *sh, const struct tri_node *node, long long first, long long last)
+{
+    struct tri_sh_value item = {.value = trp_null()};
+    int exit_code = TRI_EXIT_OK;
+
+    for (long long i = first; i <= last && exit_code == TRI_EXIT_OK && !sh->ended; i++) {
+        item.value = trp_i64(i);
+        exit_code = run_body(sh, node, &item);
+        if (i == last)
+            break; /* the largest number has no next one */
+    }
+    return exit_code;
+}
+
+/* Each item of a list, each key of a map. */
+static int
+run_items(struct tri_sh *sh, const struct tri_node *node, const struct tri_sh_value *all)
+{
+    struct tri_sh_value item = {.value = trp_null()};
+    int exit_code = TRI_EXIT_OK;
+
+    for (size_t i = 0; i < all->value.size && exit_code == TRI_EXIT_OK && !sh->ended; i++) {
+        const trp_value one = all->value.kind == TRP_MAP ? trp_key_at(all->value, i) : trp_at(all->value, i);
+        exit_code = tri_sh_value_set(sh, &item, all->ref, one);
+        if (exit_code == TRI_EXIT_OK)
+            exit_code = run_body(sh, node, &item);
+    }
+    tri_sh_value_fini(&item);
+    return exit_code;
+}
+
+/* What one word stands for: a range, what is in a list or a map, or itself. */
 static int
 run_over(struct tri_sh *sh, const struct tri_node *node, const struct tri_token *word)
 {
-    struct tri_sh_value all = {.value = trp_null()}, item = {.value = trp_null()};
+    struct tri_sh_value all = {.value = trp_null()};
     long long first, last;
-    int exit_code = TRI_EXIT_OK;
-    char *text = memchr("$'\"[{", word->text[0], 5) != NULL ? NULL : tri_sh_text(sh, word, &exit_code);
+    bool is_a_range;
+    int exit_code = take_range(sh, word, &is_a_range, &first, &last);
 
-    if (exit_code == TRI_EXIT_OK && text == NULL && strstr(word->text, "..") != NULL &&
-        strstr(word->text, "..") < word->text + word->size && word->text[0] == '$')
-        text = tri_sh_text(sh, word, &exit_code); /* $a..$b */
-    if (text != NULL && is_range(text, &first, &last)) {
-        for (long long i = first; i <= last && exit_code == TRI_EXIT_OK && !sh->ended; i++) {
-            item.value = trp_i64(i);
-            exit_code = run_body(sh, node, &item);
-            if (i == last)
-                break; /* the largest number has no next one */
-        }
-        free(text);
-        return exit_code;
-    }
-    free(text);
+    if (exit_code == TRI_EXIT_OK && is_a_range)
+        return run_range(sh, node, first, last);
     if (exit_code == TRI_EXIT_OK)
         exit_code = tri_sh_literal(sh, word, &all);
-    if (exit_code == TRI_EXIT_OK && all.value.kind != TRP_LIST && all.value.kind != TRP_TUPLE &&
-        all.value.kind != TRP_MAP)
-        exit_code = run_body(sh, node, &all);
-    else
-        for (size_t i = 0; i < all.value.size && exit_code == TRI_EXIT_OK && !sh->ended; i++) {
-            const trp_value one = all.value.kind == TRP_MAP ? trp_key_at(all.value, i) : trp_at(all.value, i);
-            exit_code = tri_sh_value_set(sh, &item, all.ref, one);
-            if (exit_code == TRI_EXIT_OK)
-                exit_code = run_body(sh, node, &item);
-        }
-    tri_sh_value_fini(&item);
+    if (exit_code == TRI_EXIT_OK) {
+        const bool has_items = all.value.kind == TRP_LIST || all.value.kind == TRP_TUPLE || all.value.kind == TRP_MAP;
+        exit_code = has_items ? run_items(sh, node, &all) : run_body(sh, node, &all);
+    }
     tri_sh_value_fini(&all);
     return exit_code;
 }
@@ -207,20 +233,16 @@ run_for(struct tri_sh *sh, const struct tri_node *node)
 /* ----------------------------------------------------------------------------------------------------------------- par */
 
 int
-tri_sh_add_call(struct tri_sh *sh, struct tri_sh_value *held, const struct tri_token *word, const char *variable)
+tri_sh_add_call(struct tri_sh *sh, struct tri_sh_value *held, const struct tri_token *word, bool is_assigned)
 {
     struct tri_sh_call *call = calloc(1, sizeof *call);
-    char *name = variable != NULL ? strdup(variable) : NULL;
 
-    if (call == NULL || (variable != NULL && name == NULL)) {
-        free(call);
-        free(name);
+    if (call == NULL)
         return tri_fail_text(&sh->cli, "out of memory");
-    }
     *call = (struct tri_sh_call){.held = *held,
                                  .source = sh->source,
                                  .word = *word,
-                                 .variable = name,
+                                 .is_assigned = is_assigned,
                                  .verb = sh->took_of,
                                  .is_call = sh->took_call,
                                  .quiet = sh->took_quiet};
@@ -270,15 +292,14 @@ finish_call(struct tri_sh *sh, struct tri_sh_call *call, struct tri_sh_value *in
         sh->source = source;
         return exit_code;
     }
-    if (call->variable != NULL)
+    if (call->is_assigned)
         exit_code = tri_sh_value_set(sh, &held, call->held.ref, value);
-    if (exit_code == TRI_EXIT_OK && call->variable != NULL)
-        exit_code = tri_sh_assign(sh, call->variable, &held);
+    if (exit_code == TRI_EXIT_OK && call->is_assigned)
+        exit_code = tri_sh_assign(sh, call->word.text, call->word.size, &held);
     if (exit_code == TRI_EXIT_OK && into != NULL)
         return gather(sh, call, value, into, item);
-    return exit_code != TRI_EXIT_OK || call->variable != NULL || call->quiet
-               ? exit_code
-               : tri_give(&sh->cli, call->held.ref, value);
+    return exit_code != TRI_EXIT_OK || call->is_assigned || call->quiet ? exit_code
+                                                                        : tri_give(&sh->cli, call->held.ref, value);
 }
 
 /* All are waited for, also after one has failed: the first failure, in the order of the calls, is the block's. */
@@ -329,7 +350,6 @@ run_par(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *int
     while (calls != NULL) {
         struct tri_sh_call *next = calls->next;
         tri_sh_value_fini(&calls->held);
-        free(calls->variable);
         free(calls);
         calls = next;
     }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/cli/options.h"
+
 enum { DEPTH_MAX = 1000 };
 
 /* ------------------------------------------------------------------------------------------------------------ pointing */
@@ -142,10 +144,18 @@ static const struct own owns[] = {
     {"source", "source FILE", 1, 1, run_source},
 };
 
+enum { OWN_COUNT = sizeof owns / sizeof *owns };
+
+const char *
+tri_sh_own_name(size_t i)
+{
+    return i < OWN_COUNT ? owns[i].name : NULL;
+}
+
 static const struct own *
 find_own(const char *name)
 {
-    for (size_t i = 0; i < sizeof owns / sizeof *owns; i++)
+    for (size_t i = 0; i < OWN_COUNT; i++)
         if (strcmp(owns[i].name, name) == 0)
             return &owns[i];
     return NULL;
@@ -170,35 +180,16 @@ kind_of(const struct tri_verb *verb, int operand)
     return last;
 }
 
-static bool
-is_option(const char *text, size_t size)
-{
-    return size > 1 && text[0] == '-' && !(text[1] >= '0' && text[1] <= '9') && text[1] != '.';
-}
-
-/* Whether the option's value is the next word. */
-static bool
-takes_next(const struct tri_verb *verb, const char *word)
-{
-    const bool is_long = word[1] == '-';
-
-    for (const struct tri_option *option = verb->options; option != NULL && option->name != NULL; option++)
-        if (is_long ? strcmp(option->name, word + 2) == 0 : option->letter == word[1] && word[2] == '\0')
-            return option->value != NULL;
-    return strcmp(word, "--dir") == 0 || strcmp(word, "--namespace") == 0 || strcmp(word, "--timeout") == 0 ||
-           strcmp(word, "-t") == 0;
-}
-
 /* A handle or a reference stays one; anything else in its place is a name. */
 static char *
 handle_or_text(struct tri_sh *sh, const struct tri_token *word, int *exit_code)
 {
-    const char *path, *meant;
-    trp_value value;
+    struct tri_sh_found found;
+    const char *path;
     size_t size;
 
-    if (tri_sh_is_variable(word, &path, &size) && tri_sh_find(sh, path, size, &value, &meant) &&
-        (value.kind == TRP_ACTOR || value.kind == TRP_REF))
+    if (tri_sh_is_variable(word, &path, &size) && tri_sh_find(sh, path, size, &found) &&
+        (found.value.kind == TRP_ACTOR || found.value.kind == TRP_REF))
         return tri_sh_operand(sh, word, exit_code);
     return tri_sh_text(sh, word, exit_code);
 }
@@ -214,7 +205,7 @@ expand(struct tri_sh *sh, const struct tri_node *node, char **argv, const struct
     for (int i = 0; i < node->word_count && exit_code == TRI_EXIT_OK; i++) {
         const struct tri_token *word = &node->words[i];
         const char *kind = kind_of(verb, operands);
-        const bool option = !given && is_option(word->text, word->size);
+        const bool option = !given && tri_is_option(word->text, word->size);
         if (i == 1) {
             verb = *own == NULL ? tri_verb_find(&sh->cli, 1, argv, &words) : NULL;
             kind = kind_of(verb, 0);
@@ -234,7 +225,7 @@ expand(struct tri_sh *sh, const struct tri_node *node, char **argv, const struct
         else if (i > 0 && !option && !text_next)
             operands++;
         given = given || (option && strcmp(argv[i], "--") == 0);
-        text_next = option && !given && verb != NULL && takes_next(verb, argv[i]);
+        text_next = option && !given && verb != NULL && tri_option_before_value(verb, argv[i]) != NULL;
     }
     return exit_code;
 }
@@ -325,7 +316,7 @@ run_command(struct tri_sh *sh, const struct tri_node *node, const char *piped, s
     if (into != NULL)
         return exit_code;
     if (exit_code == TRI_EXIT_OK && *has_value)
-        exit_code = tri_sh_add_call(sh, &held, &node->words[0], NULL);
+        exit_code = tri_sh_add_call(sh, &held, &node->words[0], false);
     *has_value = false;
     tri_sh_value_fini(&held);
     return exit_code;
@@ -354,7 +345,7 @@ run_pipe(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *in
                                   node->first->words != NULL ? node->first->words[0].size : 0,
                                   "this has no result that could be handed on");
     if (exit_code == TRI_EXIT_OK)
-        exit_code = tri_sh_assign(sh, "_", &left);
+        exit_code = tri_sh_assign(sh, "_", 1, &left);
     tri_sh_value_fini(&left);
     for (int i = 0; i < right->word_count; i++)
         for (const char *at = right->words[i].text; at < right->words[i].text + right->words[i].size - 1; at++)
@@ -369,19 +360,14 @@ run_pipe(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *in
 int
 tri_sh_literal(struct tri_sh *sh, const struct tri_token *word, struct tri_sh_value *held)
 {
-    const char *path, *meant;
+    struct tri_sh_found found;
+    const char *path;
     size_t size;
-    trp_value value;
     int exit_code = TRI_EXIT_OK;
     char *operand;
 
-    if (tri_sh_is_variable(word, &path, &size) && tri_sh_find(sh, path, size, &value, &meant)) {
-        for (struct tri_sh_variable *variable = sh->variables; variable != NULL; variable = variable->next)
-            if (strncmp(variable->name, path, strlen(variable->name)) == 0 && variable->held.ref != NULL &&
-                tri_sh_path_size(variable->name) == strcspn(path, ".[}"))
-                return tri_sh_value_set(sh, held, variable->held.ref, value);
-        return tri_sh_value_set(sh, held, NULL, value);
-    }
+    if (tri_sh_is_variable(word, &path, &size) && tri_sh_find(sh, path, size, &found))
+        return tri_sh_value_set(sh, held, found.ref, found.value);
     operand = tri_sh_operand(sh, word, &exit_code);
     if (operand == NULL)
         return exit_code;
@@ -399,20 +385,19 @@ static int
 run_assign(struct tri_sh *sh, const struct tri_node *node)
 {
     struct tri_sh_value held = {.value = trp_null()}, call = {.value = trp_null()};
-    char name[256];
+    const struct tri_token *name = &node->words[0];
     bool has_value = false;
     int exit_code;
 
-    (void)snprintf(name, sizeof name, "%.*s", (int)node->words[0].size, node->words[0].text);
     sh->took_call = false;
     exit_code = tri_sh_execute(sh, node->first, &held, &has_value);
     if (exit_code == TRI_EXIT_OK && sh->par_depth > 0 && has_value && sh->took_call) {
         exit_code = tri_sh_value_set(sh, &call, held.ref, held.value);
         if (exit_code == TRI_EXIT_OK)
-            exit_code = tri_sh_add_call(sh, &call, &node->words[0], name);
+            exit_code = tri_sh_add_call(sh, &call, name, true);
     }
     if (exit_code == TRI_EXIT_OK)
-        exit_code = tri_sh_assign(sh, name, &held);
+        exit_code = tri_sh_assign(sh, name->text, name->size, &held);
     tri_sh_value_fini(&call);
     tri_sh_value_fini(&held);
     return exit_code;

@@ -100,8 +100,8 @@ struct tri_sh_call {
     struct tri_sh_value held; /* of a call its reference */
     bool is_call, quiet;
     struct tri_source source;
-    struct tri_token word; /* of the source, to point at */
-    char *variable;        /* NULL: its result is printed, or gathered */
+    struct tri_token word; /* of the source, to point at: */
+    bool is_assigned;      /* the variable's name; else its result is printed, or gathered */
 };
 
 struct tri_sh {
@@ -126,14 +126,19 @@ void tri_sh_value_fini(struct tri_sh_value *held);
 /* Takes the value over: retains `ref`, or copies what stands on nothing. 0, or the exit code. */
 int tri_sh_value_set(struct tri_sh *sh, struct tri_sh_value *held, trp_ref *ref, trp_value value);
 /* Gives the variable this value, which is emptied. 0, or the exit code. */
-int tri_sh_assign(struct tri_sh *sh, const char *name, struct tri_sh_value *held);
+int tri_sh_assign(struct tri_sh *sh, const char *name, size_t size, struct tri_sh_value *held);
 void tri_sh_unset(struct tri_sh *sh, const char *name);
 /* Whether this is a name that a variable may have. */
 bool tri_sh_is_name(const char *text, size_t size);
 /* Bytes of the name, and of the .key and [index] behind it. */
 size_t tri_sh_path_size(const char *text);
-/* What "x.key[0]" names, borrowed until the variable changes. false: nothing; *meant is the name that was probably meant. */
-bool tri_sh_find(struct tri_sh *sh, const char *path, size_t size, trp_value *value, const char **meant);
+/* What "x.key[0]" names, borrowed until the variable changes. */
+struct tri_sh_found {
+    trp_value value;
+    trp_ref *ref;      /* that the value lies in; NULL: in none */
+    const char *meant; /* where nothing was found, the name that was probably meant, or NULL */
+};
+bool tri_sh_find(struct tri_sh *sh, const char *path, size_t size, struct tri_sh_found *found);
 bool tri_sh_is_true(trp_value value);
 /* -1, 0, 1; 2: they cannot be compared. Numbers by size, texts by their bytes; others only for being equal. */
 int tri_sh_compare(trp_value a, trp_value b);
@@ -146,6 +151,8 @@ char *tri_sh_text(struct tri_sh *sh, const struct tri_token *word, int *exit_cod
 char *tri_sh_operand(struct tri_sh *sh, const struct tri_token *word, int *exit_code);
 /* The path of "$path" or "${path}", if the word is nothing else. */
 bool tri_sh_is_variable(const struct tri_token *word, const char **path, size_t *size);
+/* A value as JSON, malloced; a string as the text that it is. NULL: no memory. */
+char *tri_sh_json(trp_value value, size_t *size);
 
 /* ---------------------------------------------------------------------------------------------------------- running */
 
@@ -158,8 +165,10 @@ int tri_sh_execute(struct tri_sh *sh, const struct tri_node *node, struct tri_sh
 int tri_sh_flow(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value);
 /* The value of a word by itself: `x = 5`. */
 int tri_sh_literal(struct tri_sh *sh, const struct tri_token *word, struct tri_sh_value *held);
-/* What a command of `par` gave, which is emptied. */
-int tri_sh_add_call(struct tri_sh *sh, struct tri_sh_value *held, const struct tri_token *word, const char *variable);
+/* What a command of `par` gave, which is emptied; `word` is the variable that it is assigned to, or else what to point at. */
+int tri_sh_add_call(struct tri_sh *sh, struct tri_sh_value *held, const struct tri_token *word, bool is_assigned);
+/* The name of one of the shell's own commands; NULL: past the last one. */
+const char *tri_sh_own_name(size_t i);
 
 /* "sh: ..." and the line with the word marked; returns the exit code. */
 int tri_sh_refuse(struct tri_sh *sh, const char *at, size_t size, const char *format, ...) TRP_PRINTF(4, 5);

@@ -46,15 +46,10 @@ static bool copy_value(struct tri_sh *sh, struct tri_values *values, trp_value f
 static bool
 copy_tensor(struct tri_sh *sh, struct tri_values *values, trp_value from, trp_value *to)
 {
-    char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    bool copied = out != NULL;
+    char *text = tri_sh_json(from, &size);
+    const bool copied = text != NULL && tri_json_read(&sh->cli, values, "a result", text, size, to) == TRI_EXIT_OK;
 
-    if (copied) {
-        tri_json_write(out, from, true);
-        copied = fclose(out) == 0 && tri_json_read(&sh->cli, values, "a result", text, size, to) == TRI_EXIT_OK;
-    }
     free(text);
     return copied;
 }
@@ -133,17 +128,17 @@ find_variable(struct tri_sh *sh, const char *name, size_t size)
 }
 
 int
-tri_sh_assign(struct tri_sh *sh, const char *name, struct tri_sh_value *held)
+tri_sh_assign(struct tri_sh *sh, const char *name, size_t size, struct tri_sh_value *held)
 {
-    struct tri_sh_variable *variable = find_variable(sh, name, strlen(name));
+    struct tri_sh_variable *variable = find_variable(sh, name, size);
 
     if (variable == NULL) {
-        variable = calloc(1, sizeof *variable + strlen(name) + 1);
+        variable = calloc(1, sizeof *variable + size + 1);
         if (variable == NULL) {
             tri_sh_value_fini(held);
             return tri_fail_text(&sh->cli, "out of memory");
         }
-        memcpy(variable->name, name, strlen(name) + 1);
+        memcpy(variable->name, name, size);
         variable->next = sh->variables;
         sh->variables = variable;
     }
@@ -303,26 +298,27 @@ meant_by(struct tri_sh *sh, const char *path, size_t size)
 }
 
 bool
-tri_sh_find(struct tri_sh *sh, const char *path, size_t size, trp_value *value, const char **meant)
+tri_sh_find(struct tri_sh *sh, const char *path, size_t size, struct tri_sh_found *found)
 {
     const char *at = path, *limit = path + size;
     const size_t name = path[0] == '?' ? 1 : name_size(path);
     struct tri_sh_variable *variable = find_variable(sh, path, name);
 
-    *meant = NULL;
-    if (size > 0 && path[0] == '?')
-        *value = trp_i64(sh->status);
-    else if (variable != NULL && name <= size)
-        *value = variable->held.value;
-    else if (find_environment(path, size, value))
+    *found = (struct tri_sh_found){.value = trp_null()};
+    if (size > 0 && path[0] == '?') {
+        found->value = trp_i64(sh->status);
+    } else if (variable != NULL && name <= size) {
+        found->value = variable->held.value;
+        found->ref = variable->held.ref;
+    } else if (find_environment(path, size, &found->value)) {
         return true;
-    else {
-        *meant = meant_by(sh, path, name < size ? name : size);
+    } else {
+        found->meant = meant_by(sh, path, name < size ? name : size);
         return false;
     }
     at += name;
     while (at < limit)
-        if (!step(&at, limit, value))
+        if (!step(&at, limit, &found->value))
             return false;
     return true;
 }

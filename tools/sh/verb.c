@@ -16,9 +16,12 @@ enum { SCRIPT_MAX = 64 * 1024 * 1024 };
 static bool
 on_find(void *user, const char *name, trp_value *value)
 {
-    const char *meant;
+    struct tri_sh_found found;
+    const bool good = tri_sh_find(user, name, strlen(name), &found);
 
-    return tri_sh_find(user, name, strlen(name), value, &meant);
+    if (good)
+        *value = found.value;
+    return good;
 }
 
 static void
@@ -47,7 +50,7 @@ set_arguments(struct tri_sh *sh, char **words, int count)
     if (exit_code == TRI_EXIT_OK)
         exit_code = tri_sh_value_set(sh, &held, NULL, trp_list(items, (size_t)count));
     if (exit_code == TRI_EXIT_OK)
-        exit_code = tri_sh_assign(sh, "args", &held);
+        exit_code = tri_sh_assign(sh, "args", strlen("args"), &held);
     tri_values_fini(&values);
     free(items);
     return exit_code;

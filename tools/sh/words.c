@@ -187,41 +187,50 @@ tri_sh_is_variable(const struct tri_token *word, const char **path, size_t *size
     return variable_at(word->text, word->text + word->size, path, size) == word->text + word->size;
 }
 
+char *
+tri_sh_json(trp_value value, size_t *size)
+{
+    char *text = NULL;
+    FILE *out = open_memstream(&text, size);
+
+    if (out == NULL)
+        return NULL;
+    if (value.kind == TRP_STR)
+        tri_json_write_text(out, value.as.str, value.size);
+    else
+        tri_json_write(out, value, true);
+    if (fclose(out) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
 /* The value of a path, as JSON or, where `plain`, as the text that it is. */
 static void
 fill_in(struct writing *to, const char *at, const char *path, size_t size, bool plain, bool in_quotes)
 {
-    const char *meant = NULL;
-    trp_value value;
-    char *json = NULL;
+    struct tri_sh_found found;
     size_t json_size = 0;
-    FILE *out;
+    char *json;
 
-    if (!tri_sh_find(to->sh, path, size, &value, &meant)) {
+    if (!tri_sh_find(to->sh, path, size, &found)) {
         to->exit_code = tri_sh_refuse(to->sh, at, (size_t)(path - at) + size, "nothing is called '$%.*s'%s%s%s",
-                                      (int)size, path, meant != NULL ? "; did you mean '$" : "",
-                                      meant != NULL ? meant : "", meant != NULL ? "'?" : "");
+                                      (int)size, path, found.meant != NULL ? "; did you mean '$" : "",
+                                      found.meant != NULL ? found.meant : "", found.meant != NULL ? "'?" : "");
         return;
     }
-    if (plain && value.kind == TRP_STR) {
-        (void)fwrite(value.as.str, 1, value.size, to->out);
+    if (plain && found.value.kind == TRP_STR) {
+        (void)fwrite(found.value.as.str, 1, found.value.size, to->out);
         return;
     }
     if (!in_quotes) {
-        tri_json_write(to->out, value, true);
+        tri_json_write(to->out, found.value, true);
         return;
     }
-    out = open_memstream(&json, &json_size);
-    if (out != NULL) {
-        if (value.kind == TRP_STR)
-            tri_json_write_text(out, value.as.str, value.size);
-        else
-            tri_json_write(out, value, true);
-        (void)fclose(out);
-    }
+    json = tri_sh_json(found.value, &json_size);
     if (json == NULL)
         to->exit_code = tri_sh_refuse(to->sh, at, size, "out of memory");
-    else if (value.kind == TRP_STR) /* inside quotes that stand there already */
+    else if (found.value.kind == TRP_STR) /* inside quotes that stand there already */
         (void)fwrite(json + 1, 1, json_size - 2, to->out);
     else
         (void)fwrite(json, 1, json_size, to->out);
@@ -321,17 +330,12 @@ tri_sh_text(struct tri_sh *sh, const struct tri_token *word, int *exit_code)
 static char *
 quoted(struct tri_sh *sh, const struct tri_token *word, int *exit_code)
 {
-    char *text = tri_sh_text(sh, word, exit_code), *json = NULL;
+    char *text = tri_sh_text(sh, word, exit_code), *json;
     size_t size = 0;
-    FILE *out;
 
     if (text == NULL)
         return NULL;
-    out = open_memstream(&json, &size);
-    if (out != NULL) {
-        tri_json_write_text(out, text, strlen(text));
-        (void)fclose(out);
-    }
+    json = tri_sh_json(trp_str(text), &size);
     free(text);
     if (json == NULL)
         *exit_code = tri_sh_refuse(sh, word->text, word->size, "out of memory");
@@ -358,8 +362,8 @@ keyword(struct tri_sh *sh, const struct tri_token *word, size_t name_size, int *
 char *
 tri_sh_operand(struct tri_sh *sh, const struct tri_token *word, int *exit_code)
 {
-    const char *path, *equals = memchr(word->text, '=', word->size), *meant = NULL;
-    trp_value ignored;
+    const char *path, *equals = memchr(word->text, '=', word->size);
+    struct tri_sh_found ignored;
     size_t size;
     char *text = NULL;
 
@@ -368,7 +372,7 @@ tri_sh_operand(struct tri_sh *sh, const struct tri_token *word, int *exit_code)
     if (word->size == 0)
         return tri_sh_text(sh, word, exit_code);
     if (tri_sh_is_variable(word, &path, &size)) {
-        if (!tri_sh_find(sh, path, size, &ignored, &meant))
+        if (!tri_sh_find(sh, path, size, &ignored))
             return tri_sh_text(sh, word, exit_code); /* says so */
         if (asprintf(&text, "%%%.*s", (int)size, path) >= 0)
             return text;

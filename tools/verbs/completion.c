@@ -227,33 +227,15 @@ offer_operand(const struct typed *typed)
 static const struct tri_option *
 option_within(struct typed *typed)
 {
-    const size_t size = strcspn(typed->last, "=") + 1;
-    const struct tri_option *option;
+    const char *text;
+    const int i = tri_option_of(typed->verb, typed->last, &text);
+    const struct tri_option *option = i >= 0 ? tri_option_at(typed->verb, i) : NULL;
 
-    if (strncmp(typed->last, "--", 2) != 0 || typed->last[size - 1] != '=' || size >= sizeof typed->lead)
+    if (option == NULL || option->value == NULL || text == NULL || typed->last[1] != '-')
         return NULL;
-    for (int i = 0; (option = tri_option_at(typed->verb, i)) != NULL; i++)
-        if (option->value != NULL && strlen(option->name) == size - 3 &&
-            strncmp(option->name, typed->last + 2, size - 3) == 0) {
-            (void)snprintf(typed->lead, sizeof typed->lead, "--%s=", option->name);
-            typed->last += size;
-            return option;
-        }
-    return NULL;
-}
-
-/* The option that `word` is, if its value is the word after it. */
-static const struct tri_option *
-option_before(const struct typed *typed, const char *word)
-{
-    const struct tri_option *option;
-
-    for (int i = 0; (option = tri_option_at(typed->verb, i)) != NULL; i++)
-        if (option->value != NULL && word[0] == '-' &&
-            ((word[1] == '-' && strcmp(word + 2, option->name) == 0) ||
-             (option->letter != 0 && word[1] == option->letter && word[2] == '\0')))
-            return option;
-    return NULL;
+    (void)snprintf(typed->lead, sizeof typed->lead, "--%s=", option->name);
+    typed->last = text;
+    return option;
 }
 
 /* The words between the verb and the last one: which of them are operands, and what the last one is. */
@@ -264,7 +246,7 @@ complete(struct typed *typed, char **words, int count)
     bool ended = false;
 
     for (int i = 0; i < count; i++) {
-        option = ended ? NULL : option_before(typed, words[i]);
+        option = ended ? NULL : tri_option_before_value(typed->verb, words[i]);
         if (option != NULL && strcmp(option->name, "dir") == 0 && i + 1 < count)
             typed->cli->directory = words[i + 1];
         if (option != NULL && strcmp(option->name, "namespace") == 0 && i + 1 < count)

@@ -26,6 +26,22 @@ handed(struct fake *fake, tri_peer_index peer, struct tri_id id)
     return hold != NULL ? hold->handed : 0;
 }
 
+/* The result of a call, and a call of a second actor's, `carrier`, that carries it there; `ended`: it was there before that. */
+static struct tri_id
+hand_on(struct fake *fake, tri_peer_index driver, bool ended, tri_peer_index *host, tri_peer_index *other,
+        struct tri_id *carrier)
+{
+    struct tri_id first = fake_actor(fake, driver, "", host), second = fake_actor(fake, driver, "", other);
+    struct tri_id result = fake_id(fake, driver);
+    struct tri_ref_entry nested = entry(result, TRI_NESTED);
+    *carrier = fake_id(fake, driver);
+    fake_call(fake, driver, first, result, 1, NULL, 0);
+    if (ended)
+        fake_return(fake, *host, result, 9);
+    fake_call(fake, driver, second, *carrier, 1, &nested, 1);
+    return result;
+}
+
 Test(holds, a_nested_reference_is_handed_to_the_host_and_released_by_count)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);
@@ -66,11 +82,7 @@ Test(holds, waiting_holders_get_the_result_and_the_keeper_is_freed)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);
     tri_peer_index driver = fake_driver(fake), host, other;
-    struct tri_id actor = fake_actor(fake, driver, "", &host), second = fake_actor(fake, driver, "", &other);
-    struct tri_id result = fake_id(fake, driver), carrier = fake_id(fake, driver);
-    fake_call(fake, driver, actor, result, 1, NULL, 0);
-    struct tri_ref_entry nested = entry(result, TRI_NESTED);
-    fake_call(fake, driver, second, carrier, 1, &nested, 1);
+    struct tri_id carrier, result = hand_on(fake, driver, false, &host, &other, &carrier);
     cr_assert_eq(handed(fake, other, result), 1);
     fake_ids(fake, other, TRI_WAIT, 0, no_id, &result, 1);
     cr_assert_null(fake_result(fake, other, result));
@@ -95,11 +107,7 @@ Test(holds, what_one_holder_waits_for_is_kept_when_another_one_has_it)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);
     tri_peer_index driver = fake_driver(fake), host, other;
-    struct tri_id actor = fake_actor(fake, driver, "", &host), second = fake_actor(fake, driver, "", &other);
-    struct tri_id result = fake_id(fake, driver), carrier = fake_id(fake, driver);
-    struct tri_ref_entry nested = entry(result, TRI_NESTED);
-    fake_call(fake, driver, actor, result, 1, NULL, 0);
-    fake_call(fake, driver, second, carrier, 1, &nested, 1);
+    struct tri_id carrier, result = hand_on(fake, driver, false, &host, &other, &carrier);
     fake_return(fake, other, carrier, 1);
     fake_return(fake, host, result, 9);
     fake_acknowledge(fake, driver);
@@ -117,17 +125,13 @@ static struct tri_id
 come_back(struct fake *fake, tri_peer_index driver, bool after_its_result)
 {
     tri_peer_index host, other;
-    struct tri_id actor = fake_actor(fake, driver, "", &host), second = fake_actor(fake, driver, "", &other);
-    struct tri_id result = fake_id(fake, driver), carrier = fake_id(fake, driver);
-    struct tri_ref_entry nested = entry(result, TRI_NESTED);
-    fake_call(fake, driver, actor, result, 1, NULL, 0);
-    fake_call(fake, driver, second, carrier, 1, &nested, 1);
+    struct tri_id carrier, result = hand_on(fake, driver, false, &host, &other, &carrier);
     if (after_its_result)
         fake_return(fake, host, result, 9);
     cr_assert_eq(fake_release(fake, driver, result, 1), TRP_OK);
     if (!after_its_result)
         fake_return(fake, host, result, 9);
-    cr_assert_eq(return_with(fake, other, carrier, nested), TRP_OK);
+    cr_assert_eq(return_with(fake, other, carrier, entry(result, TRI_NESTED)), TRP_OK);
     cr_assert_eq(handed(fake, driver, result), 1);
     return result;
 }
@@ -157,12 +161,7 @@ Test(holds, a_value_on_its_way_is_not_lost_when_its_last_holder_lets_go)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);
     tri_peer_index driver = fake_driver(fake), host, other;
-    struct tri_id actor = fake_actor(fake, driver, "", &host), second = fake_actor(fake, driver, "", &other);
-    struct tri_id result = fake_id(fake, driver), carrier = fake_id(fake, driver);
-    struct tri_ref_entry nested = entry(result, TRI_NESTED);
-    fake_call(fake, driver, actor, result, 1, NULL, 0);
-    fake_return(fake, host, result, 9);
-    fake_call(fake, driver, second, carrier, 1, &nested, 1);
+    struct tri_id carrier, result = hand_on(fake, driver, true, &host, &other, &carrier);
     cr_assert(fake_names(fake, host, TRI_FETCH, result));
     fake_acknowledge(fake, driver);
     cr_assert_not(fake_names(fake, host, TRI_FREED, result), "it is to send it first");
@@ -182,12 +181,7 @@ Test(holds, a_value_that_its_maker_did_not_send_any_more_is_asked_of_who_has_it_
 {
     struct fake *fake = fake_new(NULL, NULL, 0);
     tri_peer_index driver = fake_driver(fake), host, other;
-    struct tri_id actor = fake_actor(fake, driver, "", &host), second = fake_actor(fake, driver, "", &other);
-    struct tri_id result = fake_id(fake, driver), carrier = fake_id(fake, driver);
-    struct tri_ref_entry nested = entry(result, TRI_NESTED);
-    fake_call(fake, driver, actor, result, 1, NULL, 0);
-    fake_return(fake, host, result, 9);
-    fake_call(fake, driver, second, carrier, 1, &nested, 1);
+    struct tri_id carrier, result = hand_on(fake, driver, true, &host, &other, &carrier);
     cr_assert(fake_names(fake, host, TRI_FETCH, result));
     fake_died(fake, host, 9, 1, 1);
     cr_assert(fake_names(fake, driver, TRI_FETCH, result), "nobody waits so far");

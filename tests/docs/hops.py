@@ -8,10 +8,10 @@ where there is no gdb, or where it may not attach.
 
 import os
 import re
+import select
 import subprocess
 import sys
 import tempfile
-import time
 
 import readme
 
@@ -51,14 +51,6 @@ def descendants(pid):
     return found
 
 
-def wait_for(what, condition, seconds=60):
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > until:
-            raise TimeoutError(what)
-        time.sleep(0.02)
-
-
 def build_programs(source, build, directory):
     """README's module, and a driver of ours, which stops before its second call."""
     readme.write_programs(source, directory)
@@ -72,15 +64,27 @@ def build_programs(source, build, directory):
 
 
 def attach(role, pid, hops, directory):
-    """A debugger that writes down what it meets; it ends with the process. (process, its file, its log)"""
+    """A debugger that writes down what it meets; it ends with the process. (process, what is written to when it is ready, its
+    file, its log)"""
     out, log = (os.path.join(directory, "%s-%d.%s" % (role, pid, end)) for end in ("trace", "log"))
     own = ",".join(place for place, where in hops if where == role)
-    env = dict(os.environ, HOPS=own, HOPS_OUT=out)
+    ready, writer = os.pipe()
+    env = dict(os.environ, HOPS=own, HOPS_OUT=out, HOPS_READY=str(writer))
     with open(log, "w", encoding="utf-8") as file:
         process = subprocess.Popen(
-            ["gdb", "-nx", "-batch", "-p", str(pid), "-x", TRACE], env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+            ["gdb", "-nx", "-batch", "-p", str(pid), "-x", TRACE], env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+            pass_fds=[writer],
         )
-    return process, out, log
+    os.close(writer)
+    return process, ready, out, log
+
+
+def is_ready(ready, seconds=60):
+    """Whether all its places are watched; it says so, or ends."""
+    with open(ready, "rb", buffering=0) as pipe:
+        if not select.select([pipe], [], [], seconds)[0]:
+            raise TimeoutError("a debugger is attached")
+        return pipe.read(5) == b"ready"
 
 
 def attach_all(driver, hops, directory):
@@ -90,11 +94,11 @@ def attach_all(driver, hops, directory):
             if read("/proc/%d/comm" % pid).strip() == name:
                 pids.append((role, pid))
     debuggers = [(role,) + attach(role, pid, hops, directory) for role, pid in pids]
-    for _, process, out, log in debuggers:
-        wait_for("a debugger is attached", lambda: "ready" in read(out) or process.poll() is not None)
+    for _, _, ready, out, log in debuggers:
+        was_ready = is_ready(ready)
         if "no such place" in read(out):
             raise Wrong("README's list names a function that is not there: " + read(out).splitlines()[0])
-        if "ready" not in read(out):
+        if not was_ready:
             text = read(log)
             if "ptrace" in text or "Operation not permitted" in text:
                 raise Skip("gdb may not attach: " + text.strip().splitlines()[-1])
@@ -118,9 +122,9 @@ def trace(source, build, hops, directory):
         if said != "7\n":
             raise RuntimeError("the call gave %r" % said)
         met = []
-        for role, process, out, _ in debuggers:
+        for role, process, _, out, _ in debuggers:
             process.wait(30)
-            met += [(int(line.split()[0]), line.split()[1], role) for line in read(out).splitlines() if line != "ready"]
+            met += [(int(line.split()[0]), line.split()[1], role) for line in read(out).splitlines()]
         return [(place, role) for _, place, role in sorted(met)]
     finally:
         for process in [debugger[1] for debugger in debuggers] + [driver]:

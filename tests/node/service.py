@@ -5,6 +5,7 @@ actors that fail, and that another can be started as soon as it was told to end.
 
 import os
 import re
+import select
 import subprocess
 import sys
 import tempfile
@@ -30,13 +31,24 @@ def missing(text, patterns):
     return [pattern for pattern in patterns if len(re.findall(pattern, text, re.M)) != 1]
 
 
-def await_all(path, patterns, seconds=20):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with open(path, encoding="utf-8") as log:
-            if not missing(log.read(), patterns):
-                return
-        time.sleep(0.01)
+class Log:
+    """What the nodes say on standard error, which is a pipe."""
+
+    def __init__(self):
+        self.reader, self.writer = os.pipe()
+        self.data = b""
+
+    def text(self):
+        return self.data.decode(errors="replace")
+
+    def read_until(self, is_enough, seconds=20):
+        """Or until its end, or that long."""
+        end = time.monotonic() + seconds
+        while not is_enough() and select.select([self.reader], [], [], max(end - time.monotonic(), 0))[0]:
+            more = os.read(self.reader, 65536)
+            if not more:
+                break
+            self.data += more
 
 
 def main():
@@ -44,26 +56,26 @@ def main():
     os.umask(0o022)  # modules that others may write are not loaded
     with tempfile.TemporaryDirectory() as scratch:
         directory = os.path.join(os.path.realpath(scratch), "node")
-        log_path = os.path.join(scratch, "log")
-        with open(log_path, "w", encoding="utf-8") as log:
-            before = None
-            for _ in range(STARTS):
-                service, ready = start(node, directory, modules + ":/nonexist", log)
-                if before is not None:
-                    before.wait(20)
-                if not ready:
-                    break
-                before, last = service, service
-                if _ + 1 < STARTS:
-                    service.terminate()  # and the next one comes at once
-            said = ""
-            if ready:
-                said = subprocess.run([driver, directory], capture_output=True, text=True, timeout=120).stdout
-                await_all(log_path, DEATHS)  # what the node's end overtakes is not logged
-            last.terminate()
-            last.wait(20)
-        with open(log_path, encoding="utf-8") as log:
-            logged = log.read()
+        log = Log()
+        before = None
+        for _ in range(STARTS):
+            service, ready = start(node, directory, modules + ":/nonexist", log.writer)
+            if before is not None:
+                before.wait(20)
+            if not ready:
+                break
+            before, last = service, service
+            if _ + 1 < STARTS:
+                service.terminate()  # and the next one comes at once
+        said = ""
+        os.close(log.writer)
+        if ready:
+            said = subprocess.run([driver, directory], capture_output=True, text=True, timeout=120).stdout
+            log.read_until(lambda: not missing(log.text(), DEATHS))  # what the node's end overtakes is not logged
+        last.terminate()
+        last.wait(20)
+        log.read_until(lambda: False)
+        logged = log.text()
     wrong = [] if ready else ["READY"]
     wrong += missing(
         said,

@@ -159,12 +159,20 @@ class Shell:
         modes, wanted = termios.tcgetattr(self.terminal)[3], termios.ICANON | termios.ECHO | termios.ECHOCTL | termios.ISIG
         os.close(self.terminal)
         assert modes & wanted == wanted, "the terminal is not as it was"
-        while time.monotonic() < until:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                return os.waitstatus_to_exitcode(status)
-            select.select([], [], [], 0.01)
-        raise AssertionError("it does not end")
+        return self.exit_status()
+
+    def exit_status(self):
+        """Of its process, which is ending."""
+        process = os.pidfd_open(self.pid)
+        ended = select.select([process], [], [], DEADLINE_S)[0]
+        os.close(process)
+        assert ended, "it does not end"
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def leaves(self):
+        """By Ctrl-D."""
+        self.types("\x04")
+        assert self.ends() == 0
 
 
 class Place:
@@ -197,7 +205,6 @@ class Place:
         until = time.monotonic() + DEADLINE_S
         while not re.search(r"\bcall +%s .*accepted" % actor, self.run("ls", "calls")):
             assert time.monotonic() < until, "%s is not called" % actor
-            select.select([], [], [], 0.01)
 
 
 # ------------------------------------------------------------------------------------------------------------- tests
@@ -241,15 +248,13 @@ def history_is_kept(place):
     shell.waits_for(re.compile("hello"))
     shell.types("\x1b\x05\r")
     shell.waits_for("echo hello\nhello\ntroupe>")
-    shell.types("\x04")
-    assert shell.ends() == 0
+    shell.leaves()
     with open(place.directory + "/.editrc", "w", encoding="utf-8") as file:
         file.write('bind "^T" em-kill-line\nbind "^I" em-kill-line\n')
     shell = Shell(place, XDG_STATE_HOME="/dev/null/nowhere")  # no place for it
     shell.types("nothing\x14unse\ton; echo on\r")
     shell.waits_for("troupe> unset on; echo on\non\ntroupe>")
-    shell.types("\x04")
-    assert shell.ends() == 0
+    shell.leaves()
     os.remove(place.directory + "/.editrc")
 
 
@@ -271,8 +276,7 @@ def a_block_has_several_lines(place):
     shell.types("\x04")  # the end of the text, and not of the shell
     shell.waits_for("a block is not closed: '}' is missing\n  line:2:1:\n            ^\ntroupe>")
     shell.says("echo on", "on")
-    shell.types("\x04")
-    assert shell.ends() == 0
+    shell.leaves()
 
 
 def ctrl_c_ends_what_is_typed_or_what_runs(place):
@@ -301,8 +305,7 @@ def ctrl_c_ends_what_is_typed_or_what_runs(place):
     shell.types("\x03")
     shell.waits_for("\nbegun\ntroupe>")
     shell.says("echo on", "on")
-    shell.types("\x04")
-    assert shell.ends() == 0
+    shell.leaves()
 
 
 def a_terminal_changes_its_size(place):
@@ -314,8 +317,7 @@ def a_terminal_changes_its_size(place):
     shell.waits_for("troupe> echo 01234567890123456\n78901234567890123456789")
     shell.types(LEFT * 24 + "x\r")
     shell.waits_for("\n0123456789012345x6789012345678\n90123456789\ntroupe>")
-    shell.types("\x04")
-    assert shell.ends() == 0
+    shell.leaves()
 
 
 def words_are_completed(place):
@@ -358,18 +360,14 @@ def words_are_completed(place):
     shell.waits_for("call tally get_counter\n0\ntroupe>")
     shell.types("for i in 1..2 {\rcall tally incr\t$i\r}\r")
     shell.waits_for("      > }\n1\n3\ntroupe>")
-    shell.types("\x04")
-    assert shell.ends() == 0
+    shell.leaves()
 
 
 def a_terminal_that_closes_ends_it(place):
     shell = Shell(place)
     shell.says("echo last", "last")
     os.close(shell.terminal)
-    until = time.monotonic() + DEADLINE_S
-    while os.waitpid(shell.pid, os.WNOHANG)[0] == 0:
-        assert time.monotonic() < until, "it goes on without a terminal"
-        select.select([], [], [], 0.01)
+    shell.exit_status()
     with open(place.history, encoding="utf-8") as file:
         assert "last" in file.read()
 

@@ -192,24 +192,15 @@ tri_out_aims(const struct tri_out *out)
     return out->kind != TRI_SPAWN && out->kind != TRI_PUT && !tri_id_is_none(out->target);
 }
 
-/* Of what an envelope made, which is over. */
-static void
-let_go(struct tri_proc *proc, struct tri_ref *made, bool queued)
-{
-    if (queued)
-        tri_ref_drop(proc, made);
-    else if (made->handles == 0)
-        tri_ref_look(proc, made);
-}
-
 void
 tri_out_end(struct tri_proc *proc, struct tri_out *out)
 {
     struct tri_ref *ref = out->ref, *actor = out->actor;
-    const bool queued = !out->posted;
 
-    if (queued)
+    if (!out->posted) /* with the handles of hold_made */
         left_queue(proc, out);
+    else
+        hold_made(out); /* what it carries may lead to what it makes, and be the last that has it */
     tri_list_remove(&out->link);
     if (out->more != NULL)
         tri_timer_remove(proc, out);
@@ -222,9 +213,9 @@ tri_out_end(struct tri_proc *proc, struct tri_out *out)
     tri_out_discard(proc, &out);
     proc->out_count--;
     if (ref != NULL)
-        let_go(proc, ref, queued);
+        tri_ref_drop(proc, ref);
     if (actor != NULL)
-        let_go(proc, actor, queued);
+        tri_ref_drop(proc, actor);
 }
 
 void

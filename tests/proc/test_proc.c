@@ -287,6 +287,33 @@ Test(proc, a_new_broker_is_told_of_calls_that_no_host_has_again)
     close_fake(&fake);
 }
 
+/* What a call carries may be the last that has the result of that call. */
+Test(proc, a_call_whose_argument_leads_to_its_own_result_ends_with_its_process)
+{
+    struct tri_submit submit = {.kind = TRI_CALL, .target = {3, 4}, .deadline_ns = TRI_NEVER};
+    struct tri_ref_entry entry = {.place = TRI_NESTED};
+    struct tri_ref *argument, *ref;
+    struct tri_section value;
+    struct fake fake;
+
+    open_fake(&fake, false);
+    argument = call_actor(&fake, TRI_NEVER);
+    submit.body = fake.body.section;
+    submit.body.refs = &entry;
+    submit.body.ref_count = 1;
+    entry.id = argument->entry.id;
+    cr_assert_eq(tri_proc_submit(fake.proc, &submit, false, 0, &ref, NULL, NULL), TRP_OK);
+    entry.id = ref->entry.id;
+    value = fake.value.section;
+    value.refs = &entry;
+    value.ref_count = 1;
+    hear(&fake, (struct tri_route){.kind = TRI_RESULT, .result = argument->entry.id}, &value);
+    tri_proc_release(argument);
+    tri_proc_release(ref);
+    close_fake(&fake);
+    cr_assert_eq(fake.freed, 2);
+}
+
 Test(proc, an_actor_is_not_released_before_the_calls_that_wait_for_credit)
 {
     struct tri_submit submit = {.kind = TRI_CALL, .deadline_ns = TRI_NEVER};

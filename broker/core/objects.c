@@ -66,6 +66,14 @@ serve_needs(struct tri_core *core, struct tri_object *object)
         tri_call_need_ready(core, TRI_OWNER(object->needs.next, struct tri_need, link));
 }
 
+/* A host has it, and its maker may still say that it is the result of a call of its own: who then hears of it first is not known. */
+static bool
+may_be_claimed(struct tri_core *core, const struct tri_object *object)
+{
+    return object->recovered &&
+           (tri_core_open(core) || (core->sweeping && tri_peer_of_space(core, object->thing.entry.id.space) != NULL));
+}
+
 static void
 settle_object(struct tri_core *core, struct tri_object *object)
 {
@@ -83,7 +91,7 @@ settle_object(struct tri_core *core, struct tri_object *object)
         return;
     }
     bool running = object->call != NULL; /* also answered: until its caller knows, a host has to have the result */
-    if (object->recovered && core->sweeping && tri_peer_of_space(core, thing->entry.id.space) != NULL)
+    if (may_be_claimed(core, object))
         return;
     if (thing->hold_count == 0 && !running) {
         forget(core, object);
@@ -271,7 +279,7 @@ tri_object_relieve(struct tri_core *core, struct tri_object *object)
 {
     const struct tri_pending *call = object->call;
     bool there = false;
-    if (object->keeper == NULL || object->fetching != NULL || object->thing.flights > 0)
+    if (object->keeper == NULL || object->fetching != NULL || object->thing.flights > 0 || may_be_claimed(core, object))
         return;
     for (const struct tri_hold *hold = object->thing.holds; hold != NULL; hold = hold->next) {
         if (hold->peer == object->keeper)

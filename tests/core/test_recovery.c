@@ -100,6 +100,34 @@ Test(recovery, a_result_that_a_host_keeps_reaches_its_caller)
     fake_free(fake);
 }
 
+/* Or nobody but a holder would have it, if this broker dies, too, and its caller takes the actor for dead. */
+Test(recovery, a_kept_result_is_not_freed_before_its_caller_can_have_claimed_it)
+{
+    static const struct tri_expected all[] = {
+        {.token = TOKEN, .pid = 1}, {.space = OLD(1), .pid = 2}, {.space = OLD(3), .pid = 3}};
+    struct tri_core_config config = {.incarnation = 2, .node = "test", .num_cpus = 2, .service = true};
+    struct fake *fake = fake_new(&config, all, 3);
+    struct tri_id result = {OLD(1), 9};
+    struct tri_snap_hold hold = {.id = result, .handed = 1};
+    struct tri_snap_call call = {.id = result, .target = actor, .sequence = 4, .flags = TRI_SNAP_ACCEPTED};
+    tri_peer_index host = fake_login(fake, TRI_HOST, TOKEN, OLD(2));
+    fake_return(fake, host, result, 5);
+    report_actor(fake, host, (struct tri_snapshot){0});
+    tri_peer_index holder = fake_login(fake, TRI_DRIVER, 0, OLD(3));
+    cr_assert_eq(snapshot(fake, holder, (struct tri_snapshot){.holds = &hold, .hold_count = 1}, true), TRP_OK);
+    fake_ids(fake, holder, TRI_WAIT, 0, no_id, &result, 1);
+    cr_assert_eq(fake_number(fake_result(fake, holder, result)), 5);
+    fake_acknowledge(fake, holder);
+    cr_assert_not(fake_names(fake, host, TRI_FREED, result));
+    tri_peer_index caller = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+    cr_assert_eq(snapshot(fake, caller, (struct tri_snapshot){.calls = &call, .call_count = 1}, true), TRP_OK);
+    cr_assert_eq(fake_number(fake_result(fake, caller, result)), 5);
+    cr_assert_not(fake_names(fake, host, TRI_FREED, result));
+    fake_acknowledge(fake, caller);
+    cr_assert(fake_names(fake, host, TRI_FREED, result));
+    fake_free(fake);
+}
+
 /* Its host keeps what it returned, whatever the broker that died made of it. */
 Test(recovery, a_kept_result_that_leads_back_to_itself_fails_again)
 {

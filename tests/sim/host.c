@@ -279,8 +279,8 @@ sim_host_act(struct sim_process *host)
     struct sim_execution *execution = top(host);
 
     if (host->leaving) {
-        if (!host->up || tri_channel_has_output(&host->channel) || !tri_list_empty(&host->to_broker))
-            return false; /* its last words first */
+        if (!host->up || tri_channel_has_output(&host->channel) || host->channel.session.sent_count > 0)
+            return false; /* its last words first, and what it is asked for because of them */
         sim_process_end(host);
         return true;
     }

@@ -62,7 +62,7 @@ struct tri_core_ops {
     /* What this host is now, for prefixes and death records: "counter:Counter" or a name. */
     void (*label)(void *user, uint64_t token, const char *label);
     void (*kill)(void *user, uint64_t token, const char *rule); /* rule: the words for its death record */
-    /* This actor, which may never have had a host, is killed: brokers after this one are told of it as `ended`. */
+    /* This actor, which may never have had a host, is killed or dead: brokers after this one are told of it as `ended`. */
     void (*bury)(void *user, struct tri_id actor);
     /* Where the lines that hosts print go is decided by the shell; it asks tri_core_log_reader. */
     void *user;

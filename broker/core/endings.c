@@ -62,6 +62,9 @@ tri_actor_die(struct tri_core *core, struct tri_actor *actor, const struct tri_d
     if (death == NULL && actor->kill_rule != NULL && cause == NULL)
         snprintf(how, sizeof how, "it was ended by %s", actor->kill_rule);
     actor->state = TRI_ACTOR_DEAD;
+    if (actor->creation != NULL &&
+        actor->creation->caller != NULL) /* who may send its SPAWN again to the next broker */
+        core->ops.bury(core->ops.user, tri_thing_id(&actor->thing));
     if (actor->epoch != 0 && actor->epoch >> 32 != core->config.incarnation)
         tri_lost_add(core, tri_thing_id(&actor->thing));
     actor->obituary = tri_obituary_new(death, cause);

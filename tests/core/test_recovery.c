@@ -352,6 +352,22 @@ Test(recovery, an_actor_that_is_killed_before_it_is_ready_is_buried)
     fake_free(fake);
 }
 
+/* Its calls have heard that it is dead, and its creator may not have heard that it was made. */
+Test(recovery, an_actor_whose_host_dies_before_it_has_it_is_buried)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    struct tri_spawn spawn = fake_spawn_body("Tally");
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_id made = fake_id(fake, driver);
+    fake_spawn(fake, driver, made, no_id, &spawn);
+    tri_peer_index host = fake_host(fake);
+    cr_assert_eq(fake_count(fake, host, TRI_CREATE), 1);
+    cr_assert(tri_id_is_none(fake->buried));
+    fake_died(fake, host, 9, 0, 0);
+    cr_assert(tri_id_equal(fake->buried, made));
+    fake_free(fake);
+}
+
 Test(recovery, a_process_that_comes_back_by_the_same_broker_is_resumed)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

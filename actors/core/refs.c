@@ -273,6 +273,18 @@ tri_ref_set(struct tri_proc *proc, struct tri_ref *ref, const struct tri_section
     return TRP_OK;
 }
 
+trp_err
+tri_ref_correct(struct tri_proc *proc, struct tri_ref *ref, const struct tri_section *section, trp_error *error)
+{
+    struct tri_held *had = ref->held;
+
+    if (had == NULL || had->open)
+        return TRP_OK;
+    TRP_TRY(tri_ref_set(proc, ref, section, true, error));
+    drop_value(proc, had);
+    return TRP_OK;
+}
+
 bool
 tri_ref_is_in(struct tri_proc *proc, const struct tri_ref *own, const struct tri_section *section)
 {

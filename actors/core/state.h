@@ -211,6 +211,9 @@ void tri_refs_let_go(struct tri_proc *proc, struct tri_ref ***refs, uint32_t *co
 /* Gives it a value (a copy; retains frames); each entry must be here, and its handle be had already. TRP_ENOMEM. */
 trp_err tri_ref_set(struct tri_proc *proc, struct tri_ref *ref, const struct tri_section *section, bool failed,
                     trp_error *error);
+/* What is kept leads back to itself, the broker says: it is this error from now on, unless somebody here has looked at it. */
+trp_err tri_ref_correct(struct tri_proc *proc, struct tri_ref *ref, const struct tri_section *section,
+                        trp_error *error);
 /* Whether a section names `own`, itself or through the values of what it names, as far as they are here. */
 bool tri_ref_is_in(struct tri_proc *proc, const struct tri_ref *own, const struct tri_section *section);
 void tri_ref_fail(struct tri_proc *proc, struct tri_ref *ref, const struct tri_failure *failure);

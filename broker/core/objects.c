@@ -171,6 +171,15 @@ keep_value(struct tri_object *object, const struct tri_section *section, bool fa
     object->value = tri_parcel_new(&route, &value, 1, section->size);
 }
 
+/* A value that leads back to itself would be kept for ever: by what it names, which is held as long as it is kept. */
+void
+tri_object_correct(struct tri_core *core, const struct tri_object *object, struct tri_peer *peer,
+                   const struct tri_section *error)
+{
+    const struct tri_route route = {.kind = TRI_RESULT, .flags = TRI_FAILED, .result = object->thing.entry.id};
+    tri_send(core, peer, &route, error, 1, false);
+}
+
 /* Its value, or error, is known. Takes `contains` over. `keeper` (may be NULL) keeps it until FREED. */
 void
 tri_object_resolve(struct tri_core *core, struct tri_object *object, const struct tri_route *route,
@@ -317,6 +326,7 @@ put_value(struct tri_core *core, struct tri_peer *peer, struct tri_object *objec
         tri_fail(&failure.error, TRP_ECYCLE, "the value of an object leads back to the object itself");
         section = tri_error_section(core, &failure);
         failed = true;
+        tri_object_correct(core, object, peer, section);
     }
     struct tri_peer *keeper = object->keeper == NULL && !object->revoked ? peer : object->keeper;
     object->revoked = object->revoked && object->fetching != NULL;

@@ -161,6 +161,7 @@ take_value(struct tri_core *core, struct tri_peer *peer, struct tri_object *obje
         tri_fail_cycle(&failure.error);
         section = tri_error_section(core, &failure);
         failed = true;
+        tri_object_correct(core, object, peer, section);
     }
     if (object->call != NULL)
         tri_call_finish(core, object->call, message->route, section, failed, refs, peer);

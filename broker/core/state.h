@@ -234,6 +234,9 @@ void tri_object_discharge(struct tri_object *object); /* its value is about to b
 void tri_object_acknowledged(struct tri_core *core, struct tri_hold *hold);
 void tri_object_relieve(struct tri_core *core, struct tri_object *object); /* its keeper, if it need not keep it */
 void tri_object_unasked(struct tri_core *core, struct tri_object *object);
+/* Who sent its value, and keeps that, is told what it is instead. */
+void tri_object_correct(struct tri_core *core, const struct tri_object *object, struct tri_peer *peer,
+                        const struct tri_section *error);
 void tri_object_copies(struct tri_core *core, struct tri_object *object);
 tri_core_handler tri_on_put, tri_on_wait;
 

@@ -224,6 +224,8 @@ Test(holds, a_result_that_leads_back_to_itself_fails)
     cr_assert_eq(return_with(fake, host, two, nested), TRP_OK);
     cr_assert_eq(return_with(fake, host, one, entry(two, TRI_NESTED)), TRP_OK);
     cr_assert_eq(fake_error(fake_result(fake, driver, one)).code, TRP_ECYCLE);
+    cr_assert_not_null(fake_result(fake, host, one), "or it would hold what leads back to it");
+    cr_assert_eq(fake_error(fake_result(fake, host, one)).code, TRP_ECYCLE);
     fake_free(fake);
 }
 

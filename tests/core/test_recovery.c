@@ -140,6 +140,7 @@ Test(recovery, a_kept_result_that_leads_back_to_itself_fails_again)
     section.ref_count = 1;
     struct tri_route route = {.kind = TRI_RESULT, .result = result};
     cr_assert_eq(fake_send(fake, host, route, &section, 1), TRP_OK, "%s", fake->error.message);
+    cr_assert_eq(fake_error(fake_result(fake, host, result)).code, TRP_ECYCLE, "it is to keep that");
     report_actor(fake, host, (struct tri_snapshot){0});
     struct tri_snap_call call = {.id = result, .target = actor, .sequence = 4, .flags = TRI_SNAP_ACCEPTED};
     tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));

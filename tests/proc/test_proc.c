@@ -496,6 +496,42 @@ Test(proc, a_result_that_leads_back_to_itself_is_an_error_here)
     }
 }
 
+/* As the broker says, which knows what is elsewhere. Or it would hold what leads back to it as long as it is kept. */
+Test(proc, a_kept_result_that_is_said_to_lead_back_to_itself_holds_nothing_any_more)
+{
+    const struct tri_id self = {9, 1}, between = {9, 2};
+    struct tri_ref_entry entry = {.id = between, .place = TRI_NESTED};
+    struct tri_failure failure = {0};
+    struct tri_proc_counts counts;
+    struct tri_section section;
+    struct tri_packed error = {0};
+    struct fake fake;
+
+    open_fake(&fake, true);
+    section = fake.body.section;
+    section.refs = &entry;
+    section.ref_count = 1;
+    hear(&fake, (struct tri_route){.kind = TRI_CALL, .flags = TRI_TASK, .result = self}, &section);
+    tri_proc_start(fake.proc, fake.call);
+    section = fake.value.section;
+    section.refs = &entry;
+    section.ref_count = 1;
+    cr_assert_eq(tri_proc_return(fake.proc, fake.call, &section, false, NULL), TRP_OK);
+    (void)tri_fail_cycle(&failure.error);
+    cr_assert_eq(tri_error_pack(&error, &failure, NULL), TRP_OK);
+    hear(&fake, (struct tri_route){.kind = TRI_RESULT, .flags = TRI_FAILED, .result = self}, &error.section);
+    tri_proc_round(fake.proc, 9);
+    cr_expect_eq(fake.posts[fake.count - 1].kind, TRI_RELEASE, "of what it named");
+    hear_ids(&fake, TRI_FETCH, self);
+    cr_expect_eq(fake.posts[fake.count - 1].kind, TRI_PUT);
+    cr_expect_eq(fake.posts[fake.count - 1].flags, TRI_FETCHED | TRI_FAILED);
+    tri_proc_count(fake.proc, &counts);
+    cr_expect_eq(counts.refs, 1);
+    hear_ids(&fake, TRI_FREED, self);
+    tri_packed_fini(&error);
+    close_fake(&fake);
+}
+
 Test(proc, every_broker_is_told_how_many_calls_an_actor_runs_at_a_time)
 {
     struct tri_welcome welcome = {

@@ -227,9 +227,12 @@ void sim_host_ops(struct tri_proc_ops *ops);
 bool sim_host_act(struct sim_process *host); /* false: nothing to do */
 void sim_host_progress(struct sim_process *host, uint64_t *started, uint64_t *finished);
 
+/* bodies.c */
+void sim_bodies_init(struct sim_world *world);
+void sim_bodies_fini(struct sim_world *world);
+uint64_t sim_payload(struct tri_id id);
+
 /* program.c */
-void sim_program_init(struct sim_world *world);
-void sim_program_fini(struct sim_world *world);
 void sim_program_step(struct sim_process *process, struct sim_bag *bag, struct sim_execution *execution);
 /* What a program does by itself before and after a packet. */
 void sim_program_before(struct sim_process *process, struct sim_bag *bag);
@@ -246,7 +249,6 @@ void sim_bag_take(struct sim_process *process, struct sim_bag *bag, const struct
 /* `base` with references of the bag in it. */
 void sim_section_of(struct sim_process *process, const struct tri_packed *base, const struct sim_bag *bag,
                     uint32_t count, bool arguments, struct tri_ref_entry *entries, struct tri_section *section);
-uint64_t sim_payload(struct tri_id id);
 
 /* record.c */
 struct sim_record *sim_record_add(struct sim_world *world, struct tri_id id);

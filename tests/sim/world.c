@@ -410,7 +410,7 @@ open_world(struct sim_world *world)
     world->now_ns = TRI_NS_PER_S;
     world->hash = UINT64_C(0xcbf29ce484222325);
     sim_mix(world);
-    sim_program_init(world);
+    sim_bodies_init(world);
     sim_broker_start(world);
     for (uint32_t i = 0; i < world->mix.drivers; i++)
         (void)sim_process_new(world, false, 0);
@@ -435,7 +435,7 @@ close_world(struct sim_world *world)
         tri_proc_destroy(&process->proc);
         tri_channel_fini(&process->channel);
     }
-    sim_program_fini(world);
+    sim_bodies_fini(world);
     sim_records_fini(world);
 }
 

@@ -39,14 +39,24 @@ command_begin(void)
 }
 
 void
-command_start_node(void)
+command_begin_node(void)
 {
     char said[1024] = "", log[128];
     const char *more[] = {"--log-file", log, "--num-cpus", "2", NULL};
 
+    command_begin();
     (void)snprintf(log, sizeof log, "%s/log", home);
     node = child_start_node(getenv("TROUPE_DIR"), more, said, sizeof said);
     cr_assert_gt(node, 0, "%s", said);
+}
+
+void
+command_begin_stage(void)
+{
+    static const struct command_row rows[] = {{"troupe spawn play:Stage --name s", 0, NULL, ""}};
+
+    command_begin_node();
+    COMMAND_RUN(rows);
 }
 
 void

@@ -17,8 +17,9 @@ struct command_row {
 
 /* A directory of the test's own, which is the current one from now on; and the node's directory in it, in $TROUPE_DIR. */
 void command_begin(void);
-/* A node service there. */
-void command_start_node(void);
+/* The same, with a node service there; and with an actor play:Stage of the name "s". */
+void command_begin_node(void);
+void command_begin_stage(void);
 void command_run(const struct command_row *rows, size_t count);
 #define COMMAND_RUN(rows) command_run(rows, sizeof rows / sizeof *rows)
 /* Ends the node, if there is one, in order; and removes the directory. */

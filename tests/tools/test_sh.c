@@ -3,15 +3,8 @@
 
 #include "tests/tools/command.h"
 
-static void
-begin_with_node(void)
-{
-    command_begin();
-    command_start_node();
-}
-
 TestSuite(sh, .init = command_begin, .fini = command_end);
-TestSuite(sh_node, .init = begin_with_node, .fini = command_end);
+TestSuite(sh_node, .init = command_begin_node, .fini = command_end);
 
 Test(sh, words_are_text_or_values)
 {

@@ -14,17 +14,7 @@
 #include "tests/runtime/fake.h"
 #include "tests/tools/command.h"
 
-static void
-begin_with_node(void)
-{
-    static const struct command_row rows[] = {{"troupe spawn play:Stage --name s", 0, NULL, ""}};
-
-    command_begin();
-    command_start_node();
-    COMMAND_RUN(rows);
-}
-
-TestSuite(stops, .init = begin_with_node, .fini = command_end, .timeout = 60);
+TestSuite(stops, .init = command_begin_stage, .fini = command_end, .timeout = 60);
 
 /* Starts `troupe LINE` with its stderr in the file "err". */
 static pid_t
@@ -251,7 +241,7 @@ Test(strangers, a_node_of_another_version_is_told, .init = command_begin, .fini 
     fake_clean(getenv("TROUPE_DIR"));
 }
 
-Test(strangers, another_users_node_is_not_permitted, .init = begin_with_node, .fini = command_end, .timeout = 60)
+Test(strangers, another_users_node_is_not_permitted, .init = command_begin_stage, .fini = command_end, .timeout = 60)
 {
     static const struct command_row rows[] = {
         {"chmod 755 . && setpriv --reuid=65534 --regid=65534 --clear-groups troupe ls actors", 9, "",

@@ -18,14 +18,7 @@
 
 enum { WAIT_S = 20, SAID_SIZE = 64 * 1024 };
 
-static void
-begin_with_node(void)
-{
-    command_begin();
-    command_start_node();
-}
-
-TestSuite(top, .init = begin_with_node, .fini = command_end, .timeout = 60);
+TestSuite(top, .init = command_begin_node, .fini = command_end, .timeout = 60);
 
 Test(top, text_and_json_have_each_process_with_its_queue)
 {

@@ -5,17 +5,7 @@
 
 #include "tests/tools/command.h"
 
-static void
-begin_with_node(void)
-{
-    static const struct command_row rows[] = {{"troupe spawn play:Stage --name s", 0, NULL, ""}};
-
-    command_begin();
-    command_start_node();
-    COMMAND_RUN(rows);
-}
-
-TestSuite(trace, .init = begin_with_node, .fini = command_end, .timeout = 120);
+TestSuite(trace, .init = command_begin_stage, .fini = command_end, .timeout = 120);
 TestSuite(private_nodes, .init = command_begin, .fini = command_end, .timeout = 120);
 
 #define CHECK "python3 \"$TRACE_CHECK\" trace.json"

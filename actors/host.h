@@ -96,16 +96,24 @@ void tri_host_end_actor(struct tri_host *host);
 /* host_call.c */
 struct tri_frame *tri_frame_get(struct tri_host *host); /* with the lock; NULL: no memory */
 void tri_frame_put(struct tri_frame *frame);            /* with the lock: closed, and to be reused */
+void tri_frame_leave_known(struct tri_frame *frame);    /* with the lock: it is not to run for a while */
 void tri_frames_free(struct tri_host *host);
 /* With the lock, dropped while it runs: a call from the mailbox, or in place. */
 void tri_host_run(struct tri_host *host, struct tri_incoming *call, bool in_place);
-void tri_host_replied(void *host, struct trp_reply *reply);         /* tri_execution_ops */
 void *tri_host_hold(void *host, const struct tri_section *section); /* tri_execution_ops */
 void tri_host_unhold(void *host, void *held);                       /* tri_execution_ops */
-void tri_host_fail_promises(struct tri_host *host);                 /* with the lock: the actor has ended */
+/* With the lock: the answer of a call, which is gone afterwards; an error as the answer of a frame's. */
+void tri_host_deliver(struct tri_host *host, struct tri_incoming *call, const struct tri_section *section, bool failed);
+void tri_host_fail_call(struct tri_frame *frame, const trp_error *error);
 void tri_host_show(struct tri_host *host,
                    const struct tri_callable *callable); /* with the lock: what starts, or goes on */
 void tri_host_renumber(struct tri_host *host);           /* with the lock */
+
+/* host_promise.c: with the lock. What a function put off, and what it delegated, which drops the lock for a moment. */
+void tri_host_defer(struct tri_frame *frame);
+void tri_host_delegate(struct tri_frame *frame);
+void tri_host_replied(void *host, struct trp_reply *reply); /* tri_execution_ops: takes the lock */
+void tri_host_fail_promises(struct tri_host *host);         /* the actor has ended */
 
 /* host_wait.c: hooks, with the lock */
 void tri_host_wait_begins(void *host, struct tri_execution *execution, const struct tri_id *ids, uint32_t count,

@@ -1,7 +1,7 @@
 /*
  * host_call.c - one call in a worker host: its body is opened, its function found, run without the lock, and what came of it
- * delivered; or promised, where the function deferred its reply or delegated it. Threads: those that run the host's loop;
- * replies come from any thread. It must not know why a call was chosen, nor how messages travel.
+ * delivered; host_promise.c has those that are promised. Threads: those that run the host's loop. It must not know why a call
+ * was chosen, nor how messages travel.
  */
 #include "actors/host.h"
 
@@ -13,8 +13,8 @@
 /* ------------------------------------------------------------------------------------------------------------ frames */
 
 /* What a frame knows of calls goes on to the next when it has to wait for its answer: thousands of them may. */
-static void
-leave_known(struct tri_frame *frame)
+void
+tri_frame_leave_known(struct tri_frame *frame)
 {
     struct tri_host *host = frame->host;
     if (host->known == NULL)
@@ -151,8 +151,8 @@ tri_host_renumber(struct tri_host *host)
 /* -------------------------------------------------------------------------------------------------------- delivering */
 
 /* The answer of a call, which is gone afterwards. With the lock. */
-static void
-deliver(struct tri_host *host, struct tri_incoming *call, const struct tri_section *section, bool failed)
+void
+tri_host_deliver(struct tri_host *host, struct tri_incoming *call, const struct tri_section *section, bool failed)
 {
     struct tri_proc *proc = tri_process_proc(host->process);
     trp_error error;
@@ -181,12 +181,12 @@ log_failure(const struct tri_frame *frame)
                 frame->execution.actor[0] != '\0' ? "." : "", chain[0].error.method, chain[0].error.message);
 }
 
-static void
-fail_call(struct tri_frame *frame, const trp_error *error)
+void
+tri_host_fail_call(struct tri_frame *frame, const trp_error *error)
 {
     struct tri_host *host = frame->host;
     tri_execution_refuse(&frame->execution, error);
-    deliver(host, frame->call, frame->execution.section, true);
+    tri_host_deliver(host, frame->call, frame->execution.section, true);
     frame->call = NULL;
 }
 
@@ -224,133 +224,6 @@ tri_host_unhold(void *user, void *given)
     free(held);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- promises */
-
-static void
-keep_promise(struct tri_frame *frame, const struct tri_section *section, bool failed)
-{
-    deliver(frame->host, frame->call, section, failed);
-    frame->call = NULL;
-    tri_process_poke(frame->host->process); /* an actor that ends waits for its promises */
-    tri_frame_put(frame);
-}
-
-void
-tri_host_replied(void *user, struct trp_reply *reply)
-{
-    struct tri_host *host = user;
-    tri_process_lock(host->process);
-    reply->answered = true;
-    struct tri_frame *frame = reply->owner;
-    if (frame != NULL) {
-        host->deferred--;
-        keep_promise(frame, &reply->packed.section, reply->failed);
-        tri_reply_free(&reply);
-    } else if (reply->abandoned) {
-        tri_reply_free(&reply);
-    } /* else its function has not returned: finish_deferred */
-    tri_process_unlock(host->process);
-}
-
-static void
-finish_deferred(struct tri_frame *frame)
-{
-    struct tri_host *host = frame->host;
-    trp_reply *reply = frame->execution.reply;
-    if (frame->call == NULL) { /* a constructor has no result */
-        tri_reply_abandon(&reply);
-        tri_frame_put(frame);
-    } else if (reply->answered) {
-        keep_promise(frame, &reply->packed.section, reply->failed);
-        tri_reply_free(&reply);
-    } else {
-        reply->owner = frame;
-        frame->reply = reply;
-        host->deferred++;
-        tri_list_append(&host->promised, &frame->link);
-        leave_known(frame);
-    }
-}
-
-/* What a call was delegated to has ended. Between two methods, without the lock. */
-static void
-on_delegate(trp_ref *ref, void *user)
-{
-    struct tri_frame *frame = user;
-    struct tri_host *host = frame->host;
-    const struct tri_ref *state = &ref->handle.ref;
-    tri_process_lock(host->process);
-    trp_ref *delegate = frame->delegate;
-    frame->delegate = NULL;
-    host->delegated--;
-    if (state->state == TRI_REF_PENDING) { /* the actor ends, or the broker is gone */
-        trp_error error;
-        TRI_FAIL(&error, TRP_EACTORDIED, "the actor ended before the result that it had delegated to was there");
-        error.ran = TRP_RAN;
-        fail_call(frame, &error);
-        tri_frame_put(frame);
-    } else {
-        keep_promise(frame, tri_ref_value(state), state->state == TRI_REF_FAILED);
-    }
-    tri_process_unlock(host->process);
-    trp_ref_release(&delegate);
-}
-
-/* With the lock, which is dropped to register the callback. */
-static void
-finish_delegated(struct tri_frame *frame)
-{
-    struct tri_host *host = frame->host;
-    trp_error error;
-    frame->delegate = frame->execution.delegate;
-    frame->execution.delegate = NULL;
-    trp_ref *delegate = frame->delegate;
-    const struct tri_ref *state = &delegate->handle.ref;
-    bool now = frame->call == NULL || state->state != TRI_REF_PENDING;
-    if (now) {
-        if (frame->call != NULL)
-            deliver(host, frame->call, tri_ref_value(state), state->state == TRI_REF_FAILED);
-        tri_frame_put(frame);
-        tri_process_unlock(host->process);
-        trp_ref_release(&delegate);
-        tri_process_lock(host->process);
-        return;
-    }
-    host->delegated++;
-    tri_list_append(&host->promised, &frame->link);
-    leave_known(frame);
-    tri_process_unlock(host->process);
-    trp_err err = trp_on_ready(delegate, on_delegate, frame, &error);
-    if (err != TRP_OK)
-        trp_ref_release(&delegate);
-    tri_process_lock(host->process);
-    if (err != TRP_OK) {
-        host->delegated--;
-        fail_call(frame, &error);
-        tri_frame_put(frame);
-    }
-}
-
-void
-tri_host_fail_promises(struct tri_host *host)
-{
-    while (!tri_list_empty(&host->promised)) {
-        struct tri_frame *frame = TRI_OWNER(host->promised.next, struct tri_frame, link);
-        trp_error error;
-        TRI_FAIL(&error, TRP_EACTORDIED, "%s ended before it gave the reply that it had put off",
-                 host->actor.name[0] != '\0' ? host->actor.name : "the actor");
-        error.ran = TRP_RAN;
-        if (frame->reply != NULL) {
-            host->deferred--;
-            tri_reply_abandon(&frame->reply);
-        } else { /* its callback comes no more: the reference goes with the process */
-            host->delegated--;
-        }
-        fail_call(frame, &error);
-        tri_frame_put(frame);
-    }
-}
-
 /* ----------------------------------------------------------------------------------------------------------- finishing */
 
 static void
@@ -359,10 +232,10 @@ finish(struct tri_frame *frame)
     struct tri_execution *execution = &frame->execution;
     switch (execution->outcome) {
     case TRI_RAN_DEFERRED:
-        finish_deferred(frame);
+        tri_host_defer(frame);
         return;
     case TRI_RAN_DELEGATED:
-        finish_delegated(frame);
+        tri_host_delegate(frame);
         return;
     case TRI_RAN_FAILURE:
         if (execution->reply != NULL)
@@ -373,7 +246,7 @@ finish(struct tri_frame *frame)
     case TRI_RAN_VALUE:
         break;
     }
-    deliver(frame->host, frame->call, execution->section, execution->outcome == TRI_RAN_FAILURE);
+    tri_host_deliver(frame->host, frame->call, execution->section, execution->outcome == TRI_RAN_FAILURE);
     tri_frame_put(frame);
 }
 

@@ -416,6 +416,25 @@ Test(actors, why_a_watch_is_not_ready_is_said_of_the_actor)
     fake_free(fake);
 }
 
+Test(actors, why_a_call_behind_others_is_not_ready_is_said_of_the_first_of_them)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "Ada", &host), calls[3];
+    char why[64] = "why ", id[TRI_ID_TEXT_SIZE];
+    struct tri_view view;
+    for (uint64_t i = 0; i < 3; i++)
+        fake_call(fake, driver, actor, calls[i] = fake_id(fake, driver), i + 1, NULL, 0);
+    strcat(why, tri_id_format(calls[2], id));
+    struct tri_id result = ask(fake, driver, TRI_QUERY, no_id, name_body(fake, why));
+    cr_assert_eq(tri_view_open(&view, &fake_result(fake, driver, result)->parcel->sections[0], NULL), TRP_OK);
+    cr_assert_eq(view.nodes[0].count, 2);
+    cr_expect_not_null(strstr(first_text(&view, 0), ", behind 2 more"), "%s", first_text(&view, 0));
+    cr_expect_eq(strncmp(first_text(&view, 1), tri_id_format(calls[0], id), strlen(id)), 0, "%s", first_text(&view, 1));
+    tri_view_close(&view);
+    fake_free(fake);
+}
+
 /* The value under `key` of the MAP that is node `map` of a view; TRP_NONE: it has none. */
 static trp_value
 under(const struct tri_view *view, uint64_t map, const char *key)

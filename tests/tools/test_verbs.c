@@ -160,15 +160,27 @@ Test(verbs, why_tells_what_is_waited_for_and_how_it_failed)
 {
     static const struct command_row rows[] = {
         {"troupe spawn play:Stage --name s", 0, NULL, ""},
-        {"troupe why s", 0, "actor s\n  actor 's' is ready, with 0 calls pending\n    for * s, on node *\n", ""},
+        {"troupe why s", 0,
+         "actor s\n  actor 's' has 0 calls pending, and is ready in process *\n    for * s, on node *\n", ""},
         {"troupe call s wait --name w", 0, "\"ref:w\"\n", ""},
         {"troupe task play:echo %w --name t", 0, "\"ref:t\"\n", ""},
         {"troupe why t", 0,
-         "t\n  its call to the task pool * waits for 1 of its arguments\n    for * s, on node *\n  then *: its call is "
-         "at process "
-         "* of actor 's', *\n    for * s, on node *\n",
+         "t\n  its call of play:echo waits for 1 of its arguments\n    for * s, on node *\n  then w: its call to actor "
+         "'s' is at process *, which runs it or answers it later\n    for * s, on node *\n",
          ""},
         {"troupe why ref:t --json", 0, "[{\"waits\": \"*\", \"node\": \"*\", \"since_s\": *}, {*}]\n", ""},
+        {"troupe why s", 0, "actor s\n  actor 's' has 1 call pending, *\n  then w: its call to actor 's' is at *\n",
+         ""},
+        {"troupe ls calls", 0, "RESULT *CALL *\n*call  s *-  *  accepted\n*", ""},
+        {"p=$(troupe describe s | sed -n 's/^  process *//p'); kill -STOP $p; for i in 1 2; do troupe call s echo $i "
+         "-n e$i "
+         "-q; "
+         "done; troupe why e2; kill -CONT $p",
+         0, "e2\n  its call to actor 's' is at process *, behind 2 more\n    for *\n  then w: its call *\n", ""},
+        {"troupe spawn play:Stage -n greedy --cpus 2 -q && troupe task play:echo 1 -n late -q && troupe why late; "
+         "troupe "
+         "kill greedy",
+         0, "late\n  its call of play:echo waits in the queue of tasks (1, with 2 of 2 CPUs taken)\n*", ""},
         {"troupe why nope", 4, "",
          "troupe why: no actor is called 'nope', and nothing is kept under that name; `troupe ls actors` and `troupe "
          "ls kept` "

@@ -84,7 +84,7 @@ static const struct tri_column module_columns[] = {
 };
 static const struct tri_column call_columns[] = {
     {"RESULT", "result", false, NULL},        {"KIND", "kind", false, NULL},
-    {"CALL", NULL, false, show_target},       {"CALLER", "caller_pid", true, NULL},
+    {"CALL", NULL, false, show_target},       {"CALLER", "caller_pid", true, tri_show_pid},
     {"HOST", "host_pid", true, tri_show_pid}, {"AGE", "age_s", true, show_age},
     {"STATE", "state", false, NULL},
 };

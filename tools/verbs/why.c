@@ -51,20 +51,54 @@ link_text(const char *text, const struct subject *subject, bool first)
     return text;
 }
 
+/* The name under which the node keeps what this id begins; NULL: none. */
+static const char *
+kept_name(const char *text, trp_value kept)
+{
+    for (size_t i = 0; i < kept.size; i++) {
+        const char *name = trp_as_str(trp_field(trp_at(kept, i), "name"));
+        if (strncmp(text, trp_as_str(trp_field(trp_at(kept, i), "id")), ID_SIZE) == 0 && name[0] != '\0')
+            return name;
+    }
+    return NULL;
+}
+
+/* The text, with names for ids of what is kept. */
+static void
+print_named(struct tri_cli *cli, const char *text, trp_value kept)
+{
+    while (*text != '\0') {
+        const size_t digits = strspn(text, "0123456789abcdef");
+        const char *name = digits == ID_SIZE ? kept_name(text, kept) : NULL;
+        const size_t size = digits > 0 ? digits : strcspn(text, "0123456789abcdef");
+        tri_print(cli, "%.*s", name != NULL ? (int)strlen(name) : (int)size, name != NULL ? name : text);
+        text += size;
+    }
+}
+
 static void
 print_chain(struct tri_cli *cli, const struct subject *subject, trp_value rows)
 {
+    const struct tri_hush before = tri_hush(cli);
+    trp_value kept = trp_null();
+    trp_ref *ref = NULL;
     char since[64];
 
+    if (rows.size > 1 && tri_kept_ask(cli, &ref, &kept) != TRI_EXIT_OK)
+        kept = trp_null();
+    tri_unhush(cli, before);
     tri_print(cli, "%s\n", subject->name[0] != '\0' ? subject->name : subject->id);
     for (size_t i = 0; i < rows.size; i++) {
         const trp_value row = trp_at(rows, i);
-        time_text(trp_as_f64(trp_field(row, "since_s")), since, sizeof since);
-        tri_print(cli, "  %s%s\n", i > 0 ? "then " : "",
-                  link_text(trp_as_str(trp_field(row, "waits")), subject, i == 0));
-        if (trp_as_f64(trp_field(row, "since_s")) > 0)
-            tri_print(cli, "    for %s, on node %s\n", since, trp_as_str(trp_field(row, "node")));
+        const double since_s = trp_as_f64(trp_field(row, "since_s"));
+        tri_print(cli, "  %s", i > 0 ? "then " : "");
+        print_named(cli, link_text(trp_as_str(trp_field(row, "waits")), subject, i == 0), kept);
+        time_text(since_s, since, sizeof since);
+        if (since_s > 0)
+            tri_print(cli, "\n    for %s, on node %s", since, trp_as_str(trp_field(row, "node")));
+        tri_print(cli, "\n");
     }
+    trp_ref_release(&ref);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- finding */

@@ -1,5 +1,5 @@
 /* test_errors.c - what failures say: the same code, ran, actor, method and sentence with a private node, a node service and in
- * local mode; and the one shape of a death record. */
+ * local mode; what is refused before it runs, deadlines, and the one shape of a death record. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -250,4 +250,160 @@ shut_down_with_calls(trp_runtime *rt)
 Test(local_mode, calls_that_had_not_begun_at_the_shutdown_were_not_run, .timeout = 60)
 {
     stage_run(STAGE_LOCAL, shut_down_with_calls);
+}
+
+/* What does not fit is refused before it runs, with a sentence that says what was expected. */
+ROW(calls_that_do_not_fit_are_refused)
+{
+    const struct {
+        const char *method;
+        trp_value args;
+        trp_err err;
+        const char *says;
+    } rows[] = {
+        {"increment", TRP_ARGS("one"), TRP_ETYPE, "step"},
+        {"increment", TRP_ARGS(1, 2), TRP_EINVAL, "1"},
+        {"increment", TRP_ARGS(TRP_KW("stride", 1)), TRP_EINVAL, "stride"},
+        {"increment", TRP_ARGS(UINT64_MAX), TRP_EINVAL, ""},
+        {"decrement", TRP_NOARGS, TRP_ENOMETHOD, "increment"},
+    };
+    trp_error error;
+    trp_actor *counter = stage_spawn(rt, "counter:Counter", TRP_NOARGS, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        trp_ref *ref = NULL;
+        trp_err err = trp_call(counter, rows[i].method, rows[i].args, &ref, &error);
+        if (err == TRP_OK)
+            err = trp_get(ref, 20000, NULL, &error);
+        cr_expect_eq(err, rows[i].err, "row %zu: %s", i, error.message);
+        cr_expect_eq(error.ran, TRP_NOT_RUN, "row %zu: %s", i, error.message);
+        cr_expect(strstr(error.message, rows[i].says) != NULL, "row %zu: %s", i, error.message);
+        trp_ref_release(&ref);
+    }
+    stage_says(counter, "increment", TRP_ARGS(0), "0");
+    trp_actor_release(&counter);
+}
+
+/* Unknown classes, modules and tasks are named, with what there is. */
+ROW(what_does_not_exist_is_named_with_what_does)
+{
+    const struct {
+        const char *name;
+        bool task;
+        const char *says;
+    } rows[] = {
+        {"counter:Nobody", false, "Counter"},
+        {"nomodule:Counter", false, "nomodule"},
+        {"conformance:nothing", true, "generate_2"},
+        {"nomodule:nothing", true, "nomodule"},
+    };
+    trp_error error;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        trp_ref *ref = NULL;
+        trp_actor *actor = NULL;
+        trp_err err;
+        if (rows[i].task) {
+            err = trp_task(rt, rows[i].name, TRP_NOARGS, &ref, &error);
+        } else {
+            err = trp_spawn(rt, rows[i].name, TRP_NOARGS, NULL, &actor, &error);
+            if (err == TRP_OK)
+                err = trp_call(actor, "get", TRP_NOARGS, &ref, &error);
+        }
+        if (err == TRP_OK)
+            err = trp_get(ref, 20000, NULL, &error);
+        cr_expect(err == TRP_ENOENT || err == TRP_EACTORDIED, "row %zu: %s", i, error.message);
+        cr_expect(strstr(error.message, rows[i].says) != NULL, "row %zu: %s", i, error.message);
+        trp_ref_release(&ref);
+        trp_actor_release(&actor);
+    }
+}
+
+/* A deadline that passes ends the call for its caller. */
+ROW(a_deadline_ends_a_call)
+{
+    trp_error error;
+    trp_ref *held = NULL;
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    trp_request request = {.actor = log, .method = "hold", .deadline_ms = 50};
+    cr_assert_eq(trp_submit(rt, &request, &held, &error), TRP_OK, "%s", error.message);
+    stage_expect_error(held, TRP_ETIMEDOUT, &error);
+    cr_expect(strstr(error.message, "50 ms") != NULL && strstr(error.message, "hold") != NULL, "%s", error.message);
+    cr_expect_str_eq(error.method, "hold");
+    cr_expect_str_eq(error.actor, "conformance:Log");
+    cr_expect_str_neq(error.node, "");
+    stage_says(log, "append", TRP_ARGS(1), "1");
+    trp_actor_release(&log);
+}
+
+/* However a method leaves that sees its deadline pass: the caller has TRP_ETIMEDOUT. */
+ROW(a_method_that_leaves_at_its_deadline_has_timed_out)
+{
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, "lingers");
+    for (int i = 0; i < 12; i++) {
+        trp_error error;
+        trp_ref *ref = NULL;
+        trp_request request = {.actor = log, .method = "linger", .args = TRP_ARGS(i % 2), .deadline_ms = 20};
+        cr_assert_eq(trp_submit(rt, &request, &ref, &error), TRP_OK, "%s", error.message);
+        stage_expect_error(ref, TRP_ETIMEDOUT, &error);
+        cr_expect_str_eq(error.actor, "lingers", "%s", error.message);
+        cr_expect_str_eq(error.method, "linger");
+    }
+    stage_says(log, "append", TRP_ARGS(1), "1");
+    trp_actor_release(&log);
+}
+
+ROW(a_method_that_outlasts_its_deadline_has_timed_out)
+{
+    trp_error error;
+    trp_ref *ref = NULL;
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    trp_request request = {.actor = log, .method = "linger", .args = TRP_ARGS(2), .deadline_ms = 20};
+    cr_assert_eq(trp_submit(rt, &request, &ref, &error), TRP_OK, "%s", error.message);
+    stage_expect_error(ref, TRP_ETIMEDOUT, &error);
+    trp_actor_release(&log);
+}
+
+/* Whoever looks for an actor whose constructor failed is told so. */
+ROW(a_name_of_an_actor_that_failed_says_why)
+{
+    trp_error error;
+    trp_actor *picky = stage_spawn(rt, "conformance:Picky", TRP_ARGS("it rains"), "picky"), *found = NULL;
+    trp_ref *ready = NULL;
+    cr_assert_eq(trp_watch(picky, TRP_WATCH_READY, &ready, &error), TRP_OK, "%s", error.message);
+    stage_expect_error(ready, TRP_ETASK, &error);
+    cr_expect_eq(trp_lookup(rt, "picky", &found, &error), TRP_ENOENT);
+    cr_expect(strstr(error.message, "it rains") != NULL, "%s", error.message);
+    trp_actor_release(&picky);
+}
+
+/* The death record of an actor that was killed while it was idle: the same keys everywhere, and nothing that ran. */
+ROW(the_death_of_an_idle_actor_names_no_method)
+{
+    static const char *const keys[] = {"actor",     "id",        "class",        "node",        "message",
+                                       "pid",       "exit_code", "signal",       "module",      "method",
+                                       "backtrace", "sequence",  "memory_limit", "last_output", "killed_by"};
+    trp_error error;
+    trp_value record;
+    trp_ref *death = NULL;
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    stage_says(log, "append", TRP_ARGS(1), "1");
+    cr_assert_eq(trp_watch(log, TRP_WATCH_DEATH, &death, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_kill(log, NULL, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_get(death, 20000, &record, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(record.size, sizeof keys / sizeof *keys);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        cr_expect_neq(trp_field(record, keys[i]).kind, TRP_NONE, "%s", keys[i]);
+    cr_expect_str_eq(trp_as_str(trp_field(record, "method")), "");
+    cr_expect_eq(trp_as_i64(trp_field(record, "sequence")), 0);
+    cr_expect_str_eq(trp_as_str(trp_field(record, "killed_by")), "trp_kill");
+    trp_ref_release(&death);
+    trp_actor_release(&log);
+}
+
+/* What cannot be asked for is refused with what can. */
+ROW(a_query_for_something_else_is_refused_with_the_list)
+{
+    trp_error error;
+    trp_ref *ref = NULL;
+    cr_assert_eq(trp_query(rt, "actor", &ref, &error), TRP_EINVAL);
+    cr_expect(strstr(error.message, "actors") != NULL, "%s", error.message);
 }

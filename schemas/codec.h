@@ -1,5 +1,5 @@
 /*
- * codec.h - private to schemas/: the border between the C files, which know the structs, and codec.cc, which knows
+ * codec.h - private to schemas/: the border between the C files, which know the structs, and codec*.cc, which know
  * FlatBuffers. Packing writes into memory that the C side has reserved, enough for the worst case; opening verifies
  * once and gives pointers into the data, which is 8-byte aligned.
  */

@@ -19,7 +19,7 @@ FILE = re.compile(r"(?<![\w./~$@-])((?:actors|bench|broker|docs|examples|include
                   r"/[\w./-]+\.(?:c|cc|h|md|py|sh|fbs|txt|in|service|bash|trp))\b")
 XR = re.compile(r"^\.Xr (\S+) (\d)|\bXr (\S+) (\d)", re.M)
 MARK = re.compile(r"\b(?:TODO|FIXME|XXX|HACK|WIP|TBD)\b|\b(?:coming soon|not yet implemented|to be written|lorem ipsum)\b")
-CODE = (".c", ".h", ".cc", ".py", ".sh", ".build")
+CODE = (".c", ".h", ".cc", ".hpp", ".py", ".sh", ".build")
 SOURCES = ("actors", "bench", "broker", "examples", "include", "schemas", "store", "tests", "tools", "transport")
 # What the examples in the headers' comments leave out.
 EXAMPLE = """
@@ -170,14 +170,14 @@ def documents(source, build):
 
 
 def comments_of(path, text):
-    return "\n".join(COMMENT.findall(text)) if path.endswith((".c", ".h", ".cc")) else ""
+    return "\n".join(COMMENT.findall(text)) if path.endswith((".c", ".h", ".cc", ".hpp")) else ""
 
 
 def unknown_names(source, build):
     public, code = declared(source), ""
     texts = {path: text_of(path) for path in sources(source)}
     for path, text in texts.items():
-        code += COMMENT.sub(" ", text) if path.endswith((".c", ".h", ".cc")) else text
+        code += COMMENT.sub(" ", text) if path.endswith((".c", ".h", ".cc", ".hpp")) else text
     for path in glob.glob(build + "/schemas/*.h"):
         code += text_of(path)
     public |= set(LITERAL.findall(code)) | set(re.findall(r"\b(?:TRP|TROUPE)_\w+\b", code))

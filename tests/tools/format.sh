@@ -1,7 +1,7 @@
 #!/bin/sh
 # format.sh - whether every C and C++ file of the tree is as clang-format would write it.
 set -eu
-git ls-files -co --exclude-standard -- '*.c' '*.h' '*.cc' | while read -r file; do
+git ls-files -co --exclude-standard -- '*.c' '*.h' '*.cc' '*.hpp' | while read -r file; do
     if [ -f "$file" ]; then
         printf '%s\n' "$file"
     fi

@@ -36,7 +36,7 @@ DOORS = {
 }
 # What measures a room from inside.
 INSIDE = {("bench/core", "broker"): ["broker/core/state.h"]}
-SOURCE = (".c", ".h", ".cc")
+SOURCE = (".c", ".h", ".cc", ".hpp")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 

@@ -22,9 +22,32 @@ has_begun(const struct tri_verb *const *verbs, const struct tri_verb *const *at)
     return false;
 }
 
-void
+/* The table of verbs, as `--json` wants it. */
+static int
+give_verbs(struct tri_cli *cli)
+{
+    enum { VERBS_MAX = 64, FIELDS = 4 };
+    trp_value entries[VERBS_MAX][2 * FIELDS], rows[VERBS_MAX];
+    size_t count = 0;
+
+    for (const struct tri_verb *const *verb = cli->verbs; *verb != NULL && count < VERBS_MAX; verb++) {
+        const trp_value row[2 * FIELDS] = {trp_str("verb"),         trp_str((*verb)->name), trp_str("group"),
+                                           trp_str((*verb)->group), trp_str("operands"),    trp_str((*verb)->operands),
+                                           trp_str("about"),        trp_str((*verb)->about)};
+        if (!is_shown(*verb))
+            continue;
+        memcpy(entries[count], row, sizeof row);
+        rows[count] = trp_map(entries[count], FIELDS);
+        count++;
+    }
+    return tri_give(cli, NULL, trp_list(rows, count));
+}
+
+int
 tri_help_all(struct tri_cli *cli)
 {
+    if (cli->json || cli->take != NULL)
+        return give_verbs(cli);
     tri_print(cli, "usage: troupe VERB [OPTION...] [ARGUMENT...]\n");
     for (const struct tri_verb *const *first = cli->verbs; *first != NULL; first++) {
         if (!is_shown(*first) || has_begun(cli->verbs, first))
@@ -35,6 +58,7 @@ tri_help_all(struct tri_cli *cli)
                 tri_print(cli, "  %-15s %s\n", (*verb)->name, (*verb)->about);
     }
     tri_print(cli, "\n`troupe VERB --help` says more; so does troupe(1).\n");
+    return TRI_EXIT_OK;
 }
 
 void

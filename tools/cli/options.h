@@ -29,7 +29,7 @@ struct tri_shape {
 void tri_shape_of(const struct tri_verb *verb, struct tri_shape *shape);
 
 /* `troupe help` and `troupe VERB --help`. */
-void tri_help_all(struct tri_cli *cli);
+int tri_help_all(struct tri_cli *cli);
 void tri_help_verb(struct tri_cli *cli, const struct tri_verb *verb);
 
 #endif

@@ -46,11 +46,45 @@ each_figure(visit_fn *visit, void *user)
                 visit(&groups[g].rows[i], &groups[g].rows[i].figures[f], user);
 }
 
+enum { CASE_FIELDS = 4 };
+struct listing {
+    trp_value entries[CASES_MAX][2 * CASE_FIELDS], rows[CASES_MAX];
+    size_t count;
+};
+
 static void
 list_figure(const struct tri_bench_measurement *measurement, const struct tri_bench_figure *figure, void *user)
 {
-    tri_print(user, "%-17s%s %-6s %s\n", figure->name, measurement->only_if_named ? "*" : " ", figure->unit,
-              figure->about);
+    struct listing *listing = user;
+    const trp_value row[2 * CASE_FIELDS] = {
+        trp_str("case"),  trp_str(figure->name),  trp_str("unit"),          trp_str(figure->unit),
+        trp_str("about"), trp_str(figure->about), trp_str("only_if_named"), trp_bool(measurement->only_if_named)};
+
+    if (listing->count == CASES_MAX)
+        return;
+    memcpy(listing->entries[listing->count], row, sizeof row);
+    listing->rows[listing->count] = trp_map(listing->entries[listing->count], CASE_FIELDS);
+    listing->count++;
+}
+
+static void
+show_case(trp_value row, const char *key, char *text, size_t size)
+{
+    const bool marked = trp_field(row, "only_if_named").as.boolean;
+
+    (void)snprintf(text, size, "%s%s", trp_as_str(trp_field(row, key)), marked ? "*" : "");
+}
+
+static int
+list_cases(struct tri_cli *cli)
+{
+    static const struct tri_column columns[] = {
+        {"CASE", "case", false, show_case}, {"UNIT", "unit", false, NULL}, {"WHAT", "about", false, NULL}};
+    struct listing listing = {.count = 0};
+
+    each_figure(list_figure, &listing);
+    return tri_give_rows(cli, NULL, trp_list(listing.rows, listing.count), columns, sizeof columns / sizeof *columns,
+                         NULL);
 }
 
 struct names {
@@ -197,10 +231,8 @@ run_bench(struct tri_cli *cli, const struct tri_args *args)
     exit_code = take_cases(cli, args, &options);
     if (exit_code != TRI_EXIT_OK)
         return exit_code;
-    if (tri_option(args, "list") != NULL) {
-        each_figure(list_figure, cli);
-        return TRI_EXIT_OK;
-    }
+    if (tri_option(args, "list") != NULL)
+        return list_cases(cli);
     return run_all(cli, &options);
 }
 

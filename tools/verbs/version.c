@@ -21,10 +21,8 @@ run_help(struct tri_cli *cli, const struct tri_args *args)
     const struct tri_verb *verb;
     int words = 0;
 
-    if (args->count == 0) {
-        tri_help_all(cli);
-        return TRI_EXIT_OK;
-    }
+    if (args->count == 0)
+        return tri_help_all(cli);
     verb = tri_verb_find(cli, args->count, args->operands, &words);
     if (verb == NULL)
         return tri_cli_run(cli, args->count, args->operands); /* says which verb was meant */

@@ -191,15 +191,40 @@ check_value(struct sim_process *process, const struct tri_ref *ref, const struct
         sim_fail(world, "a result came of a call that has not ended");
 }
 
-/* The space in the words "object ID is lost"; 0: it is not said. What only its maker had is gone with it, also when that ends
- * in order: the answer to a request that was on its way to it. */
-static uint64_t
-maker_of_lost(const char *message)
+/* The ID in the words "object ID is lost"; none: it is not said. */
+static struct tri_id
+lost_object(const char *message)
 {
     const char *at = strstr(message, "object ");
-    unsigned long long space = 0;
+    unsigned long long space = 0, number = 0;
 
-    return at != NULL && sscanf(at, "object %16llx", &space) == 1 ? space : 0;
+    if (at == NULL || sscanf(at, "object %16llx%16llx", &space, &number) != 2)
+        return (struct tri_id){0, 0};
+    return (struct tri_id){space, number};
+}
+
+static void
+note_gone(void *user, const struct tri_ref *ref)
+{
+    struct sim_world *world = user;
+    struct sim_record *record = ref->held == NULL ? NULL : sim_record_find(world, ref->entry.id);
+
+    if (ref->held == NULL)
+        return;
+    if (record == NULL) {
+        record = sim_record_add(world, ref->entry.id);
+        record->endless = true; /* no call */
+    }
+    record->gone = true;
+}
+
+/* A host is killed by the broker, as one of the programs asks for with KILL: what only it has goes with it. */
+void
+sim_record_killed(struct sim_process *host)
+{
+    tri_proc_each(host->proc, note_gone, host->world);
+    for (struct sim_record *record = host->world->all_records; record != NULL; record = record->next)
+        record->gone |= record->ran_on == host->token; /* it may keep that without a reference */
 }
 
 /* One whose calls had all been answered before it went: what it had handed on by then went without it. */
@@ -209,6 +234,20 @@ space_left(struct sim_world *world, uint64_t space)
     const struct sim_record *record = sim_record_find(world, (struct tri_id){space, 0});
 
     return record != NULL && record->left;
+}
+
+/* What only its maker had is gone with it, also when that ends in order: the answer to a request that was on its way to it. */
+static void
+check_lost(struct sim_world *world, struct tri_id lost)
+{
+    const struct sim_record *record = sim_record_find(world, lost);
+
+    if (world->driver_kills > 0 || world->host_kills > 0 || world->broker_kills > 0 || (record != NULL && record->gone))
+        return;
+    if (space_lives(world, lost.space))
+        sim_fail(world, "an object is lost though nobody was killed and its maker lives");
+    if (space_left(world, lost.space))
+        sim_fail(world, "an object is lost though its maker had the answers to all its calls when it went");
 }
 
 static void
@@ -231,13 +270,8 @@ check_failure(struct sim_process *process, const struct tri_ref *ref, const stru
                  chain[0].error.message);
     if (chain[0].error.code == TRP_EACTORDIED && chain[0].error.ran == TRP_NOT_RUN && record->runs > 0 && !record->task)
         sim_fail(process->world, "a call that ran is said not to have run: %s", chain[0].error.message);
-    if (chain[0].error.code != TRP_EOBJLOST || process->world->driver_kills > 0 || process->world->host_kills > 0 ||
-        process->world->broker_kills > 0)
-        return;
-    if (space_lives(process->world, maker_of_lost(chain[0].error.message)))
-        sim_fail(process->world, "an object is lost though nobody was killed and its maker lives");
-    if (space_left(process->world, maker_of_lost(chain[0].error.message)))
-        sim_fail(process->world, "an object is lost though its maker had the answers to all its calls when it went");
+    if (chain[0].error.code == TRP_EOBJLOST)
+        check_lost(process->world, lost_object(chain[0].error.message));
 }
 
 void

@@ -131,6 +131,7 @@ struct sim_record {
     bool task, no_retry, one_way, failed, returned, endless, kill_asked,
         killed;          /* killed: and who asked has heard it */
     bool bequest;        /* a call of a driver that is about to go: what it carries is kept */
+    bool gone;           /* a process that had the value was killed by the broker */
     bool left;           /* {space, 0}: a driver that went when all its calls had been answered */
     struct tri_id kills; /* KILL: whom */
     uint64_t caller;
@@ -258,6 +259,7 @@ void sim_record_start(struct sim_process *host, struct tri_incoming *call);
 void sim_record_ready(struct sim_process *process, struct tri_ref *ref);
 void sim_record_create(struct sim_process *host);
 void sim_record_made(struct sim_world *world, struct tri_id actor);
+void sim_record_killed(struct sim_process *host); /* it is about to be */
 void sim_records_fini(struct sim_world *world);
 bool sim_settled(const struct sim_process *host); /* an actor lives there that nobody has asked to end */
 struct sim_process *sim_host_of(struct sim_world *world, struct tri_id actor);

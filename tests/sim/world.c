@@ -126,8 +126,10 @@ do_event(struct sim_world *world, const struct sim_event *event)
         sim_broker_start(world);
     } else if (event->kind == SIM_KILL) {
         host = sim_host_with(world, event->token);
-        if (host != NULL && host->alive)
-            sim_process_end(host);
+        if (host == NULL || !host->alive)
+            return;
+        sim_record_killed(host);
+        sim_process_end(host);
     } else if (event->kind == SIM_FORK_FAILED) {
         world->core_moved = true;
         tri_core_fork_failed(world->core, event->token, "there are too many processes", world->now_ns);

@@ -163,6 +163,29 @@ end_barrier(struct tri_core *core)
     tri_event_end(core);
 }
 
+/* Another one has its name: it was about to end. Whoever holds it may be about to say calls again that it was to run first;
+ * one that is detached has lost its name by KILL only. */
+static bool
+has_to_end(const struct tri_core *core, const struct tri_actor *actor)
+{
+    return actor->outlived && tri_actor_lives(actor) && !actor->closing && (actor->detached || !core->sweeping);
+}
+
+/* Nothing comes again any more. */
+static void
+end_sweeping(struct tri_core *core)
+{
+    core->sweeping = false;
+    TRI_EACH(&core->actors, node)
+    {
+        struct tri_actor *actor = TRI_OWNER(node, struct tri_actor, all);
+        if (has_to_end(core, actor))
+            tri_actor_close(core, actor);
+    }
+    tri_table_each(&core->things, settle_entry, core);
+    tri_event_end(core);
+}
+
 /* What is still unknown now is lost. */
 static void
 end_returning(struct tri_core *core)
@@ -176,7 +199,7 @@ end_returning(struct tri_core *core)
             continue;
         if (actor->state == TRI_ACTOR_ABSENT)
             tri_actor_die(core, actor, NULL, NULL, no_host);
-        else if (tri_actor_lives(actor) && actor->outlived && !actor->closing)
+        else if (has_to_end(core, actor))
             tri_actor_close(core, actor);
         else if (tri_actor_lives(actor) && !actor->detached && !actor->closing &&
                  tri_peer_of_space(core, actor->creator) == NULL)
@@ -227,11 +250,8 @@ tri_recovery_look(struct tri_core *core)
     }
     if (!core->barrier && core->returning && (core->driver_count == 0 || core->now_ns >= core->returning_ns))
         end_returning(core);
-    if (core->sweeping && core->now_ns >= core->returning_ns) {
-        core->sweeping = false;
-        tri_table_each(&core->things, settle_entry, core);
-        tri_event_end(core);
-    }
+    if (core->sweeping && core->now_ns >= core->returning_ns)
+        end_sweeping(core);
 }
 
 uint64_t

@@ -128,6 +128,47 @@ Test(recovery, a_kept_result_is_not_freed_before_its_caller_can_have_claimed_it)
     fake_free(fake);
 }
 
+static void
+report_named(struct fake *fake, tri_peer_index host, struct tri_id id, uint64_t epoch)
+{
+    struct tri_spawn spawn = fake_spawn_body("Tally");
+    struct tri_snap_actor told = {.id = id, .epoch = epoch, .flags = TRI_SNAP_READY};
+    spawn.name = "red";
+    cr_assert_eq(tri_spawn_pack(&fake->packed, &spawn, trp_null(), NULL, &fake->error), TRP_OK);
+    struct tri_section section = fake->packed.section;
+    struct tri_route route = {.kind = TRI_CREATE, .target = id, .epoch = epoch, .sequence = 1};
+    cr_assert_eq(fake_send(fake, host, route, &section, 1), TRP_OK, "%s", fake->error.message);
+    cr_assert_eq(snapshot(fake, host, (struct tri_snapshot){.actors = &told, .actor_count = 1}, true), TRP_OK);
+}
+
+/* It was let go of behind them, and its name given to another one. */
+Test(recovery, an_actor_that_was_to_end_runs_the_calls_that_come_again_first)
+{
+    static const struct tri_expected all[] = {
+        {.token = TOKEN, .pid = 1}, {.token = TOKEN + 1, .pid = 2}, {.space = OLD(1), .pid = 3}};
+    struct tri_core_config config = {.incarnation = 2, .node = "test", .num_cpus = 2, .service = true};
+    for (int i = 0; i < 2; i++) {
+        struct fake *fake = fake_new(&config, all, 3);
+        struct tri_id younger = {OLD(1), 2}, result = {OLD(1), 9};
+        struct tri_snap_hold holds[] = {{.id = actor, .handed = 1, .flags = TRI_SNAP_ACTOR},
+                                        {.id = younger, .handed = 1, .flags = TRI_SNAP_ACTOR}};
+        tri_peer_index host = fake_login(fake, TRI_HOST, TOKEN, OLD(2));
+        report_named(fake, host, actor, OLD(5));
+        report_named(fake, fake_login(fake, TRI_HOST, TOKEN + 1, OLD(3)), younger, OLD(6));
+        tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+        cr_assert_eq(snapshot(fake, driver, (struct tri_snapshot){.holds = holds, .hold_count = 2}, true), TRP_OK);
+        cr_assert_eq(fake_count(fake, host, TRI_STOP), 0);
+        fake_call(fake, driver, actor, result, 3, NULL, 0);
+        cr_assert_eq(fake_count(fake, host, TRI_CALL), 1);
+        if (i == 0)
+            fake_release(fake, driver, actor, 1);
+        else
+            fake_tick(fake, 10001);
+        cr_assert_eq(fake_count(fake, host, TRI_STOP), 1);
+        fake_free(fake);
+    }
+}
+
 /* Its host keeps what it returned, whatever the broker that died made of it. */
 Test(recovery, a_kept_result_that_leads_back_to_itself_fails_again)
 {

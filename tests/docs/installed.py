@@ -4,6 +4,7 @@ module is built against it and tested, the examples build and run, a node of it 
 
 import glob
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +16,8 @@ FILES = (
     "include/troupe/testing.h",
     "lib/systemd/system/troupe@.service",
     "lib/systemd/user/troupe.service",
+    "share/doc/troupe/guide/index.md",
+    "share/doc/troupe/html/index.html",
     "share/bash-completion/completions/troupe",
     "share/man/man1/troupe.1*",
     "share/man/man1/troupe-sh.1*",
@@ -25,6 +28,7 @@ FILES = (
     "share/man/man8/troupe-node.8*",
     "share/zsh/site-functions/_troupe",
 )
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
 def run(command, timeout=120, **keywords):
@@ -69,6 +73,17 @@ def lacking(tree):
     return programs + [name for name in FILES if not glob.glob(os.path.join(tree.prefix, name))]
 
 
+def astray(tree):
+    """Links of the guide's pages, and of those beside it, that lead to no file."""
+    pages = glob.glob(os.path.join(tree.prefix, "share/doc/troupe/**/*.md"), recursive=True)
+    found = []
+    for page in pages:
+        with open(page, encoding="utf-8") as file:
+            links = LINK.findall(file.read())
+        found += ["%s: %s" % (page, link) for link in links if not os.path.exists(os.path.join(os.path.dirname(page), link))]
+    return found
+
+
 def try_module(tree, directory):
     tree.says("troupe module new word_count", "word_count\n", directory)
     tree.says("troupe module build --test word_count", "word_count/build/word_count.so\n", directory)
@@ -105,6 +120,8 @@ def try_out(root):
     absent = lacking(tree)
     if absent:
         raise AssertionError("not installed: " + ", ".join(absent))
+    if astray(tree):
+        raise AssertionError("links that lead nowhere: " + ", ".join(astray(tree)))
     with tempfile.TemporaryDirectory() as directory:
         tree.says("troupe version | cut -d. -f1", "troupe 0\n", directory)
         try_module(tree, directory)

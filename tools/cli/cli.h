@@ -99,6 +99,8 @@ struct tri_args {
 
 /* The option's text, "" for a flag that was given, NULL where it was not. */
 const char *tri_option(const struct tri_args *args, const char *name);
+/* A number from 0 on in *amount, of CPUs or the like; false: it is none. */
+bool tri_read_amount(const char *text, double *amount);
 /* A whole number from least to most in *number; otherwise 2, and it is said. */
 int tri_take_number(struct tri_cli *cli, const char *what, const char *text, int64_t least, int64_t most,
                     int64_t *number);

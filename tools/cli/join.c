@@ -81,6 +81,21 @@ check_joined(struct tri_cli *cli, const char *directory, const char *namespace_)
     return TRI_EXIT_OK;
 }
 
+/* The library speaks of what a program would have set. */
+static int
+refuse_init(struct tri_cli *cli, const trp_error *error)
+{
+    static const char field[] = "config.default_namespace";
+    trp_error told = *error;
+
+    if (strncmp(error->message, field, sizeof field - 1) == 0 && cli->namespace_ != NULL)
+        (void)snprintf(told.message, sizeof told.message, "--namespace%s", error->message + sizeof field - 1);
+    else if (strncmp(error->message, field, sizeof field - 1) == 0)
+        (void)snprintf(told.message, sizeof told.message, "namespace in %.200s%s",
+                       tri_setting_from(cli, TRI_KEY_NAMESPACE), error->message + sizeof field - 1);
+    return tri_fail(cli, &told, NULL);
+}
+
 int
 tri_join(struct tri_cli *cli)
 {
@@ -106,7 +121,7 @@ tri_join(struct tri_cli *cli)
     if (cli->timeout_ms > 0 && cli->timeout_ms < RECONNECT_MS)
         config.reconnect_ms = cli->timeout_ms;
     if (trp_init(&config, &cli->runtime, &error) != TRP_OK)
-        return tri_fail(cli, &error, NULL);
+        return refuse_init(cli, &error);
     (void)snprintf(cli->joined_directory, sizeof cli->joined_directory, "%s", directory);
     (void)snprintf(cli->joined_namespace, sizeof cli->joined_namespace, "%s", namespace_);
     tri_tell(cli, "joined the node at %s", directory);

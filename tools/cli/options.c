@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,29 +137,62 @@ take_option(struct tri_cli *cli, int argc, char **argv, int *at, struct tri_args
     return TRI_EXIT_OK;
 }
 
+/* What the operand at this place may be: a TRI_WORD_; NULL: a value. Whoever runs a program knows what its words are. */
+static const char *
+kind_of_operand(const struct tri_verb *verb, int at)
+{
+    int i = 0;
+
+    while (verb->words != NULL && verb->words[i] != NULL && i < at && strcmp(verb->words[i], TRI_WORD_PROGRAM) != 0)
+        i++;
+    return verb->words != NULL ? verb->words[i] : NULL;
+}
+
+/* Names of files are whatever bytes they are. */
+static bool
+is_file_kind(const char *kind)
+{
+    return kind != NULL && (strcmp(kind, TRI_WORD_FILE) == 0 || strcmp(kind, TRI_WORD_DIRECTORY) == 0 ||
+                            strcmp(kind, TRI_WORD_PROGRAM) == 0);
+}
+
+/* The next operand of `args`, which is argument `number` of the command line. */
+static int
+take_operand(struct tri_cli *cli, char *text, int number, struct tri_args *args)
+{
+    const size_t size = strlen(text), good = tri_utf8_end(text, size);
+    const char *kind = kind_of_operand(args->verb, args->count);
+    struct tri_shape shape;
+
+    tri_shape_of(args->verb, &shape);
+    const bool is_file = is_file_kind(kind) && shape.least > 0; /* the first of `sh` may be a word of a script */
+    if (good < size && !is_file)
+        return tri_refuse(cli, "argument %d is not UTF-8, from its byte %zu on%s", number, good,
+                          kind == NULL ? "; bytes are written \"bytes:N:HEX\"" : "");
+    if (size == 0 && is_file && args->count == 0)
+        return tri_refuse(cli, "%s is empty", shape.missing[0]);
+    args->operands[args->count++] = text;
+    return TRI_EXIT_OK;
+}
+
 int
 tri_options_parse(struct tri_cli *cli, int argc, char **argv, char **operands, struct tri_args *args)
 {
     bool ended = false;
-    int exit_code;
 
     args->operands = operands;
     for (int i = 0; i < argc; i++) {
-        const size_t size = strlen(argv[i]), good = tri_utf8_end(argv[i], size);
+        const bool is_operand = ended || !tri_is_option(argv[i], strlen(argv[i]));
+        int exit_code = TRI_EXIT_OK;
         cli->word = argv[i];
-        if (good < size)
-            return tri_refuse(cli, "argument %d is not UTF-8, from its byte %zu on; bytes are written \"bytes:N:HEX\"",
-                              i + 1, good);
         if (!ended && strcmp(argv[i], "--") == 0) {
             ended = true;
-            continue;
-        }
-        if (ended || !tri_is_option(argv[i], size)) {
-            operands[args->count++] = argv[i];
+        } else if (is_operand) {
+            exit_code = take_operand(cli, argv[i], i + 1, args);
             ended = ended || (args->verb->flags & TRI_REST_IS_GIVEN) != 0;
-            continue;
+        } else {
+            exit_code = take_option(cli, argc, argv, &i, args);
         }
-        exit_code = take_option(cli, argc, argv, &i, args);
         if (exit_code != TRI_EXIT_OK)
             return exit_code;
     }
@@ -190,6 +224,17 @@ tri_shape_of(const struct tri_verb *verb, struct tri_shape *shape)
 }
 
 /* ------------------------------------------------------------------------------------------------------------- numbers */
+
+bool
+tri_read_amount(const char *text, double *amount)
+{
+    char *end = NULL;
+
+    if (text[0] == '\0' || strspn(text, "0123456789.eE+-") != strlen(text))
+        return false; /* no hexadecimal, no infinity */
+    *amount = strtod(text, &end);
+    return end != text && *end == '\0' && isfinite(*amount) && *amount >= 0;
+}
 
 int
 tri_take_number(struct tri_cli *cli, const char *what, const char *text, int64_t least, int64_t most, int64_t *number)

@@ -118,8 +118,6 @@ tri_program_check(struct tri_cli *cli, const char *program)
     const char *path = getenv("PATH");
     char file[4096];
 
-    if (program[0] == '\0')
-        return tri_refuse(cli, "PROGRAM is empty");
     if (strchr(program, '/') != NULL) {
         const int why = access(program, X_OK) != 0 ? errno : is_directory(program) ? EISDIR : 0;
         if (why == 0)

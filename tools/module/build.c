@@ -243,6 +243,8 @@ run_build(struct tri_cli *cli, const struct tri_args *args)
     mode_t before;
     int exit_code;
 
+    if (directory[0] == '\0')
+        return tri_refuse(cli, "DIR is empty");
     if (strlen(directory) + 32 > sizeof build)
         return tri_refuse(cli, "DIR has a path of %zu bytes", strlen(directory));
     (void)snprintf(build, sizeof build, "%s/build", directory);

@@ -180,6 +180,8 @@ run_new(struct tri_cli *cli, const struct tri_args *args)
         return exit_code;
     if (directory == NULL)
         directory = words.name;
+    if (directory[0] == '\0')
+        return tri_refuse(cli, "--in needs a directory, got ''");
     if (strlen(directory) + TRI_MODULE_NAME_SIZE + 16 > PATH_SIZE)
         return tri_refuse(cli, "--in has a path of %zu bytes", strlen(directory));
     make_class_name(words.name, words.class_name);

@@ -2,6 +2,7 @@
  * bench.c - `troupe bench`: the command line, which cases are wanted, the progress line. One thread.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,15 @@ run_measurement(struct tri_cli *cli, struct tri_bench *bench, const struct optio
     return TRI_EXIT_OK;
 }
 
+static bool
+has_echo(const char *directory)
+{
+    char path[PATH_MAX];
+
+    return directory[0] != '\0' && snprintf(path, sizeof path, "%s/echo.so", directory) < (int)sizeof path &&
+           access(path, R_OK) == 0;
+}
+
 static int
 run_all(struct tri_cli *cli, const struct options *options)
 {
@@ -199,6 +209,8 @@ run_all(struct tri_cli *cli, const struct options *options)
     int exit_code = TRI_EXIT_OK, flushed = TRI_EXIT_OK;
 
     bench.module_path = options->module_path != NULL ? options->module_path : tri_bench_module_path();
+    if (options->module_path != NULL && !has_echo(options->module_path))
+        return tri_fail_text(cli, "--module-path: there is no echo.so in '%.200s'", options->module_path);
     if (bench.module_path == NULL)
         return tri_fail_text(cli, "echo.so is not beside this program; --module-path DIR says where it is");
     if (mkdtemp(home) == NULL)

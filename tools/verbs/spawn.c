@@ -4,7 +4,6 @@
 #include "tools/verbs/verbs.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,12 +15,8 @@ static int
 take_amount(struct tri_cli *cli, const struct tri_args *args, const char *name, double *amount)
 {
     const char *text = tri_option(args, name);
-    char *end = NULL;
 
-    if (text == NULL)
-        return TRI_EXIT_OK;
-    *amount = strtod(text, &end);
-    if (end == text || *end != '\0' || !(*amount >= 0) || isinf(*amount) || text[0] == ' ')
+    if (text != NULL && !tri_read_amount(text, amount))
         return tri_refuse(cli, "--%s needs a number from 0 on, got '%s'", name, text);
     return TRI_EXIT_OK;
 }

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -58,10 +57,9 @@ full_path(struct tri_cli *cli, const char *path, char *full, size_t size)
 static bool
 is_amount(const char *text)
 {
-    char *end = NULL;
-    const double amount = strtod(text, &end);
+    double amount;
 
-    return end != text && *end == '\0' && text[0] != ' ' && isfinite(amount) && amount >= 0 && amount <= 1e6;
+    return tri_read_amount(text, &amount) && amount <= 1e6;
 }
 
 static bool

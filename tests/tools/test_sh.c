@@ -55,7 +55,7 @@ Test(sh, conditions_and_loops)
         {"troupe sh -c 'n = 2; for i in 1..$n { echo $i }; for i in $n..3 { echo $i }'", 0, "1\n2\n2\n3\n", ""},
         {"troupe sh -c 'for w in a \"b c\" [1, 2] { echo $w }'", 0, "a\nb c\n1\n2\n", ""},
         {"troupe sh -c 'm = {\"x\": 1, \"y\": 2}; for k in $m { echo $k }'", 0, "x\ny\n", ""},
-        {"troupe sh -c 'for i in [] { echo $i }; for i in [1] {}'", 0, "", ""},
+        {"troupe sh -c 'for i in [] { echo $i }; for i in [1] {}; for i in [1] { }'", 0, "", ""},
         {"troupe sh -c 'x = 1; while $x < 3 { echo $x; if $x == 1 { x = 2 } else { x = 3 } }'", 0, "1\n2\n", ""},
         {"troupe sh -c 'exit 7; echo no'", 7, "", ""},
         {"troupe sh -c 'for i in 1..3 { if $i == 2 { exit 4 }; echo $i }'", 4, "1\n", ""},

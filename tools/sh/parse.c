@@ -51,6 +51,14 @@ is_word(const struct tri_token *token, const char *text)
     return token->kind == TRI_TOKEN_WORD && strlen(text) == token->size && memcmp(token->text, text, token->size) == 0;
 }
 
+/* "{}", also with blanks in it: a word, as the JSON that it is elsewhere. */
+static bool
+is_empty_block(const struct tri_token *token)
+{
+    return token->kind == TRI_TOKEN_WORD && token->size > 1 && token->text[0] == '{' &&
+           1 + strspn(token->text + 1, " \t\r\n") == token->size - 1 && token->text[token->size - 1] == '}';
+}
+
 static struct tri_node *
 new_node(struct parser *parser, enum tri_node_kind kind)
 {
@@ -255,7 +263,7 @@ parse_body(struct parser *parser)
     struct tri_node *body;
 
     skip_lines(parser);
-    if (is_word(&parser->token, "{}")) {
+    if (is_empty_block(&parser->token)) {
         advance(parser);
         return new_node(parser, TRI_NODE_BLOCK);
     }
@@ -317,7 +325,7 @@ parse_for(struct parser *parser)
                     "'in' is missing: for NAME in ...");
     advance(parser);
     while (parser->token.kind == TRI_TOKEN_WORD &&
-           !(is_word(&parser->token, "{}") && node->word_count > 1 && peek(parser).kind != TRI_TOKEN_OPEN))
+           !(is_empty_block(&parser->token) && node->word_count > 1 && peek(parser).kind != TRI_TOKEN_OPEN))
         take_word(parser, node);
     if (!parser->failed && node->word_count < 2)
         return fail(parser, parser->token.text, parser->token.kind == TRI_TOKEN_END,

@@ -10,7 +10,12 @@
 
 #include "actors/process.h"
 
-enum { LAST_WORDS_MS = 20, RETRY_MS = 20, DOOR_MS = 200 };
+enum {
+    LAST_WORDS_MS = 20,       /* so long they are waited for where the link cannot tell whether more comes */
+    LAST_WORDS_MAX_MS = 1000, /* and where it could, and does not */
+    RETRY_MS = 20,
+    DOOR_MS = 200,
+};
 
 /* ------------------------------------------------------------------------------------------------------- packets out */
 
@@ -332,14 +337,33 @@ tri_process_away(struct tri_process *process)
     tri_process_fail(process, &why);
 }
 
+/* What the broker had sent before it went, or why it has cut us: until that is here, or the link has ended. */
+static void
+hear_last_words(struct tri_process *process)
+{
+    const uint64_t begin_ns = tri_now_ns();
+    enum tri_connection connection;
+    uint64_t limit_ms, peer = 0;
+
+    do {
+        struct tri_packet packet = {0};
+        connection = tri_link_connection(process->link, 0);
+        limit_ms = connection == TRI_UNTOLD ? LAST_WORDS_MS : LAST_WORDS_MAX_MS;
+        if (tri_link_recv(process->link, connection == TRI_DISCONNECTED ? 0 : 1, &peer, &packet, NULL) == TRP_OK) {
+            (void)on_packet(process, &packet, NULL);
+            tri_packet_fini(&packet);
+            (void)tri_process_receive(process);
+        }
+    } while (process->state <= TRI_UP && connection != TRI_DISCONNECTED &&
+             tri_now_ns() < begin_ns + limit_ms * TRI_NS_PER_MS);
+}
+
 /* Its end of file says that the broker is gone, or has cut us, and then CUT is here or about to be. */
 void
 tri_process_look_at_door(struct tri_process *process)
 {
-    struct tri_packet packet = {0};
     uint8_t message[64];
     size_t size = 0, fd_count = 0;
-    uint64_t peer = 0;
     int fd;
     trp_err err;
 
@@ -351,12 +375,8 @@ tri_process_look_at_door(struct tri_process *process)
     if (err == TRP_EAGAIN || (err == TRP_OK && size > 0))
         return;
     (void)tri_process_receive(process);
-    if (process->state <= TRI_UP && !process->leaves && /* the answer to GOODBYE has no words */
-        tri_link_recv(process->link, LAST_WORDS_MS, &peer, &packet, NULL) == TRP_OK) {
-        (void)on_packet(process, &packet, NULL);
-        tri_packet_fini(&packet);
-        (void)tri_process_receive(process);
-    }
+    if (process->state <= TRI_UP && !process->leaves) /* the answer to GOODBYE has no words */
+        hear_last_words(process);
     tri_process_away(process);
 }
 

@@ -37,7 +37,8 @@ struct tri_link {
     void *socket;
     int fd;
     bool is_server;
-    struct tri_peers peers; /* of a server */
+    struct tri_peers peers;           /* of a server */
+    struct tri_descriptor connection; /* of a client: the first one that something came over */
     uint64_t dropped;
     char address[ADDRESS_SIZE];
 };
@@ -389,18 +390,18 @@ look_at_descriptor(struct tri_descriptor *descriptor, int fd)
 enum tri_connection
 tri_link_connection(struct tri_link *link, uint64_t number)
 {
-    const struct tri_peer *peer = tri_peers_find(&link->peers, number);
+    const struct tri_peer *peer = link->is_server ? tri_peers_find(&link->peers, number) : NULL;
+    const struct tri_descriptor *connection = peer != NULL ? &peer->connection : &link->connection;
     struct tri_descriptor now;
 
-    if (peer == NULL)
-        return TRI_UNTOLD;
-    if (peer->is_struck || peer->connection.state == TRI_DESCRIPTOR_CLOSED)
+    if (peer != NULL && peer->is_struck)
         return TRI_DISCONNECTED;
-    if (peer->connection.state != TRI_DESCRIPTOR_OPEN)
+    if (connection->state == TRI_DESCRIPTOR_CLOSED)
+        return TRI_DISCONNECTED;
+    if (connection->state != TRI_DESCRIPTOR_OPEN)
         return TRI_UNTOLD;
-    look_at_descriptor(&now, peer->connection.fd);
-    return now.state == TRI_DESCRIPTOR_OPEN && now.device == peer->connection.device &&
-                   now.inode == peer->connection.inode
+    look_at_descriptor(&now, connection->fd);
+    return now.state == TRI_DESCRIPTOR_OPEN && now.device == connection->device && now.inode == connection->inode
                ? TRI_CONNECTED
                : TRI_DISCONNECTED;
 }
@@ -484,18 +485,19 @@ fail_receive(int errnum, trp_error *error)
 }
 
 /* A routing id that libzmq gave is of one connection only. One that a peer chose may come again over another: nothing is told
- * of those. The frame with the id does not always know the descriptor, those of the peer's do. */
-static void
-meet_connection(struct tri_peer *peer, const zmq_msg_t *message)
+ * of those. */
+static struct tri_descriptor *
+connection_of(struct tri_peer *peer)
 {
-    const bool is_own = peer->routing_size == 5 && peer->routing[0] == 0;
-
-    look_at_descriptor(&peer->connection, is_own ? zmq_msg_get(message, ZMQ_SRCFD) : -1);
+    if (peer == NULL)
+        return NULL;
+    return peer->routing_size == 5 && peer->routing[0] == 0 ? &peer->connection : NULL;
 }
 
-/* Reads one message to its end, whatever is in it: a message is there whole or not at all. Of a bad one nothing is kept. */
+/* Reads one message to its end, whatever is in it: a message is there whole or not at all. Of a bad one nothing is kept. The
+ * frame with a routing id does not always know the descriptor, these do. */
 static trp_err
-receive_frames(const struct tri_link *link, struct tri_peer *peer, int flags, struct tri_packet *packet,
+receive_frames(const struct tri_link *link, struct tri_descriptor *connection, int flags, struct tri_packet *packet,
                trp_error *error)
 {
     zmq_msg_t message;
@@ -509,8 +511,8 @@ receive_frames(const struct tri_link *link, struct tri_peer *peer, int flags, st
             break;
         }
         flags = 0;
-        if (peer != NULL && peer->connection.state == TRI_NOT_LOOKED_AT)
-            meet_connection(peer, &message);
+        if (connection != NULL && connection->state == TRI_NOT_LOOKED_AT)
+            look_at_descriptor(connection, zmq_msg_get(&message, ZMQ_SRCFD));
         more = zmq_msg_more(&message) != 0;
         if (err == TRP_OK)
             err = add_frame(packet, &message, error);
@@ -532,7 +534,7 @@ receive_of_peer(struct tri_link *link, uint64_t *number, struct tri_packet *pack
             return fail_receive(errno, error);
         peer = tri_peers_meet(&link->peers, zmq_msg_data(&routing), zmq_msg_size(&routing));
         (void)zmq_msg_close(&routing);
-        err = receive_frames(link, peer, 0, packet, error);
+        err = receive_frames(link, connection_of(peer), 0, packet, error);
         if (peer == NULL) {
             tri_packet_fini(packet);
             *number = 0;
@@ -553,7 +555,7 @@ receive_now(struct tri_link *link, uint64_t *number, struct tri_packet *packet, 
     if (link->is_server)
         return receive_of_peer(link, number, packet, error);
     *number = 0;
-    return receive_frames(link, NULL, ZMQ_DONTWAIT, packet, error);
+    return receive_frames(link, &link->connection, ZMQ_DONTWAIT, packet, error);
 }
 
 trp_err

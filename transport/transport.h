@@ -205,11 +205,11 @@ trp_err tri_link_recv(struct tri_link *link, int timeout_ms, uint64_t *peer, str
 /* Whether a packet waits to be received. Looks without waiting; to be asked after sends, which may take the edge of
  * tri_link_fd. */
 bool tri_link_readable(struct tri_link *link);
-/* What became of the connection of a server's peer. */
+/* What became of the connection of a server's peer, or of a client's own: the first that something came over. */
 enum tri_connection {
     TRI_CONNECTED,    /* more may come */
     TRI_DISCONNECTED, /* all that came over it can be received now: when nothing more is received, it was all */
-    TRI_UNTOLD,       /* this link cannot tell (inproc), or nothing came from this peer yet */
+    TRI_UNTOLD,       /* this link cannot tell (inproc), or nothing came over it yet */
 };
 enum tri_connection tri_link_connection(struct tri_link *link, uint64_t peer);
 /* Strikes a peer off: what still comes from it is dropped and counted, and nothing can be sent to it (TRP_ENOENT). */

@@ -532,6 +532,40 @@ LINK_TEST(what_ended_is_told_when_all_of_it_can_be_received)
     tear_down(&stage);
 }
 
+/* So does a client of its server. */
+LINK_TEST(a_client_is_told_when_all_that_its_server_sent_can_be_received)
+{
+    enum { COUNT = 200 };
+    const uint64_t until_ns = tri_now_ns() + DEADLINE_MS * TRI_NS_PER_MS;
+    struct tri_link *client;
+    struct stage stage;
+    uint64_t peer, last = 1;
+
+    set_up(&stage, *number);
+    client = connect_to(&stage);
+    cr_expect_eq(tri_link_connection(client, 0), TRI_UNTOLD);
+    send_number(client, 0, 0);
+    peer = recv_number(stage.server, 0);
+    send_number(stage.server, peer, 0);
+    (void)recv_number(client, 0);
+    if (stage.way->one_context) {
+        cr_expect_eq(tri_link_connection(client, 0), TRI_UNTOLD);
+    } else {
+        cr_expect_eq(tri_link_connection(client, 0), TRI_CONNECTED);
+        for (uint64_t i = 1; i <= COUNT; i++)
+            send_number(stage.server, peer, i);
+        (void)recv_number(client, 1); /* they are under way */
+        tri_link_close(&stage.server);
+        while (tri_link_connection(client, 0) == TRI_CONNECTED && tri_now_ns() < until_ns)
+            (void)tri_link_readable(client);
+        cr_expect_eq(tri_link_connection(client, 0), TRI_DISCONNECTED);
+        while (tri_link_readable(client))
+            (void)recv_number(client, ++last); /* in order; those that the server had not written are lost */
+    }
+    tri_link_close(&client);
+    tear_down(&stage);
+}
+
 Test(link, unknown_schemes_have_none)
 {
     static const char *const unknown[] = {"", "ipc", "ipc:/x", "udp://x", "ip://x", "ipcc://x", "://x"};

@@ -6,10 +6,13 @@
  * A verb is a row (struct tri_verb) in a file of tools/verbs/, and a line in the table of troupe.c. tri_cli_run finds the row,
  * parses the command line by it, and calls `run`; the shell calls tri_cli_run, too, with its own struct tri_cli. So a verb
  *   - reads its operands and options from `args`, both checked against its row already;
- *   - writes results by tri_give (one value), tri_give_rows (a listing) or tri_print (text), never to stdout itself;
+ *   - writes results by tri_give (one value), tri_give_rows (a listing) or tri_print (text, unless tri_wants_value), never to
+ *     stdout itself;
  *   - reports what went wrong by tri_refuse (the command line: 2), tri_fail (a trp_error: by its code) or tri_fail_text (1),
  *     each of which prints its line and returns the exit code: `return tri_fail(cli, &error, NULL);`
- *   - takes the node from tri_join, and lets go of what it got from it before it returns.
+ *   - takes the node from tri_join, and lets go of what it got from it before it returns;
+ *   - waits by tri_await or in slices (tri_slice_ms), so that Ctrl-C and --timeout end it; where cli->later it does not wait for
+ *     what it has called, but gives the reference and sets cli->is_later.
  */
 #ifndef TRI_CLI_H
 #define TRI_CLI_H
@@ -121,9 +124,8 @@ struct tri_cli {
     FILE *in;                            /* what the operand '-' reads */
     tri_take_fn *take;                   /* NULL: results are printed */
     tri_find_fn *find;                   /* NULL: %name is what the node keeps */
-    const struct tri_args
-        *defaults; /* options of all verbs where a command line has none (`troupe sh -q`); NULL: none */
-    void *user;    /* of both */
+    void *user;                          /* of both */
+    const struct tri_args *defaults;     /* common options where a command line has none (`troupe sh -q`); NULL: none */
     /* Of the verb that runs: */
     const struct tri_verb *verb;
     bool json, raw, full, quiet, verbose, no_color;
@@ -165,6 +167,8 @@ int tri_flush(struct tri_cli *cli);
 /* Whether `file` wants colours: a terminal, no NO_COLOR, no --no-color, and not TERM=dumb. */
 bool tri_has_colours(const struct tri_cli *cli, FILE *file);
 
+/* Whether what a verb has for people as text is wanted as a value: --json, or the shell takes it. */
+bool tri_wants_value(const struct tri_cli *cli);
 /* The result of a verb: handed to the shell, or printed as one line of JSON. */
 int tri_give(struct tri_cli *cli, trp_ref *ref, trp_value value);
 
@@ -244,7 +248,7 @@ void tri_show_death(FILE *out, trp_value death);
 int64_t tri_clock_ns(void);
 int64_t tri_clock_ms(void);
 /* "3.2s", "5m10s", "2h5m", "3d4h"; "unknown" if it is negative. */
-void tri_show_seconds(double s, char *text, size_t size);
+void tri_seconds_text(double s, char *text, size_t size);
 
 /* -------------------------------------------------------------------------------------------------------------- Ctrl-C */
 

@@ -46,7 +46,7 @@ give_verbs(struct tri_cli *cli)
 int
 tri_help_all(struct tri_cli *cli)
 {
-    if (cli->json || cli->take != NULL)
+    if (tri_wants_value(cli))
         return give_verbs(cli);
     tri_print(cli, "usage: troupe VERB [OPTION...] [ARGUMENT...]\n");
     for (const struct tri_verb *const *first = cli->verbs; *first != NULL; first++) {

@@ -71,6 +71,12 @@ tri_has_colours(const struct tri_cli *cli, FILE *file)
     return terminal != NULL && strcmp(terminal, "dumb") != 0;
 }
 
+bool
+tri_wants_value(const struct tri_cli *cli)
+{
+    return cli->json || cli->take != NULL;
+}
+
 int
 tri_give(struct tri_cli *cli, trp_ref *ref, trp_value value)
 {
@@ -199,7 +205,7 @@ int
 tri_give_rows(struct tri_cli *cli, trp_ref *ref, trp_value rows, const struct tri_column *columns, size_t count,
               const char *none)
 {
-    if (cli->take != NULL || cli->json)
+    if (tri_wants_value(cli))
         return tri_give(cli, ref, rows);
     if (rows.size == 0) {
         if (!cli->quiet && none != NULL)

@@ -23,7 +23,7 @@ tri_clock_ms(void)
 }
 
 void
-tri_show_seconds(double s, char *text, size_t size)
+tri_seconds_text(double s, char *text, size_t size)
 {
     const long long whole = (long long)s;
 

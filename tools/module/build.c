@@ -198,7 +198,7 @@ give_modules(struct tri_cli *cli, const char *build)
         }
         exit_code = close_to_others(cli, path);
         list[i] = trp_str(path);
-        if (!cli->json && cli->take == NULL)
+        if (!tri_wants_value(cli))
             tri_print(cli, "%s\n", path);
     }
     if (exit_code == TRI_EXIT_OK && count == 0)
@@ -206,7 +206,7 @@ give_modules(struct tri_cli *cli, const char *build)
                                   "%.300s has no module: its meson.build has to make a shared_module without a "
                                   "prefix (name_prefix: '')",
                                   build);
-    else if (exit_code == TRI_EXIT_OK && (cli->json || cli->take != NULL))
+    else if (exit_code == TRI_EXIT_OK && tri_wants_value(cli))
         exit_code = tri_give(cli, NULL, trp_list(list, count));
     tri_values_fini(&values);
     return exit_code;

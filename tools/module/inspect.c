@@ -259,7 +259,7 @@ run_inspect(struct tri_cli *cli, const struct tri_args *args)
     exit_code = tri_module_file(cli, path, name);
     if (exit_code == TRI_EXIT_OK)
         exit_code = tri_module_describe(cli, &values, path, &module);
-    if (exit_code == TRI_EXIT_OK && (cli->json || cli->take != NULL))
+    if (exit_code == TRI_EXIT_OK && tri_wants_value(cli))
         exit_code = tri_give(cli, NULL, module);
     else if (exit_code == TRI_EXIT_OK)
         tri_module_show(cli, path, module);

@@ -153,9 +153,8 @@ check_name(struct tri_cli *cli, const char *name)
 static int
 write_all(struct tri_cli *cli, const char *directory, const struct tri_template *list, const struct words *words)
 {
-    int exit_code = TRI_EXIT_OK;
-
     char path[PATH_SIZE];
+    int exit_code = TRI_EXIT_OK;
 
     for (size_t i = 0; list[i].text != NULL && exit_code == TRI_EXIT_OK; i++)
         exit_code = write_file(cli, directory, &list[i], words);

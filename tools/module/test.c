@@ -32,7 +32,7 @@ tri_run_note(struct tri_run *run, enum tri_verdict verdict, const char *why, con
     (void)snprintf(made->why, sizeof made->why, "%s", verdict == TRI_PASSED ? "" : why);
     *run->last = made;
     run->last = &made->next;
-    if (run->cli->json || run->cli->take != NULL)
+    if (tri_wants_value(run->cli))
         return;
     tri_print(run->cli, "%s  %s%s%s\n", words[verdict], made->what, made->why[0] != '\0' ? ": " : "", made->why);
     (void)fflush(run->cli->out); /* what the module prints comes in between */
@@ -325,7 +325,7 @@ tell_counts(struct tri_run *run)
 {
     int exit_code = TRI_EXIT_OK;
 
-    if (run->cli->json || run->cli->take != NULL)
+    if (tri_wants_value(run->cli))
         exit_code = give_outcomes(run);
     else if (run->counts[TRI_SKIPPED] > 0)
         tri_print(run->cli, "%d passed, %d failed, %d skipped\n", run->counts[TRI_PASSED], run->counts[TRI_FAILED],

@@ -31,7 +31,7 @@ methods_of(struct tri_cli *cli, const struct tri_offers *offers, const trp_actor
 static const char *
 suggest(struct tri_cli *cli, const trp_request *request, char *text, size_t size)
 {
-    struct tri_offers offers = {NULL, NULL, trp_null(), trp_null()};
+    struct tri_offers offers = {0};
     const char *meant = NULL, *colon = strchr(request->method, ':');
     const struct tri_hush before = tri_hush(cli);
 
@@ -100,7 +100,7 @@ submit(struct tri_cli *cli, const struct tri_args *args, trp_request *request)
 static int
 check_method(struct tri_cli *cli, const trp_request *request, const char *actor)
 {
-    struct tri_offers offers = {NULL, NULL, trp_null(), trp_null()};
+    struct tri_offers offers = {0};
     trp_error error = {.code = TRP_ENOMETHOD, .rank = -1};
     char text[300];
     int exit_code = tri_offers_ask(cli, &offers);
@@ -122,7 +122,7 @@ static int
 call_actor(struct tri_cli *cli, const struct tri_args *args, unsigned flags)
 {
     trp_request request = {.method = args->operands[1], .flags = flags};
-    struct tri_values values = {NULL, false};
+    struct tri_values values = {0};
     int exit_code = tri_join(cli);
 
     if (exit_code == TRI_EXIT_OK)
@@ -154,7 +154,7 @@ static int
 run_task(struct tri_cli *cli, const struct tri_args *args)
 {
     trp_request request = {.method = args->operands[0]};
-    struct tri_values values = {NULL, false};
+    struct tri_values values = {0};
     int exit_code = tri_check_offered(cli, args->operands[0], "MODULE:FUNCTION");
 
     if (exit_code == TRI_EXIT_OK)

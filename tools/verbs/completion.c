@@ -155,7 +155,7 @@ static const struct {
 static void
 offer_word(const struct typed *typed, const char *word)
 {
-    struct tri_offers offers = {NULL, NULL, trp_null(), trp_null()};
+    struct tri_offers offers = {0};
 
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(kinds[i].word, word) != 0)

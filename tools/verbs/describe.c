@@ -191,7 +191,7 @@ describe(struct tri_cli *cli, const struct subject *subject)
 {
     const char *module = trp_as_str(trp_field(subject->module, "name"));
 
-    if (cli->json || cli->take != NULL)
+    if (tri_wants_value(cli))
         return give_value(cli, subject);
     if (subject->actor.kind != TRP_NONE)
         print_actor(cli, subject->actor);

@@ -245,7 +245,7 @@ run_doctor(struct tri_cli *cli, const struct tri_args *args)
 
 static const struct tri_option doctor_options[] = {
     {"dir", 0, "DIR", "the node's directory; else $TROUPE_DIR, else the default one", TRI_WORD_DIRECTORY},
-    {NULL, 0, NULL, NULL, NULL},
+    {0},
 };
 
 const struct tri_verb tri_verb_doctor = {

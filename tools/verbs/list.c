@@ -23,7 +23,7 @@ show_name(trp_value row, const char *key, char *text, size_t size)
 static void
 show_age(trp_value row, const char *key, char *text, size_t size)
 {
-    tri_show_seconds(trp_as_f64(trp_field(row, key)), text, size);
+    tri_seconds_text(trp_as_f64(trp_field(row, key)), text, size);
 }
 
 static void
@@ -32,7 +32,7 @@ show_left(trp_value row, const char *key, char *text, size_t size)
     const trp_value left_ms = trp_field(row, key);
 
     if (left_ms.kind == TRP_I64)
-        tri_show_seconds((double)left_ms.as.i64 / 1000, text, size);
+        tri_seconds_text((double)left_ms.as.i64 / 1000, text, size);
     else
         (void)snprintf(text, size, "for ever");
 }

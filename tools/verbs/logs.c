@@ -155,7 +155,7 @@ run_logs(struct tri_cli *cli, const struct tri_args *args)
 static const struct tri_option logs_options[] = {
     {"follow", 'f', NULL, "goes on with what is added, until Ctrl-C", NULL},
     {"lines", 'n', "N", "the last N lines; else 50", NULL},
-    {NULL, 0, NULL, NULL, NULL},
+    {0},
 };
 
 const struct tri_verb tri_verb_logs = {

@@ -93,7 +93,7 @@ run_stop(struct tri_cli *cli, const struct tri_args *args)
 
 static const struct tri_option stop_options[] = {
     {"force", 0, NULL, "kills it if it has not ended within --timeout", NULL},
-    {NULL, 0, NULL, NULL, NULL},
+    {0},
 };
 
 const struct tri_verb tri_verb_stop = {
@@ -121,7 +121,7 @@ print_status(struct tri_cli *cli, const struct tri_home *home, trp_value row)
     const char *what;
 
     tri_home_log(home, log, sizeof log, &what);
-    tri_show_seconds(tri_home_age(home), age, sizeof age);
+    tri_seconds_text(tri_home_age(home), age, sizeof age);
     tri_print(cli, "node       %s at %s\n", trp_as_str(trp_field(row, "name")), home->directory);
     tri_print(cli, "state      %s, process %d, up %s\n", home->ending ? "ending" : "ready", (int)home->pid, age);
     tri_print(cli, "resources  %g of %g CPUs, %g of %g GPUs taken\n", trp_as_f64(trp_field(row, "cpus_used")),
@@ -176,7 +176,7 @@ run_status(struct tri_cli *cli, const struct tri_args *args)
         exit_code = tri_ask(cli, "nodes", &ref, &rows);
     if (exit_code != TRI_EXIT_OK)
         return exit_code;
-    if (cli->json || cli->take != NULL)
+    if (tri_wants_value(cli))
         exit_code = give_status(cli, &home, trp_at(rows, 0));
     else
         exit_code = print_status(cli, &home, trp_at(rows, 0));

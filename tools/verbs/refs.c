@@ -39,7 +39,7 @@ tri_keep_ref(struct tri_cli *cli, const struct tri_args *args, trp_ref *ref)
 static int
 run_put(struct tri_cli *cli, const struct tri_args *args)
 {
-    struct tri_values values = {NULL, false};
+    struct tri_values values = {0};
     trp_value value = trp_null();
     trp_ref *ref = NULL;
     trp_error error;
@@ -133,10 +133,10 @@ give_names(struct tri_cli *cli, const struct tri_args *args, trp_ref **refs, con
         const char *operand = args->operands[ready[i]];
         const bool is_variable = cli->find != NULL && operand[0] == '%'; /* of the shell, where it is written $NAME */
         names[i] = cli->take != NULL ? trp_ref_value(refs[ready[i]]) : trp_str(operand);
-        if (!cli->json && cli->take == NULL)
+        if (!tri_wants_value(cli))
             tri_print(cli, "%s%s\n", is_variable ? "$" : "", operand + is_variable);
     }
-    if (names != NULL && (cli->json || cli->take != NULL))
+    if (names != NULL && tri_wants_value(cli))
         exit_code = tri_give(cli, NULL, trp_list(names, count));
     free(names);
     return exit_code;

@@ -105,7 +105,7 @@ take_options(struct tri_cli *cli, struct tri_values *values, const struct tri_ar
 static const char *
 suggest_class(struct tri_cli *cli, const char *class_name, char *text, size_t size)
 {
-    struct tri_offers offers = {NULL, NULL, trp_null(), trp_null()};
+    struct tri_offers offers = {0};
     const char *meant = NULL, *colon = strchr(class_name, ':');
     const struct tri_hush before = tri_hush(cli);
 
@@ -151,7 +151,7 @@ static int
 run_spawn(struct tri_cli *cli, const struct tri_args *args)
 {
     trp_actor_options options = {0};
-    struct tri_values values = {NULL, false};
+    struct tri_values values = {0};
     trp_value arguments = TRP_NOARGS;
     trp_actor *actor = NULL;
     trp_error error;

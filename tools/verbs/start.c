@@ -348,7 +348,7 @@ stay(struct tri_cli *cli, struct starting *it)
 static int
 give_started(struct tri_cli *cli, const struct starting *it)
 {
-    if (cli->json || cli->take != NULL)
+    if (tri_wants_value(cli))
         return tri_give(cli, NULL,
                         TRP_MAP("directory", it->directory, "pid", it->pid, "log",
                                 it->log[0] != '\0' ? trp_str(it->log) : trp_null()));
@@ -380,8 +380,9 @@ run_start(struct tri_cli *cli, const struct tri_args *args)
     if (exit_code != TRI_EXIT_OK)
         return exit_code;
     (void)sigemptyset(&it.signals);
-    for (int i = 0; i < 3; i++)
-        (void)sigaddset(&it.signals, (const int[]){SIGTERM, SIGINT, SIGHUP}[i]);
+    (void)sigaddset(&it.signals, SIGTERM);
+    (void)sigaddset(&it.signals, SIGINT);
+    (void)sigaddset(&it.signals, SIGHUP);
     (void)sigprocmask(SIG_BLOCK, &it.signals, &before);
     exit_code = run(cli, &it);
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
@@ -397,7 +398,7 @@ static const struct tri_option start_options[] = {
     {"log-file", 0, "FILE", "appended to; else stderr, and DIR/log of a daemon", TRI_WORD_FILE},
     {"log-level", 0, "LEVEL", "error, warning, info or debug; else info", "error|warning|info|debug"},
     {"timeout", 't', "TIME", "how long it may take until it is ready; else 30s", NULL},
-    {NULL, 0, NULL, NULL, NULL},
+    {0},
 };
 
 const struct tri_verb tri_verb_start = {

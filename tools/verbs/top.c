@@ -246,7 +246,7 @@ show(struct tri_cli *cli, const struct tri_top_sample *sample, const struct sett
     qsort(sample->rows, sample->count, sizeof *sample->rows, settings->order);
     if (!make_rows(sample, &rows, &entries)) {
         exit_code = tri_fail_text(cli, "out of memory");
-    } else if (cli->json || cli->take != NULL) {
+    } else if (tri_wants_value(cli)) {
         exit_code = give_values(cli, sample, trp_list(rows, sample->count));
     } else if (tri_screen_size(&columns_, &lines)) {
         exit_code = show_screen(cli, sample, trp_list(rows, sample->count), columns_, lines);

@@ -1,6 +1,5 @@
 /*
- * verbs.h - the rows of the verbs, each in a file of its family. To add one: its row here, its file in tools/meson.build, its
- * line in the table of tools/troupe.c, its words in troupe(1), its bad command lines in tests/tools/.
+ * verbs.h - the rows of the verbs, each in a file of its family. docs/architecture.md says how to add one.
  */
 #ifndef TRI_VERBS_H
 #define TRI_VERBS_H

@@ -9,7 +9,7 @@ static int
 run_version(struct tri_cli *cli, const struct tri_args *args)
 {
     (void)args;
-    if (cli->take != NULL || cli->json)
+    if (tri_wants_value(cli))
         return tri_give(cli, NULL, trp_str(trp_version()));
     tri_print(cli, "troupe %s\n", trp_version());
     return TRI_EXIT_OK;

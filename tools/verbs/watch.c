@@ -7,7 +7,7 @@
 static int
 give_record(struct tri_cli *cli, trp_ref *ref, trp_value record)
 {
-    if (cli->json || cli->take != NULL)
+    if (tri_wants_value(cli))
         return tri_give(cli, ref, record);
     if (cli->quiet)
         return TRI_EXIT_OK;

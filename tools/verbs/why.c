@@ -154,7 +154,7 @@ tell_failure(struct tri_cli *cli, const struct subject *subject)
 {
     const trp_value failure = trp_failure(subject->ref);
 
-    if (cli->json || cli->take != NULL)
+    if (tri_wants_value(cli))
         return tri_give(cli, subject->ref, failure);
     tri_print(cli, "%s has failed\n  %s\n", subject->name[0] != '\0' ? subject->name : subject->id,
               trp_as_str(trp_field(failure, "message")));
@@ -194,7 +194,7 @@ tell_chain(struct tri_cli *cli, const struct subject *subject)
     exit_code = tri_ask(cli, question, &ref, &rows);
     if (exit_code != TRI_EXIT_OK)
         return exit_code;
-    if (cli->json || cli->take != NULL)
+    if (tri_wants_value(cli))
         exit_code = tri_give(cli, ref, rows);
     else
         print_chain(cli, subject, rows);

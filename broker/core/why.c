@@ -72,22 +72,56 @@ first_of_host(struct tri_page *page, const struct tri_host *host)
     return NULL;
 }
 
+/* ----------------------------------------------------------------------------------------------------------- resources */
+
+/* "2 CPUs (1 of 2 are taken)"; and of GPUs, where some are asked for. */
+static void
+tell_amounts(const struct tri_ledger *ledger, double cpus, double gpus, char *text, size_t size)
+{
+    size_t used = (size_t)snprintf(text, size, "%g CPU%s (%g of %g are taken)", cpus, cpus == 1 ? "" : "s",
+                                   ledger->cpus_used, ledger->cpus);
+
+    if (gpus > 0 && used < size)
+        snprintf(text + used, size - used, " and %g GPU%s (%g of %g are taken)", gpus, gpus == 1 ? "" : "s",
+                 ledger->gpus_used, ledger->gpus);
+}
+
+/* Who has what others wait for: a row for each actor that holds some of it. */
+static void
+tell_holders(struct tri_page *page)
+{
+    char who[WHO_SIZE], text[WHO_SIZE + 100];
+
+    TRI_EACH(&page->core->actors, node)
+    {
+        const struct tri_actor *actor = TRI_OWNER(node, struct tri_actor, all);
+        if (!actor->holds_resources || (actor->num_cpus <= 0 && actor->num_gpus <= 0))
+            continue;
+        if (page->row_count + 3 >= page->limit)
+            return;
+        snprintf(text, sizeof text, "%s holds %g CPUs and %g GPUs", tri_actor_text(actor, who), actor->num_cpus,
+                 actor->num_gpus);
+        add_row(page, text, actor->since_ns);
+    }
+}
+
 /* -------------------------------------------------------------------------------------------------------------- actors */
 
 static void
 tell_actor(struct tri_page *page, const struct tri_actor *actor)
 {
-    char who[WHO_SIZE], text[900];
+    char who[WHO_SIZE], amounts[200], text[900];
     const char *plural = actor->pending == 1 ? "" : "s";
 
     tri_actor_text(actor, who);
+    tell_amounts(&page->core->ledger, actor->start_cpus, actor->num_gpus, amounts, sizeof amounts);
     if (actor->state == TRI_ACTOR_DEAD)
         snprintf(text, sizeof text, "%s is dead: %.500s", who,
                  actor->obituary != NULL ? actor->obituary->error.message : "it has ended");
     else if (actor->state == TRI_ACTOR_WAITING && actor->creation != NULL && actor->creation->missing > 0)
         snprintf(text, sizeof text, "%s waits for %u arguments of its constructor", who, actor->creation->missing);
     else if (actor->state == TRI_ACTOR_WAITING)
-        snprintf(text, sizeof text, "%s waits for resources: %g CPUs", who, actor->start_cpus);
+        snprintf(text, sizeof text, "%s waits for %s", who, amounts);
     else if (actor->state == TRI_ACTOR_STARTING)
         snprintf(text, sizeof text, "%s waits for its process to start", who);
     else if (actor->state == TRI_ACTOR_CREATED)
@@ -98,6 +132,8 @@ tell_actor(struct tri_page *page, const struct tri_actor *actor)
         snprintf(text, sizeof text, "%s has %u call%s pending, and is ready in process %d", who, actor->pending, plural,
                  actor->host->pid);
     add_row(page, text, actor->since_ns);
+    if (actor->state == TRI_ACTOR_WAITING && (actor->creation == NULL || actor->creation->missing == 0))
+        tell_holders(page);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- results */
@@ -183,6 +219,8 @@ tell_next(struct tri_page *page, const struct tri_pending *call, const char *id)
         return missing_of(TRI_OWNER(call->lane->calls.next, struct tri_pending, link)); /* the one before it waits */
     if (actor != NULL && call->state == TRI_CALL_QUEUED)
         return first_of_host(page, actor->host);
+    if (call->kind == TRI_CALL_TASK && call->state == TRI_CALL_QUEUED)
+        tell_holders(page);
     if (is_behind(call))
         return first_of_host(page, call->host);
     return tell_wait(page, call, id);

@@ -127,7 +127,8 @@ Test(verbs, what_the_node_keeps_is_got_waited_for_and_dropped)
         {"troupe spawn play:Stage --name s", 0, NULL, ""},
         {"troupe call s wait --name w", 0, "\"ref:w\"\n", ""},
         {"troupe get w -t 20ms", 124, "",
-         "troupe get: w is not there after 0.02 s, and may still come; a longer --timeout gives it more time\n"},
+         "troupe get: w is not there after 0.02 s, and may still come; `troupe why w` says what it waits for, a longer "
+         "--timeout gives it more time\n"},
         {"troupe wait w list -t 20ms", 124, "list\n",
          "troupe wait: 1 of 2 have ended, 2 were waited for; a longer --timeout gives it more time\n"},
         {"troupe wait w list -c 1", 0, "list\n", ""},
@@ -177,6 +178,13 @@ Test(verbs, why_tells_what_is_waited_for_and_how_it_failed)
          "-q; "
          "done; troupe why e2; kill -CONT $p",
          0, "e2\n  its call to actor 's' is at process *, behind 2 more\n    for *\n  then w: its call *\n", ""},
+        {"troupe spawn play:Stage -n greedy --cpus 2 -q && troupe spawn play:Stage -n second -t 20ms", 124, "",
+         "troupe spawn: actor 'second' is not there after 0.02 s, and may still come; `troupe why second` says what it "
+         "waits for, a longer --timeout gives it more time\n"},
+        {"troupe why second; troupe kill greedy second --wait", 0,
+         "actor second\n  actor 'second' waits for 1 CPU (2 of 2 are taken)\n    for *\n  then actor 'greedy' holds 2 "
+         "CPUs and 0 GPUs\n    for *\n",
+         ""},
         {"troupe spawn play:Stage -n greedy --cpus 2 -q && troupe task play:echo 1 -n late -q && troupe why late; "
          "troupe "
          "kill greedy",

@@ -194,6 +194,8 @@ int tri_refuse(struct tri_cli *cli, const char *format, ...) TRP_PRINTF(2, 3);
 int tri_fail(struct tri_cli *cli, const trp_error *error, const char *remedy);
 /* The same for what a reference failed with: --verbose shows all that is known about it (tri_show_failure). */
 int tri_fail_ref(struct tri_cli *cli, trp_ref *ref, const trp_error *error, const char *remedy);
+/* The remedy where a wait is over and its result, which `troupe why` knows by that name, may still come; NULL: it is not so. */
+const char *tri_remedy_of_wait(const trp_ref *ref, const char *name, const trp_error *error, char *text, size_t size);
 int tri_fail_text(struct tri_cli *cli, const char *format, ...) TRP_PRINTF(2, 3);
 /* As tri_fail_text, with "path: strerror". */
 int tri_fail_file(struct tri_cli *cli, const char *path, int err);

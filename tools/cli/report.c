@@ -150,6 +150,16 @@ tri_fail(struct tri_cli *cli, const trp_error *error, const char *remedy)
     return report(cli, error, message, remedy, tri_exit_of(error->code));
 }
 
+const char *
+tri_remedy_of_wait(const trp_ref *ref, const char *name, const trp_error *error, char *text, size_t size)
+{
+    if (error->code != TRP_ETIMEDOUT || trp_ref_location(ref) == TRP_FAILED)
+        return NULL;
+    (void)snprintf(text, size, "`troupe why %.255s` says what it waits for, a longer --timeout gives it more time",
+                   name);
+    return text;
+}
+
 int
 tri_fail_ref(struct tri_cli *cli, trp_ref *ref, const trp_error *error, const char *remedy)
 {

@@ -85,6 +85,18 @@ release_all(trp_ref **refs, int count)
     free(refs);
 }
 
+static int
+await_kept(struct tri_cli *cli, trp_ref *ref, const char *operand, trp_value *value)
+{
+    char name[256], remedy[400];
+    trp_error error;
+
+    if (tri_wait_for(cli, ref, operand, value, &error) == TRP_OK)
+        return TRI_EXIT_OK;
+    tri_kept_name(operand, name, sizeof name);
+    return tri_fail_ref(cli, ref, &error, tri_remedy_of_wait(ref, name, &error, remedy, sizeof remedy));
+}
+
 /* Each in turn; the first that cannot be got ends it. */
 static int
 run_get(struct tri_cli *cli, const struct tri_args *args)
@@ -94,7 +106,7 @@ run_get(struct tri_cli *cli, const struct tri_args *args)
     int exit_code = find_all(cli, args, &refs);
 
     for (int i = 0; i < args->count && exit_code == TRI_EXIT_OK; i++) {
-        exit_code = tri_await(cli, refs[i], args->operands[i], &value);
+        exit_code = await_kept(cli, refs[i], args->operands[i], &value);
         if (exit_code == TRI_EXIT_OK)
             exit_code = tri_give(cli, refs[i], value);
     }

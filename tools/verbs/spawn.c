@@ -120,18 +120,23 @@ suggest_class(struct tri_cli *cli, const char *class_name, char *text, size_t si
 static int
 await_ready(struct tri_cli *cli, trp_actor *actor, const char *name, const char *class_name)
 {
-    char what[300], text[300];
+    char what[300], text[400];
     trp_ref *ref = NULL;
     trp_error error;
     int exit_code;
 
     if (trp_watch(actor, TRP_WATCH_READY, &ref, &error) != TRP_OK)
         return tri_fail(cli, &error, NULL);
-    (void)snprintf(what, sizeof what, "the constructor of '%.255s'", name);
+    (void)snprintf(what, sizeof what, "actor '%.255s'", name);
     exit_code = TRI_EXIT_OK;
-    if (tri_wait_for(cli, ref, what, NULL, &error) != TRP_OK)
-        exit_code = tri_fail_ref(cli, ref, &error,
-                                 error.code == TRP_ENOENT ? suggest_class(cli, class_name, text, sizeof text) : NULL);
+    if (tri_wait_for(cli, ref, what, NULL, &error) != TRP_OK) {
+        const char *remedy = NULL;
+        if (error.code == TRP_ENOENT)
+            remedy = suggest_class(cli, class_name, text, sizeof text);
+        else if (strchr(name, ':') == NULL) /* it has a name, and is not called by its class */
+            remedy = tri_remedy_of_wait(ref, name, &error, text, sizeof text);
+        exit_code = tri_fail_ref(cli, ref, &error, remedy);
+    }
     trp_ref_release(&ref);
     return exit_code;
 }

@@ -118,6 +118,14 @@ Test(module_new, a_new_module_of_tasks_builds_and_passes_its_tests)
     static const struct command_row rows[] = {
         {"troupe module new --tasks-only square --in here", 0, "here\n", ""},
         {"cd here && troupe module build --test --json", 0, "[\"./build/square.so\"]\n", ""},
+        {"mkdir untested && sed '/^criterion/,$d' here/meson.build >untested/meson.build && cp here/square.c untested "
+         "&& "
+         "troupe module build --test untested",
+         1, "",
+         "troupe module build: there is no test to run: untested/meson.build has none, or Criterion was not there when "
+         "it "
+         "was set up; on Debian: apt install libcriterion-dev, then rm -r untested/build\n"},
+        {"troupe module build untested", 0, "untested/build/square.so\n", ""},
         {"troupe module test here/build/square.so", 0,
          "ok    square:square refuses a call without 'number'\n"
          "ok    square:square refuses 'number' of another kind\n"

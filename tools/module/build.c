@@ -214,6 +214,22 @@ give_modules(struct tri_cli *cli, const char *build)
 
 /* ------------------------------------------------------------------------------------------------------------ the verb */
 
+/* Whether meson knows a test: without Criterion it has set up none, and to run none would be no failure. */
+static bool
+has_tests(const char *build)
+{
+    char path[PATH_SIZE + 64], text[3] = "";
+    FILE *file;
+
+    (void)snprintf(path, sizeof path, "%s/meson-info/intro-tests.json", build);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return true; /* meson itself will say */
+    (void)fread(text, 1, sizeof text - 1, file);
+    (void)fclose(file);
+    return strcmp(text, "[]") != 0;
+}
+
 static int
 build_all(struct tri_cli *cli, const char *directory, char *build, bool with_tests)
 {
@@ -230,6 +246,11 @@ build_all(struct tri_cli *cli, const char *directory, char *build, bool with_tes
         exit_code = run_meson(cli, build, "setup", setup);
     if (exit_code == TRI_EXIT_OK)
         exit_code = run_meson(cli, build, "compile", compile);
+    if (exit_code == TRI_EXIT_OK && with_tests && !has_tests(build))
+        return tri_fail_text(cli,
+                             "there is no test to run: %.300s/meson.build has none, or Criterion was not there when "
+                             "it was set up; on Debian: apt install libcriterion-dev, then rm -r %.300s",
+                             directory, build);
     if (exit_code == TRI_EXIT_OK && with_tests)
         exit_code = run_meson(cli, build, "test", test);
     return exit_code == TRI_EXIT_OK ? give_modules(cli, build) : exit_code;

@@ -22,9 +22,25 @@ def check_nesting(events):
         open_until.append(end)
 
 
+FIELDS = {"X": {"ts", "dur", "tid", "cat"}, "s": {"ts", "tid", "id", "cat"}, "f": {"ts", "tid", "id", "cat", "bp"}, "M": {"args"}}
+WHOLE, NUMBERS, TEXTS = ("pid", "tid", "id"), ("ts", "dur"), ("name", "cat", "bp")
+
+
+def check_fields(event):
+    """What the format of chrome://tracing wants of each kind of event, and of which kind it is there."""
+    assert event["ph"] in FIELDS, ("unknown kind", event)
+    assert FIELDS[event["ph"]] | {"name", "pid"} <= event.keys(), ("a field is missing", event)
+    for names, kinds in ((WHOLE, int), (NUMBERS, (int, float)), (TEXTS, str)):
+        assert all(isinstance(event[name], kinds) and event[name] != "" for name in names if name in event), event
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
-        events = json.load(file)["traceEvents"]
+        trace = json.load(file)
+    assert trace.get("displayTimeUnit") in (None, "ms", "ns"), trace["displayTimeUnit"]
+    events = trace["traceEvents"]
+    for event in events:
+        check_fields(event)
     slices = [e for e in events if e["ph"] == "X"]
     threads = collections.defaultdict(list)
     calls = collections.defaultdict(dict)

@@ -388,6 +388,17 @@ tri_envelope_size(const struct tri_section *sections, uint32_t section_count)
     return size;
 }
 
+uint64_t
+tri_envelope_bytes(const struct tri_section *sections, uint32_t section_count)
+{
+    uint64_t bytes = tri_envelope_size(sections, section_count);
+
+    for (uint32_t i = 0; i < section_count; i++)
+        if (tri_section_is_frame(&sections[i]))
+            bytes += sections[i].size;
+    return bytes;
+}
+
 static uint8_t *
 write_data(uint8_t *bytes, const struct tri_section *section)
 {

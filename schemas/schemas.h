@@ -192,6 +192,8 @@ void tri_envelope_keep(const struct tri_envelope *envelope, void *memory, struct
 /* What an envelope of these sections takes of a window, beside its frames: the bytes that it would have in a batch if nothing
  * were left out. It never has more. */
 size_t tri_envelope_size(const struct tri_section *sections, uint32_t section_count);
+/* The same with its frames: all that it takes. Both ends count by this. */
+uint64_t tri_envelope_bytes(const struct tri_section *sections, uint32_t section_count);
 /* Writes it into a batch (8-byte aligned, room for tri_envelope_size bytes) and says how many bytes it has. Data of sections
  * above TRI_COPY_MAX is not written: the caller adds the frames, in order. */
 size_t tri_envelope_write(uint8_t *bytes, const struct tri_route *route, const struct tri_section *sections,

@@ -60,6 +60,7 @@ Test(envelope, large_data_travels_as_frames_in_order)
     cr_assert_lt(tri_envelope_size(sections, 3), 300);
     cr_assert_eq(tri_envelope_check(bytes, ROOM, frames, 2, &envelope, NULL), TRP_OK);
     cr_assert_eq(envelope.frame_count, 2);
+    cr_assert_eq(envelope.bytes, tri_envelope_bytes(sections, 3), "both ends count the same");
     tri_envelope_section(&envelope, 2, &section);
     cr_assert(section.frame == frames[1] && section.data == frames[1]->data && section.size == 5000);
     tri_envelope_section(&envelope, 0, &section);

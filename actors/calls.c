@@ -33,6 +33,16 @@ send_soon(struct tri_process *process, bool lone)
     }
 }
 
+/* What a cancelled call sends one way may put right what it leaves behind. */
+static trp_err
+refuse_child(trp_error *error)
+{
+    (void)TRI_FAIL(error, TRP_ECANCELLED, "the call that makes this one was cancelled, so it calls nothing more");
+    if (error != NULL)
+        error->ran = TRP_NOT_RUN;
+    return TRP_ECANCELLED;
+}
+
 trp_err
 tri_submit(struct tri_process *process, struct tri_submit *submit, bool nowait, struct tri_ref **ref, trp_error *error)
 {
@@ -47,6 +57,8 @@ tri_submit(struct tri_process *process, struct tri_submit *submit, bool nowait, 
         tri_execution_inherited(tri_current_execution, &inherited);
         submit->parent = inherited.parent;
         trace = inherited.trace;
+        if (inherited.cancelled && submit->kind == TRI_CALL && ref != NULL)
+            return refuse_child(error);
         if (inherited.deadline_ns < submit->deadline_ns)
             submit->deadline_ns = inherited.deadline_ns;
     }

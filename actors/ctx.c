@@ -167,7 +167,7 @@ trp_cancelled(const trp_ctx *ctx)
     const struct tri_execution *execution = (const struct tri_execution *)(const void *)ctx;
     if (ctx == NULL)
         return false;
-    if (execution->cancelled != NULL && __atomic_load_n(execution->cancelled, __ATOMIC_RELAXED))
+    if (execution->cancelled != NULL && __atomic_load_n(execution->cancelled, __ATOMIC_RELAXED) != TRI_GOES_ON)
         return true;
     return execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns;
 }

@@ -69,6 +69,13 @@ on_dropped(void *user, struct tri_incoming *call)
 }
 
 static void
+on_cancelled(void *user, struct tri_incoming *call)
+{
+    if (call->cancelled == TRI_CANCELLED)
+        tri_host_cancel_promise(user, call);
+}
+
+static void
 on_renumbered(void *user)
 {
     struct tri_host *host = user;
@@ -206,6 +213,7 @@ static const struct tri_host_hooks hooks = {
     .create = on_create,
     .stop = on_stop,
     .dropped = on_dropped,
+    .cancelled = on_cancelled,
     .deadlock = tri_host_deadlock,
     .renumbered = on_renumbered,
     .wait_begins = tri_host_wait_begins,

@@ -230,6 +230,9 @@ static void
 finish(struct tri_frame *frame)
 {
     struct tri_execution *execution = &frame->execution;
+    const bool promises = execution->outcome == TRI_RAN_DEFERRED || execution->outcome == TRI_RAN_DELEGATED;
+    if (promises && frame->call != NULL && frame->call->cancelled == TRI_CANCELLED)
+        tri_host_cancel_frame(frame);
     switch (execution->outcome) {
     case TRI_RAN_DEFERRED:
         tri_host_defer(frame);

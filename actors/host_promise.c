@@ -32,6 +32,29 @@ tri_host_replied(void *user, struct trp_reply *reply)
 }
 
 void
+tri_host_cancel_frame(struct tri_frame *frame)
+{
+    struct tri_packed packed = {0};
+    struct tri_failure failure = {0};
+    tri_fail_promise(&failure.error, &frame->execution);
+    if (tri_error_pack(&packed, &failure, NULL) == TRP_OK)
+        tri_proc_answer(tri_process_proc(frame->host->process), frame->call, &packed.section);
+    tri_packed_fini(&packed);
+}
+
+void
+tri_host_cancel_promise(struct tri_host *host, const struct tri_incoming *call)
+{
+    for (struct tri_node *node = host->promised.next; node != &host->promised; node = node->next) {
+        struct tri_frame *frame = TRI_OWNER(node, struct tri_frame, link);
+        if (frame->call == call) {
+            tri_host_cancel_frame(frame);
+            return;
+        }
+    }
+}
+
+void
 tri_host_defer(struct tri_frame *frame)
 {
     struct tri_host *host = frame->host;

@@ -122,8 +122,10 @@ tri_host_wait_work(void *user, struct tri_execution *execution, trp_err *err, tr
             *error = execution->wait_error;
         return true;
     }
-    if (execution->cancelled != NULL && *execution->cancelled) {
-        *err = TRI_FAIL(error, TRP_ECANCELLED, "nobody waits for this call any more, so it waits for nothing either");
+    if (execution->cancelled != NULL && *execution->cancelled != TRI_GOES_ON) {
+        *err = TRI_FAIL(error, TRP_ECANCELLED, "%s, so it waits for nothing either",
+                        tri_execution_cancelled(execution) ? "this call was cancelled"
+                                                           : "nobody waits for this call any more");
         return true;
     }
     give_back_queue(host);

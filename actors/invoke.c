@@ -139,6 +139,28 @@ left_for_its_deadline(const struct tri_execution *execution, trp_err err)
     return left && execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns;
 }
 
+static trp_err
+code_of(const struct tri_execution *execution, trp_err err)
+{
+    if (tri_execution_cancelled(execution))
+        return TRP_ECANCELLED;
+    if (left_for_its_deadline(execution, err))
+        return TRP_ETIMEDOUT;
+    if (err == TRP_ECANCELLED && trp_cancelled(&execution->ctx))
+        return TRP_ECANCELLED;
+    return err == TRP_ESTOP ? TRP_ESTOP : TRP_ETASK;
+}
+
+void
+tri_fail_promise(trp_error *error, const struct tri_execution *execution)
+{
+    const char *method = execution->callable->name;
+
+    (void)TRI_FAIL(error, TRP_ECANCELLED, "%s() was cancelled before the reply that it had put off was there", method);
+    error->ran = TRP_RAN;
+    say_where(error, execution->actor, method, node_of(execution));
+}
+
 /* Whether the function gave its own words (trp_fail), or passes on what another function told it. */
 static void
 settle_failure(struct tri_execution *execution, trp_err err)
@@ -146,16 +168,12 @@ settle_failure(struct tri_execution *execution, trp_err err)
     const trp_error *said = &execution->error;
     struct tri_failure failure = {.error = {.rank = -1, .ran = TRP_RAN}}, chain[8];
     trp_error *made = &failure.error;
-    made->code = err == TRP_ESTOP ? TRP_ESTOP : TRP_ETASK;
-    if (err == TRP_ECANCELLED && trp_cancelled(&execution->ctx))
-        made->code = TRP_ECANCELLED;
-    if (left_for_its_deadline(execution, err))
-        made->code = TRP_ETIMEDOUT;
+    made->code = code_of(execution, err);
     if (said->code != err) { /* nothing was said about this code */
         made->cause = (int32_t)err;
-        if (made->code == TRP_ETIMEDOUT)
-            snprintf(made->message, sizeof made->message, "%s() left when its deadline had passed",
-                     execution->callable->name);
+        if (made->code == TRP_ETIMEDOUT || made->code == TRP_ECANCELLED)
+            snprintf(made->message, sizeof made->message, "%s() left when %s", execution->callable->name,
+                     made->code == TRP_ETIMEDOUT ? "its deadline had passed" : "it was cancelled");
         else
             snprintf(made->message, sizeof made->message, "%s", trp_strerror(err));
     } else if (execution->own_words) {
@@ -201,9 +219,11 @@ settle_value(struct tri_execution *execution)
 {
     if (execution->outcome != TRI_RAN_VALUE)
         return;
-    if (execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns) {
+    const bool cancelled = tri_execution_cancelled(execution);
+    if (cancelled || (execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns)) {
         trp_error late;
-        (void)TRI_FAIL(&late, TRP_ETIMEDOUT, "%s() returned after its deadline had passed", execution->callable->name);
+        (void)TRI_FAIL(&late, cancelled ? TRP_ECANCELLED : TRP_ETIMEDOUT, "%s() returned after %s",
+                       execution->callable->name, cancelled ? "it was cancelled" : "its deadline had passed");
         late.ran = TRP_RAN;
         tri_execution_refuse(execution, &late);
         return;
@@ -259,6 +279,7 @@ tri_execution_inherited(const struct tri_execution *execution, struct tri_inheri
     inherited->parent = execution->id;
     inherited->deadline_ns = execution->deadline_ns;
     inherited->trace = execution->trace;
+    inherited->cancelled = tri_execution_cancelled(execution);
 }
 
 void

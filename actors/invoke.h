@@ -97,11 +97,11 @@ struct tri_execution {
     /* filled in before tri_invoke */
     const struct tri_execution_ops *ops;
     const struct tri_callable *callable;
-    struct tri_id id;      /* the parent of what it calls */
-    uint64_t deadline_ns;  /* TRI_NEVER */
-    const bool *cancelled; /* becomes true when nobody waits any more; NULL: never */
-    const char *actor;     /* for texts: name or id; "" in a task */
-    const char *trace;     /* the directory that what it calls is traced in; NULL: it is not (trace.h) */
+    struct tri_id id;         /* the parent of what it calls */
+    uint64_t deadline_ns;     /* TRI_NEVER */
+    const uint8_t *cancelled; /* enum tri_cancelled, of its call; NULL: it never is */
+    const char *actor;        /* for texts: name or id; "" in a task */
+    const char *trace;        /* the directory that what it calls is traced in; NULL: it is not (trace.h) */
     /* what came of it */
     enum tri_outcome outcome;
     const struct tri_section *section;
@@ -130,6 +130,15 @@ struct tri_execution {
     trp_err wait_err;
     trp_error wait_error;
 };
+
+/* Somebody asked for its end (trp_cancel), and what it returns is TRP_ECANCELLED. */
+static inline bool
+tri_execution_cancelled(const struct tri_execution *execution)
+{
+    return execution->cancelled != NULL && __atomic_load_n(execution->cancelled, __ATOMIC_RELAXED) == TRI_CANCELLED;
+}
+/* What a call is told then whose function has returned, and had put its answer off. */
+void tri_fail_promise(trp_error *error, const struct tri_execution *execution);
 
 /* Runs it, with tri_current_execution set meanwhile. Never fails itself: whatever goes wrong is the outcome. */
 void tri_invoke(struct tri_execution *execution, void *self, trp_value positional, trp_value keywords);

@@ -307,6 +307,7 @@ make_empty(struct tri_local *local, struct tri_process *process, const trp_confi
     tri_list_init(&local->born);
     tri_list_init(&local->arrived);
     tri_list_init(&local->calls);
+    tri_list_init(&local->started);
     tri_list_init(&local->promised);
     tri_list_init(&local->faults);
 }

@@ -51,11 +51,12 @@ enum { TRI_LOCAL_WATCH_END = 2 };
 
 /* A call, or an actor's construction (`actor` NEW and `constructs`), from its arrival until it is answered. */
 struct tri_local_call {
-    struct tri_node link; /* in local->calls: not started; local->promised: returned without an answer */
+    struct tri_node link; /* in local->calls: not started; ->started: runs; ->promised: returned without an answer */
     struct tri_letter *letter;
     struct tri_local_actor *actor;  /* NULL: a task */
     struct tri_local_actor *caller; /* NULL: the driver. Its calls of one actor start in order */
-    bool constructs, running, answered, cancelled;
+    bool constructs, running, answered;
+    uint8_t cancelled; /* enum tri_cancelled */
     uint64_t deadline_ns;
     struct tri_arguments arguments;
     struct tri_execution execution;
@@ -86,7 +87,7 @@ struct tri_local {
     struct tri_table actors;
     struct tri_node born;
     struct tri_node arrived; /* tri_local_message, not looked at */
-    struct tri_node calls, promised;
+    struct tri_node calls, started, promised;
     uint32_t running; /* functions that run and do not wait */
     uint32_t open;    /* replies that somebody may still give: deferred ones, and one for each function that runs */
     uint32_t waiting; /* functions that wait and have deferred nothing */

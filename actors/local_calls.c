@@ -109,23 +109,86 @@ drop_call(struct tri_local *local, struct tri_local_call *call)
     tri_local_end_call(local, call);
 }
 
+/* Not started: nobody waits for it any more, or somebody is told that it was cancelled. */
+static void
+drop_cancelled(struct tri_local *local, struct tri_local_call *call, bool asked)
+{
+    struct tri_failure failure = {0};
+    char who[TRI_NAME_MAX + 64];
+    const struct tri_about about = tri_local_about(call->actor, call->letter, true, who, sizeof who);
+
+    tri_about_refused(&failure.error, TRP_ECANCELLED, &about, "it was cancelled before it started");
+    if (asked)
+        fail_call(local, call, &failure);
+    drop_call(local, call);
+}
+
+/* Its function has returned, and had put its answer off. */
+static void
+cancel_promise(struct tri_local *local, struct tri_local_call *call)
+{
+    struct tri_failure failure = {0};
+
+    tri_fail_promise(&failure.error, &call->execution);
+    fail_call(local, call, &failure);
+}
+
+static struct tri_local_call *
+find_call(const struct tri_node *list, struct tri_id id)
+{
+    for (struct tri_node *node = list->next; node != list; node = node->next) {
+        struct tri_local_call *call = TRI_OWNER(node, struct tri_local_call, link);
+        if (tri_id_equal(call->letter->route.result, id) && !call->constructs)
+            return call;
+    }
+    return NULL;
+}
+
+/* What runs on this call's behalf hears it now, too: its own message would be looked at when it has returned. */
+static void
+cancel_started(struct tri_local *local, const struct tri_node *list, struct tri_id parent)
+{
+    for (struct tri_node *node = list->next; node != list; node = node->next) {
+        struct tri_local_call *call = TRI_OWNER(node, struct tri_local_call, link);
+        if (tri_id_equal(call->letter->route.parent, parent) && call->cancelled != TRI_CANCELLED)
+            tri_local_cancel(local, call->letter->route.result);
+    }
+}
+
+void
+tri_local_cancel(struct tri_local *local, struct tri_id id)
+{
+    struct tri_local_call *promised = find_call(&local->promised, id),
+                          *call = promised != NULL ? promised : find_call(&local->started, id);
+
+    if (call == NULL || tri_id_is_none(id))
+        return;
+    __atomic_store_n(&call->cancelled, TRI_CANCELLED, __ATOMIC_RELAXED);
+    if (promised != NULL)
+        cancel_promise(local, promised);
+    tri_proc_cancel_children(local->process->proc, id);
+    tri_proc_round(local->process->proc, tri_now_ns()); /* before anything else is run */
+    cancel_started(local, &local->started, id);
+    cancel_started(local, &local->promised, id);
+}
+
 void
 tri_local_on_cancel(struct tri_local *local, struct tri_local_message *message)
 {
+    const bool asked = (message->letter->route.flags & TRI_ASKED) != 0;
     const struct tri_id *ids = NULL;
     uint32_t count = 0;
 
     if (message->letter->section_count == 0 ||
         tri_ids_unpack(&message->letter->sections[0], &ids, &count, NULL) != TRP_OK)
         return;
-    for (uint32_t i = 0; i < count; i++)
-        for (struct tri_node *node = local->calls.next; node != &local->calls; node = node->next) {
-            struct tri_local_call *call = TRI_OWNER(node, struct tri_local_call, link);
-            if (!tri_id_equal(call->letter->route.result, ids[i]) || call->constructs)
-                continue;
-            drop_call(local, call);
-            break;
-        }
+    for (uint32_t i = 0; i < count; i++) {
+        struct tri_local_call *call = find_call(&local->calls, ids[i]);
+        if (call != NULL)
+            drop_cancelled(local, call, asked);
+        else if (asked)
+            tri_local_cancel(local, ids[i]);
+    }
 }
 
 void
@@ -276,6 +339,9 @@ settle(struct tri_local *local, struct tri_local_call *call)
 
     if (execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns)
         tri_proc_tick(local->process->proc, tri_now_ns()); /* too late: its caller is told so, as through a broker */
+    if (tri_execution_cancelled(execution) &&
+        (execution->outcome == TRI_RAN_DEFERRED || execution->outcome == TRI_RAN_DELEGATED))
+        cancel_promise(local, call);
     if (execution->outcome == TRI_RAN_DEFERRED && reply->answered) {
         tri_local_answer(local, call, &reply->packed.section, reply->failed);
         local->open--;
@@ -330,6 +396,7 @@ run(struct tri_local *local, struct tri_local_call *call)
     struct tri_local_actor *actor = call->actor;
 
     tri_list_remove(&call->link);
+    tri_list_append(&local->started, &call->link);
     call->running = true;
     local->running++;
     local->open++; /* of a reply that it may defer */
@@ -344,6 +411,7 @@ run(struct tri_local *local, struct tri_local_call *call)
     if (call->execution.reply == NULL)
         local->open--;
     local->running--;
+    tri_list_remove(&call->link);
     call->running = false;
     tri_local_die_of_fault(local, call);
     if (call->constructs)

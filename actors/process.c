@@ -133,6 +133,15 @@ on_dropped(void *user, struct tri_incoming *call)
 }
 
 static void
+on_cancelled(void *user, struct tri_incoming *call)
+{
+    struct tri_process *process = user;
+
+    process->hooks.cancelled(process->hooks.user, call);
+    tri_waiters_poke(process, true); /* it may wait */
+}
+
+static void
 on_deadlock(void *user, struct tri_id parent, const struct tri_section *section)
 {
     struct tri_process *process = user;
@@ -178,6 +187,7 @@ make_proc(struct tri_process *process, trp_error *error)
         .create = process->has_hooks ? on_create : NULL,
         .stop = process->has_hooks ? on_stop : NULL,
         .dropped = process->has_hooks ? on_dropped : NULL,
+        .cancelled = process->has_hooks ? on_cancelled : NULL,
         .deadlock = process->has_hooks ? on_deadlock : NULL,
         .renumbered = process->has_hooks ? on_renumbered : NULL,
         .log = on_log,

@@ -243,6 +243,8 @@ uint64_t tri_local_post(struct tri_local *local, const struct tri_route *route, 
 /* Does something that is due: true. `*stuck`: nothing is and nothing ever will be, if nobody outside does something. */
 void tri_local_waits(struct tri_local *local, bool waits); /* a function on this thread waits, or goes on */
 bool tri_local_step(struct tri_local *local, bool *stuck);
+/* trp_cancel: what runs hears it now, what has not started when what was said so far is looked at. */
+void tri_local_cancel(struct tri_local *local, struct tri_id id);
 /* There is nothing to do until *to_ns. Under a clock that stands (troupe/testing.h) it is that time now: true; or as long as
  * somebody pokes, since others run: *to_ns is TRI_NEVER. */
 bool tri_local_leap(struct tri_local *local, uint64_t *to_ns);

@@ -1,5 +1,5 @@
 /*
- * refs.c - references: get, wait, put, and looking at them. Any thread. It knows values and errors as the schemas have
+ * refs.c - references: get, wait, cancel, put, and looking at them. Any thread. It knows values and errors as the schemas have
  * them, and nothing of the socket.
  */
 #include <stdio.h>
@@ -401,6 +401,31 @@ trp_wait(trp_ref *const *refs, size_t count, size_t num_returns, int64_t timeout
 }
 
 /* ----------------------------------------------------------------------------------------------------------- others */
+
+trp_err
+trp_cancel(trp_ref *ref, unsigned flags, trp_error *error)
+{
+    struct tri_process *process = NULL;
+    trp_err err = TRP_OK;
+
+    if (flags != 0)
+        return TRI_FAIL(error, TRP_EINVAL, "flags is 0x%x; it stays 0 in this release", flags);
+    TRP_TRY(enter(ref, "ref", &process, error));
+    if (ref->handle.ref.state == TRI_REF_PENDING)
+        err = tri_process_alive(process, error);
+    if (err == TRP_OK)
+        err = tri_proc_cancel(process->proc, &ref->handle.ref, tri_now_ns(), error);
+    if (err == TRP_OK && process->local != NULL) {
+        tri_proc_round(process->proc, tri_now_ns()); /* before anything else is run */
+        tri_local_cancel(process->local, ref->handle.ref.entry.id);
+        tri_waiters_poke(process, true);
+    } else if (err == TRP_OK) {
+        tri_process_flush(process);
+        tri_waiters_poke(process, false); /* there may be room for further calls */
+    }
+    tri_process_unlock(process);
+    return err;
+}
 
 trp_err
 trp_put(trp_runtime *runtime, trp_value value, trp_ref **ref, trp_error *error)

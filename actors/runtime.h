@@ -52,6 +52,7 @@ struct tri_host_hooks {
     void (*create)(void *user, const struct tri_envelope *envelope);
     void (*stop)(void *user, struct tri_id actor, bool drain);
     void (*dropped)(void *user, struct tri_incoming *call);
+    void (*cancelled)(void *user, struct tri_incoming *call);
     void (*deadlock)(void *user, struct tri_id parent, const struct tri_section *section);
     void (*renumbered)(void *user);
     /* This thread, in the middle of `execution`, is about to wait for these (the lock is held, may be dropped and taken): says
@@ -132,6 +133,7 @@ struct tri_inherited {
     struct tri_id parent;
     uint64_t deadline_ns; /* TRI_NEVER */
     const char *trace;    /* the directory of its trace; NULL: none */
+    bool cancelled;       /* trp_cancel: nothing more is called or waited for */
 };
 void tri_execution_inherited(const struct tri_execution *execution, struct tri_inherited *inherited); /* of the host */
 

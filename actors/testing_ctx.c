@@ -21,7 +21,7 @@ struct made {
     trp_ref **awaited; /* arguments that were references: their values are passed */
     size_t awaited_count;
     trp_value *items, *pairs;
-    bool cancelled;
+    uint8_t cancelled;
     struct tri_view result;
     bool has_result;
     pthread_mutex_t lock; /* around what a reply that comes later touches: */
@@ -206,7 +206,7 @@ void
 trp_test_cancel(trp_ctx *ctx)
 {
     if (ctx != NULL)
-        __atomic_store_n(&made_of(ctx)->cancelled, true, __ATOMIC_RELAXED);
+        __atomic_store_n(&made_of(ctx)->cancelled, TRI_CANCELLED, __ATOMIC_RELAXED);
 }
 
 /* Its value, for as long as the context lives. */

@@ -188,12 +188,17 @@ sleep_alone(struct tri_process *process, struct tri_waiter *waiter, uint64_t unt
 static trp_err
 step_or_sleep(struct tri_process *process, struct tri_waiter *waiter, uint64_t until_ns, trp_error *error)
 {
+    struct tri_inherited inherited = {.deadline_ns = TRI_NEVER};
     uint64_t next_ns;
     bool stuck = false;
     bool stepped;
 
-    if (tri_current_execution != NULL)
+    if (tri_current_execution != NULL) {
+        tri_execution_inherited(tri_current_execution, &inherited);
+        if (inherited.cancelled)
+            return TRI_FAIL(error, TRP_ECANCELLED, "this call was cancelled, so it waits for nothing either");
         tri_local_waits(process->local, true);
+    }
     stepped = tri_local_step(process->local, &stuck);
     if (!stepped && !(stuck && tri_current_execution != NULL)) {
         next_ns = tri_proc_next_ns(process->proc);

@@ -37,7 +37,7 @@ static const struct kind {
                   true},
     [TRI_RESULT] = {"RESULT", TRI_FAILED, 1, 1, false},
     [TRI_ACCEPTED] = {"ACCEPTED", 0, 0, 1, false},
-    [TRI_CANCEL] = {"CANCEL", 0, 1, 1, false},
+    [TRI_CANCEL] = {"CANCEL", TRI_ASKED, 1, 1, false},
     [TRI_RECALL] = {"RECALL", 0, 0, 0, false},
     [TRI_RETURNED] = {"RETURNED", 0, 1, 1, false},
     [TRI_BLOCKED] = {"BLOCKED", TRI_ANY, 1, 1, false},

@@ -46,7 +46,7 @@ enum tri_kind {
     TRI_CALL = 16, /* P>B>H Call */
     TRI_RESULT,    /* H>B>P Value, or Error with TRI_FAILED; route.result names it */
     TRI_ACCEPTED,  /* B>P  Ids: calls and spawns whose host has them: their bodies need not be kept (tasks' do) */
-    TRI_CANCEL,    /* P>B>H Ids: calls nobody waits for any more (deadline) */
+    TRI_CANCEL,    /* P>B>H Ids: calls that are to end: their deadline has passed; flag TRI_ASKED: a holder wants it */
     TRI_RECALL,    /* B>H  no body: give back tasks that have not started */
     TRI_RETURNED,  /* H>B  Ids: tasks given back, in order, not started */
     TRI_BLOCKED,   /* H>B  Waits: the execution route.parent waits for these (flag TRI_ANY: any one of them) */
@@ -89,6 +89,7 @@ enum {
     TRI_RETRIED = 1 << 8,  /* CALL of a task to a host: it was given to another host before, which died;
                               CALL, SPAWN to a broker: it was sent to the one before, which died */
     TRI_FETCHED = 1 << 9,  /* PUT: FETCH asked for it; it makes its sender no holder */
+    TRI_ASKED = 1 << 10,   /* CANCEL: trp_cancel, not a deadline */
 };
 
 /* What an envelope says of itself before its sections. The broker reads this, the section heads and the reference entries,

@@ -14,14 +14,24 @@ tri_accepted_of(struct tri_incoming *call)
     return TRI_OWNER(call, struct tri_accepted, call);
 }
 
-/* What a call had while it ran. */
+/* It is over for the broker. */
 static void
-let_go(struct tri_proc *proc, struct tri_accepted *accepted)
+leave(struct tri_proc *proc, struct tri_accepted *accepted)
 {
     tri_list_remove(&accepted->link);
     proc->incoming_count--;
     if (!proc->ending && accepted->credited)
         proc->ops.release(proc->ops.user, accepted->call.bytes);
+}
+
+/* What a call had while it ran. */
+static void
+let_go(struct tri_proc *proc, struct tri_accepted *accepted)
+{
+    if (accepted->answered)
+        tri_list_remove(&accepted->link);
+    else
+        leave(proc, accepted);
     for (uint32_t i = 0; i < accepted->call.section_count; i++)
         if (accepted->sections[i].frame != NULL)
             tri_buf_release(&accepted->sections[i].frame);
@@ -32,7 +42,7 @@ let_go(struct tri_proc *proc, struct tri_accepted *accepted)
 void
 tri_accepted_end(struct tri_proc *proc, struct tri_accepted *accepted)
 {
-    if (!accepted->one_way)
+    if (!accepted->one_way && !accepted->answered)
         tri_table_remove(&proc->calls, &accepted->call.entry);
     let_go(proc, accepted);
     tri_memory_put(&proc->memory, accepted, accepted->block_size);
@@ -69,7 +79,8 @@ tri_accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tr
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for a call");
     }
     accepted->call.priority = route->priority;
-    accepted->call.started = accepted->call.cancelled = false;
+    accepted->call.started = false;
+    accepted->call.cancelled = TRI_GOES_ON;
     accepted->call.in_place = (route->flags & TRI_IN_PLACE) != 0;
     accepted->call.caller = (struct tri_id){route->result.space, 0};
     accepted->call.deadline_ns = route->deadline_us == 0 ? TRI_NEVER : proc->now_ns + route->deadline_us * 1000;
@@ -82,7 +93,7 @@ tri_accept(struct tri_proc *proc, const struct tri_envelope *envelope, struct tr
     accepted->one_way = (route->flags & TRI_ONE_WAY) != 0;
     accepted->task = (route->flags & TRI_TASK) != 0;
     accepted->credited = true;
-    accepted->kept = accepted->failed = false;
+    accepted->answered = accepted->kept = accepted->failed = false;
     accepted->route = *route;
     tri_envelope_keep(envelope, &accepted->sections[route->section_count], accepted->sections);
     accepted->call.route = &accepted->route;
@@ -288,6 +299,10 @@ tri_proc_return(struct tri_proc *proc, struct tri_incoming *call, const struct t
 {
     struct tri_accepted *accepted = tri_accepted_of(call);
 
+    if (accepted->answered) {
+        tri_accepted_end(proc, accepted);
+        return TRP_OK;
+    }
     if (!accepted->one_way && fits_in_place(proc, accepted, section)) {
         post_result(proc, accepted, section, failed);
         keep_in_place(proc, accepted, section, failed);
@@ -300,13 +315,35 @@ tri_proc_return(struct tri_proc *proc, struct tri_incoming *call, const struct t
     return TRP_OK;
 }
 
+void
+tri_proc_answer(struct tri_proc *proc, struct tri_incoming *call, const struct tri_section *section)
+{
+    struct tri_accepted *accepted = tri_accepted_of(call);
+
+    if (accepted->answered || accepted->one_way || return_named(proc, accepted, section, true, NULL) != TRP_OK)
+        return; /* without memory it is answered when it returns */
+    tri_table_remove(&proc->calls, &call->entry);
+    leave(proc, accepted);
+    accepted->answered = true;
+    tri_list_append(&proc->answered, &accepted->link);
+}
+
 trp_err
 tri_accepted_fail(struct tri_proc *proc, struct tri_accepted *accepted, trp_err code, const char *text,
                   trp_error *error)
 {
+    /* A task may have been started by another host, which died. */
+    const bool again = (accepted->route.flags & TRI_RETRIED) != 0;
+    const struct tri_about about = {.who = "",
+                                    .actor = "",
+                                    .method = tri_call_method(&accepted->sections[0]),
+                                    .node = proc->node,
+                                    .fate = again ? "may have run on a host that died" : "was not run",
+                                    .ran = again ? TRP_MAY_HAVE_RUN : TRP_NOT_RUN,
+                                    .is_task = accepted->task};
     struct tri_failure failure = {0};
 
-    (void)TRI_FAIL(&failure.error, code, "%s", text);
+    tri_about_refused(&failure.error, code, &about, text);
     TRP_TRY(tri_error_pack(&proc->packed, &failure, error));
     return tri_proc_return(proc, &accepted->call, &proc->packed.section, true, error);
 }

@@ -97,6 +97,15 @@ fetch_one(struct tri_proc *proc, struct tri_id id, trp_error *error)
     return TRP_OK;
 }
 
+trp_err
+tri_ref_answer(struct tri_proc *proc, struct tri_ref *ref, trp_error *error)
+{
+    if (!ref->asked || ref->own_call)
+        return TRP_OK;
+    ref->asked = false;
+    return fetch_one(proc, ref->entry.id, error);
+}
+
 /* The broker does not keep what it has given to a host: which method it was is known here. */
 static void
 add_method(struct tri_proc *proc, const struct tri_ref *ref, struct tri_section *section)
@@ -144,10 +153,7 @@ tri_on_answer(struct tri_proc *proc, const struct tri_envelope *envelope, trp_er
     if (ref == NULL)
         return TRP_OK;
     answered(proc, ref, &section);
-    if (ref->asked && !ref->own_call) {
-        ref->asked = false;
-        TRP_TRY(fetch_one(proc, route->result, error));
-    }
+    TRP_TRY(tri_ref_answer(proc, ref, error));
     if (became && ref->handles > 1)
         proc->ops.ready(proc->ops.user, ref);
     if (ref->handles > 1)

@@ -124,34 +124,6 @@ tri_on_incoming_call(struct tri_proc *proc, const struct tri_envelope *envelope,
     return verdict == REPEAT ? TRP_OK : tri_refuse_call(proc, envelope, verdict == LATE, error);
 }
 
-trp_err
-tri_on_incoming_cancel(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error)
-{
-    const struct tri_id *ids;
-    struct tri_section section;
-    uint32_t count;
-
-    if (envelope->route.section_count == 0)
-        return TRI_FAIL(error, TRP_EPROTO, "CANCEL came without a body");
-    tri_envelope_section(envelope, 0, &section);
-    TRP_TRY(tri_ids_unpack(&section, &ids, &count, error));
-    for (uint32_t i = 0; i < count; i++) {
-        struct tri_entry *entry = tri_table_find(&proc->calls, ids[i]);
-        struct tri_incoming *call = entry == NULL ? NULL : TRI_OWNER(entry, struct tri_incoming, entry);
-        if (call == NULL || tri_accepted_of(call)->kept)
-            continue;
-        call->cancelled = true;
-        if (call->started)
-            continue;
-        proc->ops.dropped(proc->ops.user, call);
-        const bool overdue = call->deadline_ns != TRI_NEVER; /* the caller's clock is ahead by the way here */
-        TRP_TRY(tri_accepted_fail(
-            proc, tri_accepted_of(call), overdue ? TRP_ETIMEDOUT : TRP_ECANCELLED,
-            overdue ? "its deadline passed before it started" : "it was cancelled before it started", error));
-    }
-    return TRP_OK;
-}
-
 static void
 post_returned(struct tri_proc *proc, const struct tri_ids *ids)
 {
@@ -387,6 +359,8 @@ tri_incoming_fini(struct tri_proc *proc)
 {
     while (!tri_list_empty(&proc->accepted))
         tri_accepted_end(proc, TRI_OWNER(proc->accepted.next, struct tri_accepted, link));
+    while (!tri_list_empty(&proc->answered))
+        tri_accepted_end(proc, TRI_OWNER(proc->answered.next, struct tri_accepted, link));
     tri_kept_fini(proc);
     while (!tri_list_empty(&proc->resident_list))
         resident_end(proc, TRI_OWNER(proc->resident_list.next, struct tri_resident, link));

@@ -294,13 +294,13 @@ tri_post(struct tri_proc *proc, const struct tri_route *route, const struct tri_
 }
 
 void
-tri_post_ids(struct tri_proc *proc, uint8_t kind, const struct tri_id *ids, uint32_t count)
+tri_post_ids(struct tri_proc *proc, uint8_t kind, uint16_t flags, const struct tri_ids *ids)
 {
-    struct tri_route route = {.kind = kind};
+    const struct tri_route route = {.kind = kind, .flags = flags};
 
-    for (uint32_t done = 0; done < count; done += TRI_IDS_IN_BATCH) {
-        uint32_t n = count - done < TRI_IDS_IN_BATCH ? count - done : TRI_IDS_IN_BATCH;
-        if (tri_ids_pack(&proc->packed, ids + done, n, NULL) == TRP_OK)
+    for (size_t done = 0; done < ids->count; done += TRI_IDS_IN_BATCH) {
+        const size_t n = ids->count - done < TRI_IDS_IN_BATCH ? ids->count - done : TRI_IDS_IN_BATCH;
+        if (tri_ids_pack(&proc->packed, ids->ids + done, (uint32_t)n, NULL) == TRP_OK)
             tri_post(proc, &route, &proc->packed.section);
     }
 }
@@ -436,7 +436,7 @@ was_posted(struct tri_proc *proc, struct tri_out *out)
     if (out->actor != NULL)
         tri_ref_carried(proc, out->actor);
     if (out->overdue && out->ref != NULL)
-        (void)tri_ids_add(&proc->cancels, out->ref->entry.id);
+        (void)tri_ids_add(&proc->overdue, out->ref->entry.id);
     drop_made(proc, out);
     if (out->fetched || (out->ref == NULL && out->kind == TRI_CALL && out->lane == NULL))
         tri_out_end(proc,

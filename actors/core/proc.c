@@ -32,6 +32,7 @@ tri_proc_new(bool is_host, const struct tri_proc_ops *ops, uint64_t seed, struct
     tri_list_init(&proc->outs);
     tri_list_init(&proc->accepted_outs);
     tri_list_init(&proc->accepted);
+    tri_list_init(&proc->answered);
     tri_list_init(&proc->kept);
     proc->kept_near = &proc->kept;
     tri_list_init(&proc->resident_list);
@@ -88,7 +89,7 @@ tri_proc_destroy(struct tri_proc **given)
     tri_table_fini(&proc->lanes_in);
     tri_table_fini(&proc->residents);
     free(proc->timers);
-    free(proc->cancels.ids);
+    tri_cancels_fini(proc);
     free(proc->waits.ids);
     tri_packed_fini(&proc->packed);
     tri_memory_fini(&proc->memory);
@@ -177,12 +178,9 @@ void
 tri_proc_round(struct tri_proc *proc, uint64_t now_ns)
 {
     proc->now_ns = now_ns;
-    if (proc->cancels.count > 0)
-        tri_post_ids(proc, TRI_CANCEL, proc->cancels.ids, (uint32_t)proc->cancels.count);
+    tri_cancels_post(proc);
     tri_post_releases(proc); /* before WAIT: what was let go of and came again is waited for anew */
-    if (proc->waits.count > 0)
-        tri_post_ids(proc, TRI_WAIT, proc->waits.ids, (uint32_t)proc->waits.count);
-    proc->cancels.count = 0;
+    tri_post_ids(proc, TRI_WAIT, 0, &proc->waits);
     proc->waits.count = 0;
     proc->round_ns = now_ns;
 }
@@ -190,40 +188,9 @@ tri_proc_round(struct tri_proc *proc, uint64_t now_ns)
 uint64_t
 tri_proc_owed_ns(const struct tri_proc *proc)
 {
-    if (proc->release_count == 0 && proc->cancels.count == 0 && proc->waits.count == 0)
+    if (proc->release_count == 0 && proc->overdue.count == 0 && proc->cancels.count == 0 && proc->waits.count == 0)
         return TRI_NEVER;
     return proc->round_ns + TRI_OWED_MS * TRI_NS_PER_MS;
-}
-
-/* Its deadline has passed: here it is over. What it makes is told so, and what comes later is not taken. */
-static void
-overdue(struct tri_proc *proc, struct tri_out *out)
-{
-    struct tri_failure failure = {0};
-    struct tri_ref *ref = out->ref;
-    const struct tri_out_more *more = out->more;
-    const uint64_t waited_ms = (more->allowed_ns + TRI_NS_PER_MS / 2) / TRI_NS_PER_MS;
-
-    tri_timer_remove(proc, out);
-    out->overdue = true;
-    if (out->posted && out->kind == TRI_CALL)
-        (void)tri_ids_add(&proc->cancels, ref->entry.id);
-    if (ref->state != TRI_REF_PENDING)
-        return;
-    if (more->name[0] != '\0')
-        (void)TRI_FAIL(&failure.error, TRP_ETIMEDOUT,
-                       "%s() of actor '%s' on node '%s' did not answer before its deadline of %" PRIu64 " ms",
-                       more->method, more->name, proc->node, waited_ms);
-    else
-        (void)TRI_FAIL(&failure.error, TRP_ETIMEDOUT,
-                       "%s() on node '%s' did not answer before its deadline of %" PRIu64 " ms", more->method,
-                       proc->node, waited_ms);
-    (void)tri_text_copy(failure.error.actor, sizeof failure.error.actor, more->name);
-    (void)tri_text_copy(failure.error.method, sizeof failure.error.method, more->method);
-    (void)tri_text_copy(failure.error.node, sizeof failure.error.node, proc->node);
-    failure.error.ran = tri_proc_ran(ref);
-    tri_ref_fail(proc, ref, &failure);
-    tri_ref_announce(proc, ref);
 }
 
 void
@@ -232,7 +199,7 @@ tri_proc_tick(struct tri_proc *proc, uint64_t now_ns)
     proc->now_ns = now_ns;
     tri_outs_pump(proc);
     while (proc->timer_count > 0 && proc->timers[0]->more->deadline_ns <= now_ns)
-        overdue(proc, proc->timers[0]);
+        tri_out_overdue(proc, proc->timers[0]);
 }
 
 uint64_t

@@ -41,11 +41,12 @@ struct tri_ref {
     bool own_call : 1; /* result of a call of ours that is outstanding */
     bool
         resident : 1; /* an actor that lives here: known while it does, also without a handle; a hold only while `handed` */
-    bool local : 1;  /* FAILED here only (a deadline that passed): not for others */
-    bool asked : 1;  /* FETCH came before its RESULT: to be answered then */
-    bool unrun : 1;  /* the process ended before its call began */
-    bool seen : 1;   /* by a search that goes on */
-    uint64_t handed; /* times handed over to this process (its maker starts with 1) */
+    bool local : 1;     /* FAILED here only (a deadline that passed): not for others */
+    bool asked : 1;     /* FETCH came before its RESULT: to be answered then */
+    bool unrun : 1;     /* the process ended before its call began */
+    bool seen : 1;      /* by a search that goes on */
+    bool cancelled : 1; /* somebody here asked for the end of its call */
+    uint64_t handed;    /* times handed over to this process (its maker starts with 1) */
     struct tri_held
         *held; /* READY: the value; FAILED: the Error; NULL: an actor, or an Error without memory for its text */
     struct tri_out *out;     /* the call, request or spawn that makes it, while it must be kept */
@@ -77,12 +78,20 @@ struct tri_proc_ops {
     void (*create)(void *user, const struct tri_envelope *envelope); /* host: CREATE */
     void (*stop)(void *user, struct tri_id actor, bool drain);       /* host: STOP */
     void (*dropped)(void *user, struct tri_incoming *call);          /* host: cancelled or recalled before it started */
+    void (*cancelled)(void *user, struct tri_incoming *call);        /* host: one that has started is to end */
     void (*deadlock)(void *user, struct tri_id parent, const struct tri_section *section); /* host: that wait fails */
     void (*renumbered)(void *user);                           /* host: indices start anew (a new broker): rewrite the
                                                                          progress page from incoming->index of what runs */
     void (*log)(void *user, const struct tri_log_line *line); /* driver: print it */
     void (*cut)(void *user, const trp_error *why);            /* the broker cut us */
     void *user;
+};
+
+/* Whether a call that was accepted is to end. */
+enum tri_cancelled {
+    TRI_GOES_ON = 0,
+    TRI_OVERDUE,  /* its deadline has passed at its caller, who waits no more */
+    TRI_CANCELLED /* a holder of its result asked for that: TRP_ECANCELLED, whatever it returns */
 };
 
 /* Host: a call that was accepted and has not ended. */
@@ -93,7 +102,8 @@ struct tri_incoming {
     uint32_t section_count;
     const struct tri_section *trace; /* its mark (actors/trace.h), which is none of these sections; NULL: not traced */
     int8_t priority;
-    bool started, cancelled, in_place;
+    bool started, in_place;
+    uint8_t cancelled;    /* enum tri_cancelled; read without the lock by what runs */
     struct tri_id caller; /* {space of the caller, 0} */
     uint64_t deadline_ns; /* absolute, TRI_NEVER: none */
     uint64_t bytes;       /* credit that it took */
@@ -151,6 +161,11 @@ void tri_proc_release(
     struct tri_ref *ref); /* the last one: RELEASE, or forgotten if private; calls nobody waits for still run */
 /* Somebody here wants it: WAIT is sent unless it is ready, our own call, or asked for already. */
 trp_err tri_proc_want(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);
+/* Asks for the end of the call that makes it. One that has never left this process is over now, and was not run. Of what has
+ * ended, is no call, or was asked for before: nothing. */
+trp_err tri_proc_cancel(struct tri_proc *proc, struct tri_ref *ref, uint64_t now_ns, trp_error *error);
+/* The same of the calls that were made in this execution and that this process still knows. */
+void tri_proc_cancel_children(struct tri_proc *proc, struct tri_id parent);
 /* Of a reference that is PENDING: TRP_NOT_RUN, its call has never left this process; else nobody here can say. */
 trp_ran tri_proc_ran(const struct tri_ref *ref);
 /* Its call has not begun and never will: the process ends. */
@@ -168,6 +183,8 @@ void tri_proc_start(struct tri_proc *proc, struct tri_incoming *call);
  * One-way: nothing is posted. */
 trp_err tri_proc_return(struct tri_proc *proc, struct tri_incoming *call, const struct tri_section *section,
                         bool failed, trp_error *error);
+/* It ends with this Error before what it stands on is done with: that comes later, by tri_proc_return, which says nothing then. */
+void tri_proc_answer(struct tri_proc *proc, struct tri_incoming *call, const struct tri_section *section);
 void tri_proc_give_back(struct tri_proc *proc, struct tri_incoming *const *calls,
                         size_t count); /* RETURNED: tasks, not started */
 void tri_proc_blocked(struct tri_proc *proc, struct tri_id execution, const struct tri_id *ids, uint32_t count,

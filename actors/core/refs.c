@@ -69,7 +69,7 @@ tri_ref_make(struct tri_proc *proc, struct tri_id id, bool is_actor)
     ref->state = is_actor ? TRI_REF_READY : TRI_REF_PENDING;
     ref->is_actor = is_actor;
     ref->shared = ref->wanted = ref->kept = ref->returned = ref->own_call = ref->local = ref->resident = false;
-    ref->asked = ref->unrun = ref->seen = false;
+    ref->asked = ref->unrun = ref->seen = ref->cancelled = false;
     ref->handed = 0;
     ref->held = NULL;
     ref->out = NULL;

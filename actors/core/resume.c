@@ -233,12 +233,13 @@ tell_everything(struct tri_proc *proc, trp_error *error)
     struct tri_node *node;
 
     proc->release_count = 0; /* what is not held is not said to be */
-    proc->cancels.count = 0;
+    proc->overdue.count = proc->cancels.count = 0;
     proc->waits.count = 0;
     hold_targets(proc);
     TRP_TRY(post_snapshot(proc, error));
     if (proc->is_host && proc->ops.renumbered != NULL)
         proc->ops.renumbered(proc->ops.user);
+    tri_cancels_again(proc);
     queue_again(proc);
     tri_refs_each(proc, want_again, proc);
     tri_outs_pump(proc);

@@ -138,6 +138,7 @@ struct tri_accepted {
     struct tri_route route;
     bool one_way, task;
     bool credited;     /* it came from this broker: one before has taken its window with it */
+    bool answered;     /* before its return: it waits for that in proc->answered */
     bool kept, failed; /* it has returned: sections[0] is its value, or why it failed */
     struct tri_section sections[];
 };
@@ -182,12 +183,12 @@ struct tri_proc {
 
     struct tri_run releases[TRI_RELEASES_MAX];
     uint32_t release_count;
-    struct tri_ids cancels, waits;
-    uint64_t round_ns; /* of the last round */
+    struct tri_ids overdue, cancels, waits; /* said with the next round; `cancels`: asked for */
+    uint64_t round_ns;                      /* of the last round */
 
     /* host */
     struct tri_table calls, lanes_in, residents; /* calls: accepted and kept ones */
-    struct tri_node accepted, kept, resident_list, blocked;
+    struct tri_node accepted, answered, kept, resident_list, blocked;
     struct tri_node *kept_near; /* in `kept`, or its head: behind the last one that was freed */
     uint64_t next_index, incoming_count, lane_count, kept_count;
 
@@ -245,15 +246,15 @@ struct tri_lane_out *tri_lane_out(struct tri_proc *proc, struct tri_id target);
 /* Makes PUTs of a private value and of all private values that it leads to. */
 trp_err tri_publish(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);
 void tri_post(struct tri_proc *proc, const struct tri_route *route, const struct tri_section *section);
-void tri_post_ids(struct tri_proc *proc, uint8_t kind, const struct tri_id *ids, uint32_t count);
+void tri_post_ids(struct tri_proc *proc, uint8_t kind, uint16_t flags, const struct tri_ids *ids);
 void tri_post_blocked(struct tri_proc *proc, const struct tri_block_wait *wait);
 void tri_post_releases(struct tri_proc *proc);
 bool tri_ids_add(struct tri_ids *ids, struct tri_id id);
 
 /* incoming.c */
 typedef trp_err tri_proc_handler(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error);
-tri_proc_handler tri_on_incoming_call, tri_on_incoming_cancel, tri_on_incoming_recall, tri_on_incoming_create,
-    tri_on_incoming_stop, tri_on_incoming_deadlock;
+tri_proc_handler tri_on_incoming_call, tri_on_incoming_recall, tri_on_incoming_create, tri_on_incoming_stop,
+    tri_on_incoming_deadlock;
 void tri_incoming_fini(struct tri_proc *proc);
 
 /* accepted.c */
@@ -275,6 +276,15 @@ void tri_kept_fini(struct tri_proc *proc);
 
 /* answers.c */
 tri_proc_handler tri_on_answer, tri_on_accepted, tri_on_freed, tri_on_fetch;
+/* It has ended here: the broker hears it, if it has asked. TRP_ENOMEM. */
+trp_err tri_ref_answer(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);
+
+/* cancel.c */
+tri_proc_handler tri_on_incoming_cancel;
+void tri_out_overdue(struct tri_proc *proc, struct tri_out *out); /* its deadline has passed */
+void tri_cancels_post(struct tri_proc *proc);
+void tri_cancels_again(struct tri_proc *proc); /* to a new broker, before the calls are said again */
+void tri_cancels_fini(struct tri_proc *proc);
 
 /* resume.c */
 void tri_proc_resume(struct tri_proc *proc);

@@ -464,6 +464,11 @@ tri_on_call(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
         tri_call_fail(core, call, TRP_ELIMIT, "the call would have more than %d sections", TRI_SECTIONS_MAX);
         return TRP_OK;
     }
+    if (call->object != NULL && call->object->cancelled) {
+        call->parcel = tri_parcel_new(route, message->sections, message->section_count, message->bytes);
+        tri_call_fail(core, call, TRP_ECANCELLED, "it was cancelled before it came to the broker");
+        return TRP_OK;
+    }
     if (task) {
         tri_task_submit(core, call, message);
         return TRP_OK;
@@ -499,27 +504,38 @@ tri_call_overdue(struct tri_core *core, struct tri_pending *call)
                       waited);
 }
 
+static void
+cancel_call(struct tri_core *core, struct tri_pending *call, bool asked)
+{
+    struct tri_host *host = call->host;
+    call->cancelled = call->cancelled || asked;
+    if (host != NULL && host->peer != NULL)
+        tri_send_ids(core, host->peer, TRI_CANCEL, asked ? TRI_ASKED : 0, &call->id, 1);
+    else if (host == NULL && !asked && call->deadline_ns != TRI_NEVER)
+        tri_call_overdue(core, call); /* a caller's clock is ahead by the way here: it cancels what is overdue */
+    else if (host == NULL)
+        tri_call_fail(core, call, TRP_ECANCELLED, "it was cancelled before it was given to a host");
+}
+
+/* Its caller's deadline has passed, or somebody who holds the result asks for its end: of a call, and before that has ended. */
 trp_err
 tri_on_cancel(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
 {
+    const bool asked = (message->route->flags & TRI_ASKED) != 0;
     const struct tri_id *ids;
     uint32_t count;
     TRP_TRY(tri_ids_unpack(&message->sections[0], &ids, &count, error));
     for (uint32_t i = 0; i < count; i++) {
         struct tri_object *object = tri_as_object(tri_thing_find(core, ids[i]));
         struct tri_pending *call = object != NULL ? object->call : NULL;
-        if (call == NULL || call->caller != peer || call->state == TRI_CALL_ANSWERED ||
-            call->state == TRI_CALL_UNCLAIMED)
+        const bool is_caller = call != NULL && call->caller == peer;
+        if (object == NULL || (!is_caller && (!asked || tri_hold_find(&object->thing, peer) == NULL)))
             continue;
-        if (call->host != NULL) {
-            if (call->host->peer != NULL)
-                tri_send_ids(core, call->host->peer, TRI_CANCEL, &ids[i], 1);
-        } else if (call->deadline_ns !=
-                   TRI_NEVER) { /* a caller's clock is ahead by the way here: it cancels what is overdue */
-            tri_call_overdue(core, call);
-        } else {
-            tri_call_fail(core, call, TRP_ECANCELLED, "the call was cancelled before it was given to a host");
-        }
+        if (call == NULL)
+            object->cancelled = object->cancelled || object->state == TRI_OBJECT_UNKNOWN;
+        else if ((call->kind == TRI_CALL_ACTOR || call->kind == TRI_CALL_TASK) && call->state != TRI_CALL_ANSWERED &&
+                 call->state != TRI_CALL_UNCLAIMED)
+            cancel_call(core, call, asked);
     }
     return TRP_OK;
 }

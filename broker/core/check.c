@@ -67,6 +67,8 @@ check_pending(struct check *check, const struct tri_object *object)
     default:
         caused = call->state == TRI_CALL_UNCLAIMED && check->core->barrier;
     }
+    if (call->cancelled && call->host == NULL)
+        wrong(check, "%s is cancelled, and its call waits", name(&object->thing, id));
     if (!caused)
         wrong(check, "%s is pending, and its call (kind %d, state %d) is nowhere", name(&object->thing, id), call->kind,
               call->state);

@@ -37,7 +37,7 @@ static const struct {
     [TRI_PONG] = {FROM_HOST, false, 0, on_nothing},
     [TRI_CALL] = {FROM_ANY, true, TRI_ONE_WAY | TRI_TASK | TRI_NO_RETRY | TRI_RETRIED, tri_on_call},
     [TRI_RESULT] = {FROM_HOST, true, TRI_FAILED | TRI_TASK | TRI_IN_PLACE | TRI_RETRIED | TRI_NO_RETRY, tri_on_result},
-    [TRI_CANCEL] = {FROM_ANY, true, 0, tri_on_cancel},
+    [TRI_CANCEL] = {FROM_ANY, true, TRI_ASKED, tri_on_cancel},
     [TRI_RETURNED] = {FROM_HOST, true, 0, tri_on_returned},
     [TRI_BLOCKED] = {FROM_HOST, true, TRI_ANY, tri_on_blocked},
     [TRI_UNBLOCKED] = {FROM_HOST, false, 0, tri_on_unblocked},
@@ -79,13 +79,14 @@ tri_send_plain(struct tri_core *core, struct tri_peer *peer, uint8_t kind, uint1
 }
 
 void
-tri_send_ids(struct tri_core *core, struct tri_peer *peer, uint8_t kind, const struct tri_id *ids, uint32_t count)
+tri_send_ids(struct tri_core *core, struct tri_peer *peer, uint8_t kind, uint16_t flags, const struct tri_id *ids,
+             uint32_t count)
 {
     struct tri_id none = {0, 0};
     for (uint32_t done = 0; done < count; done += TRI_IDS_IN_BATCH) {
         uint32_t n = count - done < TRI_IDS_IN_BATCH ? count - done : TRI_IDS_IN_BATCH;
         if (tri_ids_pack(&core->ids_packed, ids + done, n, NULL) == TRP_OK)
-            tri_send_plain(core, peer, kind, 0, none, none, none, &core->ids_packed.section);
+            tri_send_plain(core, peer, kind, flags, none, none, none, &core->ids_packed.section);
     }
 }
 
@@ -163,7 +164,7 @@ send_batch(struct tri_core *core, struct tri_peer *peer, struct tri_batch *batch
     if (batch == &peer->freed)
         send_freed(core, peer, batch->ids, batch->count);
     else
-        tri_send_ids(core, peer, TRI_ACCEPTED, batch->ids, (uint32_t)batch->count);
+        tri_send_ids(core, peer, TRI_ACCEPTED, 0, batch->ids, (uint32_t)batch->count);
     batch->count = 0;
 }
 

@@ -23,22 +23,30 @@ method_of(const struct tri_pending *call)
                : "";
 }
 
-/* Who, where, and what is to be said of a call that this broker has not given to a host. */
+/* Who, where, and what is to be said of a call that waits at this broker. */
 static struct tri_about
 about(struct tri_core *core, const struct tri_pending *call, const char *who)
 {
+    const bool maybe = call->again || call->retries > 0;
     return (struct tri_about){.who = who,
                               .actor = call->actor != NULL ? call->actor->texts->label : "",
                               .method = method_of(call),
                               .node = core->node,
-                              .fate = call->again ? "may have run before the broker died" : "was not run",
-                              .ran = call->again ? TRP_MAY_HAVE_RUN : TRP_NOT_RUN,
+                              .fate = call->again ? "may have run before the broker died"
+                                      : maybe     ? "may have run on a host that died"
+                                                  : "was not run",
+                              .ran = maybe ? TRP_MAY_HAVE_RUN : TRP_NOT_RUN,
                               .is_task = call->kind == TRI_CALL_TASK};
 }
 
+/* To whoever asked for the end of a call it is cancelled, however that came about; the sentence says how. */
 static void
-finish_failed(struct tri_core *core, struct tri_pending *call, const struct tri_failure *failure)
+finish_failed(struct tri_core *core, struct tri_pending *call, struct tri_failure *failure)
 {
+    if (call->cancelled && failure->error.code != TRP_ECANCELLED) {
+        failure->error.cause = (int32_t)failure->error.code;
+        failure->error.code = TRP_ECANCELLED;
+    }
     if (call->kind == TRI_CALL_SPAWN) { /* the actor's calls get it instead */
         struct tri_actor *actor = call->actor;
         tri_actor_die(core, actor, NULL, tri_error_section(core, failure), failure->error.message);

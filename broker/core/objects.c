@@ -251,7 +251,7 @@ tri_object_fetch(struct tri_core *core, struct tri_object *object)
     core->fetching++;
     object->revoked = false;
     source->fetches++;
-    tri_send_ids(core, source, TRI_FETCH, &id, 1);
+    tri_send_ids(core, source, TRI_FETCH, 0, &id, 1);
 }
 
 /* A copy of the value is gone with a process. Another one has to outlive the broker; or it is lost. */

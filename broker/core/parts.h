@@ -130,6 +130,7 @@ struct tri_object {
     bool coming;    /* its maker, whose snapshot said so, will say again what makes it */
     bool charged;   /* its value counts among its keeper's put_bytes */
     bool carried;   /* an envelope named it: a value that was only PUT waits for that one */
+    bool cancelled; /* a holder's CANCEL was quicker than its CALL, which fails when it comes */
     struct tri_pending *call;
     struct tri_parcel *value; /* NULL: only elsewhere */
     struct tri_refs *contains;
@@ -178,6 +179,7 @@ struct tri_pending {
     bool quiet;            /* it has no object so far (quiet.c) */
     bool failed, released; /* quiet and answered: how, and that its caller has let go of the result */
     bool found;            /* recovery: its host had started it under the broker before */
+    bool cancelled;        /* a holder asked for its end: it is given to nobody, any more */
     bool hands_on;         /* behind `need_count` needs is one more: for what it names and was asked for (handing.c) */
     uint16_t flags;
     uint32_t missing, need_count;

@@ -73,6 +73,14 @@ tri_call_dead_host(struct tri_core *core, struct tri_pending *call, struct tri_h
         ran = call->index <= death->finished ? TRP_RAN : ran;
     }
     (void)host;
+    if (call->cancelled) {
+        if (ran == TRP_NOT_RUN && call->kind == TRI_CALL_TASK && (call->again || call->retries > 0)) {
+            ran = TRP_MAY_HAVE_RUN; /* not here, but on another host before */
+            call->retries -= call->retries > 0;
+        }
+        tri_call_fail_death(core, call, ran, death, NULL);
+        return;
+    }
     if (call->kind == TRI_CALL_TASK && call->parcel != NULL) {
         const int32_t most = tri_task_retries(core, call, &call->parcel->sections[0]);
         if (ran == TRP_NOT_RUN || most < 0 || call->retries < (uint32_t)most) {

@@ -149,7 +149,8 @@ uint64_t tri_send(struct tri_core *core, struct tri_peer *peer, const struct tri
                   const struct tri_section *sections, uint32_t count, bool credited);
 void tri_send_plain(struct tri_core *core, struct tri_peer *peer, uint8_t kind, uint16_t flags, struct tri_id target,
                     struct tri_id result, struct tri_id parent, const struct tri_section *section);
-void tri_send_ids(struct tri_core *core, struct tri_peer *peer, uint8_t kind, const struct tri_id *ids, uint32_t count);
+void tri_send_ids(struct tri_core *core, struct tri_peer *peer, uint8_t kind, uint16_t flags, const struct tri_id *ids,
+                  uint32_t count);
 void tri_answer(struct tri_core *core, struct tri_peer *peer, struct tri_id result, const struct tri_section *section,
                 bool failed);
 void tri_answer_error(struct tri_core *core, struct tri_peer *peer, struct tri_id result, trp_err code,

@@ -471,7 +471,10 @@ tri_on_returned(struct tri_core *core, struct tri_peer *peer, const struct tri_m
             continue;
         tri_call_unlink(core, call);
         peer->host->returned++;
-        if (call->parcel != NULL) {
+        if (call->cancelled) {
+            call->again = call->again || call->parcel == NULL; /* what became of it before is not known here */
+            tri_call_fail(core, call, TRP_ECANCELLED, "it was cancelled before it started");
+        } else if (call->parcel != NULL) {
             tri_task_requeue(core, call);
         } else { /* known from a snapshot; its caller sends it again */
             call->object->state = TRI_OBJECT_UNKNOWN;

@@ -88,8 +88,8 @@ TRP_API TRP_CHECKED trp_err trp_defer(trp_ctx *ctx, trp_reply **reply);
 TRP_API void trp_reply_value(trp_reply **reply, trp_value value);
 TRP_API void trp_reply_fail(trp_reply **reply, int32_t cause, const char *format, ...) TRP_PRINTF(3, 4);
 
-/* Its deadline has passed, or that of a call which it was made for: leave with TRP_ECANCELLED. In this release callers
- * have no other way to cancel. Cheap in inner loops. */
+/* Somebody has cancelled it (trp_cancel), or its deadline has passed, or the same of a call which it was made for: leave with
+ * TRP_ECANCELLED. Any thread, while the method runs; cheap in inner loops. */
 TRP_API bool trp_cancelled(const trp_ctx *ctx);
 
 /* Memory until the function returns, or its reply is given: zeroed, aligned for anything. NULL: there is no more. */

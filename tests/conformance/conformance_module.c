@@ -120,6 +120,59 @@ task_die(trp_ctx *ctx)
     _exit(7);
 }
 
+/* Leaves as it was told to. */
+static trp_err
+leave(trp_ctx *ctx, int64_t how)
+{
+    switch (how) {
+    case 0:
+        return TRP_ECANCELLED;
+    case 1:
+        return trp_fail(ctx, TRP_ECANCELLED, "its time was up");
+    default:
+        return trp_return(ctx, trp_str("too late"));
+    }
+}
+
+static void
+mark(const char *directory, const char *what)
+{
+    char path[512];
+    (void)snprintf(path, sizeof path, "%s/%s", directory, what);
+    FILE *file = fopen(path, "w");
+    if (file != NULL)
+        fclose(file);
+}
+
+/* Says in the directory that it runs, and that it has seen its cancel. */
+static trp_err
+task_last(trp_ctx *ctx)
+{
+    const char *directory = ctx->args[0].as.str;
+    mark(directory, "runs");
+    while (!trp_cancelled(ctx))
+        sched_yield();
+    mark(directory, "seen");
+    return leave(ctx, ctx->args[1].as.i64);
+}
+
+/* What it waits for goes on until it is cancelled. */
+static trp_err
+task_parent(trp_ctx *ctx)
+{
+    trp_ref *ref = NULL;
+    TRP_TRY(trp_task(ctx->runtime, "conformance:last", TRP_ARGS(ctx->args[0], 0), &ref, ctx->error));
+    trp_err err = trp_get(ref, TRP_FOREVER, NULL, ctx->error);
+    trp_ref_release(&ref);
+    return err;
+}
+
+static trp_err
+task_cancel(trp_ctx *ctx)
+{
+    return trp_cancel(trp_at(ctx->args[0], 0).as.ref, 0, ctx->error);
+}
+
 static const trp_function tasks[] = {
     {.name = "generate_2", .fn = task_generate_2, .args = "n:i"},
     {.name = "echo", .fn = task_echo, .args = "x:v", .about = "gives back what it gets"},
@@ -132,6 +185,9 @@ static const trp_function tasks[] = {
     {.name = "die_never_again", .fn = task_die_noted, .args = "path:s", .no_retries = true},
     {.name = "die_again_once", .fn = task_die_noted, .args = "path:s", .max_retries = 1},
     {.name = "nested", .fn = task_nested, .args = "depth:i"},
+    {.name = "last", .fn = task_last, .args = "directory:s, how:i"},
+    {.name = "parent", .fn = task_parent, .args = "directory:s"},
+    {.name = "cancel", .fn = task_cancel, .args = "calls:[r]"},
     {0},
 };
 
@@ -286,21 +342,48 @@ log_beget(trp_ctx *ctx, void *self)
     return err;
 }
 
-/* Works until its deadline has passed, and leaves as it was told to. */
+/* Works until its deadline has passed. */
 static trp_err
 log_linger(trp_ctx *ctx, void *self)
 {
     (void)self;
     while (!trp_cancelled(ctx))
         sched_yield();
-    switch (ctx->args[0].as.i64) {
-    case 0:
-        return TRP_ECANCELLED;
-    case 1:
-        return trp_fail(ctx, TRP_ECANCELLED, "its time was up");
-    default:
-        return trp_return(ctx, trp_str("too late"));
-    }
+    return leave(ctx, ctx->args[0].as.i64);
+}
+
+static trp_err
+log_last(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    return task_last(ctx);
+}
+
+/* Its answer is that of a task that goes on until it is cancelled. */
+static trp_err
+log_hand_on(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    trp_ref *ref = NULL;
+    TRP_TRY(trp_task(ctx->runtime, "conformance:last", TRP_ARGS(ctx->args[0], 0), &ref, ctx->error));
+    trp_err err = trp_delegate(ctx, ref);
+    trp_ref_release(&ref);
+    return err;
+}
+
+/* When it is cancelled it can send, and neither call nor wait. */
+static trp_err
+log_clean_up(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    trp_ref *ref = NULL;
+    mark(ctx->args[0].as.str, "runs");
+    while (!trp_cancelled(ctx))
+        sched_yield();
+    trp_err sent = trp_send(ctx->actor, "append", TRP_ARGS(7), NULL);
+    trp_err called = trp_call(ctx->actor, "append", TRP_ARGS(8), &ref, NULL);
+    trp_ref_release(&ref);
+    return trp_fail(ctx, 1000 * (int)sent + (int)called, "cleaned up");
 }
 
 static trp_err
@@ -329,6 +412,9 @@ static const trp_method log_methods[] = {
     {.name = "beget", .fn = log_beget},
     {.name = "delegate", .fn = log_delegate},
     {.name = "linger", .fn = log_linger, .args = "how:i"},
+    {.name = "last", .fn = log_last, .args = "directory:s, how:i"},
+    {.name = "hand_on", .fn = log_hand_on, .args = "directory:s"},
+    {.name = "clean_up", .fn = log_clean_up, .args = "directory:s"},
     {0},
 };
 

@@ -206,6 +206,83 @@ Test(calls, cancelling_drops_what_is_queued_and_is_passed_on_otherwise)
     fake_free(fake);
 }
 
+Test(calls, a_holder_cancels_what_another_one_has_called)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), holder = fake_driver(fake), stranger = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "", &host);
+    struct tri_id given = fake_id(fake, driver), object = fake_id(fake, driver);
+    struct tri_ref_entry entry = {.id = given, .place = TRI_NESTED};
+    fake_call(fake, driver, actor, given, 1, NULL, 0);
+    cr_assert_eq(fake_ids(fake, stranger, TRI_CANCEL, TRI_ASKED, no_id, &given, 1), TRP_OK);
+    cr_assert_eq(fake_count(fake, host, TRI_CANCEL), 0, "it holds nothing of it");
+    fake_put(fake, driver, object, 1, &entry, 1);
+    tri_hold_hand(fake->core, tri_thing_find(fake->core, given), tri_peer_find(fake->core, holder), 1);
+    cr_assert_eq(fake_ids(fake, holder, TRI_CANCEL, 0, no_id, &given, 1), TRP_OK);
+    cr_assert_eq(fake_count(fake, host, TRI_CANCEL), 0, "its deadline is its caller's business");
+    cr_assert_eq(fake_ids(fake, holder, TRI_CANCEL, TRI_ASKED, no_id, &given, 1), TRP_OK);
+    cr_assert(fake_names(fake, host, TRI_CANCEL, given));
+    cr_assert_eq(fake_last(fake, host, TRI_CANCEL)->parcel->route.flags, TRI_ASKED);
+    fake_free(fake);
+}
+
+Test(calls, a_cancel_that_overtakes_its_call_drops_it)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), holder = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "", &host);
+    struct tri_id results[2] = {fake_id(fake, driver), fake_id(fake, driver)}, object = fake_id(fake, driver);
+    for (int i = 0; i < 2; i++) {
+        struct tri_ref_entry entry = {.id = results[i], .place = TRI_NESTED};
+        fake_put(fake, driver, i == 0 ? object : fake_id(fake, driver), 1, &entry, 1);
+        tri_hold_hand(fake->core, tri_thing_find(fake->core, results[i]), tri_peer_find(fake->core, holder), 1);
+        cr_assert_eq(fake_ids(fake, holder, TRI_CANCEL, TRI_ASKED, no_id, &results[i], 1), TRP_OK);
+    }
+    fake_call(fake, driver, actor, results[0], 1, NULL, 0);
+    fake_task(fake, driver, results[1], NULL, 0);
+    cr_assert_eq(fake_count(fake, host, TRI_CALL), 0);
+    for (int i = 0; i < 2; i++) {
+        const trp_error error = fake_error(fake_result(fake, driver, results[i]));
+        cr_assert_eq(error.code, TRP_ECANCELLED);
+        cr_assert_eq(error.ran, TRP_NOT_RUN);
+        cr_assert(strstr(error.message, "cancelled before it came") != NULL, "%s", error.message);
+    }
+    fake_free(fake);
+}
+
+Test(calls, a_call_with_a_deadline_that_is_cancelled_has_not_timed_out)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "", &host), queued = fake_id(fake, driver);
+    struct tri_route route = {
+        .kind = TRI_CALL, .target = actor, .result = queued, .sequence = 1, .deadline_us = 60000000};
+    fake->no_credit = true;
+    cr_assert_eq(tri_call_pack(&fake->packed, "slow", trp_null(), NULL, NULL), TRP_OK);
+    cr_assert_eq(fake_send(fake, driver, route, &fake->packed.section, 1), TRP_OK);
+    cr_assert_eq(fake_ids(fake, driver, TRI_CANCEL, TRI_ASKED, no_id, &queued, 1), TRP_OK);
+    const trp_error error = fake_error(fake_result(fake, driver, queued));
+    cr_assert_eq(error.code, TRP_ECANCELLED);
+    cr_assert_str_eq(error.method, "slow");
+    fake_free(fake);
+}
+
+Test(calls, a_cancelled_call_whose_host_dies_is_cancelled_and_says_what_ran)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "Tally", &host), result = fake_id(fake, driver);
+    fake_call(fake, driver, actor, result, 1, NULL, 0);
+    fake_ids(fake, driver, TRI_CANCEL, TRI_ASKED, no_id, &result, 1);
+    fake_died(fake, host, 11, 1, 0);
+    const trp_error error = fake_error(fake_result(fake, driver, result));
+    cr_assert_eq(error.code, TRP_ECANCELLED);
+    cr_assert_eq(error.cause, TRP_EACTORDIED);
+    cr_assert_eq(error.ran, TRP_MAY_HAVE_RUN);
+    cr_assert(strstr(error.message, "signal 11") != NULL, "%s", error.message);
+    fake_free(fake);
+}
+
 Test(calls, a_call_with_a_deadline_is_cancelled_because_it_has_passed)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

@@ -79,6 +79,28 @@ Test(recovery, a_call_that_a_host_has_is_not_given_again)
     fake_free(fake);
 }
 
+Test(recovery, a_cancel_is_said_again_to_a_new_broker_before_its_call)
+{
+    struct fake *fake = second_broker(2);
+    struct tri_id queued = {OLD(1), 9}, running = {OLD(1), 10};
+    struct tri_snap_call runs = {.id = running, .target = actor, .sequence = 3, .flags = TRI_SNAP_RUNNING};
+    struct tri_snap_hold holds[] = {{.id = actor, .handed = 1, .flags = TRI_SNAP_ACTOR},
+                                    {.id = queued, .handed = 1, .flags = TRI_SNAP_COMING},
+                                    {.id = running, .handed = 1, .flags = TRI_SNAP_COMING}};
+    struct tri_id both[] = {queued, running};
+    tri_peer_index host = fake_login(fake, TRI_HOST, TOKEN, OLD(2));
+    report_actor(fake, host, (struct tri_snapshot){.calls = &runs, .call_count = 1});
+    tri_peer_index driver = fake_login(fake, TRI_DRIVER, 0, OLD(1));
+    snapshot(fake, driver, (struct tri_snapshot){.holds = holds, .hold_count = 3}, true);
+    cr_assert_eq(fake_ids(fake, driver, TRI_CANCEL, TRI_ASKED, no_id, both, 2), TRP_OK);
+    cr_assert(fake_names(fake, host, TRI_CANCEL, running));
+    cr_assert_eq(fake_call(fake, driver, actor, running, 3, NULL, 0), TRP_OK, "%s", fake->error.message);
+    cr_assert_eq(fake_call(fake, driver, actor, queued, 4, NULL, 0), TRP_OK, "%s", fake->error.message);
+    cr_assert_eq(fake_count(fake, host, TRI_CALL), 0);
+    cr_assert_eq(fake_error(fake_result(fake, driver, queued)).code, TRP_ECANCELLED);
+    fake_free(fake);
+}
+
 Test(recovery, a_result_that_a_host_keeps_reaches_its_caller)
 {
     struct fake *fake = second_broker(2);

@@ -103,6 +103,42 @@ Test(tasks, are_run_again_when_their_host_dies)
     fake_free(fake);
 }
 
+Test(tasks, that_are_cancelled_are_not_run_again_when_their_host_dies)
+{
+    const struct {
+        uint64_t started;
+        trp_ran ran;
+    } rows[] = {{0, TRP_NOT_RUN}, {1, TRP_MAY_HAVE_RUN}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fake *fake = fake_new(NULL, NULL, 0);
+        tri_peer_index driver = fake_driver(fake);
+        struct tri_id result;
+        tri_peer_index host = pool(fake, driver, &result);
+        fake_ids(fake, driver, TRI_CANCEL, TRI_ASKED, no_id, &result, 1);
+        cr_assert(fake_names(fake, host, TRI_CANCEL, result));
+        fake_died(fake, host, 9, rows[i].started, 0);
+        const trp_error error = fake_error(fake_result(fake, driver, result));
+        cr_assert_eq(error.code, TRP_ECANCELLED);
+        cr_assert_eq(error.ran, rows[i].ran, "row %zu: %s", i, error.message);
+        fake_free(fake);
+    }
+}
+
+Test(tasks, that_are_cancelled_and_come_back_from_their_host_are_dropped)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_id result;
+    tri_peer_index host = pool(fake, driver, &result);
+    fake_ids(fake, driver, TRI_CANCEL, TRI_ASKED, no_id, &result, 1);
+    cr_assert_eq(fake_ids(fake, host, TRI_RETURNED, 0, no_id, &result, 1), TRP_OK);
+    const trp_error error = fake_error(fake_result(fake, driver, result));
+    cr_assert_eq(error.code, TRP_ECANCELLED);
+    cr_assert_eq(error.ran, TRP_NOT_RUN);
+    cr_assert_eq(fake_count(fake, host, TRI_CALL), 1, "it is not given again");
+    fake_free(fake);
+}
+
 Test(tasks, that_had_not_started_go_elsewhere_unmarked_and_in_order)
 {
     struct tri_core_config config = {.incarnation = 1, .node = "test", .num_cpus = 1};

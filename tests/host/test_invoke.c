@@ -446,7 +446,7 @@ say_cancelled(trp_ctx *ctx, void *self)
 
 Test(invoke, a_function_sees_that_nobody_waits_any_more)
 {
-    bool cancelled = true;
+    uint8_t cancelled = TRI_OVERDUE;
     static const struct {
         bool flag;
         uint64_t deadline_ns;
@@ -454,7 +454,7 @@ Test(invoke, a_function_sees_that_nobody_waits_any_more)
     } rows[] = {{false, TRI_NEVER, "false"}, {true, TRI_NEVER, "true"}, {false, 1, NULL}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         prepare(say_cancelled, "");
-        cancelled = rows[i].flag;
+        cancelled = rows[i].flag ? TRI_OVERDUE : TRI_GOES_ON;
         execution.cancelled = &cancelled;
         execution.deadline_ns = rows[i].deadline_ns;
         invoke(trp_tuple(NULL, 0), trp_null());

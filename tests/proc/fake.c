@@ -65,6 +65,19 @@ op_run(void *user, struct tri_incoming *call)
 }
 
 static void
+op_dropped(void *user, struct tri_incoming *call)
+{
+    (void)call;
+    ((struct fake *)user)->dropped++;
+}
+
+static void
+op_cancelled(void *user, struct tri_incoming *call)
+{
+    ((struct fake *)user)->cancelled = call->cancelled;
+}
+
+static void
 op_create(void *user, const struct tri_envelope *envelope)
 {
     (void)user, (void)envelope;
@@ -87,6 +100,8 @@ fake_open(struct fake *fake, bool is_host)
         .ref_free = op_ref_free,
         .ready = op_ready,
         .run = op_run,
+        .dropped = op_dropped,
+        .cancelled = op_cancelled,
         .create = op_create,
         .renumbered = op_renumbered,
         .user = fake,

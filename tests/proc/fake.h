@@ -17,7 +17,8 @@ struct fake {
     uint32_t entries[POSTS_MAX], sections[POSTS_MAX];
     uint32_t last_place; /* of the sections of the newest */
     size_t count;
-    uint64_t credit, released, ready, freed, ran;
+    uint64_t credit, released, ready, freed, ran, dropped;
+    uint8_t cancelled; /* what the newest that had started was told */
     struct tri_incoming *call;
     struct tri_packed body, value;
 };

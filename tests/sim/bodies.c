@@ -59,6 +59,9 @@ sim_bodies_init(struct sim_world *world)
     (void)TRI_FAIL(&failure.error, TRP_ETASK, "it failed on purpose");
     failure.error.ran = TRP_RAN;
     must(world, tri_error_pack(&world->error, &failure, &error), &error);
+    (void)TRI_FAIL(&failure.error, TRP_ECANCELLED, "it was cancelled while it ran");
+    failure.error.ran = TRP_RAN;
+    must(world, tri_error_pack(&world->cancelled, &failure, &error), &error);
     must(world, tri_kill_pack(&world->kill, 0, false, &error), &error);
     must(world, tri_watch_pack(&world->watch[0], 0, &error), &error);
     must(world, tri_watch_pack(&world->watch[1], 1, &error), &error);
@@ -72,6 +75,7 @@ sim_bodies_fini(struct sim_world *world)
     tri_packed_fini(&world->task);
     tri_packed_fini(&world->value);
     tri_packed_fini(&world->error);
+    tri_packed_fini(&world->cancelled);
     tri_packed_fini(&world->kill);
     tri_packed_fini(&world->watch[0]);
     tri_packed_fini(&world->watch[1]);

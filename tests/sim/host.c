@@ -21,6 +21,7 @@ op_run(void *user, struct tri_incoming *call)
         sim_fail(host->world, "host %d, made with an actor's memory limit, got a task", host->pid);
     sim_trace(host->world, "  host %d accepts %llx:%llu (%s)", host->pid, (unsigned long long)call->entry.id.space,
               (unsigned long long)call->entry.id.number, call->in_place ? "in place" : "queued");
+    sim_record_given(host, call);
     tri_list_append(&host->mailbox, &call->link);
 }
 
@@ -67,8 +68,23 @@ op_stop(void *user, struct tri_id actor, bool drain)
 static void
 op_dropped(void *user, struct tri_incoming *call)
 {
-    (void)user;
+    sim_record_heard(user, call);
     tri_list_remove(&call->link);
+}
+
+/* Some that have put their answer off are answered at once, and are done with later. */
+static void
+op_cancelled(void *user, struct tri_incoming *call)
+{
+    struct sim_process *host = user;
+    struct sim_execution *execution = top(host);
+
+    sim_record_heard(host, call);
+    if (call->cancelled != TRI_CANCELLED || execution == NULL || execution->call != call || execution->blocked ||
+        !sim_chance(host->world, 40))
+        return;
+    tri_proc_answer(host->proc, call, &host->world->cancelled.section);
+    execution->answered = true;
 }
 
 static void
@@ -100,6 +116,7 @@ sim_host_ops(struct tri_proc_ops *ops)
     ops->create = op_create;
     ops->stop = op_stop;
     ops->dropped = op_dropped;
+    ops->cancelled = op_cancelled;
     ops->deadlock = op_deadlock;
     ops->renumbered = op_renumbered;
 }
@@ -177,12 +194,13 @@ finish(struct sim_process *host)
     struct tri_section section;
     struct tri_id id = execution->id;
     struct sim_record *record = sim_record_find(world, id);
-    bool fails = sim_chance(world, 10);
+    const bool cancelled = execution->call->cancelled == TRI_CANCELLED;
+    bool fails = sim_chance(world, 10) || cancelled;
     uint64_t payload = sim_payload(id);
     trp_error error;
 
     if (fails) {
-        section = world->error.section;
+        section = cancelled ? world->cancelled.section : world->error.section;
     } else {
         memcpy((uint8_t *)(uintptr_t)world->value.section.data + world->payload_at, &payload, sizeof payload);
         sim_section_of(host, &world->value, &execution->bag,

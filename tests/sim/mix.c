@@ -37,8 +37,8 @@ sim_mix(struct sim_world *world)
 {
     static const uint32_t turns[SIM_TURNS] = {34, 26, 20, 15, 6},
                           acts[2][SIM_ACTS] = {
-                              {22, 15, 8, 6, 18, 6, 13, 12},
-                              {6, 2, 14, 3, 20, 1, 6, 48}, /* values are lent, kept and given back */
+                              {22, 15, 8, 6, 18, 6, 13, 12, 3},
+                              {6, 2, 14, 3, 20, 1, 6, 48, 1}, /* values are lent, kept and given back */
                           };
     struct sim_mix *mix = &world->mix;
     bool lends;

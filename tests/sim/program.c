@@ -526,11 +526,31 @@ act_keep(struct act *act)
     }
 }
 
+/* Of a call of its own, or of one whose result it was given. */
+static void
+act_cancel(struct act *act)
+{
+    struct sim_world *world = act->process->world;
+    struct tri_ref *ref = pick(act->process, act->bag, false);
+    struct sim_record *record;
+    trp_error error;
+
+    if (ref == NULL || ref->state != TRI_REF_PENDING)
+        return;
+    record = sim_record_find(world, ref->entry.id);
+    if (record != NULL && ref->entry.id.space == tri_proc_space(act->process->proc))
+        sim_record_cancelled(world, record);
+    sim_trace(world, "process %d cancels %llx:%llu", act->process->pid, (unsigned long long)ref->entry.id.space,
+              (unsigned long long)ref->entry.id.number);
+    if (tri_proc_cancel(act->process->proc, ref, world->now_ns, &error) != TRP_OK)
+        sim_fail(world, "cancel: %s", error.message);
+}
+
 void
 sim_program_step(struct sim_process *process, struct sim_bag *bag, struct sim_execution *execution)
 {
-    static void (*const acts[SIM_ACTS])(struct act * act) = {act_call, act_task,    act_put,     act_spawn,
-                                                             act_get,  act_request, act_release, act_keep};
+    static void (*const acts[SIM_ACTS])(struct act * act) = {act_call,    act_task,    act_put,  act_spawn, act_get,
+                                                             act_request, act_release, act_keep, act_cancel};
     struct sim_world *world = process->world;
     struct act act = {.process = process, .bag = bag, .execution = execution};
 

@@ -131,6 +131,33 @@ check_arguments(struct sim_process *host, const struct tri_incoming *call)
 }
 
 void
+sim_record_cancelled(struct sim_world *world, struct sim_record *record)
+{
+    if (!record->cancelled)
+        record->cancelled_under = world->incarnation;
+    record->cancelled = true;
+}
+
+/* Its caller says to each broker that it is cancelled before it says the call again. */
+void
+sim_record_given(struct sim_process *host, const struct tri_incoming *call)
+{
+    const struct sim_record *record = sim_record_find(host->world, call->entry.id);
+
+    if (record != NULL && record->cancelled && record->cancelled_under < host->world->incarnation)
+        sim_fail(host->world, "a call is given to host %d by a broker that has heard that it is cancelled", host->pid);
+}
+
+void
+sim_record_heard(struct sim_process *host, const struct tri_incoming *call)
+{
+    struct sim_record *record = sim_record_find(host->world, call->entry.id);
+
+    if (record != NULL && call->cancelled == TRI_CANCELLED)
+        record->heard = true;
+}
+
+void
 sim_record_start(struct sim_process *host, struct tri_incoming *call)
 {
     const struct tri_route *route = call->route;
@@ -155,6 +182,12 @@ sim_record_start(struct sim_process *host, struct tri_incoming *call)
     if (record->runs > 0 && (!task || record->no_retry))
         sim_fail(world, "a call %s ran twice, on hosts %llu and %llu", task ? "without a retry" : "of an actor",
                  (unsigned long long)record->ran_on, (unsigned long long)host->token);
+    if (call->cancelled == TRI_CANCELLED)
+        sim_fail(world, "a call starts that is cancelled");
+    if (record->dropped)
+        sim_fail(world, "a call runs that was cancelled, and said not to have run");
+    if (record->cancelled && record->heard)
+        sim_fail(world, "a call starts though a host has heard from its caller that it is cancelled");
     record->runs++;
     record->ran_on = host->token;
     if (task)
@@ -187,6 +220,8 @@ check_value(struct sim_process *process, const struct tri_ref *ref, const struct
     memcpy(&payload, tri_ref_value(ref)->data + world->payload_at, sizeof payload);
     if (payload != sim_payload(ref->entry.id))
         sim_fail(world, "the result of a call is another one's");
+    if (record->cancelled && record->heard)
+        sim_fail(world, "a value came of a call of which its host had heard that it is cancelled");
     if (!record->returned)
         sim_fail(world, "a result came of a call that has not ended");
 }
@@ -251,7 +286,7 @@ check_lost(struct sim_world *world, struct tri_id lost)
 }
 
 static void
-check_failure(struct sim_process *process, const struct tri_ref *ref, const struct sim_record *record)
+check_failure(struct sim_process *process, const struct tri_ref *ref, struct sim_record *record)
 {
     struct tri_failure chain[8];
     struct sim_process *host;
@@ -270,6 +305,13 @@ check_failure(struct sim_process *process, const struct tri_ref *ref, const stru
                  chain[0].error.message);
     if (chain[0].error.code == TRP_EACTORDIED && chain[0].error.ran == TRP_NOT_RUN && record->runs > 0 && !record->task)
         sim_fail(process->world, "a call that ran is said not to have run: %s", chain[0].error.message);
+    if (chain[0].error.code == TRP_ECANCELLED && chain[0].error.ran == TRP_NOT_RUN && count == 1) {
+        /* Others may have heard of it from a broker that died before its caller did, who asks for it again. */
+        record->dropped = ref->entry.id.space == tri_proc_space(process->proc);
+        if (record->dropped && record->runs > 0)
+            sim_fail(process->world, "a call that ran is said to have been cancelled before: %s",
+                     chain[0].error.message);
+    }
     if (chain[0].error.code == TRP_EOBJLOST)
         check_lost(process->world, lost_object(chain[0].error.message));
 }
@@ -277,7 +319,7 @@ check_failure(struct sim_process *process, const struct tri_ref *ref, const stru
 void
 sim_record_ready(struct sim_process *process, struct tri_ref *ref)
 {
-    const struct sim_record *record = sim_record_find(process->world, ref->entry.id);
+    struct sim_record *record = sim_record_find(process->world, ref->entry.id);
 
     sim_note(process->world, ref->entry.id.number * 4 + ref->state);
     if (record == NULL || record->endless)

@@ -34,6 +34,7 @@ enum sim_act_kind {
     SIM_REQUEST,
     SIM_RELEASE,
     SIM_KEEP,
+    SIM_CANCEL,
     SIM_ACTS,
 };
 enum sim_fault_kind { SIM_NO_FAULT, SIM_KILL_BROKER, SIM_KILL_PEER, SIM_CUT };
@@ -71,6 +72,7 @@ struct sim_execution {
     struct tri_ref *waits[3];
     uint32_t wait_count, steps_left;
     bool blocked, any, deadlocked;
+    bool answered; /* when it was cancelled */
 };
 
 struct sim_process {
@@ -129,11 +131,15 @@ struct sim_record {
     uint64_t ran_on, sequence; /* token of the host that started it last; 0: none */
     uint32_t runs;
     bool task, no_retry, one_way, failed, returned, endless, kill_asked,
-        killed;          /* killed: and who asked has heard it */
-    bool bequest;        /* a call of a driver that is about to go: what it carries is kept */
-    bool gone;           /* a process that had the value was killed by the broker */
-    bool left;           /* {space, 0}: a driver that went when all its calls had been answered */
-    struct tri_id kills; /* KILL: whom */
+        killed;               /* killed: and who asked has heard it */
+    bool cancelled;           /* by its caller */
+    uint64_t cancelled_under; /* which broker */
+    bool heard;               /* by a host that had it */
+    bool dropped;             /* its caller was told that it was cancelled and not run */
+    bool bequest;             /* a call of a driver that is about to go: what it carries is kept */
+    bool gone;                /* a process that had the value was killed by the broker */
+    bool left;                /* {space, 0}: a driver that went when all its calls had been answered */
+    struct tri_id kills;      /* KILL: whom */
     uint64_t caller;
     struct sim_record *next;
 };
@@ -166,7 +172,7 @@ struct sim_world {
     bool tasks_lost;
     struct tri_table records;
     struct sim_record *all_records;
-    struct tri_packed call, task, value, error, name[SIM_NAMES], kill, watch[2], spawn[3 + 3 * SIM_NAMES];
+    struct tri_packed call, task, value, error, cancelled, name[SIM_NAMES], kill, watch[2], spawn[3 + 3 * SIM_NAMES];
     size_t payload_at; /* of the number in `value` */
     uint32_t broker_kills, host_kills, cuts, driver_kills;
     uint64_t calm_until; /* step; before it nobody is killed */
@@ -255,6 +261,9 @@ void sim_section_of(struct sim_process *process, const struct tri_packed *base, 
 struct sim_record *sim_record_add(struct sim_world *world, struct tri_id id);
 struct sim_record *sim_record_find(struct sim_world *world, struct tri_id id);
 struct tri_id sim_one_way_id(uint64_t caller, struct tri_id target, uint64_t sequence);
+void sim_record_cancelled(struct sim_world *world, struct sim_record *record); /* by its caller */
+void sim_record_given(struct sim_process *host, const struct tri_incoming *call);
+void sim_record_heard(struct sim_process *host, const struct tri_incoming *call); /* that it is cancelled */
 void sim_record_start(struct sim_process *host, struct tri_incoming *call);
 void sim_record_ready(struct sim_process *process, struct tri_ref *ref);
 void sim_record_create(struct sim_process *host);

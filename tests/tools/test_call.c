@@ -175,7 +175,9 @@ Test(call, a_call_that_fails_says_how_and_by_its_exit_code)
         {"troupe call stage fail 5 '\"a\\u001b[31m\\nb\"'", 7, "", "troupe call: a [31m b\n"},
         {"troupe call --namespace a/b stage echo 1", 3, "", "troupe call: *'/'*\n"},
         {"troupe call --namespace other stage echo 1", 4, "",
-         "troupe call: no actor is called 'stage'; `troupe ls actors` lists them\n"},
+         "troupe call: no actor is called 'stage'; did you mean 'default/stage'?\n"},
+        {"troupe call default/stgae echo 1", 4, "",
+         "troupe call: no actor is called 'default/stgae'; did you mean 'stage'?\n"},
         {"troupe call stage crash -v", 8, "",
          "*troupe call: actor 'stage' on node '*' died: its process * ended by signal 6 "
          "(SIGABRT)*backtrace\n*play.so*last "

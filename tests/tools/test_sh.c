@@ -102,6 +102,7 @@ Test(sh, errors_point_at_the_word)
         {"troupe sh -c 'if 1 == { echo }'", 2, "", "troupe sh: a value to compare with is missing\n*"},
         {"troupe sh -c 'if 1 < \"a\" { echo }'", 2, "",
          "troupe sh: only two numbers, or two strings, are one before the other\n  -c:1:6: *"},
+        {"troupe sh -c 'ecoh 1'", 2, "", "troupe: unknown verb 'ecoh'; did you mean 'echo'?\n  -c:1:1: ecoh 1\n*"},
         {"troupe sh -c 'for 1 in 2 {}'", 2, "", "troupe sh: a name is missing: for NAME in ...\n  -c:1:5: *"},
         {"troupe sh -c 'for i of 2 {}'", 2, "", "troupe sh: 'in' is missing: for NAME in ...\n  -c:1:7: *"},
         {"troupe sh -c 'for i in { echo }'", 2, "",

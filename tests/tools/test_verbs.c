@@ -84,7 +84,7 @@ Test(verbs, ls_and_describe_show_what_there_is)
         {"troupe describe s", 0, "actor default/s\n  id       *\n  state    ready, for * s\n*class play:Stage()*", ""},
         {"troupe describe s --json", 0, "{\"actor\": {\"id\": *}, \"class\": {\"name\": \"Stage\", *}}\n", ""},
         {"troupe describe play:Stag", 4, "",
-         "troupe describe: module 'play' has neither class nor task 'Stag'; `troupe ls modules` lists them\n"},
+         "troupe describe: module 'play' has neither class nor task 'Stag'; did you mean 'Stage'?\n"},
         {"troupe describe other:Stage", 4, "",
          "troupe describe: no process has loaded a module 'other'; a module is known once a host has loaded it; "
          "`troupe module inspect FILE` shows what another offers\n"},
@@ -93,6 +93,10 @@ Test(verbs, ls_and_describe_show_what_there_is)
          "inspect "
          "FILE` shows what a module offers that is not loaded\n"},
         {"troupe describe plya", 4, "", "troupe describe: no actor is called 'plya', *; did you mean 'play'?\n"},
+        {"troupe describe plya:Stage", 4, "",
+         "troupe describe: no process has loaded a module 'plya'; did you mean 'play'?\n"},
+        {"troupe describe play:ecoh", 4, "",
+         "troupe describe: module 'play' has neither class nor task 'ecoh'; did you mean 'echo'?\n"},
     };
     COMMAND_RUN(rows);
 }
@@ -193,6 +197,8 @@ Test(verbs, why_tells_what_is_waited_for_and_how_it_failed)
          "troupe why: no actor is called 'nope', and nothing is kept under that name; `troupe ls actors` and `troupe "
          "ls kept` "
          "list them\n"},
+        {"troupe why tt; troupe spawn play:Stage -n stage -q; troupe why stgae", 4, "",
+         "*troupe why: no actor is called 'stgae', and nothing is kept under that name; did you mean 'stage'?\n"},
         {"troupe why", 2, "", "troupe why: WHAT is missing; usage: troupe why WHAT\n"},
         {"troupe why 01230123012301230123012301230123", 0, "*nothing of that name is known here*", ""},
         {"troupe call s crash --name c && troupe wait c t", 0, "\"ref:c\"\nc\nt\n", ""},

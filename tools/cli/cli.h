@@ -120,6 +120,7 @@ typedef bool tri_find_fn(void *user, const char *name, trp_value *value);
 
 struct tri_cli {
     const struct tri_verb *const *verbs; /* the table, ended by NULL */
+    const char *(*own_name)(size_t i);   /* what the shell has beside these, up to NULL; NULL: nothing */
     FILE *out, *err;                     /* stdout and stderr, or where the shell sends them */
     FILE *in;                            /* what the operand '-' reads */
     tri_take_fn *take;                   /* NULL: results are printed */

@@ -198,25 +198,6 @@ tri_ask(struct tri_cli *cli, const char *what, trp_ref **ref, trp_value *answer)
 
 /* -------------------------------------------------------------------------------------------------------------- actors */
 
-/* The actor that lives whose name was probably meant. */
-static const char *
-suggest_actor(struct tri_cli *cli, const char *name, trp_value rows)
-{
-    const char **names = calloc(rows.size + 1, sizeof *names);
-    const char *meant = NULL;
-    size_t count = 0;
-
-    for (size_t i = 0; names != NULL && i < rows.size; i++) {
-        const char *text = tri_typed_name(cli, trp_as_str(trp_field(trp_at(rows, i), "name")));
-        if (text[0] != '\0')
-            names[count++] = text;
-    }
-    if (names != NULL)
-        meant = tri_suggest(name, names);
-    free(names);
-    return meant;
-}
-
 static int
 refuse_actor(struct tri_cli *cli, const char *name, const trp_error *why)
 {
@@ -228,7 +209,7 @@ refuse_actor(struct tri_cli *cli, const char *name, const trp_error *why)
 
     (void)snprintf(error.message, sizeof error.message, "no actor is called '%.255s'", name);
     if (trp_query(cli->runtime, "actors", &ref, NULL) == TRP_OK && trp_get(ref, 1000, &rows, NULL) == TRP_OK) {
-        meant = suggest_actor(cli, name, rows);
+        meant = tri_suggest_name(cli, name, rows, trp_null());
         if (meant != NULL)
             (void)snprintf(remedy, sizeof remedy, "did you mean '%.255s'?", meant);
     }

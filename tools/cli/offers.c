@@ -96,6 +96,39 @@ tri_typed_name(const struct tri_cli *cli, const char *name)
     return strncmp(name, cli->joined_namespace, size) == 0 && name[size] == '/' ? name + size + 1 : name;
 }
 
+/* Called so, in whatever namespace. */
+static const char *
+namesake(const char *typed, trp_value actors)
+{
+    for (size_t i = 0; i < actors.size; i++) {
+        const char *name = trp_as_str(trp_field(trp_at(actors, i), "name")), *slash = strchr(name, '/');
+        if (slash != NULL && strcmp(slash + 1, typed) == 0)
+            return name;
+    }
+    return NULL;
+}
+
+const char *
+tri_suggest_name(const struct tri_cli *cli, const char *typed, trp_value actors, trp_value others)
+{
+    const char **names = calloc(actors.size + others.size + 1, sizeof *names), *meant = NULL;
+    size_t count = 0;
+
+    typed = tri_typed_name(cli, typed);
+    for (size_t i = 0; names != NULL && i < actors.size; i++) {
+        names[count] = tri_typed_name(cli, trp_as_str(trp_field(trp_at(actors, i), "name")));
+        count += names[count][0] != '\0';
+    }
+    for (size_t i = 0; names != NULL && i < others.size; i++)
+        names[count++] = trp_as_str(trp_field(trp_at(others, i), "name"));
+    if (names != NULL) {
+        names[count] = NULL;
+        meant = tri_suggest(typed, names);
+    }
+    free(names);
+    return meant != NULL ? meant : namesake(typed, actors);
+}
+
 const char *
 tri_suggest_row(const char *typed, trp_value rows, char *text, size_t size)
 {

@@ -23,6 +23,9 @@ trp_value tri_offers_task(const struct tri_offers *offers, const char *text);
 trp_value tri_row_named(trp_value rows, const char *name, size_t size);
 /* A name of the directory as it would be typed: without the namespace that is joined. */
 const char *tri_typed_name(const struct tri_cli *cli, const char *name);
+/* The actor that lives, or the other row, whose name was probably meant; NULL: none is near. An actor of another namespace that
+ * has exactly this name is near, too. */
+const char *tri_suggest_name(const struct tri_cli *cli, const char *typed, trp_value actors, trp_value others);
 /* "did you mean 'increment'?" in `text`, of the rows' names; NULL: none is near. */
 const char *tri_suggest_row(const char *typed, trp_value rows, char *text, size_t size);
 

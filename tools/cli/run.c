@@ -51,6 +51,8 @@ refuse_verb(struct tri_cli *cli, int argc, char **argv)
     char known[256] = "";
     int first_count = 0, second_count = 0;
 
+    for (size_t i = 0; cli->own_name != NULL && cli->own_name(i) != NULL && first_count < NAMES_MAX; i++)
+        firsts[first_count++] = cli->own_name(i);
     for (const struct tri_verb *const *verb = cli->verbs; *verb != NULL && first_count < NAMES_MAX; verb++) {
         const char *name = (*verb)->name;
         if ((*verb)->flags & TRI_HIDDEN)

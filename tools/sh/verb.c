@@ -104,6 +104,7 @@ run_sh(struct tri_cli *cli, const struct tri_args *args)
     sh.cli.runtime = NULL;
     sh.cli.defaults = args;
     sh.cli.find = on_find;
+    sh.cli.own_name = tri_sh_own_name;
     sh.cli.take = NULL;
     sh.cli.user = &sh;
     exit_code = set_arguments(&sh, args->operands + (text == NULL && args->count > 0),

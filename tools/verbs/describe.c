@@ -115,32 +115,10 @@ find_subject(struct tri_cli *cli, struct subject *subject, const char *text)
     subject->task = tri_offers_task(&subject->offers, text);
 }
 
-/* The actor or the module that was probably meant; NULL: none is near. */
-static const char *
-suggest_name(struct tri_cli *cli, const struct subject *subject, const char *text)
-{
-    const trp_value actors = subject->offers.actors, modules = subject->offers.modules;
-    const char **names = calloc(actors.size + modules.size + 1, sizeof *names), *meant = NULL;
-    size_t count = 0;
-
-    for (size_t i = 0; names != NULL && i < actors.size; i++) {
-        names[count] = tri_typed_name(cli, trp_as_str(trp_field(trp_at(actors, i), "name")));
-        count += names[count][0] != '\0';
-    }
-    for (size_t i = 0; names != NULL && i < modules.size; i++)
-        names[count++] = trp_as_str(trp_field(trp_at(modules, i), "name"));
-    if (names != NULL) {
-        names[count] = NULL;
-        meant = tri_suggest(text, names);
-    }
-    free(names);
-    return meant;
-}
-
 static int
 refuse_name(struct tri_cli *cli, const struct subject *subject, const char *text)
 {
-    const char *meant = suggest_name(cli, subject, text);
+    const char *meant = tri_suggest_name(cli, text, subject->offers.actors, subject->offers.modules);
     trp_error error = {.code = TRP_ENOENT, .rank = -1};
     char remedy[300];
 
@@ -155,21 +133,27 @@ refuse_name(struct tri_cli *cli, const struct subject *subject, const char *text
 static int
 refuse_subject(struct tri_cli *cli, const struct subject *subject, const char *text)
 {
-    const char *colon = strchr(text, ':');
+    const char *colon = strchr(text, ':'), *remedy;
     trp_error error = {.code = TRP_ENOENT, .rank = -1};
+    char module[300], meant[300];
 
     if (colon == NULL)
         return refuse_name(cli, subject, text);
-    if (subject->module.kind != TRP_NONE)
-        (void)snprintf(error.message, sizeof error.message, "module '%.*s' has neither class nor task '%.255s'",
-                       (int)(colon - text), text, colon + 1);
-    else
-        (void)snprintf(error.message, sizeof error.message, "no process has loaded a module '%.*s'",
-                       (int)(colon - text), text);
+    (void)snprintf(module, sizeof module, "%.*s", (int)(colon - text), text);
+    if (subject->module.kind != TRP_NONE) {
+        (void)snprintf(error.message, sizeof error.message, "module '%s' has neither class nor task '%.255s'", module,
+                       colon + 1);
+        remedy = tri_suggest_row(colon + 1, trp_field(subject->module, "classes"), meant, sizeof meant);
+        if (remedy == NULL)
+            remedy = tri_suggest_row(colon + 1, trp_field(subject->module, "tasks"), meant, sizeof meant);
+        return tri_fail(cli, &error, remedy != NULL ? remedy : "`troupe ls modules` lists them");
+    }
+    (void)snprintf(error.message, sizeof error.message, "no process has loaded a module '%s'", module);
+    remedy = tri_suggest_row(module, subject->offers.modules, meant, sizeof meant);
     return tri_fail(cli, &error,
-                    subject->module.kind != TRP_NONE ? "`troupe ls modules` lists them"
-                                                     : "a module is known once a host has loaded it; `troupe module "
-                                                       "inspect FILE` shows what another offers");
+                    remedy != NULL ? remedy
+                                   : "a module is known once a host has loaded it; `troupe module inspect FILE` shows "
+                                     "what another offers");
 }
 
 static int

@@ -106,12 +106,25 @@ print_chain(struct tri_cli *cli, const struct subject *subject, trp_value rows)
 static int
 refuse_subject(struct tri_cli *cli, const struct subject *subject, const trp_error *why)
 {
+    const struct tri_hush before = tri_hush(cli);
+    char remedy[300] = "`troupe ls actors` and `troupe ls kept` list them";
+    trp_value kept = trp_null();
+    const char *meant = NULL;
     trp_error error = *why;
+    trp_ref *ref = NULL;
+    int exit_code;
 
+    if (why->code == TRP_ENOENT && tri_kept_ask(cli, &ref, &kept) == TRI_EXIT_OK)
+        meant = tri_suggest_name(cli, subject->name, subject->offers.actors, kept);
+    tri_unhush(cli, before);
     if (why->code == TRP_ENOENT)
         (void)snprintf(error.message, sizeof error.message,
                        "no actor is called '%s', and nothing is kept under that name", subject->name);
-    return tri_fail(cli, &error, why->code == TRP_ENOENT ? "`troupe ls actors` and `troupe ls kept` list them" : NULL);
+    if (meant != NULL)
+        (void)snprintf(remedy, sizeof remedy, "did you mean '%.255s'?", meant);
+    exit_code = tri_fail(cli, &error, why->code == TRP_ENOENT ? remedy : NULL);
+    trp_ref_release(&ref);
+    return exit_code;
 }
 
 static int

@@ -26,6 +26,7 @@ static const struct tri_verb *const verbs[] = {
     &tri_verb_put,
     &tri_verb_get,
     &tri_verb_wait,
+    &tri_verb_cancel,
     &tri_verb_drop,
     &tri_verb_spawn,
     &tri_verb_kill,

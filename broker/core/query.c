@@ -58,7 +58,8 @@ page_actors(struct tri_core *core, struct tri_page *page)
         tri_page_id(page, "id", tri_thing_id(&actor->thing));
         tri_page_text(page, "name", actor->name != NULL ? actor->name->text : "");
         tri_page_text(page, "class", actor->texts->class_name);
-        tri_page_put(page, "state", trp_str(states[actor->state]));
+        const bool ends = actor->state != TRI_ACTOR_DEAD && (actor->killed || actor->closing); /* its name is free */
+        tri_page_put(page, "state", trp_str(ends ? "ending" : states[actor->state]));
         tri_page_put(page, "pid", trp_i64(actor->host != NULL ? actor->host->pid : 0));
         tri_page_put(page, "pending", trp_u64(actor->pending));
         tri_page_put(page, "handles", trp_u64(actor->thing.hold_count));

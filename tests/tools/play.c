@@ -3,14 +3,17 @@
  * no word for.
  */
 #include <math.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <troupe/module.h>
 
 struct stage {
     trp_reply *reply;
+    int64_t count;
 };
 
 /* Answered by `go`. */
@@ -93,6 +96,51 @@ stage_bytes(trp_ctx *ctx, void *self)
     return trp_return(ctx, trp_bytes(bytes, size));
 }
 
+static bool
+is_there(const char *directory, const char *name)
+{
+    char path[512];
+
+    (void)snprintf(path, sizeof path, "%s/%s", directory, name);
+    return access(path, F_OK) == 0;
+}
+
+static void
+make(const char *directory, const char *name)
+{
+    char path[512];
+    FILE *file;
+
+    (void)snprintf(path, sizeof path, "%s/%s", directory, name);
+    file = fopen(path, "w");
+    if (file != NULL)
+        (void)fclose(file);
+}
+
+/* Says in the directory that it runs and that it was cancelled; leaves then, or (stubborn) when it may. */
+static trp_err
+stage_last(trp_ctx *ctx, void *self)
+{
+    const char *directory = trp_as_str(ctx->args[0]);
+
+    (void)self;
+    make(directory, "runs");
+    while (!trp_cancelled(ctx))
+        (void)sched_yield();
+    make(directory, "seen");
+    while (ctx->args[1].as.boolean && !is_there(directory, "may"))
+        (void)sched_yield();
+    return TRP_ECANCELLED;
+}
+
+static trp_err
+stage_count(trp_ctx *ctx, void *self)
+{
+    struct stage *stage = self;
+
+    return trp_return(ctx, trp_i64(++stage->count));
+}
+
 static trp_err
 stage_odd(trp_ctx *ctx, void *self)
 {
@@ -110,6 +158,8 @@ static const trp_method stage_methods[] = {
     {.name = "tensor", .fn = stage_tensor},
     {.name = "bytes", .fn = stage_bytes, .args = "size:i"},
     {.name = "odd", .fn = stage_odd},
+    {.name = "last", .fn = stage_last, .args = "directory:s, stubborn:v=false"},
+    {.name = "count", .fn = stage_count},
     {0},
 };
 

@@ -16,7 +16,7 @@ TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "refusals.txt")
 # What each verb is given where it is not that which is wrong.
 OPERANDS = {
     "start": [], "stop": [], "status": [], "run": ["true"], "logs": [], "doctor": [], "call": ["s", "echo", "1"], "send": ["s", "echo", "1"],
-    "task": ["play:echo", "1"], "put": ["5"], "get": ["five"], "wait": ["five"], "drop": ["nothing"], "spawn": ["play:Stage", "1"],
+    "task": ["play:echo", "1"], "put": ["5"], "get": ["five"], "wait": ["five"], "cancel": ["nothing"], "drop": ["nothing"], "spawn": ["play:Stage", "1"],
     "kill": ["nobody"], "watch": ["nobody"], "ls": ["actors"], "describe": ["s"], "why": ["s"], "top": [], "trace": ["true"],
     "module new": ["fresh"], "module build": ["nowhere"], "module inspect": ["none.so"], "module test": ["none.so"], "sh": ["none.trp"],
     "bench": ["call.sync"], "config show": [], "version": [], "help": ["call"],

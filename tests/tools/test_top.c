@@ -26,7 +26,7 @@ Test(top, text_and_json_have_each_process_with_its_queue)
         {"troupe spawn play:Stage --name s", 0, NULL, ""},
         {"troupe call s wait --async", 0, NULL, ""},
         {"troupe top --once -d 20ms", 0,
-         "*: 0 of 2 CPUs held, 2 actors, * processes, * objects; *% CPU\n* calls/s over 0.0 s, * pending, 0 tasks "
+         "*: 0 of 2 CPUs held, 2 actors, * processes, * object*; *% CPU\n* calls/s over 0.0 s, * pending, 0 tasks "
          "queued\n\n"
          "KIND *PID  CALLS/S  PENDING  RUNNING  CPU%  MEMORY  NAME\n*actor * 1        1 *M  s\n*",
          ""},

@@ -142,6 +142,7 @@ struct tri_cli {
     char joined_namespace[256];    /* and what its names are looked up in */
     struct tri_settings *settings; /* of the configuration files; NULL: not read yet */
     bool owes;                     /* something was sent that has no answer: it must reach the broker before we go */
+    bool has_cancelled;            /* Ctrl-C has, and it was said */
     bool hushed;                   /* tri_hush */
     int write_errno;               /* the first failure to write to `out` since it was last reported */
 };
@@ -198,6 +199,8 @@ int tri_fail_ref(struct tri_cli *cli, trp_ref *ref, const trp_error *error, cons
 /* The remedy where a wait is over and its result, which `troupe why` knows by that name, may still come; NULL: it is not so. */
 const char *tri_remedy_of_wait(const trp_ref *ref, const char *name, const trp_error *error, char *text, size_t size);
 int tri_fail_text(struct tri_cli *cli, const char *format, ...) TRP_PRINTF(2, 3);
+/* A line like these that is no error yet. */
+void tri_say(struct tri_cli *cli, const char *format, ...) TRP_PRINTF(2, 3);
 /* As tri_fail_text, with "path: strerror". */
 int tri_fail_file(struct tri_cli *cli, const char *path, int err);
 
@@ -237,6 +240,16 @@ int tri_ask(struct tri_cli *cli, const char *what, trp_ref **ref, trp_value *ans
 int tri_await(struct tri_cli *cli, trp_ref *ref, const char *what, trp_value *value);
 /* The same without a word: why not is in *error. */
 trp_err tri_wait_for(struct tri_cli *cli, trp_ref *ref, const char *what, trp_value *value, trp_error *error);
+/* The same of calls of our own, which the first Ctrl-C cancels, all of them; their end is waited for. TRP_ECANCELLED: it was said,
+ * and tri_fail has nothing to add. */
+struct tri_own_calls {
+    trp_ref *const *refs; /* NULL: none */
+    size_t count;
+    const char *what; /* for the sentence: "counter.greet" */
+    bool cancelled;
+};
+trp_err tri_wait_for_own(struct tri_cli *cli, struct tri_own_calls *own, trp_ref *ref, trp_value *value,
+                         trp_error *error);
 /* For loops that wait by themselves: when --timeout is over, and how long the next wait may be, so that Ctrl-C is seen; 0: it is
  * over. */
 int64_t tri_until_ms(const struct tri_cli *cli);

@@ -152,8 +152,26 @@ fail_stopped(const char *what, trp_error *error)
     return error->code;
 }
 
-trp_err
-tri_wait_for(struct tri_cli *cli, trp_ref *ref, const char *what, trp_value *value, trp_error *error)
+/* The first Ctrl-C: the calls are cancelled, and their end is waited for; the second one ends the process. */
+static trp_err
+cancel_calls(struct tri_cli *cli, struct tri_own_calls *own, trp_error *error)
+{
+    trp_err err = TRP_OK;
+
+    for (size_t i = 0; i < own->count && err == TRP_OK; i++)
+        if (own->refs[i] != NULL)
+            err = trp_cancel(own->refs[i], 0, error);
+    own->cancelled = err == TRP_OK;
+    if (own->cancelled && !cli->json)
+        tri_say(cli, "cancelled: %.200s; Ctrl-C once more does not wait for its end", own->what);
+    cli->has_cancelled = own->cancelled;
+    return err;
+}
+
+/* `own` NULL: what somebody else has called, which is only left. */
+static trp_err
+wait_for(struct tri_cli *cli, struct tri_own_calls *own, trp_ref *ref, const char *what, trp_value *value,
+         trp_error *error)
 {
     const int64_t until_ms = tri_until_ms(cli);
     int64_t wait_ms;
@@ -164,12 +182,26 @@ tri_wait_for(struct tri_cli *cli, trp_ref *ref, const char *what, trp_value *val
         const trp_err err = trp_get(ref, wait_ms, value, error);
         if (err != TRP_ETIMEDOUT || trp_ref_location(ref) == TRP_FAILED)
             return err;
-        if (tri_stopped())
+        if (tri_stopped() && own == NULL)
             return fail_stopped(what, error);
+        if (tri_stopped() && !own->cancelled)
+            TRP_TRY(cancel_calls(cli, own, error));
     } while (wait_ms > 0);
     (void)snprintf(error->message, sizeof error->message, "%.200s is not there after %g s, and may still come", what,
                    (double)cli->timeout_ms / 1000);
     return error->code;
+}
+
+trp_err
+tri_wait_for(struct tri_cli *cli, trp_ref *ref, const char *what, trp_value *value, trp_error *error)
+{
+    return wait_for(cli, NULL, ref, what, value, error);
+}
+
+trp_err
+tri_wait_for_own(struct tri_cli *cli, struct tri_own_calls *own, trp_ref *ref, trp_value *value, trp_error *error)
+{
+    return wait_for(cli, own, ref, own->what, value, error);
 }
 
 int

@@ -145,6 +145,8 @@ tri_fail(struct tri_cli *cli, const trp_error *error, const char *remedy)
         remedy = NULL;
     if (size > 0 && message[size - 1] == '.' && remedy != NULL)
         message[size - 1] = '\0';
+    if (error->code == TRP_ECANCELLED && tri_stopped() && cli->has_cancelled && !cli->json)
+        return TRI_EXIT_STOPPED; /* it was said when it was done */
     if (error->code == TRP_ECANCELLED && tri_stopped())
         return report(cli, error, message, remedy, TRI_EXIT_STOPPED);
     return report(cli, error, message, remedy, tri_exit_of(error->code));
@@ -179,6 +181,16 @@ report_text(struct tri_cli *cli, int exit_code, const char *format, va_list list
 
     (void)vsnprintf(line, sizeof line, format, list);
     return report(cli, NULL, line, NULL, exit_code);
+}
+
+void
+tri_say(struct tri_cli *cli, const char *format, ...)
+{
+    va_list list;
+
+    va_start(list, format);
+    (void)report_text(cli, TRI_EXIT_OK, format, list);
+    va_end(list);
 }
 
 int

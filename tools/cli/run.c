@@ -164,6 +164,7 @@ tri_cli_run(struct tri_cli *cli, int argc, char **argv)
     int words = 0, exit_code, flushed;
 
     cli->verb = NULL;
+    cli->has_cancelled = false;
     cli->json = cli->quiet = cli->verbose = cli->no_color = false;
     if (argc < 1)
         return tri_refuse(cli, "a verb is missing");

@@ -272,9 +272,29 @@ gather(struct tri_sh *sh, struct tri_sh_call *call, trp_value value, struct tri_
     return tri_values_hold(&into->values, kept, release_held) ? TRI_EXIT_OK : tri_fail_text(&sh->cli, "out of memory");
 }
 
+/* A call that nobody but this block has made; a watch has no end that one could ask for. */
+static bool
+is_own(const struct tri_sh_call *call)
+{
+    return call->is_call && strcmp(call->verb->name, "watch") != 0;
+}
+
+static int
+await_call(struct tri_sh *sh, struct tri_sh_call *call, struct tri_own_calls *own, trp_value *value)
+{
+    trp_error error;
+
+    if (!is_own(call))
+        return tri_await(&sh->cli, call->held.ref, "a call of par", value);
+    if (tri_wait_for_own(&sh->cli, own, call->held.ref, value, &error) == TRP_OK)
+        return TRI_EXIT_OK;
+    return tri_fail_ref(&sh->cli, call->held.ref, &error, NULL);
+}
+
 /* Waits for one; its value goes to its variable, to `item`, or out. */
 static int
-finish_call(struct tri_sh *sh, struct tri_sh_call *call, struct tri_sh_value *into, trp_value *item)
+finish_call(struct tri_sh *sh, struct tri_sh_call *call, struct tri_own_calls *own, struct tri_sh_value *into,
+            trp_value *item)
 {
     struct tri_sh_value held = {.value = trp_null()};
     const struct tri_verb *verb = sh->cli.verb;
@@ -283,8 +303,10 @@ finish_call(struct tri_sh *sh, struct tri_sh_call *call, struct tri_sh_value *in
 
     sh->cli.verb = call->verb;
     if (call->is_call)
-        exit_code = tri_await(&sh->cli, call->held.ref, "a call of par", &value);
+        exit_code = await_call(sh, call, own, &value);
     sh->cli.verb = verb;
+    if (exit_code == TRI_EXIT_STOPPED && own->cancelled)
+        return exit_code;
     if (exit_code != TRI_EXIT_OK) {
         const struct tri_source source = sh->source;
         sh->source = call->source;
@@ -302,24 +324,36 @@ finish_call(struct tri_sh *sh, struct tri_sh_call *call, struct tri_sh_value *in
                                                                         : tri_give(&sh->cli, call->held.ref, value);
 }
 
+/* The references of the calls, so that all of them can be cancelled. NULL: no memory. */
+static trp_ref **
+own_refs(struct tri_sh_call *calls, size_t count)
+{
+    trp_ref **refs = calloc(count + 1, sizeof *refs);
+
+    for (size_t i = 0; refs != NULL && calls != NULL; calls = calls->next, i++)
+        refs[i] = is_own(calls) ? trp_ref_retain(calls->held.ref) : NULL;
+    return refs;
+}
+
 /* All are waited for, also after one has failed: the first failure, in the order of the calls, is the block's. */
 static int
-finish_calls(struct tri_sh *sh, struct tri_sh_call *calls, struct tri_sh_value *into, bool *has_value)
+finish_calls(struct tri_sh *sh, struct tri_sh_call *calls, struct tri_own_calls *own, struct tri_sh_value *into,
+             bool *has_value)
 {
-    size_t count = 0, used = 0;
+    size_t used = 0;
+    const size_t count = own->count;
     trp_value *items = NULL;
     int exit_code = TRI_EXIT_OK, code;
 
-    for (struct tri_sh_call *call = calls; call != NULL; call = call->next)
-        count++;
     if (into != NULL) {
         tri_sh_value_fini(into);
         items = calloc(count + 1, sizeof *items);
         if (!tri_values_hold(&into->values, items, free))
             return tri_fail_text(&sh->cli, "out of memory");
     }
-    for (struct tri_sh_call *call = calls; call != NULL && exit_code != TRI_EXIT_STOPPED; call = call->next) {
-        code = finish_call(sh, call, into, items != NULL ? &items[used++] : NULL);
+    for (struct tri_sh_call *call = calls; call != NULL && (exit_code != TRI_EXIT_STOPPED || own->cancelled);
+         call = call->next) {
+        code = finish_call(sh, call, own, into, items != NULL ? &items[used++] : NULL);
         if (exit_code == TRI_EXIT_OK || code == TRI_EXIT_STOPPED)
             exit_code = code;
     }
@@ -328,6 +362,26 @@ finish_calls(struct tri_sh *sh, struct tri_sh_call *calls, struct tri_sh_value *
         into->value = trp_list(items, used);
     }
     return exit_code != TRI_EXIT_OK ? exit_code : tri_flush(&sh->cli);
+}
+
+/* The same; the first Ctrl-C cancels them. */
+static int
+finish_own_calls(struct tri_sh *sh, struct tri_sh_call *calls, struct tri_sh_value *into, bool *has_value)
+{
+    struct tri_own_calls own = {.what = "the calls of par"};
+    trp_ref **refs;
+    int exit_code;
+
+    for (const struct tri_sh_call *call = calls; call != NULL; call = call->next)
+        own.count++;
+    own.refs = refs = own_refs(calls, own.count);
+    if (refs == NULL)
+        return tri_fail_text(&sh->cli, "out of memory");
+    exit_code = finish_calls(sh, calls, &own, into, has_value);
+    for (size_t i = 0; i < own.count; i++)
+        trp_ref_release(&refs[i]);
+    free(refs);
+    return exit_code;
 }
 
 static int
@@ -345,7 +399,7 @@ run_par(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *int
     calls = sh->calls;
     sh->calls = calls_before;
     sh->last_call = last_before;
-    finished = finish_calls(sh, calls, exit_code == TRI_EXIT_OK ? into : NULL, has_value);
+    finished = finish_own_calls(sh, calls, exit_code == TRI_EXIT_OK ? into : NULL, has_value);
     sh->took_call = false; /* what a variable gets now is a value */
     while (calls != NULL) {
         struct tri_sh_call *next = calls->next;

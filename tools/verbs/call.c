@@ -88,8 +88,9 @@ submit(struct tri_cli *cli, const struct tri_args *args, trp_request *request)
         trp_ref_release(&ref);
         return exit_code;
     }
+    struct tri_own_calls own = {.refs = &ref, .count = 1, .what = what};
     cli->timeout_ms = TRP_FOREVER;
-    err = tri_wait_for(cli, ref, what, &value, &error);
+    err = tri_wait_for_own(cli, &own, ref, &value, &error);
     cli->timeout_ms = timeout_ms;
     exit_code = err == TRP_OK ? tri_give(cli, ref, value) : fail_call(cli, request, ref, &error);
     trp_ref_release(&ref);

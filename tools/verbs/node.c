@@ -114,6 +114,12 @@ number(trp_value row, const char *key)
     return (long long)trp_as_i64(trp_field(row, key));
 }
 
+static void
+print_number(struct tri_cli *cli, long long count, const char *what, const char *end)
+{
+    tri_print(cli, "%lld %s%s%s", count, what, count == 1 ? "" : "s", end);
+}
+
 static int
 print_status(struct tri_cli *cli, const struct tri_home *home, trp_value row)
 {
@@ -127,8 +133,11 @@ print_status(struct tri_cli *cli, const struct tri_home *home, trp_value row)
     tri_print(cli, "resources  %g of %g CPUs, %g of %g GPUs taken\n", trp_as_f64(trp_field(row, "cpus_used")),
               trp_as_f64(trp_field(row, "cpus")), trp_as_f64(trp_field(row, "gpus_used")),
               trp_as_f64(trp_field(row, "gpus")));
-    tri_print(cli, "running    %lld actors, %lld calls, %lld tasks queued, %lld objects\n", number(row, "actors"),
-              number(row, "calls_pending"), number(row, "tasks_queued"), number(row, "objects"));
+    tri_print(cli, "running    ");
+    print_number(cli, number(row, "actors"), "actor", ", ");
+    print_number(cli, number(row, "calls_pending"), "call", ", ");
+    print_number(cli, number(row, "tasks_queued"), "task", " queued, ");
+    print_number(cli, number(row, "objects"), "object", "\n");
     tri_print(cli, "processes  %lld logged in, %lld of them hosts\n", number(row, "processes"), number(row, "hosts"));
     tri_print(cli, "log        %s\n", what != NULL ? what : log);
     return TRI_EXIT_OK;

@@ -1,5 +1,5 @@
 /*
- * refs.c - `troupe put`, `get`, `wait` and `drop`: what the node keeps. One thread.
+ * refs.c - `troupe put`, `get`, `wait`, `cancel` and `drop`: what the node keeps. One thread.
  */
 #include "tools/verbs/verbs.h"
 
@@ -114,6 +114,22 @@ run_get(struct tri_cli *cli, const struct tri_args *args)
     return exit_code;
 }
 
+/* No object is waited for twice, whatever its names are. */
+static int
+check_twice(struct tri_cli *cli, const struct tri_args *args, trp_ref **refs)
+{
+    for (int i = 1; i < args->count; i++)
+        for (int k = 0; k < i; k++) {
+            if (refs[i] != refs[k])
+                continue;
+            cli->word = args->operands[i];
+            if (strcmp(args->operands[i], args->operands[k]) == 0)
+                return tri_refuse(cli, "'%.255s' is there twice", args->operands[i]);
+            return tri_refuse(cli, "'%.255s' is the same as '%.255s'", args->operands[i], args->operands[k]);
+        }
+    return TRI_EXIT_OK;
+}
+
 /* Until so many have ended, or --timeout, or Ctrl-C; which have is in `ready`, also when they are fewer. */
 static int
 look(struct tri_cli *cli, trp_ref **refs, size_t count, size_t wanted, size_t *ready, size_t *ready_count)
@@ -170,6 +186,8 @@ run_wait(struct tri_cli *cli, const struct tri_args *args)
         return exit_code;
     tri_stop_watch();
     exit_code = find_all(cli, args, &refs);
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = check_twice(cli, args, refs);
     if (exit_code == TRI_EXIT_OK && (ready = calloc((size_t)args->count, sizeof *ready)) == NULL)
         exit_code = tri_fail_text(cli, "out of memory");
     if (exit_code == TRI_EXIT_OK) {
@@ -178,6 +196,22 @@ run_wait(struct tri_cli *cli, const struct tri_args *args)
         exit_code = exit_code != TRI_EXIT_OK ? exit_code : given;
     }
     free(ready);
+    release_all(refs, args->count);
+    return exit_code;
+}
+
+/* What waits is dropped, what runs is told; neither is waited for. */
+static int
+run_cancel(struct tri_cli *cli, const struct tri_args *args)
+{
+    trp_ref **refs;
+    trp_error error;
+    int exit_code = find_all(cli, args, &refs);
+
+    for (int i = 0; i < args->count && exit_code == TRI_EXIT_OK; i++)
+        if (trp_cancel(refs[i], 0, &error) != TRP_OK)
+            exit_code = tri_fail(cli, &error, NULL);
+    cli->owes = true;
     release_all(refs, args->count);
     return exit_code;
 }
@@ -249,6 +283,17 @@ const struct tri_verb tri_verb_wait = {
     .options = wait_options,
     .flags = TRI_NEEDS_NODE,
     .run = run_wait,
+};
+
+const struct tri_verb tri_verb_cancel = {
+    .name = "cancel",
+    .group = "Objects",
+    .about = "cancels calls whose results the node keeps",
+    .operands = "REF...",
+    .words = ref_words,
+    .flags = TRI_NEEDS_NODE,
+    .more = "A call that waits never runs, one that runs is told to leave; `troupe wait` waits until it has.\n",
+    .run = run_cancel,
 };
 
 const struct tri_verb tri_verb_drop = {

@@ -199,6 +199,23 @@ await_death(struct tri_cli *cli, trp_actor *actor, const char *name)
     return exit_code;
 }
 
+/* What the node keeps would go with it, for everybody. */
+static int
+refuse_keeper(struct tri_cli *cli, const trp_actor *actor, const char *name)
+{
+    trp_actor *keeper = NULL;
+    bool is_keeper = false;
+
+    if (trp_lookup(cli->runtime, "troupe/kept", &keeper, NULL) == TRP_OK)
+        is_keeper = strcmp(trp_actor_id(keeper), trp_actor_id(actor)) == 0;
+    trp_actor_release(&keeper);
+    return is_keeper ? tri_refuse(cli,
+                                  "'%.255s' holds all that the node keeps, which would be lost; `troupe drop` lets go "
+                                  "of one",
+                                  name)
+                     : TRI_EXIT_OK;
+}
+
 static int
 kill_one(struct tri_cli *cli, const char *name, const trp_kill_options *options, bool wait)
 {
@@ -206,6 +223,8 @@ kill_one(struct tri_cli *cli, const char *name, const trp_kill_options *options,
     trp_error error;
     int exit_code = tri_find_actor(cli, name, &actor);
 
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = refuse_keeper(cli, actor, name);
     if (exit_code == TRI_EXIT_OK && trp_kill(actor, options, &error) != TRP_OK)
         exit_code = tri_fail(cli, &error, NULL);
     if (exit_code == TRI_EXIT_OK && wait)

@@ -156,9 +156,10 @@ make_rows(const struct tri_top_sample *sample, trp_value **rows, trp_value **ent
 static void
 write_text(struct tri_cli *cli, const struct tri_top_sample *sample, trp_value rows)
 {
-    tri_print(cli, "%s: %g of %g CPUs held, %lld actors, %lld processes, %lld objects; %.0f%% CPU\n", sample->node,
-              sample->cpus_used, sample->cpus, (long long)sample->actors, (long long)sample->processes,
-              (long long)sample->objects, sample->cpu_percent);
+    tri_print(cli, "%s: %g of %g CPUs held, %lld actor%s, %lld processes, %lld object%s; %.0f%% CPU\n", sample->node,
+              sample->cpus_used, sample->cpus, (long long)sample->actors, sample->actors == 1 ? "" : "s",
+              (long long)sample->processes, (long long)sample->objects, sample->objects == 1 ? "" : "s",
+              sample->cpu_percent);
     tri_print(cli, "%.0f calls/s over %.1f s, %lld pending, %lld tasks queued\n\n", sample->calls_per_s, sample->over_s,
               (long long)sample->calls_pending, (long long)sample->tasks_queued);
     (void)tri_give_rows(cli, NULL, rows, columns, sizeof columns / sizeof *columns, NULL);

@@ -8,6 +8,7 @@
 
 extern const struct tri_verb tri_verb_call, tri_verb_send, tri_verb_task;              /* call.c */
 extern const struct tri_verb tri_verb_put, tri_verb_get, tri_verb_wait, tri_verb_drop; /* refs.c */
+extern const struct tri_verb tri_verb_cancel;                                          /* refs.c */
 extern const struct tri_verb tri_verb_spawn, tri_verb_kill;                            /* spawn.c */
 extern const struct tri_verb tri_verb_watch;                                           /* watch.c */
 extern const struct tri_verb tri_verb_describe;                                        /* describe.c */

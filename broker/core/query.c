@@ -173,6 +173,8 @@ tri_call_state(const struct tri_pending *call)
     if (call->missing == 0 && call->state == TRI_CALL_WAITING)
         return call->kind == TRI_CALL_WATCH ? call->event_death ? "until it ends" : "until it is constructed"
                                             : "waits for a place";
+    if (call->cancelled && call->host != NULL)
+        return "cancelled"; /* and it has not ended */
     return call->missing > 0 ? states[TRI_CALL_WAITING] : states[call->state];
 }
 

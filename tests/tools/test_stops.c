@@ -171,6 +171,7 @@ make_file(const char *name)
 
 Test(stops, the_second_ctrl_c_leaves_a_call_that_does_not_end)
 {
+    static const struct command_row rows[] = {{"troupe ls calls", 0, "*call *s*cancelled*", ""}};
     const pid_t pid = start("call s last $PWD true");
 
     await_catcher(pid);
@@ -180,6 +181,7 @@ Test(stops, the_second_ctrl_c_leaves_a_call_that_does_not_end)
     cr_expect_eq(waitpid(pid, NULL, WNOHANG), 0);
     (void)kill(pid, SIGINT);
     expect_interrupted(pid, "troupe call: " CANCELLED("s.last"));
+    COMMAND_RUN(rows);
     make_file("may");
 }
 

@@ -44,17 +44,6 @@ tri_process_here(void)
     return here.process;
 }
 
-uint64_t
-tri_sections_bytes(const struct tri_section *sections, uint32_t count)
-{
-    uint64_t bytes = tri_envelope_size(sections, count);
-
-    for (uint32_t i = 0; i < count; i++)
-        if (tri_section_is_frame(&sections[i]))
-            bytes += sections[i].size;
-    return bytes;
-}
-
 /* --------------------------------------------------------------------------------------------- what the proc asks */
 
 static uint64_t

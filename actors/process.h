@@ -170,7 +170,6 @@ tri_process_leave(struct tri_process *process)
 void tri_process_fail(struct tri_process *process, const trp_error *why); /* for good: state DEAD */
 void tri_process_free(struct tri_process *process);                       /* without the lock: nothing is left of it */
 struct tri_process *tri_process_here(void);                               /* this process's; NULL: none */
-uint64_t tri_sections_bytes(const struct tri_section *sections, uint32_t count);
 trp_err tri_process_new(const struct tri_process_config *config, struct tri_process **process, trp_error *error);
 trp_err tri_process_begin(struct tri_process *process, trp_error *error); /* the keeper */
 void tri_process_need_keeper(struct tri_process *process); /* with the lock: there is one, or the process has failed */

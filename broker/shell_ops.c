@@ -18,17 +18,6 @@ addressee(struct tri_shell *shell, tri_peer_index peer)
     return member;
 }
 
-/* What an envelope takes of a window: its bytes in the batch, and its frames. Both ends count the same. */
-static uint64_t
-bytes_of(const struct tri_section *sections, uint32_t section_count)
-{
-    uint64_t bytes = tri_envelope_size(sections, section_count);
-    for (uint32_t i = 0; i < section_count; i++)
-        if (tri_section_is_frame(&sections[i]))
-            bytes += sections[i].size;
-    return bytes;
-}
-
 static uint64_t
 on_send(void *user, tri_peer_index peer, const struct tri_route *route, const struct tri_section *sections,
         uint32_t section_count, bool credited)
@@ -37,7 +26,7 @@ on_send(void *user, tri_peer_index peer, const struct tri_route *route, const st
     uint64_t where = member->channel.session.next_sequence;
     tri_member_post(member, route, sections, section_count, &where);
     if (credited)
-        tri_session_use(&member->channel.session, bytes_of(sections, section_count));
+        tri_session_use(&member->channel.session, tri_envelope_bytes(sections, section_count));
     return where;
 }
 

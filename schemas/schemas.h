@@ -30,6 +30,7 @@ enum tri_limits {
     TRI_CONCURRENCY_MAX = 256,          /* calls of an actor at a time */
     TRI_NODES_MAX = 4 * 1024 * 1024,    /* values in a value */
 };
+#define TRI_STORED_MAX UINT32_C(0xfffff000) /* bytes of a value in the arena */
 
 /* ---------------------------------------------------------------------------------------------------- the envelope */
 
@@ -138,7 +139,7 @@ struct tri_section_head {
     uint16_t flags; /* TRI_SECTION_FRAME */
     uint16_t zero16;
     uint32_t meta_size; /* bytes of FlatBuffer at the start of the data; <= 2^28 */
-    uint32_t size;      /* bytes of data; <= TRI_FRAME_MAX */
+    uint32_t size;      /* bytes of data; <= TRI_FRAME_MAX, in the arena <= TRI_STORED_MAX */
 };
 enum { TRI_SECTION_FRAME = 1 }; /* the data is the next frame of the packet, not here */
 
@@ -189,9 +190,12 @@ void tri_envelope_section(const struct tri_envelope *envelope, uint32_t i, struc
  * frames are retained. */
 size_t tri_envelope_room(const struct tri_envelope *envelope);
 void tri_envelope_keep(const struct tri_envelope *envelope, void *memory, struct tri_section *sections);
-/* What an envelope of these sections takes of a window, beside its frames: the bytes that it would have in a batch if nothing
- * were left out. It never has more. */
+/* The bytes that an envelope of these sections would have in a batch if nothing were left out, beside its frames. It never has
+ * more. */
 size_t tri_envelope_size(const struct tri_section *sections, uint32_t section_count);
+/* What it takes of a window: those, and the bytes of its frames, or the places of such as lie in the arena. Both ends count the
+ * same: it is the `bytes` of the envelope. */
+uint64_t tri_envelope_bytes(const struct tri_section *sections, uint32_t section_count);
 /* Writes it into a batch (8-byte aligned, room for tri_envelope_size bytes) and says how many bytes it has. Data of sections
  * above TRI_COPY_MAX is not written: the caller adds the frames, in order. */
 size_t tri_envelope_write(uint8_t *bytes, const struct tri_route *route, const struct tri_section *sections,
@@ -200,6 +204,13 @@ static inline bool
 tri_section_is_frame(const struct tri_section *section)
 {
     return section->size > TRI_COPY_MAX;
+}
+/* Where all of its data lies in the arena; NULL: it does not. */
+static inline const struct tri_place *
+tri_section_place(const struct tri_section *section)
+{
+    const struct tri_buf *frame = section->frame;
+    return frame != NULL && frame->data == section->data && frame->size == section->size ? frame->place : NULL;
 }
 const char *tri_kind_name(uint8_t kind); /* "CALL"; "?" */
 

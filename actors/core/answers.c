@@ -90,7 +90,7 @@ fetch_one(struct tri_proc *proc, struct tri_id id, trp_error *error)
     out->fetched = true;
     out->flags = TRI_FETCHED;
     out->ref = ref;
-    out->bytes = tri_bytes_of(tri_ref_value(ref), 1);
+    out->bytes = tri_envelope_bytes(tri_ref_value(ref), 1);
     ref->kept = true;
     proc->out_count++;
     tri_out_append(proc, out);

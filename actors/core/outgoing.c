@@ -10,17 +10,6 @@ tri_out_credited(uint8_t kind)
     return kind == TRI_CALL || kind == TRI_SPAWN;
 }
 
-uint64_t
-tri_bytes_of(const struct tri_section *sections, uint32_t count)
-{
-    uint64_t bytes = tri_envelope_size(sections, count);
-
-    for (uint32_t i = 0; i < count; i++)
-        if (tri_section_is_frame(&sections[i]))
-            bytes += sections[i].size;
-    return bytes;
-}
-
 /* --------------------------------------------------------------------------------------------------------- deadlines */
 
 static uint64_t
@@ -520,7 +509,7 @@ publish_one(struct tri_proc *proc, struct tri_ref *ref, trp_error *error)
     if (out == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory to publish a value");
     out->ref = ref;
-    out->bytes = tri_bytes_of(tri_ref_value(ref), 1);
+    out->bytes = tri_envelope_bytes(tri_ref_value(ref), 1);
     ref->out = out;
     ref->kept = true;
     proc->out_count++;

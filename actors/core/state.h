@@ -239,7 +239,6 @@ bool tri_out_credited(uint8_t kind);
 trp_err tri_timer_reserve(struct tri_proc *proc);
 void tri_timer_add(struct tri_proc *proc, struct tri_out *out);
 void tri_timer_remove(struct tri_proc *proc, struct tri_out *out);
-uint64_t tri_bytes_of(const struct tri_section *sections, uint32_t count);
 void tri_lane_told(struct tri_proc *proc, struct tri_lane_out *lane, uint64_t sequence);
 void tri_lane_failed(struct tri_proc *proc, struct tri_lane_out *lane, uint64_t sequence); /* that one alone */
 struct tri_lane_out *tri_lane_out(struct tri_proc *proc, struct tri_id target);

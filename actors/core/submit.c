@@ -180,7 +180,7 @@ add_body(struct tri_proc *proc, const struct tri_submit *submit, struct tri_out 
     TRP_TRY(choose(proc, section, &appended, error));
     TRP_TRY(body_make(proc, section, &appended, &out->body, error));
     TRP_TRY(publish_named(proc, out->body, error));
-    out->bytes = tri_bytes_of(out->body->sections, out->body->section_count);
+    out->bytes = tri_envelope_bytes(out->body->sections, out->body->section_count);
     return TRP_OK;
 }
 

@@ -244,7 +244,7 @@ uint64_t
 tri_call_bytes(const struct tri_pending *call, uint64_t bytes)
 {
     for (uint32_t i = 0; i < call->need_count; i++)
-        bytes += tri_message_bytes(call->needs[i].object->value->sections, 1) - tri_envelope_size(NULL, 0);
+        bytes += tri_envelope_bytes(call->needs[i].object->value->sections, 1) - tri_envelope_size(NULL, 0);
     return bytes;
 }
 

@@ -59,16 +59,6 @@ static const struct {
 /* ------------------------------------------------------------------------------------------------------------- sending */
 
 uint64_t
-tri_message_bytes(const struct tri_section *sections, uint32_t count)
-{
-    uint64_t bytes = tri_envelope_size(sections, count);
-    for (uint32_t i = 0; i < count; i++)
-        if (tri_section_is_frame(&sections[i]))
-            bytes += sections[i].size;
-    return bytes;
-}
-
-uint64_t
 tri_send(struct tri_core *core, struct tri_peer *peer, const struct tri_route *route,
          const struct tri_section *sections, uint32_t count, bool credited)
 {

@@ -144,8 +144,6 @@ tri_deadline_ns(const struct tri_core *core, uint64_t deadline_us) /* 0: none */
     return deadline_us - 1 < (UINT64_C(1) << 50) - 1 ? core->now_ns + deadline_us * 1000 : TRI_NEVER;
 }
 
-/* core.c */
-uint64_t tri_message_bytes(const struct tri_section *sections, uint32_t count);
 uint64_t tri_send(struct tri_core *core, struct tri_peer *peer, const struct tri_route *route,
                   const struct tri_section *sections, uint32_t count, bool credited);
 void tri_send_plain(struct tri_core *core, struct tri_peer *peer, uint8_t kind, uint16_t flags, struct tri_id target,

@@ -13,17 +13,6 @@ sim_peer_of(struct sim_world *world, const struct sim_process *process)
     return NULL;
 }
 
-static uint64_t
-bytes_of(const struct tri_section *sections, uint32_t count)
-{
-    uint64_t bytes = tri_envelope_size(sections, count);
-
-    for (uint32_t i = 0; i < count; i++)
-        if (tri_section_is_frame(&sections[i]))
-            bytes += sections[i].size;
-    return bytes;
-}
-
 /* -------------------------------------------------------------------------------------------------------- operations */
 
 static struct sim_peer *
@@ -58,12 +47,12 @@ op_send(void *user, tri_peer_index index, const struct tri_route *route, const s
         return 0;
     if (route->kind == TRI_CREATE)
         sim_record_made(world, route->target);
-    if (credited && !tri_session_has_credit(&peer->channel.session, bytes_of(sections, count)))
+    if (credited && !tri_session_has_credit(&peer->channel.session, tri_envelope_bytes(sections, count)))
         sim_fail(world, "the core sent a credited %s without credit", tri_kind_name(route->kind));
     if (tri_channel_post(&peer->channel, route, sections, count, &where, &error) != TRP_OK)
         sim_fail(world, "post: %s", error.message);
     if (credited)
-        tri_session_use(&peer->channel.session, bytes_of(sections, count));
+        tri_session_use(&peer->channel.session, tri_envelope_bytes(sections, count));
     return where;
 }
 

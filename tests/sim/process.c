@@ -29,17 +29,6 @@ sim_queue_clear(struct tri_node *queue)
 /* -------------------------------------------------------------------------------------------------------- operations */
 
 static uint64_t
-bytes_of(const struct tri_section *sections, uint32_t count)
-{
-    uint64_t bytes = tri_envelope_size(sections, count);
-
-    for (uint32_t i = 0; i < count; i++)
-        if (tri_section_is_frame(&sections[i]))
-            bytes += sections[i].size;
-    return bytes;
-}
-
-static uint64_t
 op_post(void *user, const struct tri_route *route, const struct tri_section *sections, uint32_t count,
         uint64_t credit_bytes)
 {
@@ -51,7 +40,7 @@ op_post(void *user, const struct tri_route *route, const struct tri_section *sec
     if (tri_channel_post(&process->channel, route, sections, count, &where, &error) != TRP_OK)
         sim_fail(process->world, "post: %s", error.message);
     if (credit_bytes > 0)
-        tri_session_use(&process->channel.session, bytes_of(sections, count));
+        tri_session_use(&process->channel.session, tri_envelope_bytes(sections, count));
     return where;
 }
 

@@ -60,6 +60,10 @@ enum tri_kind {
     TRI_RELEASE,  /* P>B  Runs: ids, and times handed over */
     TRI_FREED,    /* B>P  Runs: what you keep for the broker under these names, values and results, you may drop */
     TRI_FETCH,    /* B>P  Ids: send PUT of these again, I need the values */
+    /* store.fbs */
+    TRI_SPACE = 48, /* P>B  no body: a lease of route.sequence granules in a row, please; one at a time */
+    TRI_LEASE,      /* B>P  Lease, or Error with TRI_FAILED: the answer */
+    TRI_GIVEN,      /* P>B  Lease: idle space and slots go back */
     /* actors.fbs */
     TRI_SPAWN = 64, /* P>B  Spawn: route.target is the new actor's id, route.result the answer's or none */
     TRI_CREATE,     /* B>H  Spawn, the same section: be this actor, route.epoch */
@@ -391,6 +395,9 @@ struct tri_welcome {
     uint32_t credit_calls; /* what may be outstanding from you */
     uint64_t credit_bytes;
     double num_cpus;
+    uint32_t arena_granules; /* of 4 KiB; 0: the node has no arena */
+    uint32_t slots;
+    uint32_t pins; /* number of your table of pins */
 };
 trp_err tri_welcome_pack(struct tri_packed *packed, const struct tri_welcome *welcome, trp_error *error);
 trp_err tri_welcome_unpack(const struct tri_section *section, struct tri_welcome *welcome, trp_error *error);
@@ -459,6 +466,17 @@ bool tri_run_takes(struct tri_run *run, struct tri_id id, uint64_t handed);
 trp_err tri_runs_pack(struct tri_packed *packed, const struct tri_run *runs, uint32_t count, trp_error *error);
 trp_err tri_runs_unpack(const struct tri_section *section, const struct tri_run **runs, uint32_t *count,
                         trp_error *error);
+
+/* store.fbs: Lease: granules of the arena in a row, and slots for what will lie there. */
+enum { TRI_LEASE_SLOTS_MAX = 64 };
+struct tri_lease {
+    uint32_t start, count;
+    const uint32_t *slots; /* unpacked: borrowed, 4-aligned */
+    uint32_t slot_count;   /* up to TRI_LEASE_SLOTS_MAX */
+};
+trp_err tri_lease_pack(struct tri_packed *packed, const struct tri_lease *lease, trp_error *error);
+/* Whether it lies within an arena is not checked, only that its end is a number. */
+trp_err tri_lease_unpack(const struct tri_section *section, struct tri_lease *lease, trp_error *error);
 
 /* actors.fbs: Spawn. */
 struct tri_resource {

@@ -45,13 +45,21 @@ take_entry(struct tri_pinner *pinner, uint32_t *entry)
     return true;
 }
 
+bool
+tri_pin_new(struct tri_pinner *pinner, uint32_t slot, uint32_t generation, uint32_t *entry)
+{
+    if (!take_entry(pinner, entry))
+        return false;
+    atomic_store(&pinner->table->entries[*entry], ((uint64_t)slot + 1) << STATE_SHIFT | generation);
+    return true;
+}
+
 enum tri_pinned
 tri_pin(struct tri_pinner *pinner, tri_slot_word *words, uint32_t slot, uint32_t generation, uint32_t *entry)
 {
     uint32_t taken;
-    if (!take_entry(pinner, &taken))
+    if (!tri_pin_new(pinner, slot, generation, &taken))
         return TRI_PIN_FULL;
-    atomic_store(&pinner->table->entries[taken], ((uint64_t)slot + 1) << STATE_SHIFT | generation);
     if (atomic_load(&words[slot]) == word_of(TRI_SLOT_RESIDENT, generation)) {
         *entry = taken;
         return TRI_PINNED;

@@ -32,7 +32,7 @@ struct tri_pin_table {
     uint32_t reserved;
     _Atomic uint64_t entries[]; /* slot + 1 in the high half, generation in the low one; 0: free */
 };
-#define TRI_PINS_MAX        65536u
+#define TRI_PINS_MAX        8191u /* with its head, 64 KiB */
 #define TRI_PIN_TABLE_BYTES (sizeof(struct tri_pin_table) + TRI_PINS_MAX * sizeof(uint64_t))
 
 /* ---------------------------------------------------------------------------------------------------------- processes */
@@ -53,6 +53,9 @@ enum tri_pinned {
 };
 enum tri_pinned tri_pin(struct tri_pinner *pinner, tri_slot_word *words, uint32_t slot, uint32_t generation,
                         uint32_t *entry);
+/* The first pin of an object that this process is making: nobody else knows of the slot yet, and its word is not looked at. false: the
+ * table is full. */
+bool tri_pin_new(struct tri_pinner *pinner, uint32_t slot, uint32_t generation, uint32_t *entry);
 void tri_unpin(struct tri_pinner *pinner, uint32_t entry);
 
 /* ------------------------------------------------------------------------------------------------------------- brokers */

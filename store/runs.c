@@ -294,7 +294,7 @@ set_taken(struct tri_runs *runs, uint32_t index)
 }
 
 bool
-tri_runs_take(struct tri_runs *runs, uint32_t count, uint16_t process, struct tri_run *run)
+tri_runs_take(struct tri_runs *runs, uint32_t count, uint16_t process, struct tri_span *run)
 {
     TRI_ASSERT(count > 0);
     uint32_t class = class_of(count);
@@ -305,7 +305,7 @@ tri_runs_take(struct tri_runs *runs, uint32_t count, uint16_t process, struct tr
         return false;
     index = carve(runs, index, place_in(node(runs, index), count), count);
     set_taken(runs, index);
-    *run = (struct tri_run){node(runs, index)->start, count};
+    *run = (struct tri_span){node(runs, index)->start, count};
     if (process != TRI_PROCESS_NOBODY)
         for (uint32_t chunk = run->start / TRI_WARM_GRANULES; chunk <= (run->start + count - 1) / TRI_WARM_GRANULES;
              chunk++)
@@ -323,7 +323,7 @@ node_around(const struct tri_runs *runs, uint32_t start)
 }
 
 bool
-tri_runs_claim(struct tri_runs *runs, struct tri_run run)
+tri_runs_claim(struct tri_runs *runs, struct tri_span run)
 {
     if (run.count == 0 || run.start >= runs->limit || run.count > runs->limit - run.start)
         return false;
@@ -343,7 +343,7 @@ taken_at(const struct tri_runs *runs, uint32_t start)
 }
 
 bool
-tri_runs_give(struct tri_runs *runs, struct tri_run run)
+tri_runs_give(struct tri_runs *runs, struct tri_span run)
 {
     const uint32_t index = taken_at(runs, run.start);
     if (index == NONE || node(runs, index)->count != run.count)
@@ -373,11 +373,11 @@ tri_runs_extents(const struct tri_runs *runs)
     return (runs->limit - 1) / TRI_EXTENT_GRANULES + 1;
 }
 
-struct tri_run
+struct tri_span
 tri_runs_extent(const struct tri_runs *runs, uint32_t extent)
 {
     const uint32_t start = extent * TRI_EXTENT_GRANULES, left = runs->limit - start;
-    return (struct tri_run){start, left < TRI_EXTENT_GRANULES ? left : TRI_EXTENT_GRANULES};
+    return (struct tri_span){start, left < TRI_EXTENT_GRANULES ? left : TRI_EXTENT_GRANULES};
 }
 
 bool
@@ -391,7 +391,7 @@ void
 tri_runs_back(struct tri_runs *runs, uint32_t extent)
 {
     TRI_ASSERT(!tri_runs_is_backed(runs, extent));
-    const struct tri_run place = tri_runs_extent(runs, extent);
+    const struct tri_span place = tri_runs_extent(runs, extent);
     runs->backed += place.count;
     set_free(runs, runs->at[place.start]);
 }
@@ -399,7 +399,7 @@ tri_runs_back(struct tri_runs *runs, uint32_t extent)
 bool
 tri_runs_unback(struct tri_runs *runs, uint32_t extent)
 {
-    const struct tri_run place = tri_runs_extent(runs, extent);
+    const struct tri_span place = tri_runs_extent(runs, extent);
     const uint32_t index = node_around(runs, place.start);
     if (node(runs, index)->state != FREE || end_of(node(runs, index)) < place.start + place.count)
         return false;
@@ -470,11 +470,11 @@ cost_of(const struct node *run, tri_run_cost *cost, void *user)
 {
     if (run->state == FREE)
         return 0;
-    return run->state == TAKEN ? cost(user, (struct tri_run){run->start, run->count}) : TRI_COST_NEVER;
+    return run->state == TAKEN ? cost(user, (struct tri_span){run->start, run->count}) : TRI_COST_NEVER;
 }
 
 bool
-tri_runs_window(const struct tri_runs *runs, uint32_t count, tri_run_cost *cost, void *user, struct tri_run *window)
+tri_runs_window(const struct tri_runs *runs, uint32_t count, tri_run_cost *cost, void *user, struct tri_span *window)
 {
     uint64_t least = TRI_COST_NEVER, sum = 0;
     uint32_t left = runs->first;
@@ -494,18 +494,18 @@ tri_runs_window(const struct tri_runs *runs, uint32_t count, tri_run_cost *cost,
         const uint32_t start = node(runs, left)->start;
         if (end_of(last) - start >= count && sum < least) {
             least = sum;
-            *window = (struct tri_run){start, end_of(last) - start};
+            *window = (struct tri_span){start, end_of(last) - start};
         }
     }
     return least != TRI_COST_NEVER;
 }
 
 bool
-tri_runs_next(const struct tri_runs *runs, uint32_t start, uint32_t end, struct tri_run *run)
+tri_runs_next(const struct tri_runs *runs, uint32_t start, uint32_t end, struct tri_span *run)
 {
     for (uint32_t i = node_around(runs, start); i != NONE && node(runs, i)->start < end; i = node(runs, i)->behind)
         if (node(runs, i)->state == TAKEN && node(runs, i)->start >= start) {
-            *run = (struct tri_run){node(runs, i)->start, node(runs, i)->count};
+            *run = (struct tri_span){node(runs, i)->start, node(runs, i)->count};
             return true;
         }
     return false;

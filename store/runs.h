@@ -23,7 +23,7 @@
 #define TRI_WARM_GRANULES   512u   /* 2 MiB: of so much it is known which process wrote it last */
 #define TRI_PROCESS_NOBODY  UINT16_MAX
 
-struct tri_run {
+struct tri_span {
     uint32_t start, count; /* granules */
 };
 
@@ -43,19 +43,19 @@ void tri_runs_destroy(struct tri_runs **made); /* NULL passes */
 trp_err tri_runs_reserve(struct tri_runs *runs, uint32_t n);
 
 /* A free run of `count` granules (1 or more) for a process (a small number, or TRI_PROCESS_NOBODY). false: there is none in what is backed. */
-bool tri_runs_take(struct tri_runs *runs, uint32_t count, uint16_t process, struct tri_run *run);
+bool tri_runs_take(struct tri_runs *runs, uint32_t count, uint16_t process, struct tri_span *run);
 /* This very run, when all is made anew after the owner's death; quick in ascending order. false: part of it is taken, or outside of what is backed. */
-bool tri_runs_claim(struct tri_runs *runs, struct tri_run run);
+bool tri_runs_claim(struct tri_runs *runs, struct tri_span run);
 /* A taken run is free again. false: there is no taken run of this start and length. */
-bool tri_runs_give(struct tri_runs *runs, struct tri_run run);
+bool tri_runs_give(struct tri_runs *runs, struct tri_span run);
 /* Cuts a taken run in two behind its first `count` granules: each part is given back by itself. false: no taken run begins there,
  * or it is not longer. */
 bool tri_runs_cut(struct tri_runs *runs, uint32_t start, uint32_t count);
 
 /* ---------------------------------------------------------------------------------------------------------- extents */
 
-uint32_t tri_runs_extents(const struct tri_runs *runs);                       /* how many there can be */
-struct tri_run tri_runs_extent(const struct tri_runs *runs, uint32_t extent); /* where it lies */
+uint32_t tri_runs_extents(const struct tri_runs *runs);                        /* how many there can be */
+struct tri_span tri_runs_extent(const struct tri_runs *runs, uint32_t extent); /* where it lies */
 bool tri_runs_is_backed(const struct tri_runs *runs, uint32_t extent);
 /* Memory is behind it now: its granules are free. It was not backed. */
 void tri_runs_back(struct tri_runs *runs, uint32_t extent);
@@ -71,13 +71,13 @@ bool tri_runs_idle(const struct tri_runs *runs, uint32_t *extent);
 
 #define TRI_COST_NEVER UINT64_MAX
 /* What it costs to have this taken run given back, in any unit; TRI_COST_NEVER: it cannot be. */
-typedef uint64_t tri_run_cost(void *user, struct tri_run run);
+typedef uint64_t tri_run_cost(void *user, struct tri_span run);
 /* The neighbours that have to be given back so that `count` granules in a row are free, at the least cost: from the start of the
  * first to the end of the last. Looks at every run once. false: there are none. */
 bool tri_runs_window(const struct tri_runs *runs, uint32_t count, tri_run_cost *cost, void *user,
-                     struct tri_run *window);
+                     struct tri_span *window);
 /* The taken run behind the one that begins at `start`; of a window's start: the first in it. false: no more before `end`. */
-bool tri_runs_next(const struct tri_runs *runs, uint32_t start, uint32_t end, struct tri_run *run);
+bool tri_runs_next(const struct tri_runs *runs, uint32_t start, uint32_t end, struct tri_span *run);
 
 struct tri_runs_stat tri_runs_stat(const struct tri_runs *runs);
 /* Checks all that has to hold; NULL, or what does not. Looks at everything: for tests and the simulator. */

@@ -14,7 +14,7 @@ tri_space_fini(struct tri_space *space)
 }
 
 static uint32_t
-end_of(struct tri_run run)
+end_of(struct tri_span run)
 {
     return run.start + run.count;
 }
@@ -27,7 +27,7 @@ drop(struct tri_space *space, size_t i)
 }
 
 trp_err
-tri_space_give(struct tri_space *space, struct tri_run run)
+tri_space_give(struct tri_space *space, struct tri_span run)
 {
     if (!TRI_RESERVE(space->pieces, space->capacity, space->count + 1))
         return TRP_ENOMEM;
@@ -44,7 +44,7 @@ tri_space_give(struct tri_space *space, struct tri_run run)
         if (joins_behind)
             drop(space, i);
     } else if (joins_behind) {
-        space->pieces[i] = (struct tri_run){run.start, run.count + space->pieces[i].count};
+        space->pieces[i] = (struct tri_span){run.start, run.count + space->pieces[i].count};
     } else {
         memmove(&space->pieces[i + 1], &space->pieces[i], (space->count - i) * sizeof *space->pieces);
         space->pieces[i] = run;
@@ -54,7 +54,7 @@ tri_space_give(struct tri_space *space, struct tri_run run)
 }
 
 bool
-tri_space_take(struct tri_space *space, uint32_t count, struct tri_run *run)
+tri_space_take(struct tri_space *space, uint32_t count, struct tri_span *run)
 {
     TRI_ASSERT(count > 0);
     size_t best = space->count;
@@ -64,9 +64,9 @@ tri_space_take(struct tri_space *space, uint32_t count, struct tri_run *run)
             best = i;
     if (best == space->count)
         return false;
-    struct tri_run *piece = &space->pieces[best];
-    *run = (struct tri_run){piece->start, count};
-    *piece = (struct tri_run){piece->start + count, piece->count - count};
+    struct tri_span *piece = &space->pieces[best];
+    *run = (struct tri_span){piece->start, count};
+    *piece = (struct tri_span){piece->start + count, piece->count - count};
     if (piece->count == 0)
         drop(space, best);
     space->free_granules -= count;
@@ -74,7 +74,7 @@ tri_space_take(struct tri_space *space, uint32_t count, struct tri_run *run)
 }
 
 bool
-tri_space_leave(struct tri_space *space, uint64_t keep, struct tri_run *run)
+tri_space_leave(struct tri_space *space, uint64_t keep, struct tri_span *run)
 {
     size_t longest = 0;
     for (size_t i = 1; i < space->count; i++)

@@ -19,7 +19,7 @@ enum { OBJECTS_MAX = 1 << 20, BIG = 16384 };
 static const double live_share = 0.7, padding_most = 0.03;
 
 struct object {
-    struct tri_run run;
+    struct tri_span run;
     uint64_t bytes;
 };
 
@@ -59,7 +59,7 @@ end_object(struct churn *churn, size_t i)
 }
 
 static uint64_t
-cost(void *user, struct tri_run run)
+cost(void *user, struct tri_span run)
 {
     (void)user;
     return run.count;
@@ -69,7 +69,7 @@ cost(void *user, struct tri_run run)
 static uint64_t
 make_room(struct churn *churn, uint32_t count)
 {
-    struct tri_run window, run;
+    struct tri_span window, run;
     uint64_t spilled = 0;
     if (!tri_runs_window(churn->runs, count, cost, NULL, &window))
         abort();

@@ -64,6 +64,19 @@ Test(pins, only_a_resident_object_of_the_same_generation_is_pinned)
     struck(stage);
 }
 
+Test(pins, what_is_being_made_is_pinned_before_its_word_says_anything)
+{
+    struct stage *stage = staged();
+    uint32_t entry;
+    tri_slot_show(&stage->words[7], 2);
+    tri_slot_clear(&stage->words[7]);
+    cr_assert(tri_pin_new(&stage->pinner, 7, 2, &entry));
+    cr_expect(is_pinned(stage, 7), "the broker sees it once it is sealed");
+    tri_unpin(&stage->pinner, entry);
+    cr_expect_not(is_pinned(stage, 7));
+    struck(stage);
+}
+
 Test(pins, entries_are_used_again_and_a_full_table_says_so)
 {
     struct stage *stage = staged();

@@ -17,10 +17,10 @@ made(uint32_t granules, bool backed)
     return runs;
 }
 
-static struct tri_run
+static struct tri_span
 taken(struct tri_runs *runs, uint32_t count, uint16_t process)
 {
-    struct tri_run run = {0, 0};
+    struct tri_span run = {0, 0};
     cr_assert_eq(tri_runs_reserve(runs, 1), TRP_OK);
     cr_assert(tri_runs_take(runs, count, process, &run), "no run of %u granules", count);
     cr_assert_eq(run.count, count);
@@ -37,7 +37,7 @@ well(const struct tri_runs *runs)
 Test(runs, nothing_is_handed_out_of_what_has_no_memory)
 {
     struct tri_runs *runs = made(3 * TRI_EXTENT_GRANULES, false);
-    struct tri_run run;
+    struct tri_span run;
     cr_expect_not(tri_runs_take(runs, 1, P1, &run));
     tri_runs_back(runs, 1);
     well(runs);
@@ -52,7 +52,7 @@ Test(runs, nothing_is_handed_out_of_what_has_no_memory)
 Test(runs, free_neighbours_are_one_run_also_across_extents)
 {
     struct tri_runs *runs = made(2 * TRI_EXTENT_GRANULES + 100, true);
-    const struct tri_run left = taken(runs, 10, P1), middle = taken(runs, 20, P1), right = taken(runs, 30, P1);
+    const struct tri_span left = taken(runs, 10, P1), middle = taken(runs, 20, P1), right = taken(runs, 30, P1);
     cr_expect(tri_runs_give(runs, left));
     well(runs);
     cr_expect(tri_runs_give(runs, right));
@@ -70,9 +70,9 @@ Test(runs, free_neighbours_are_one_run_also_across_extents)
 Test(runs, who_gives_back_what_is_not_taken_is_told)
 {
     struct tri_runs *runs = made(TRI_EXTENT_GRANULES, true);
-    const struct tri_run run = taken(runs, 8, P1);
-    const struct tri_run lies[] = {{run.start, 7},     {run.start, 9},           {run.start + 1, 7},
-                                   {run.start + 8, 8}, {TRI_EXTENT_GRANULES, 1}, {UINT32_MAX, 1}};
+    const struct tri_span run = taken(runs, 8, P1);
+    const struct tri_span lies[] = {{run.start, 7},     {run.start, 9},           {run.start + 1, 7},
+                                    {run.start + 8, 8}, {TRI_EXTENT_GRANULES, 1}, {UINT32_MAX, 1}};
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++)
         cr_expect_not(tri_runs_give(runs, lies[i]), "row %zu", i);
     cr_expect(tri_runs_give(runs, run));
@@ -84,16 +84,16 @@ Test(runs, who_gives_back_what_is_not_taken_is_told)
 Test(runs, a_lease_is_cut_into_objects_that_end_one_by_one)
 {
     struct tri_runs *runs = made(TRI_EXTENT_GRANULES, true);
-    const struct tri_run lease = taken(runs, 100, P1);
+    const struct tri_span lease = taken(runs, 100, P1);
     cr_expect(tri_runs_cut(runs, lease.start, 30));
     cr_expect(tri_runs_cut(runs, lease.start + 30, 50));
     cr_expect_not(tri_runs_cut(runs, lease.start + 1, 5), "no run begins there");
     cr_expect_not(tri_runs_cut(runs, lease.start, 30), "nothing would be left");
     cr_expect_eq(tri_runs_stat(runs).taken_runs, 3);
-    cr_expect(tri_runs_give(runs, (struct tri_run){lease.start + 30, 50}));
+    cr_expect(tri_runs_give(runs, (struct tri_span){lease.start + 30, 50}));
     well(runs);
-    cr_expect(tri_runs_give(runs, (struct tri_run){lease.start, 30}));
-    cr_expect(tri_runs_give(runs, (struct tri_run){lease.start + 80, 20}));
+    cr_expect(tri_runs_give(runs, (struct tri_span){lease.start, 30}));
+    cr_expect(tri_runs_give(runs, (struct tri_span){lease.start + 80, 20}));
     cr_expect_eq(tri_runs_stat(runs).taken, 0);
     well(runs);
     tri_runs_destroy(&runs);
@@ -102,12 +102,12 @@ Test(runs, a_lease_is_cut_into_objects_that_end_one_by_one)
 Test(runs, a_process_gets_what_it_wrote_before_another_does)
 {
     struct tri_runs *runs = made(TRI_EXTENT_GRANULES, true);
-    const struct tri_run first = taken(runs, TRI_WARM_GRANULES, P1), second = taken(runs, TRI_WARM_GRANULES, P2);
-    const struct tri_run third = taken(runs, TRI_WARM_GRANULES, P1), wall = taken(runs, TRI_WARM_GRANULES, P2);
+    const struct tri_span first = taken(runs, TRI_WARM_GRANULES, P1), second = taken(runs, TRI_WARM_GRANULES, P2);
+    const struct tri_span third = taken(runs, TRI_WARM_GRANULES, P1), wall = taken(runs, TRI_WARM_GRANULES, P2);
     cr_expect(tri_runs_give(runs, second) && tri_runs_give(runs, wall));
     (void)taken(runs, TRI_EXTENT_GRANULES - 4 * TRI_WARM_GRANULES,
                 P1); /* from the high end: what is left are the two */
-    const struct tri_run again = taken(runs, TRI_WARM_GRANULES, P2);
+    const struct tri_span again = taken(runs, TRI_WARM_GRANULES, P2);
     cr_expect(again.start == second.start || again.start == wall.start);
     cr_expect(tri_runs_give(runs, first));
     cr_expect_eq(taken(runs, TRI_WARM_GRANULES, P1).start, first.start);
@@ -119,7 +119,7 @@ Test(runs, a_process_gets_what_it_wrote_before_another_does)
 Test(runs, long_and_short_ones_keep_apart)
 {
     struct tri_runs *runs = made(4 * TRI_EXTENT_GRANULES, true);
-    const struct tri_run brief = taken(runs, 25, P1), extended = taken(runs, TRI_RUN_LONG, P1);
+    const struct tri_span brief = taken(runs, 25, P1), extended = taken(runs, TRI_RUN_LONG, P1);
     cr_expect_eq(brief.start, 0);
     cr_expect_eq(extended.start + extended.count, 4 * TRI_EXTENT_GRANULES);
     tri_runs_destroy(&runs);
@@ -128,10 +128,10 @@ Test(runs, long_and_short_ones_keep_apart)
 Test(runs, the_table_can_be_made_anew_from_what_is_taken)
 {
     struct tri_runs *runs = made(TRI_EXTENT_GRANULES, true);
-    cr_expect(tri_runs_claim(runs, (struct tri_run){100, 50}));
-    cr_expect(tri_runs_claim(runs, (struct tri_run){0, 100}));
-    cr_expect(tri_runs_claim(runs, (struct tri_run){TRI_EXTENT_GRANULES - 1, 1}));
-    const struct tri_run bad[] = {
+    cr_expect(tri_runs_claim(runs, (struct tri_span){100, 50}));
+    cr_expect(tri_runs_claim(runs, (struct tri_span){0, 100}));
+    cr_expect(tri_runs_claim(runs, (struct tri_span){TRI_EXTENT_GRANULES - 1, 1}));
+    const struct tri_span bad[] = {
         {149, 2}, {99, 1}, {120, 5}, {TRI_EXTENT_GRANULES - 2, 2}, {TRI_EXTENT_GRANULES, 1}, {200, 0}, {1, UINT32_MAX}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_not(tri_runs_claim(runs, bad[i]), "row %zu", i);
@@ -147,7 +147,7 @@ Test(runs, extents_come_and_go)
     cr_expect(tri_runs_wanted(runs, 10, &first, &extents));
     cr_expect(first == 0 && extents == 1, "%u %u", first, extents);
     tri_runs_back(runs, 0);
-    const struct tri_run run = taken(runs, 10, P1);
+    const struct tri_span run = taken(runs, 10, P1);
     cr_expect(tri_runs_wanted(runs, 2 * TRI_EXTENT_GRANULES - 10, &first, &extents), "half of it is there");
     cr_expect(first == 1 && extents == 1, "%u %u", first, extents);
     cr_expect_not(tri_runs_wanted(runs, 5 * TRI_EXTENT_GRANULES, &first, &extents), "something stands in the way");
@@ -171,7 +171,7 @@ Test(runs, extents_come_and_go)
 }
 
 static uint64_t
-cost_but_of(void *user, struct tri_run run)
+cost_but_of(void *user, struct tri_span run)
 {
     return run.start == *(const uint32_t *)user ? TRI_COST_NEVER : run.count;
 }
@@ -182,8 +182,8 @@ Test(runs, the_window_is_the_cheapest_and_leaves_alone_what_cannot_go)
     for (uint32_t i = 0; i < 4; i++)
         (void)taken(runs, 100, P1);
     cr_expect(tri_runs_cut(runs, 0, 60));
-    cr_expect(tri_runs_give(runs, (struct tri_run){0, 60})); /* free 60, 40, 100, 100, 100 */
-    struct tri_run window;
+    cr_expect(tri_runs_give(runs, (struct tri_span){0, 60})); /* free 60, 40, 100, 100, 100 */
+    struct tri_span window;
     uint32_t pinned = UINT32_MAX;
     cr_expect(tri_runs_window(runs, 100, cost_but_of, &pinned, &window));
     cr_expect(window.start == 0 && window.count == 100, "%u %u", window.start, window.count);
@@ -192,7 +192,7 @@ Test(runs, the_window_is_the_cheapest_and_leaves_alone_what_cannot_go)
     cr_expect(window.start == 100 && window.count == 200, "%u %u", window.start, window.count);
     pinned = 200;
     cr_expect_not(tri_runs_window(runs, 201, cost_but_of, &pinned, &window));
-    struct tri_run in;
+    struct tri_span in;
     cr_expect(tri_runs_next(runs, 0, 100, &in) && in.start == 60);
     cr_expect_not(tri_runs_next(runs, 61, 100, &in));
     tri_runs_destroy(&runs);
@@ -206,12 +206,12 @@ Test(runs, no_granule_is_anybodys_twice)
     for (uint64_t seed = 1; seed <= 20; seed++) {
         uint64_t random = seed;
         struct tri_runs *runs = made(GRANULES, true);
-        struct tri_run have[MOST];
+        struct tri_span have[MOST];
         size_t count = 0;
         for (size_t i = 0; i < GRANULES; i++)
             owner[i] = 0;
         for (int step = 0; step < 1000; step++) {
-            struct tri_run run;
+            struct tri_span run;
             const uint32_t size = 1 + (uint32_t)(tri_random_next(&random) % (step % 7 == 0 ? 9000 : 400));
             cr_assert_eq(tri_runs_reserve(runs, 1), TRP_OK);
             if (count < MOST && tri_random_next(&random) % 2 == 0 && tri_runs_take(runs, size, P1, &run)) {

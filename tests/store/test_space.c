@@ -5,13 +5,13 @@
 static void
 given(struct tri_space *space, uint32_t start, uint32_t count)
 {
-    cr_assert_eq(tri_space_give(space, (struct tri_run){start, count}), TRP_OK);
+    cr_assert_eq(tri_space_give(space, (struct tri_span){start, count}), TRP_OK);
 }
 
 Test(space, pieces_that_touch_are_one)
 {
     struct tri_space space = {0};
-    struct tri_run run;
+    struct tri_span run;
     given(&space, 100, 10);
     given(&space, 120, 10);
     cr_expect_not(tri_space_take(&space, 11, &run), "two pieces of 10");
@@ -26,7 +26,7 @@ Test(space, pieces_that_touch_are_one)
 Test(space, what_ends_is_taken_first_when_it_fits_best)
 {
     struct tri_space space = {0};
-    struct tri_run first, second, third, again;
+    struct tri_span first, second, third, again;
     given(&space, 0, 1000);
     cr_assert(tri_space_take(&space, 256, &first) && tri_space_take(&space, 256, &second) &&
               tri_space_take(&space, 10, &third));
@@ -39,7 +39,7 @@ Test(space, what_ends_is_taken_first_when_it_fits_best)
 Test(space, the_longest_piece_leaves_as_long_as_enough_stays)
 {
     struct tri_space space = {0};
-    struct tri_run run;
+    struct tri_span run;
     cr_expect_not(tri_space_leave(&space, 0, &run));
     given(&space, 0, 10);
     given(&space, 50, 30);
@@ -59,7 +59,7 @@ Test(space, hands_out_nothing_twice_and_loses_nothing)
         uint64_t random = seed;
         struct tri_space space = {0};
         static bool taken[GRANULES];
-        struct tri_run have[MOST], run;
+        struct tri_span have[MOST], run;
         size_t count = 0;
         uint64_t free_granules = GRANULES;
         for (int i = 0; i < GRANULES; i++)

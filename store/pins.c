@@ -79,6 +79,12 @@ tri_unpin(struct tri_pinner *pinner, uint32_t entry)
 /* ------------------------------------------------------------------------------------------------------------- brokers */
 
 void
+tri_slot_renew(tri_slot_word *word)
+{
+    atomic_store(word, word_of(TRI_SLOT_ABSENT, tri_slot_generation(word) + 1));
+}
+
+void
 tri_slot_show(tri_slot_word *word, uint32_t generation)
 {
     atomic_store(word, word_of(TRI_SLOT_RESIDENT, generation));

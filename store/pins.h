@@ -60,6 +60,8 @@ void tri_unpin(struct tri_pinner *pinner, uint32_t entry);
 
 /* ------------------------------------------------------------------------------------------------------------- brokers */
 
+/* The slot gets another object: its next generation, which is not there yet. */
+void tri_slot_renew(tri_slot_word *word);
 /* The slot has the object of this generation, in the arena. */
 void tri_slot_show(tri_slot_word *word, uint32_t generation);
 /* First step of giving it up. The second is tri_pins_collect over all tables; the third show or clear. */

@@ -365,6 +365,37 @@ tri_runs_cut(struct tri_runs *runs, uint32_t start, uint32_t count)
     return true;
 }
 
+bool
+tri_runs_part(struct tri_runs *runs, struct tri_span part)
+{
+    if (part.count == 0 || part.start >= runs->limit || part.count > runs->limit - part.start)
+        return false;
+    uint32_t index = node_around(runs, part.start);
+    if (node(runs, index)->state != TAKEN || end_of(node(runs, index)) < part.start + part.count)
+        return false;
+    if (part.start > node(runs, index)->start) {
+        index = split(runs, index, part.start - node(runs, index)->start);
+        runs->taken_runs++;
+    }
+    if (part.count < node(runs, index)->count) {
+        split(runs, index, part.count);
+        runs->taken_runs++;
+    }
+    return true;
+}
+
+bool
+tri_runs_join(struct tri_runs *runs, uint32_t start)
+{
+    const uint32_t index = taken_at(runs, start);
+    const uint32_t before = index != NONE ? node(runs, index)->before : NONE;
+    if (before == NONE || node(runs, before)->state != TAKEN)
+        return false;
+    join(runs, before, index);
+    runs->taken_runs--;
+    return true;
+}
+
 /* ---------------------------------------------------------------------------------------------------------- extents */
 
 uint32_t

@@ -51,6 +51,11 @@ bool tri_runs_give(struct tri_runs *runs, struct tri_span run);
 /* Cuts a taken run in two behind its first `count` granules: each part is given back by itself. false: no taken run begins there,
  * or it is not longer. */
 bool tri_runs_cut(struct tri_runs *runs, uint32_t start, uint32_t count);
+/* This part of a taken run becomes one of its own, and so does what is left on either side. Reserved as two calls. false: it does not
+ * lie in one taken run. */
+bool tri_runs_part(struct tri_runs *runs, struct tri_span part);
+/* The taken run that begins at `start` and the one right before it become one. false: there are no such two. */
+bool tri_runs_join(struct tri_runs *runs, uint32_t start);
 
 /* ---------------------------------------------------------------------------------------------------------- extents */
 

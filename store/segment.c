@@ -25,10 +25,18 @@ close_fd(int *fd)
 }
 
 void
+tri_segment_unmap(struct tri_segment *segment)
+{
+    if (segment->base != NULL)
+        munmap(segment->base, segment->size);
+    segment->base = NULL;
+}
+
+void
 tri_segment_close(struct tri_segment *segment)
 {
-    if (segment->base != NULL) {
-        munmap(segment->base, segment->size);
+    if (segment->size > 0) {
+        tri_segment_unmap(segment);
         close_fd(&segment->fd);
         close_fd(&segment->read_fd);
     }

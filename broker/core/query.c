@@ -12,6 +12,7 @@ enum { ROWS_MAX = 4096, ROW_ENTRIES = 16 };
 /* A list of maps that is being made. Texts are copied in; what does not fit is left out and `cut` says so. */
 struct page {
     struct tri_core *core;
+    uint32_t *pins; /* of objects, by slot */
     trp_value *rows, *entries;
     char *texts;
     size_t row_count, entry_count, text_size, text_capacity;
@@ -38,6 +39,7 @@ page_fini(struct page *page)
     free(page->rows);
     free(page->entries);
     free(page->texts);
+    free(page->pins);
 }
 
 static void
@@ -223,8 +225,12 @@ object_row(struct tri_entry *entry, void *user)
     put(page, "holders", trp_u64(object->thing.hold_count));
     put(page, "in_flight", trp_u64(object->thing.flights));
     put(page, "here", trp_bool(object->value != NULL));
-    put(page, "bytes", trp_u64(object->value != NULL ? object->value->bytes : 0));
+    const struct tri_section *value = object->value != NULL ? &object->value->sections[0] : NULL;
+    const struct tri_place *place = value != NULL ? tri_section_place(value) : NULL;
+    put(page, "bytes", trp_u64(value != NULL ? value->size : 0));
     put(page, "waiting", trp_u64(object->waiting));
+    put(page, "location", trp_str(place != NULL ? "shared memory" : value != NULL ? "inline" : ""));
+    put(page, "pins", trp_u64(place != NULL ? page->pins[place->slot] : 0));
     end_row(page);
 }
 
@@ -236,7 +242,38 @@ page_objects(struct tri_core *core, struct page *page)
             tri_quiet_end(core, core->peers[i]);
     if (!page_init(page, core, core->object_count))
         return false;
+    const uint32_t slots = core->store != NULL ? tri_store_pins(core->store, NULL) : 0;
+    page->pins = calloc(slots + 1, sizeof *page->pins);
+    if (page->pins == NULL)
+        return false;
+    if (slots > 0)
+        (void)tri_store_pins(core->store, page->pins);
     tri_table_each(&core->things, object_row, page);
+    return true;
+}
+
+/* The arena: bytes of it, and how many objects. */
+static bool
+page_store(struct tri_core *core, struct page *page)
+{
+    struct tri_store_stat stat = {0};
+    if (!page_init(page, core, 1))
+        return false;
+    if (core->store != NULL)
+        stat = tri_store_stat(core->store);
+    put(page, "limit", trp_u64(stat.limit));
+    put(page, "backed", trp_u64(stat.backed));
+    put(page, "taken", trp_u64(stat.taken));
+    put(page, "leased", trp_u64(stat.leased));
+    put(page, "sealed", trp_u64(stat.sealed));
+    put(page, "gone", trp_u64(stat.gone));
+    put(page, "longest_free", trp_u64(stat.longest_free));
+    put(page, "objects", trp_u64(stat.objects));
+    put(page, "objects_gone", trp_u64(stat.gone_objects));
+    put(page, "waiting", trp_u64(stat.waiters));
+    put(page, "slots", trp_u64(stat.slots));
+    put(page, "slots_free", trp_u64(stat.slots_free));
+    end_row(page);
     return true;
 }
 
@@ -397,7 +434,7 @@ static const struct {
     bool (*make)(struct tri_core *core, struct page *page);
 } pages[] = {
     {"nodes", page_nodes},     {"actors", page_actors}, {"processes", page_processes},
-    {"objects", page_objects}, {"calls", page_calls},
+    {"objects", page_objects}, {"calls", page_calls},   {"store", page_store},
 };
 
 static void
@@ -456,7 +493,7 @@ tri_on_query(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     if (!known)
         tri_answer_error(core, peer, result, TRP_EINVAL,
                          "'%.100s' cannot be asked for; there is: nodes, actors, processes, modules, objects, "
-                         "calls, why ID",
+                         "calls, store, why ID",
                          text);
     else if (!made)
         tri_answer(core, peer, result, &core->memory_packed.section, true);

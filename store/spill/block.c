@@ -51,8 +51,10 @@ hash_of_header(const struct tri_spill_header *header)
 }
 
 void
-tri_spill_header_seal(struct tri_spill_header *header)
+tri_spill_header_seal(struct tri_spill_header *header, const uint8_t *stored)
 {
+    if (stored != NULL)
+        header->stored_hash = XXH3_64bits(stored, header->stored_size);
     header->header_hash = hash_of_header(header);
 }
 
@@ -67,7 +69,7 @@ tri_spill_object_header(struct tri_id id, uint64_t raw_size)
         .id = id,
         .raw_size = raw_size,
     };
-    tri_spill_header_seal(&header);
+    tri_spill_header_seal(&header, NULL);
     return header;
 }
 
@@ -96,10 +98,9 @@ tri_spill_block_encode(struct tri_id id, uint32_t index, const uint8_t *raw, siz
         .id = id,
         .raw_size = raw_size,
         .stored_size = compressed > 0 ? compressed : raw_size,
-        .stored_hash = compressed > 0 ? XXH3_64bits(scratch, compressed) : XXH3_64bits(raw, raw_size),
     };
-    tri_spill_header_seal(&header);
     *stored = compressed > 0 ? scratch : raw;
+    tri_spill_header_seal(&header, *stored);
     return header;
 }
 

@@ -57,8 +57,9 @@ struct tri_spill_header tri_spill_object_header(struct tri_id id, uint64_t raw_s
  * `raw_size` bytes are written. raw_size is 1 to TRI_SPILL_BLOCK. */
 struct tri_spill_header tri_spill_block_encode(struct tri_id id, uint32_t index, const uint8_t *raw, size_t raw_size,
                                                uint8_t *scratch, const uint8_t **stored);
-/* Sets the header's own hash; for tests, too, which change one. */
-void tri_spill_header_seal(struct tri_spill_header *header);
+/* Sets the header's hashes, as they are to be: its own, and that of `stored`, its stored_size bytes; NULL: that one stays. Tests do
+ * so, too, with headers of theirs. */
+void tri_spill_header_seal(struct tri_spill_header *header, const uint8_t *stored);
 
 /* ---------------------------------------------------------------------------------------------------------- reading */
 

@@ -389,6 +389,30 @@ pass_over(void *user, uint64_t number, uint64_t size)
     (void)size;
 }
 
+/* What is behind a file's last object: an append that its process did not live to end. */
+static trp_err
+cut_rest(struct tri_spill *spill, struct file *file, trp_error *error)
+{
+    char name[TRI_SPILL_NAME_SIZE];
+    uint64_t end = 0;
+    for (struct tri_node *node = file->objects.next; node != &file->objects; node = node->next) {
+        const struct object *object = TRI_OWNER(node, struct object, place);
+        if (object->offset + object->stored_size > end)
+            end = object->offset + object->stored_size;
+    }
+    if (file == spill->current || end == file->size)
+        return TRP_OK;
+    const trp_err err = tri_spill_file_open(spill, file, TRP_EUNAVAILABLE, error);
+    if (err != TRP_OK)
+        return err;
+    const int failed = spill->backend->ops->cut(spill->backend, file->handle, end);
+    if (failed != 0)
+        return tri_fail_errno(error, tri_spill_errno(failed), failed, "cannot cut %s in %.300s",
+                              tri_spill_name(file->number, name), spill->backend->where);
+    tri_spill_file_grow(spill, file, end);
+    return TRP_OK;
+}
+
 trp_err
 tri_spill_sweep(struct tri_spill *spill, uint64_t *removed, uint64_t *foreign, trp_error *error)
 {
@@ -396,7 +420,14 @@ tri_spill_sweep(struct tri_spill *spill, uint64_t *removed, uint64_t *foreign, t
     if (failed != 0)
         return tri_fail_errno(error, tri_spill_errno(failed), failed, "cannot list what is in %.300s",
                               spill->backend->where);
-    return tri_spill_remove_empty(spill, removed, error);
+    trp_err first = tri_spill_remove_empty(spill, removed, error);
+    for (struct tri_node *node = spill->in_order.next; node != &spill->in_order; node = node->next) {
+        struct file *file = TRI_OWNER(node, struct file, order);
+        const trp_err err = file->live_count > 0 ? cut_rest(spill, file, first == TRP_OK ? error : NULL) : TRP_OK;
+        if (first == TRP_OK)
+            first = err;
+    }
+    return first;
 }
 
 /* Whether a place can be one in this file, as far as numbers tell. */

@@ -66,7 +66,9 @@ trp_err tri_spill_clear(struct tri_spill *spill, trp_error *error);
  * TRP_EOBJLOST: it is not there, or not that object. TRP_EEXIST: claimed before. */
 trp_err tri_spill_claim(struct tri_spill *spill, struct tri_id id, const struct tri_spill_place *place,
                         trp_error *error);
-/* Removes the files of ours that have no object; says how many, and how much there is that is not ours, which stays. */
+/* Removes the files of ours that have no object, and what is behind the last object of each other one, which was being written
+ * when its process died. Says how many were removed, and how much there is that is not ours, which stays. What cannot be
+ * removed: the first reason, after all was tried. */
 trp_err tri_spill_sweep(struct tri_spill *spill, uint64_t *removed, uint64_t *foreign, trp_error *error);
 
 /* ---------------------------------------------------------------------------------------------------------- writing */

@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "store/spill/files.h"
@@ -257,6 +259,66 @@ Test(spill_backends, what_somebody_else_put_there_is_neither_opened_nor_listed)
     cr_expect_eq(seen.count, 0);
     cr_expect_eq(foreign, sizeof names / sizeof *names + 6);
     tri_spill_backend_destroy(&backend);
+}
+
+/* ------------------------------------------------------------------------------------------------------ a killed process */
+
+enum { KILLED_AFTER = 40, KILLED_SIZE = 150 << 10 };
+
+/* Spills objects until it is killed; says after each where it is. */
+static void
+spill_for_ever(int to_parent)
+{
+    static uint8_t bytes[KILLED_SIZE];
+    struct tri_spill_backend *backend = open_disk();
+    struct tri_spill *spill = NULL;
+    const struct tri_spill_options options = {.max_bytes = UINT64_C(1) << 30, .file_bytes = 1 << 20};
+    if (tri_spill_create(backend, &options, &spill, NULL) != TRP_OK)
+        _exit(1);
+    for (uint64_t i = 1;; i++) {
+        struct tri_spill_place place;
+        const struct tri_spill_item item = {{2, i}, bytes, sizeof bytes};
+        (i % 2 == 0 ? fill_text : fill_noise)(bytes, sizeof bytes, i);
+        if (tri_spill_append(spill, &item, 1, NULL) != TRP_OK || !tri_spill_find(spill, item.id, &place) ||
+            write(to_parent, &place, sizeof place) != (ssize_t)sizeof place)
+            _exit(1);
+    }
+}
+
+Test(spill_backends, what_a_killed_process_had_spilled_is_read_by_the_next_one)
+{
+    static uint8_t bytes[KILLED_SIZE], back[KILLED_SIZE];
+    struct tri_spill_place places[KILLED_AFTER];
+    struct tri_spill *spill = NULL;
+    uint64_t removed, foreign;
+    int ends[2], status;
+    struct tri_spill_backend *backend = open_disk();
+    tri_spill_backend_destroy(&backend);
+    cr_assert_eq(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0)
+        spill_for_ever(ends[1]);
+    close(ends[1]);
+    for (size_t i = 0; i < KILLED_AFTER; i++)
+        cr_assert_eq(read(ends[0], &places[i], sizeof *places), (ssize_t)sizeof *places);
+    cr_assert(kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child);
+    cr_expect(WIFSIGNALED(status));
+
+    backend = open_disk();
+    const struct tri_spill_options options = {.max_bytes = UINT64_C(1) << 30};
+    cr_assert_eq(tri_spill_create(backend, &options, &spill, NULL), TRP_OK);
+    for (uint64_t i = 0; i < KILLED_AFTER; i++)
+        cr_expect_eq(tri_spill_claim(spill, (struct tri_id){2, i + 1}, &places[i], NULL), TRP_OK);
+    cr_expect_eq(tri_spill_sweep(spill, &removed, &foreign, NULL), TRP_OK);
+    cr_expect_eq(tri_spill_stat(spill).file_bytes, tri_spill_stat(spill).live_bytes, "nothing else is left of it");
+    for (uint64_t i = 1; i <= KILLED_AFTER; i++) {
+        (i % 2 == 0 ? fill_text : fill_noise)(bytes, sizeof bytes, i);
+        cr_expect_eq(tri_spill_read(spill, (struct tri_id){2, i}, back, sizeof back, NULL), TRP_OK);
+        cr_expect(memcmp(bytes, back, sizeof bytes) == 0);
+    }
+    tri_spill_destroy(&spill);
+    tri_spill_backend_destroy(&backend);
+    close(ends[0]);
 }
 
 /* A disk of 64 KiB, in a namespace of this process, with which it ends. */

@@ -90,7 +90,7 @@ spoiled(const struct row *row, struct tri_spill_header header)
 {
     memcpy((uint8_t *)&header + row->offset, &row->value, row->size);
     if (!row->unsealed)
-        tri_spill_header_seal(&header);
+        tri_spill_header_seal(&header, NULL);
     return header;
 }
 

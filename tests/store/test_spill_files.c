@@ -316,6 +316,43 @@ Test(spill_files, the_next_process_takes_over_what_it_claims_and_sweeps_the_rest
     ended(&spill);
 }
 
+Test(spill_files, what_a_process_was_writing_when_it_died_is_gone)
+{
+    struct tri_spill *spill = created(64 * MIB, 4 * MIB);
+    struct tri_spill_place first, second;
+    uint64_t removed, foreign;
+    appended(spill, 3, 100 * KIB);
+    appended(spill, 6, 100 * KIB);
+    cr_assert(tri_spill_find(spill, name(3), &first) && tri_spill_find(spill, name(6), &second));
+    tri_spill_destroy(&spill);
+    memory_find(&memory, first.file)->size -= 1; /* the second one, all but a byte of it */
+
+    spill = created(64 * MIB, 4 * MIB);
+    cr_expect_eq(tri_spill_claim(spill, name(6), &second, NULL), TRP_EOBJLOST);
+    cr_expect_eq(tri_spill_claim(spill, name(3), &first, NULL), TRP_OK);
+    cr_expect_eq(tri_spill_sweep(spill, &removed, &foreign, NULL), TRP_OK);
+    cr_expect_eq(removed, 0);
+    cr_expect_eq(memory_bytes(&memory), first.stored_size);
+    well(spill);
+    expect_object(spill, 3, 100 * KIB);
+    appended(spill, 6, 100 * KIB);
+    expect_object(spill, 6, 100 * KIB);
+    ended(&spill);
+}
+
+Test(spill_files, a_budget_that_nobody_named_is_half_of_what_is_free)
+{
+    memory_init(&memory);
+    memory.capacity = 64 * MIB;
+    struct tri_spill *spill = created(0, 0);
+    cr_expect_eq(tri_spill_stat(spill).max_bytes, 32 * MIB);
+    appended(spill, 3, 10 * MIB);
+    tri_spill_destroy(&spill);
+    spill = created(0, 0);
+    cr_expect_eq(tri_spill_stat(spill).max_bytes, 32 * MIB, "what lies there is to be used again");
+    ended(&spill);
+}
+
 Test(spill_files, a_claim_that_cannot_be_is_refused)
 {
     struct tri_spill *spill = created(64 * MIB, 4 * MIB);

@@ -11,11 +11,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A process that is not logged in any more, and may live. */
+/* A process that is not logged in any more, and may live: with all names that it had. */
 struct awaited {
     struct tri_source source;
     struct tri_node link;
-    uint64_t space;
+    int32_t pid;
+    uint64_t *spaces;
+    size_t count, capacity;
 };
 
 static trp_err
@@ -42,40 +44,74 @@ ended(struct tri_shell *shell, uint64_t space)
 }
 
 static void
+awaited_free(struct awaited *awaited)
+{
+    tri_list_remove(&awaited->link);
+    free(awaited->spaces);
+    free(awaited);
+}
+
+static void
 on_end(struct tri_shell *shell, struct tri_source *source)
 {
     struct awaited *awaited = TRI_OWNER(source, struct awaited, source);
     tri_shell_unwatch(shell, source);
-    tri_list_remove(&awaited->link);
-    ended(shell, awaited->space);
-    free(awaited);
+    for (size_t i = 0; i < awaited->count; i++)
+        ended(shell, awaited->spaces[i]);
+    awaited_free(awaited);
 }
 
-/* Whoever cannot be found has ended. */
+static struct awaited *
+find_awaited(struct tri_shell *shell, int32_t pid)
+{
+    for (struct tri_node *node = shell->awaited.next; node != &shell->awaited; node = node->next)
+        if (TRI_OWNER(node, struct awaited, link)->pid == pid)
+            return TRI_OWNER(node, struct awaited, link);
+    return NULL;
+}
+
+/* TRP_ENOENT: it has ended already. */
+static trp_err
+awaited_new(struct tri_shell *shell, int32_t pid, struct awaited **made, trp_error *error)
+{
+    const int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0)
+        return tri_fail_errno(error, errno == ESRCH ? TRP_ENOENT : TRP_ELIMIT, errno, "cannot watch process %d", pid);
+    struct awaited *awaited = calloc(1, sizeof *awaited);
+    if (awaited == NULL) {
+        close(fd);
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory to watch process %d", pid);
+    }
+    *awaited = (struct awaited){.source = {on_end, fd}, .pid = pid};
+    const trp_err err = tri_shell_watch(shell, &awaited->source, error);
+    if (err != TRP_OK) {
+        close(fd);
+        free(awaited);
+        return err;
+    }
+    tri_list_append(&shell->awaited, &awaited->link);
+    *made = awaited;
+    return TRP_OK;
+}
+
+/* One that is not awaited is never used again, and what it had neither. */
 static void
 on_await_end(void *user, uint64_t space, int32_t pid)
 {
     struct tri_shell *shell = user;
-    const int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-    struct awaited *awaited = fd >= 0 ? calloc(1, sizeof *awaited) : NULL;
+    struct awaited *awaited = find_awaited(shell, pid);
     trp_error error;
-    if (fd < 0 && errno == ESRCH) {
+    trp_err err = awaited != NULL ? TRP_OK : awaited_new(shell, pid, &awaited, &error);
+    if (err == TRP_ENOENT) {
         ended(shell, space);
         return;
     }
-    trp_err err = TRP_ENOMEM;
-    if (awaited != NULL) {
-        *awaited = (struct awaited){.source = {on_end, fd}, .space = space};
-        err = tri_shell_watch(shell, &awaited->source, &error);
-    }
-    if (err != TRP_OK) {
-        tri_log(TRI_WARNING, "process %d cannot be watched: what it has of the object store is not used", pid);
-        if (fd >= 0)
-            close(fd);
-        free(awaited);
-        return;
-    }
-    tri_list_append(&shell->awaited, &awaited->link);
+    if (err == TRP_OK && !TRI_RESERVE(awaited->spaces, awaited->capacity, awaited->count + 1))
+        err = TRI_FAIL(&error, TRP_ENOMEM, "no memory to watch process %d", pid);
+    if (err == TRP_OK)
+        awaited->spaces[awaited->count++] = space;
+    else
+        tri_log(TRI_WARNING, "%s: what it has of the object store stays its own", error.message);
 }
 
 void
@@ -131,9 +167,8 @@ tri_shell_end_arena(struct tri_shell *shell)
 {
     while (shell->awaited.next != NULL && !tri_list_empty(&shell->awaited)) {
         struct awaited *awaited = TRI_OWNER(shell->awaited.next, struct awaited, link);
-        tri_list_remove(&awaited->link);
         close(awaited->source.fd);
-        free(awaited);
+        awaited_free(awaited);
     }
     for (int i = 0; i < TRI_PARTS; i++)
         tri_segment_close(&shell->parts[i]);

@@ -251,6 +251,60 @@ Test(spill_faults, each_errno_of_a_write_is_a_code_and_a_sentence)
     }
 }
 
+Test(spill_faults, an_object_that_cannot_be_read_just_now_is_not_called_lost)
+{
+    const struct {
+        uint64_t operation; /* that fails: 1 opens the file, 2 reads */
+        int errnum;
+        trp_err err;
+        const char *word;
+    } rows[] = {
+        {1, EMFILE, TRP_ELIMIT, "open files"},  {1, ENFILE, TRP_ELIMIT, "open files"},
+        {1, ENOMEM, TRP_ENOMEM, "memory"},      {2, ENOMEM, TRP_ENOMEM, "memory"},
+        {1, ENOENT, TRP_EOBJLOST, "No such"},   {1, EPERM, TRP_EOBJLOST, "not permitted"},
+        {1, EIO, TRP_EOBJLOST, "Input/output"}, {2, EIO, TRP_EOBJLOST, "Input/output"},
+    };
+    static uint8_t bytes[5000];
+    const struct tri_spill_options options = {.max_bytes = MIB};
+    const struct tri_spill_item item = {name(1), bytes, sizeof bytes};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct world world = {0};
+        struct tri_spill_place place;
+        trp_error error = {0};
+        begin(&world, 1, MIB);
+        cr_assert_eq(tri_spill_append(world.spill, &item, 1, NULL), TRP_OK);
+        cr_assert(tri_spill_find(world.spill, name(1), &place));
+        tri_spill_destroy(&world.spill);
+        cr_assert_eq(tri_spill_create(&world.memory.backend, &options, &world.spill, NULL), TRP_OK);
+        world.memory.fail_from = world.memory.operations + rows[i].operation;
+        world.memory.fail_count = 1;
+        world.memory.errnum = rows[i].errnum;
+        cr_expect_eq(tri_spill_claim(world.spill, name(1), &place, &error), rows[i].err, "row %zu", i);
+        cr_expect(strstr(error.message, rows[i].word) != NULL, "%s", error.message);
+        world.memory.fail_count = 0;
+        cr_expect_eq(tri_spill_claim(world.spill, name(1), &place, NULL), TRP_OK);
+        end(&world);
+    }
+}
+
+Test(spill_faults, a_slow_place_is_waited_for_seldom)
+{
+    struct world world = {0};
+    static uint8_t bytes[MOST], back[MOST];
+    struct tri_spill_item items[10];
+    begin(&world, 1, 16 * MIB);
+    world.memory.delay_ns = TRI_NS_PER_MS;
+    for (size_t i = 0; i < 10; i++)
+        items[i] = (struct tri_spill_item){name(i), bytes, 10000};
+    cr_assert_eq(tri_spill_append(world.spill, items, 10, NULL), TRP_OK);
+    cr_expect_eq(world.memory.waited_ns, 2 * TRI_NS_PER_MS, "a file is made, and written once");
+    cr_assert_eq(tri_spill_read(world.spill, name(4), back, 10000, NULL), TRP_OK);
+    cr_expect_eq(world.memory.waited_ns, 5 * TRI_NS_PER_MS, "two headers, and what is behind them");
+    cr_assert_eq(tri_spill_drop(world.spill, name(4)), TRP_OK);
+    cr_expect_eq(world.memory.waited_ns, 5 * TRI_NS_PER_MS);
+    end(&world);
+}
+
 Test(spill_faults, a_full_disk_refuses_the_batch_and_keeps_all_else)
 {
     struct world *world = calloc(1, sizeof *world);

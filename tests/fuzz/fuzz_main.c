@@ -3,8 +3,9 @@
  *
  *   fuzz_<target> [SEED [ROUNDS]]
  *   fuzz_<target> DIRECTORY         writes the seeds there, for libFuzzer
- *   fuzz_<target> --run FILE...     runs these inputs
+ *   fuzz_<target> --run DIRECTORY   runs the inputs that are there: what libFuzzer found worth keeping (corpus/<target>)
  */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,18 +35,31 @@ write_seeds(const char *directory)
 }
 
 static int
-run_files(char **paths)
+run_files(const char *directory)
 {
-    for (; *paths != NULL; paths++) {
-        FILE *file = fopen(*paths, "rb");
-        if (file == NULL) {
-            perror(*paths);
-            return 1;
+    DIR *files = opendir(directory);
+    int count = 0, failed = files == NULL;
+    if (failed)
+        perror(directory);
+    for (const struct dirent *entry; !failed && (entry = readdir(files)) != NULL;) {
+        char path[4096];
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+        FILE *file = fopen(path, "rb");
+        failed = file == NULL;
+        if (failed) {
+            perror(path);
+            break;
         }
         LLVMFuzzerTestOneInput(seed_bytes, fread(seed_bytes, 1, sizeof seed_bytes, file));
         fclose(file);
+        count++;
     }
-    return 0;
+    if (files != NULL)
+        closedir(files);
+    printf("%d inputs\n", count);
+    return failed || count == 0;
 }
 
 /* Changes some bytes, most often those behind the head, to what hurts most. */
@@ -69,8 +83,8 @@ main(int argc, char **argv)
     const char *name;
     char *end = NULL;
     size_t size, i;
-    if (argc > 1 && strcmp(argv[1], "--run") == 0)
-        return run_files(argv + 2);
+    if (argc == 3 && strcmp(argv[1], "--run") == 0)
+        return run_files(argv[2]);
     uint64_t random = argc > 1 ? strtoull(argv[1], &end, 0) : 1, rounds = argc > 2 ? strtoull(argv[2], NULL, 0) : 20000;
     if (end != NULL && *end != '\0')
         return write_seeds(argv[1]);

@@ -63,7 +63,8 @@ void tri_spill_destroy(struct tri_spill **made);
 trp_err tri_spill_clear(struct tri_spill *spill, trp_error *error);
 
 /* An object that an earlier process appended. Claims in the order of files and offsets let tri_spill_next tell neighbours.
- * TRP_EOBJLOST: it is not there, or not that object. TRP_EEXIST: claimed before. */
+ * TRP_EOBJLOST: it is not there, or not that object. TRP_EEXIST: claimed before. TRP_ENOMEM, TRP_ELIMIT: it may well be there: ask
+ * again before the sweep, which takes away what nobody claimed. */
 trp_err tri_spill_claim(struct tri_spill *spill, struct tri_id id, const struct tri_spill_place *place,
                         trp_error *error);
 /* Removes the files of ours that have no object, and what is behind the last object of each other one, which was being written

@@ -357,8 +357,8 @@ tri_core_next_ns(const struct tri_core *core)
     uint64_t recovery = tri_recovery_next_ns(core), tasks = tri_tasks_next_ns(core);
     next = recovery < next ? recovery : next;
     next = tasks < next ? tasks : next;
-    if (core->store != NULL) {
-        const uint64_t store = tri_store_next_ns(core->store);
+    if (core->depot != NULL) {
+        const uint64_t store = tri_depot_next_ns(core->depot);
         next = store < next ? store : next;
     }
     if (!core->barrier && core->spares < core->config.spare_hosts && core->stock_ns < next)
@@ -569,7 +569,7 @@ tri_core_destroy(struct tri_core **made)
         tri_parcel_free(&core->modules[i].value);
     }
     tri_recovery_fini(core);
-    tri_store_free(&core->store);
+    tri_depot_free(&core->depot);
     free(core->modules);
     tri_declared_fini(&core->declared);
     free(core->peers);

@@ -173,7 +173,7 @@ keep_value(struct tri_core *core, struct tri_object *object, const struct tri_se
     const bool stored = tri_section_place(section) != NULL;
     object->value = tri_parcel_new(&route, &value, 1, stored ? sizeof(struct tri_place) : section->size);
     if (object->value != NULL && tri_object_registered(object))
-        tri_store_name(core->store, section->frame, tri_thing_id(&object->thing), section->meta_size);
+        tri_depot_name(core->depot, section->frame, tri_thing_id(&object->thing), section->meta_size);
 }
 
 /* A value that leads back to itself would be kept for ever: by what it names, which is held as long as it is kept. */

@@ -7,9 +7,9 @@
 
 #include "broker/core/core.h"
 #include "broker/core/declared.h"
+#include "broker/core/depot.h"
 #include "broker/core/names.h"
 #include "broker/core/stock.h"
-#include "broker/core/store.h"
 
 /* Ids that travel together to one peer, so many in one envelope at most. */
 enum { TRI_BATCH_IDS = 8192 };

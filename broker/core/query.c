@@ -242,12 +242,12 @@ page_objects(struct tri_core *core, struct page *page)
             tri_quiet_end(core, core->peers[i]);
     if (!page_init(page, core, core->object_count))
         return false;
-    const uint32_t slots = core->store != NULL ? tri_store_pins(core->store, NULL) : 0;
+    const uint32_t slots = core->depot != NULL ? tri_depot_pins(core->depot, NULL) : 0;
     page->pins = calloc(slots + 1, sizeof *page->pins);
     if (page->pins == NULL)
         return false;
     if (slots > 0)
-        (void)tri_store_pins(core->store, page->pins);
+        (void)tri_depot_pins(core->depot, page->pins);
     tri_table_each(&core->things, object_row, page);
     return true;
 }
@@ -256,11 +256,11 @@ page_objects(struct tri_core *core, struct page *page)
 static bool
 page_store(struct tri_core *core, struct page *page)
 {
-    struct tri_store_stat stat = {0};
+    struct tri_depot_stat stat = {0};
     if (!page_init(page, core, 1))
         return false;
-    if (core->store != NULL)
-        stat = tri_store_stat(core->store);
+    if (core->depot != NULL)
+        stat = tri_depot_stat(core->depot);
     put(page, "limit", trp_u64(stat.limit));
     put(page, "backed", trp_u64(stat.backed));
     put(page, "taken", trp_u64(stat.taken));

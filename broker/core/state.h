@@ -81,7 +81,7 @@ struct tri_core {
     struct tri_ledger ledger;
     struct tri_pool objects_pool, calls_pool, holds_pool, lanes_pool, actors_pool, texts_pool, parcels_pool, lost_pool;
     struct tri_timers timers;
-    struct tri_store *store; /* NULL: the node has no arena */
+    struct tri_depot *depot; /* NULL: the node has no arena */
     struct tri_thing *settling;
     uint32_t mark;
 
@@ -396,7 +396,7 @@ bool tri_lost_has(const struct tri_core *core, struct tri_id id);
 void tri_lost_spawn(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message,
                     const struct tri_spawn *spawn);
 
-/* store_core.c */
+/* arena.c */
 trp_err tri_arena_init(struct tri_core *core, trp_error *error);
 trp_err tri_arena_found(struct tri_core *core, trp_error *error);
 void tri_arena_settle(struct tri_core *core);

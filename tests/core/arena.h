@@ -7,7 +7,7 @@
 
 #include <criterion/criterion.h>
 
-#include "broker/core/store.h"
+#include "broker/core/depot.h"
 
 struct arena {
     struct tri_arena arena;  /* for a core's configuration */

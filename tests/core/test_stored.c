@@ -38,10 +38,10 @@ tenant_of(const struct stage *stage, tri_peer_index peer)
     return stage->fake->core->peers[peer]->tenant;
 }
 
-static struct tri_store_stat
+static struct tri_depot_stat
 stat_of(const struct stage *stage)
 {
-    return tri_store_stat(stage->fake->core->store);
+    return tri_depot_stat(stage->fake->core->depot);
 }
 
 static const struct sent *

@@ -1,11 +1,11 @@
-/* test_store.c - the broker's side of the arena: who may have what of it, what is sealed, and when it is free again. */
+/* test_depot.c - the broker's side of the arena: who may have what of it, what is sealed, and when it is free again. */
 #include "tests/core/arena.h"
 
 enum { SIZE = 3 * TRI_EXTENT_GRANULES, MS = 1000000, USUAL = TRI_LEASE_GRANULES / 2 };
 
 struct stage {
     struct arena *arena;
-    struct tri_store *store;
+    struct tri_depot *store;
     uint32_t a, b; /* two processes */
     uint64_t now_ns;
     struct tri_granted granted;
@@ -22,7 +22,7 @@ struct stage {
 static void
 checked(const struct stage *stage)
 {
-    const char *wrong = tri_store_check(stage->store);
+    const char *wrong = tri_depot_check(stage->store);
     cr_assert(wrong == NULL, "%s", wrong);
 }
 
@@ -32,9 +32,9 @@ staged_with(uint32_t granules)
     struct stage *stage = calloc(1, sizeof *stage);
     stage->arena = arena_new(granules);
     stage->now_ns = TRI_NS_PER_S;
-    EXPECT(TRP_OK, tri_store_new(&stage->arena->arena, stage->now_ns, &stage->store, &stage->why));
-    EXPECT(TRP_OK, tri_store_enter(stage->store, 101, 1, &stage->a, &stage->why));
-    EXPECT(TRP_OK, tri_store_enter(stage->store, 102, 2, &stage->b, &stage->why));
+    EXPECT(TRP_OK, tri_depot_new(&stage->arena->arena, stage->now_ns, &stage->store, &stage->why));
+    EXPECT(TRP_OK, tri_depot_enter(stage->store, 101, 1, &stage->a, &stage->why));
+    EXPECT(TRP_OK, tri_depot_enter(stage->store, 102, 2, &stage->b, &stage->why));
     return stage;
 }
 
@@ -48,24 +48,24 @@ static void
 struck(struct stage *stage)
 {
     checked(stage);
-    tri_store_free(&stage->store);
+    tri_depot_free(&stage->store);
     arena_free(stage->arena);
     free(stage);
 }
 
-static struct tri_store_stat
+static struct tri_depot_stat
 looked(struct stage *stage, uint64_t ms)
 {
     stage->now_ns += ms * MS;
-    tri_store_look(stage->store, stage->now_ns);
+    tri_depot_look(stage->store, stage->now_ns);
     checked(stage);
-    return tri_store_stat(stage->store);
+    return tri_depot_stat(stage->store);
 }
 
 static bool
 next(struct stage *stage)
 {
-    const bool any = tri_store_next(stage->store, stage->now_ns, &stage->granted);
+    const bool any = tri_depot_next(stage->store, stage->now_ns, &stage->granted);
     for (uint32_t i = 0; any && stage->granted.err == TRP_OK && i < stage->granted.lease.slot_count; i++)
         stage->slots[i] = stage->granted.lease.slots[i];
     checked(stage);
@@ -75,7 +75,7 @@ next(struct stage *stage)
 static struct tri_lease
 lease(struct stage *stage, uint32_t tenant, uint64_t granules)
 {
-    EXPECT(TRP_OK, tri_store_ask(stage->store, tenant, granules, TRI_NEVER, &stage->why));
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, tenant, granules, TRI_NEVER, &stage->why));
     cr_assert(next(stage));
     cr_assert_eq(stage->granted.tenant, tenant);
     cr_assert_eq(stage->granted.err, TRP_OK, "%s", stage->granted.error.message);
@@ -85,7 +85,7 @@ lease(struct stage *stage, uint32_t tenant, uint64_t granules)
 static trp_err
 say(struct stage *stage, uint32_t tenant, struct tri_place place, struct tri_buf **buf)
 {
-    const trp_err err = tri_store_open(stage->store, tenant, &place, buf, &stage->why);
+    const trp_err err = tri_depot_open(stage->store, tenant, &place, buf, &stage->why);
     checked(stage);
     return err;
 }
@@ -100,24 +100,24 @@ sealed(struct stage *stage, uint32_t tenant, uint64_t size)
     return buf;
 }
 
-Test(store, has_no_memory_before_anybody_asks_and_gives_more_than_was_asked_for)
+Test(depot, has_no_memory_before_anybody_asks_and_gives_more_than_was_asked_for)
 {
     struct stage *stage = staged();
-    cr_expect_eq(tri_store_stat(stage->store).backed, 0);
+    cr_expect_eq(tri_depot_stat(stage->store).backed, 0);
     cr_expect_eq(stage->arena->backs, 0);
     const struct tri_lease got = lease(stage, stage->a, 26);
     cr_expect_geq(got.count, 26);
     cr_expect_geq(got.count, USUAL / 2, "%u", got.count);
     cr_expect_eq(got.slot_count, got.count / TRI_OBJECT_GRANULES + 1 < 64 ? got.count / TRI_OBJECT_GRANULES + 1 : 64);
     cr_expect_eq(stage->arena->backs, 1);
-    cr_expect_eq(tri_store_stat(stage->store).leased, (uint64_t)got.count * TRI_GRANULE);
+    cr_expect_eq(tri_depot_stat(stage->store).leased, (uint64_t)got.count * TRI_GRANULE);
     const struct tri_lease large = lease(stage, stage->b, 20000);
     cr_expect_eq(large.count, 20000);
     cr_expect_eq(stage->arena->backs, 2, "one and a half extents, of which the first has room");
     struck(stage);
 }
 
-Test(store, what_is_said_first_is_sealed_and_is_not_on_lease_any_more)
+Test(depot, what_is_said_first_is_sealed_and_is_not_on_lease_any_more)
 {
     struct stage *stage = staged();
     const struct tri_lease got = lease(stage, stage->a, 100);
@@ -130,7 +130,7 @@ Test(store, what_is_said_first_is_sealed_and_is_not_on_lease_any_more)
     cr_expect_eq(buf->place->start, place.start);
     cr_expect_null(buf->data, "its bytes are not for the broker");
     cr_expect_eq(tri_slot_state(&stage->arena->arena.words[place.slot]), TRI_SLOT_RESIDENT);
-    struct tri_store_stat stat = tri_store_stat(stage->store);
+    struct tri_depot_stat stat = tri_depot_stat(stage->store);
     cr_expect_eq(stat.sealed, 2 * TRI_GRANULE);
     cr_expect_eq(stat.leased, (uint64_t)(got.count - 2) * TRI_GRANULE);
     tri_buf_release(&buf);
@@ -140,7 +140,7 @@ Test(store, what_is_said_first_is_sealed_and_is_not_on_lease_any_more)
     struck(stage);
 }
 
-Test(store, an_object_that_spans_two_leases_that_lie_together_is_one)
+Test(depot, an_object_that_spans_two_leases_that_lie_together_is_one)
 {
     struct stage *stage = staged();
     const struct tri_lease first = lease(stage, stage->a, 100), second = lease(stage, stage->a, 100);
@@ -181,11 +181,11 @@ BAD(at_the_end, place.start = UINT32_MAX)
 BAD(where_no_memory_is, place.start = SIZE - 10)
 BAD(after_giving_back, {
     const struct tri_lease given = {place.start, 1, NULL, 0};
-    EXPECT(TRP_OK, tri_store_given(stage->store, stage->a, &given, &stage->why));
+    EXPECT(TRP_OK, tri_depot_given(stage->store, stage->a, &given, &stage->why));
 })
 BAD(of_a_slot_given_back, {
     const struct tri_lease given = {0, 0, &place.slot, 1};
-    EXPECT(TRP_OK, tri_store_given(stage->store, stage->a, &given, &stage->why));
+    EXPECT(TRP_OK, tri_depot_given(stage->store, stage->a, &given, &stage->why));
 })
 static const struct bad bad_places[] = {
     {"another's lease", of_another},
@@ -205,7 +205,7 @@ static const struct bad bad_places[] = {
     {"a slot that was given back", of_a_slot_given_back},
 };
 
-Test(store, refuses_places_that_are_not_the_senders)
+Test(depot, refuses_places_that_are_not_the_senders)
 {
     for (size_t i = 0; i < sizeof bad_places / sizeof *bad_places; i++) {
         struct stage *stage = staged();
@@ -219,7 +219,7 @@ Test(store, refuses_places_that_are_not_the_senders)
     }
 }
 
-Test(store, an_object_said_again_is_the_same_and_said_otherwise_is_refused)
+Test(depot, an_object_said_again_is_the_same_and_said_otherwise_is_refused)
 {
     struct stage *stage = staged();
     struct tri_buf *buf = sealed(stage, stage->a, 9000), *again = NULL;
@@ -239,7 +239,7 @@ Test(store, an_object_said_again_is_the_same_and_said_otherwise_is_refused)
     struck(stage);
 }
 
-Test(store, what_is_released_is_free_when_nobody_has_it_pinned)
+Test(depot, what_is_released_is_free_when_nobody_has_it_pinned)
 {
     struct stage *stage = staged();
     struct tri_buf *buf = sealed(stage, stage->a, 9000);
@@ -251,14 +251,14 @@ Test(store, what_is_released_is_free_when_nobody_has_it_pinned)
     arena_unpin(stage->arena, stage->a, 0);
     cr_expect_eq(looked(stage, TRI_GONE_LOOK_MS).gone_objects, 1);
     arena_unpin(stage->arena, stage->b, 7);
-    cr_expect_leq(tri_store_next_ns(stage->store), stage->now_ns + TRI_GONE_LOOK_MS * MS);
+    cr_expect_leq(tri_depot_next_ns(stage->store), stage->now_ns + TRI_GONE_LOOK_MS * MS);
     cr_expect_eq(looked(stage, TRI_GONE_LOOK_MS).gone_objects, 0);
     struct tri_buf *again = NULL;
     cr_expect_eq(say(stage, stage->a, place, &again), TRP_EPROTO, "it is over");
     struck(stage);
 }
 
-Test(store, who_has_pinned_what_nobody_holds_may_hand_it_on)
+Test(depot, who_has_pinned_what_nobody_holds_may_hand_it_on)
 {
     struct stage *stage = staged();
     struct tri_buf *buf = sealed(stage, stage->a, 9000), *again = NULL;
@@ -275,7 +275,7 @@ Test(store, who_has_pinned_what_nobody_holds_may_hand_it_on)
     struck(stage);
 }
 
-Test(store, a_slot_has_another_generation_at_each_lease)
+Test(depot, a_slot_has_another_generation_at_each_lease)
 {
     struct stage *stage = staged();
     struct tri_buf *buf = sealed(stage, stage->a, 9000), *again = NULL;
@@ -293,7 +293,7 @@ Test(store, a_slot_has_another_generation_at_each_lease)
     struck(stage);
 }
 
-Test(store, what_is_given_back_must_be_on_lease)
+Test(depot, what_is_given_back_must_be_on_lease)
 {
     struct stage *stage = staged();
     const struct tri_lease other = lease(stage, stage->b, 10);
@@ -314,41 +314,41 @@ Test(store, what_is_given_back_must_be_on_lease)
         {"a slot twice", {0, 0, twice, 2}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        cr_expect_eq(tri_store_given(stage->store, stage->a, &rows[i].lease, &stage->why), TRP_EPROTO, "%s",
+        cr_expect_eq(tri_depot_given(stage->store, stage->a, &rows[i].lease, &stage->why), TRP_EPROTO, "%s",
                      rows[i].what);
         checked(stage);
     }
     const struct tri_lease middle = {got.start + 3, 4, NULL, 0};
-    EXPECT(TRP_OK, tri_store_given(stage->store, stage->a, &middle, &stage->why));
-    cr_expect_eq(tri_store_given(stage->store, stage->a, &middle, &stage->why), TRP_EPROTO, "twice");
+    EXPECT(TRP_OK, tri_depot_given(stage->store, stage->a, &middle, &stage->why));
+    cr_expect_eq(tri_depot_given(stage->store, stage->a, &middle, &stage->why), TRP_EPROTO, "twice");
     struck(stage);
 }
 
-Test(store, who_asks_for_more_than_there_is_hears_so_at_once_and_nobody_asks_twice)
+Test(depot, who_asks_for_more_than_there_is_hears_so_at_once_and_nobody_asks_twice)
 {
     struct stage *stage = staged();
-    cr_expect_eq(tri_store_ask(stage->store, stage->a, 0, TRI_NEVER, &stage->why), TRP_EPROTO);
-    EXPECT(TRP_OK, tri_store_ask(stage->store, stage->a, SIZE + 1, TRI_NEVER, &stage->why));
-    cr_expect_eq(tri_store_ask(stage->store, stage->a, 1, TRI_NEVER, &stage->why), TRP_EPROTO, "one at a time");
+    cr_expect_eq(tri_depot_ask(stage->store, stage->a, 0, TRI_NEVER, &stage->why), TRP_EPROTO);
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, stage->a, SIZE + 1, TRI_NEVER, &stage->why));
+    cr_expect_eq(tri_depot_ask(stage->store, stage->a, 1, TRI_NEVER, &stage->why), TRP_EPROTO, "one at a time");
     cr_assert(next(stage));
     cr_expect_eq(stage->granted.err, TRP_ESTOREFULL);
     cr_expect_neq(strstr(stage->granted.error.message, "201326592"), NULL, "%s", stage->granted.error.message);
-    EXPECT(TRP_OK, tri_store_ask(stage->store, stage->a, UINT64_MAX, TRI_NEVER, &stage->why));
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, stage->a, UINT64_MAX, TRI_NEVER, &stage->why));
     cr_assert(next(stage));
     cr_expect_eq(stage->granted.err, TRP_ESTOREFULL);
     struck(stage);
 }
 
-Test(store, those_who_wait_get_space_in_the_order_that_they_asked)
+Test(depot, those_who_wait_get_space_in_the_order_that_they_asked)
 {
     struct stage *stage = staged();
     uint32_t c;
-    EXPECT(TRP_OK, tri_store_enter(stage->store, 103, 3, &c, &stage->why));
+    EXPECT(TRP_OK, tri_depot_enter(stage->store, 103, 3, &c, &stage->why));
     struct tri_buf *large = sealed(stage, stage->a, (uint64_t)SIZE * TRI_GRANULE - 10 * TRI_GRANULE);
-    EXPECT(TRP_OK, tri_store_ask(stage->store, stage->b, 100, TRI_NEVER, &stage->why));
-    EXPECT(TRP_OK, tri_store_ask(stage->store, c, 1, TRI_NEVER, &stage->why));
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, stage->b, 100, TRI_NEVER, &stage->why));
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, c, 1, TRI_NEVER, &stage->why));
     cr_expect_not(next(stage), "there is room for the second one, but it is not its turn");
-    cr_expect_leq(tri_store_next_ns(stage->store), stage->now_ns + TRI_SPACE_WAIT_MS * MS);
+    cr_expect_leq(tri_depot_next_ns(stage->store), stage->now_ns + TRI_SPACE_WAIT_MS * MS);
     tri_buf_release(&large);
     (void)looked(stage, 0);
     cr_assert(next(stage));
@@ -359,16 +359,16 @@ Test(store, those_who_wait_get_space_in_the_order_that_they_asked)
     struck(stage);
 }
 
-Test(store, who_waited_for_too_long_hears_the_numbers_and_the_next_one_has_its_turn)
+Test(depot, who_waited_for_too_long_hears_the_numbers_and_the_next_one_has_its_turn)
 {
     struct stage *stage = staged();
     struct tri_buf *large = sealed(stage, stage->a, (uint64_t)SIZE * TRI_GRANULE - 10 * TRI_GRANULE);
     uint32_t c;
-    EXPECT(TRP_OK, tri_store_enter(stage->store, 103, 3, &c, &stage->why));
-    EXPECT(TRP_OK, tri_store_ask(stage->store, stage->b, 100, stage->now_ns + 50 * MS, &stage->why));
-    EXPECT(TRP_OK, tri_store_ask(stage->store, c, 1, TRI_NEVER, &stage->why));
+    EXPECT(TRP_OK, tri_depot_enter(stage->store, 103, 3, &c, &stage->why));
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, stage->b, 100, stage->now_ns + 50 * MS, &stage->why));
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, c, 1, TRI_NEVER, &stage->why));
     cr_expect_not(next(stage));
-    cr_expect_eq(tri_store_next_ns(stage->store), stage->now_ns + 50 * MS);
+    cr_expect_eq(tri_depot_next_ns(stage->store), stage->now_ns + 50 * MS);
     (void)looked(stage, 50);
     cr_assert(next(stage));
     cr_expect_eq(stage->granted.tenant, stage->b);
@@ -382,7 +382,7 @@ Test(store, who_waited_for_too_long_hears_the_numbers_and_the_next_one_has_its_t
     struck(stage);
 }
 
-Test(store, space_that_is_wanted_is_taken_from_what_is_gone_as_soon_as_it_is_not_read_any_more)
+Test(depot, space_that_is_wanted_is_taken_from_what_is_gone_as_soon_as_it_is_not_read_any_more)
 {
     struct stage *stage = staged();
     struct tri_buf *large = sealed(stage, stage->a, (uint64_t)SIZE * TRI_GRANULE);
@@ -391,54 +391,54 @@ Test(store, space_that_is_wanted_is_taken_from_what_is_gone_as_soon_as_it_is_not
     tri_buf_release(&large);
     cr_expect_eq(looked(stage, 0).gone_objects, 1);
     arena_unpin(stage->arena, stage->b, 0);
-    EXPECT(TRP_OK, tri_store_ask(stage->store, stage->b, 100, TRI_NEVER, &stage->why));
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, stage->b, 100, TRI_NEVER, &stage->why));
     cr_assert(next(stage), "without waiting for the next look");
     cr_expect_eq(stage->granted.err, TRP_OK);
     struck(stage);
 }
 
-Test(store, of_a_process_that_ends_all_is_free_but_what_others_hold)
+Test(depot, of_a_process_that_ends_all_is_free_but_what_others_hold)
 {
     struct stage *stage = staged();
     (void)lease(stage, stage->a, 5000);
     struct tri_buf *buf = sealed(stage, stage->a, 9000), *mine = sealed(stage, stage->b, 5000);
     arena_pin(stage->arena, stage->a, 0, buf->place->slot);
     arena_pin(stage->arena, stage->a, 1, mine->place->slot);
-    EXPECT(TRP_OK, tri_store_ask(stage->store, stage->a, SIZE, TRI_NEVER, &stage->why));
-    tri_store_depart(stage->store, stage->a);
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, stage->a, SIZE, TRI_NEVER, &stage->why));
+    tri_depot_depart(stage->store, stage->a);
     cr_expect_gt(looked(stage, 0).leased, 5000 * TRI_GRANULE, "it may write as long as it lives");
-    cr_expect_eq(tri_store_stat(stage->store).waiters, 0);
+    cr_expect_eq(tri_depot_stat(stage->store).waiters, 0);
     tri_buf_release(&mine);
     cr_expect_eq(looked(stage, 0).gone_objects, 1, "and read");
-    tri_store_leave(stage->store, stage->a);
+    tri_depot_leave(stage->store, stage->a);
     checked(stage);
     cr_expect_eq(looked(stage, 0).gone_objects, 0);
-    cr_expect_eq(tri_store_stat(stage->store).objects, 1);
-    cr_expect_eq(tri_store_stat(stage->store).tenants, 1);
+    cr_expect_eq(tri_depot_stat(stage->store).objects, 1);
+    cr_expect_eq(tri_depot_stat(stage->store).tenants, 1);
     tri_buf_release(&buf);
     (void)looked(stage, 0);
     uint32_t again;
-    EXPECT(TRP_OK, tri_store_enter(stage->store, 104, 4, &again, &stage->why));
+    EXPECT(TRP_OK, tri_depot_enter(stage->store, 104, 4, &again, &stage->why));
     cr_expect_eq(again, stage->a, "its number is used again");
     struck(stage);
 }
 
-Test(store, an_extent_of_which_nothing_is_taken_goes_back_after_a_while_and_a_service_keeps_one)
+Test(depot, an_extent_of_which_nothing_is_taken_goes_back_after_a_while_and_a_service_keeps_one)
 {
     for (int keeps = 0; keeps < 2; keeps++) {
         struct stage *stage = staged();
         stage->arena->arena.keeps_one = keeps;
-        tri_store_free(&stage->store);
+        tri_depot_free(&stage->store);
         stage->arena->arena.fresh = false;
-        EXPECT(TRP_OK, tri_store_new(&stage->arena->arena, stage->now_ns, &stage->store, &stage->why));
-        EXPECT(TRP_OK, tri_store_enter(stage->store, 101, 1, &stage->a, &stage->why));
+        EXPECT(TRP_OK, tri_depot_new(&stage->arena->arena, stage->now_ns, &stage->store, &stage->why));
+        EXPECT(TRP_OK, tri_depot_enter(stage->store, 101, 1, &stage->a, &stage->why));
         struct tri_buf *buf = sealed(stage, stage->a, (uint64_t)2 * TRI_EXTENT_GRANULES * TRI_GRANULE);
         cr_expect_eq(stage->arena->backed, 2);
         tri_buf_release(&buf);
         cr_expect_eq(looked(stage, 0).taken, 0);
         cr_expect_eq(looked(stage, TRI_IDLE_EXTENT_S * 1000 - 1).backed,
                      (uint64_t)2 * TRI_EXTENT_GRANULES * TRI_GRANULE);
-        cr_expect_eq(tri_store_next_ns(stage->store), stage->now_ns + MS);
+        cr_expect_eq(tri_depot_next_ns(stage->store), stage->now_ns + MS);
         (void)looked(stage, 1);
         cr_expect_eq(stage->arena->backed, (uint64_t)keeps);
         buf = sealed(stage, stage->a, 5000);
@@ -448,12 +448,12 @@ Test(store, an_extent_of_which_nothing_is_taken_goes_back_after_a_while_and_a_se
     }
 }
 
-Test(store, that_the_system_has_no_memory_for_is_full)
+Test(depot, that_the_system_has_no_memory_for_is_full)
 {
     struct stage *stage = staged();
     stage->arena->none_left_at = 1;
     (void)lease(stage, stage->a, 100);
-    EXPECT(TRP_OK, tri_store_ask(stage->store, stage->b, TRI_EXTENT_GRANULES, TRI_NEVER, &stage->why));
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, stage->b, TRI_EXTENT_GRANULES, TRI_NEVER, &stage->why));
     cr_expect_not(next(stage));
     stage->now_ns += TRI_SPACE_WAIT_MS * MS;
     cr_assert(next(stage));
@@ -461,19 +461,19 @@ Test(store, that_the_system_has_no_memory_for_is_full)
     cr_expect_neq(strstr(stage->granted.error.message, "the system has no memory"), NULL, "%s",
                   stage->granted.error.message);
     stage->arena->none_left_at = 0;
-    EXPECT(TRP_OK, tri_store_ask(stage->store, stage->b, TRI_EXTENT_GRANULES, TRI_NEVER, &stage->why));
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, stage->b, TRI_EXTENT_GRANULES, TRI_NEVER, &stage->why));
     cr_assert(next(stage));
     cr_expect_eq(stage->granted.err, TRP_OK);
     struck(stage);
 }
 
-Test(store, slots_that_all_are_in_use_are_waited_for_as_space_is)
+Test(depot, slots_that_all_are_in_use_are_waited_for_as_space_is)
 {
     struct stage *stage = staged_with(1024 * TRI_OBJECT_GRANULES * 2);
     uint32_t leases = 0;
     struct tri_lease last = {0};
     do {
-        EXPECT(TRP_OK, tri_store_ask(stage->store, stage->a, 1, TRI_NEVER, &stage->why));
+        EXPECT(TRP_OK, tri_depot_ask(stage->store, stage->a, 1, TRI_NEVER, &stage->why));
         if (!next(stage))
             break;
         last = stage->granted.lease;
@@ -483,7 +483,7 @@ Test(store, slots_that_all_are_in_use_are_waited_for_as_space_is)
     cr_expect_lt(leases, 100000);
     const uint32_t slot = last.slots[0];
     const struct tri_lease given = {last.start, last.count, &slot, 1};
-    EXPECT(TRP_OK, tri_store_given(stage->store, stage->a, &given, &stage->why));
+    EXPECT(TRP_OK, tri_depot_given(stage->store, stage->a, &given, &stage->why));
     cr_expect(next(stage));
     struck(stage);
 }
@@ -494,31 +494,31 @@ Test(store, slots_that_all_are_in_use_are_waited_for_as_space_is)
 static void
 broker_dies(struct stage *stage)
 {
-    tri_store_free(&stage->store);
+    tri_depot_free(&stage->store);
     stage->arena->arena.fresh = false;
-    EXPECT(TRP_OK, tri_store_new(&stage->arena->arena, stage->now_ns, &stage->store, &stage->why));
+    EXPECT(TRP_OK, tri_depot_new(&stage->arena->arena, stage->now_ns, &stage->store, &stage->why));
     checked(stage);
 }
 
-Test(store, a_new_broker_finds_leases_objects_and_pins_as_they_were)
+Test(depot, a_new_broker_finds_leases_objects_and_pins_as_they_were)
 {
     struct stage *stage = staged();
     const struct tri_lease got = lease(stage, stage->a, 100);
     const uint32_t slot = got.slots[1];
     struct tri_buf *buf = sealed(stage, stage->b, 9000), *unsaid = NULL;
     const struct tri_place place = *buf->place;
-    const struct tri_store_stat before = tri_store_stat(stage->store);
+    const struct tri_depot_stat before = tri_depot_stat(stage->store);
     broker_dies(stage);
     tri_buf_release(&buf); /* of the broker that is gone */
     uint32_t b;
-    EXPECT(TRP_OK, tri_store_enter(stage->store, 102, 2, &b, &stage->why));
+    EXPECT(TRP_OK, tri_depot_enter(stage->store, 102, 2, &b, &stage->why));
     cr_expect_eq(b, stage->b, "it has the table of pins that it had");
-    const struct tri_store_stat after = tri_store_stat(stage->store);
+    const struct tri_depot_stat after = tri_depot_stat(stage->store);
     cr_expect(before.leased == after.leased && before.sealed == after.sealed && before.backed == after.backed);
     EXPECT(TRP_OK, say(stage, stage->b, place, &buf));
-    tri_store_settle(stage->store);
+    tri_depot_settle(stage->store);
     cr_expect_eq(looked(stage, 0).objects, 1, "somebody has said it again");
-    EXPECT(TRP_OK, tri_store_enter(stage->store, 101, 1, &stage->a, &stage->why));
+    EXPECT(TRP_OK, tri_depot_enter(stage->store, 101, 1, &stage->a, &stage->why));
     EXPECT(TRP_OK, say(stage, stage->a, arena_place(stage->arena, slot, got.start, 100), &unsaid));
     tri_buf_release(&buf);
     tri_buf_release(&unsaid);
@@ -526,48 +526,48 @@ Test(store, a_new_broker_finds_leases_objects_and_pins_as_they_were)
     struck(stage);
 }
 
-Test(store, what_nobody_says_to_a_new_broker_is_free_and_who_does_not_come_back_has_nothing)
+Test(depot, what_nobody_says_to_a_new_broker_is_free_and_who_does_not_come_back_has_nothing)
 {
     struct stage *stage = staged();
     (void)lease(stage, stage->a, 100);
     struct tri_buf *buf = sealed(stage, stage->b, 9000);
     broker_dies(stage);
     tri_buf_release(&buf);
-    tri_store_settle(stage->store);
+    tri_depot_settle(stage->store);
     cr_expect_eq(looked(stage, 0).objects, 0);
     uint32_t tenant = 0, absent = 0;
     uint64_t space;
     int32_t pid;
-    for (; tri_store_absent(stage->store, &tenant, &space, &pid); tenant++) {
+    for (; tri_depot_absent(stage->store, &tenant, &space, &pid); tenant++) {
         absent++;
         cr_expect_eq(space, 100u + (uint32_t)pid);
-        tri_store_leave(stage->store, tenant);
+        tri_depot_leave(stage->store, tenant);
     }
     cr_expect_eq(absent, 2);
     cr_expect_eq(looked(stage, 0).taken, 0);
     struck(stage);
 }
 
-Test(store, an_object_with_a_name_outlives_its_broker)
+Test(depot, an_object_with_a_name_outlives_its_broker)
 {
     struct stage *stage = staged();
     struct tri_buf *buf = sealed(stage, stage->a, 9000), *other = sealed(stage, stage->a, 5000);
-    tri_store_name(stage->store, buf, (struct tri_id){7, 8}, 64);
+    tri_depot_name(stage->store, buf, (struct tri_id){7, 8}, 64);
     broker_dies(stage);
     tri_buf_release(&buf);
     tri_buf_release(&other);
     struct tri_found found;
     uint32_t slot = 0;
-    cr_assert(tri_store_found(stage->store, &slot, &found));
+    cr_assert(tri_depot_found(stage->store, &slot, &found));
     cr_expect(tri_id_equal(found.id, (struct tri_id){7, 8}) && found.meta_size == 64 && found.buf->size == 9000);
-    cr_expect_not(tri_store_found(stage->store, &slot, &found));
-    tri_store_settle(stage->store);
+    cr_expect_not(tri_depot_found(stage->store, &slot, &found));
+    tri_depot_settle(stage->store);
     cr_expect_eq(looked(stage, 0).objects, 1);
     tri_buf_release(&found.buf);
     struck(stage);
 }
 
-Test(store, a_register_that_stops_between_two_stores_is_right_either_way)
+Test(depot, a_register_that_stops_between_two_stores_is_right_either_way)
 {
     struct stage *stage = staged();
     const struct tri_lease got = lease(stage, stage->a, 100);
@@ -578,11 +578,11 @@ Test(store, a_register_that_stops_between_two_stores_is_right_either_way)
     reg.records[slot].size = 9000;
     reg.records[slot].use = TRI_SLOT_SEALED;
     tri_slot_mark(&stage->arena->arena.words[slot]);
-    tri_store_free(&stage->store);
+    tri_depot_free(&stage->store);
     stage->arena->arena.fresh = false;
-    EXPECT(TRP_OK, tri_store_new(&stage->arena->arena, stage->now_ns, &stage->store, &stage->why));
+    EXPECT(TRP_OK, tri_depot_new(&stage->arena->arena, stage->now_ns, &stage->store, &stage->why));
     checked(stage);
-    cr_expect_eq(tri_store_stat(stage->store).sealed, 3 * TRI_GRANULE);
-    cr_expect_eq(tri_store_stat(stage->store).leased, (uint64_t)(got.count - 3) * TRI_GRANULE);
+    cr_expect_eq(tri_depot_stat(stage->store).sealed, 3 * TRI_GRANULE);
+    cr_expect_eq(tri_depot_stat(stage->store).leased, (uint64_t)(got.count - 3) * TRI_GRANULE);
     struck(stage);
 }

@@ -1,7 +1,7 @@
 /*
- * store.c - tenants, leases and objects of the arena (store.h). One thread; no clock, no descriptor.
+ * depot.c - tenants, leases and objects of the arena (depot.h). One thread; no clock, no descriptor.
  */
-#include "broker/core/store_state.h"
+#include "broker/core/depot_state.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -9,13 +9,13 @@
 enum { SLOTS_AT_A_TIME = 512 }; /* backed together */
 
 uint32_t
-tri_store_granules(uint64_t bytes)
+tri_depot_granules(uint64_t bytes)
 {
     return (uint32_t)((bytes + TRI_GRANULE - 1) / TRI_GRANULE);
 }
 
 trp_err
-tri_store_back(struct tri_store *store, enum tri_arena_part part, const void *base, const void *at, uint64_t size,
+tri_depot_back(struct tri_depot *store, enum tri_arena_part part, const void *base, const void *at, uint64_t size,
                trp_error *error)
 {
     const uint64_t offset = (uint64_t)((const uint8_t *)at - (const uint8_t *)base);
@@ -27,13 +27,13 @@ tri_store_back(struct tri_store *store, enum tri_arena_part part, const void *ba
 /* ---------------------------------------------------------------------------------------------------------- tenants */
 
 static struct tri_pin_table *
-pins_of(const struct tri_store *store, uint32_t tenant)
+pins_of(const struct tri_depot *store, uint32_t tenant)
 {
     return (struct tri_pin_table *)(void *)(store->arena.pins + (uint64_t)tenant * TRI_PIN_TABLE_BYTES);
 }
 
 void
-tri_store_collect(const struct tri_store *store, uint64_t *bits)
+tri_depot_collect(const struct tri_depot *store, uint64_t *bits)
 {
     const uint32_t slots = store->reg.head->slots_used;
     memset(bits, 0, ((size_t)slots / 64 + 1) * sizeof *bits);
@@ -43,7 +43,7 @@ tri_store_collect(const struct tri_store *store, uint64_t *bits)
 }
 
 uint32_t
-tri_store_pins(const struct tri_store *store, uint32_t *counts)
+tri_depot_pins(const struct tri_depot *store, uint32_t *counts)
 {
     const uint32_t slots = store->slots_used;
     if (counts == NULL || slots == 0)
@@ -65,7 +65,7 @@ tri_store_pins(const struct tri_store *store, uint32_t *counts)
 
 /* Its entry, or the first one that is nobody's. TRI_TENANTS_MAX: neither. */
 static uint32_t
-entry_for(const struct tri_store *store, uint64_t space)
+entry_for(const struct tri_depot *store, uint64_t space)
 {
     uint32_t unused = store->tenants_used;
     for (uint32_t i = store->tenants_used; i-- > 0;) {
@@ -78,7 +78,7 @@ entry_for(const struct tri_store *store, uint64_t space)
 }
 
 trp_err
-tri_store_enter(struct tri_store *store, uint64_t space, int32_t pid, uint32_t *tenant, trp_error *error)
+tri_depot_enter(struct tri_depot *store, uint64_t space, int32_t pid, uint32_t *tenant, trp_error *error)
 {
     const uint32_t i = entry_for(store, space);
     if (i == TRI_TENANTS_MAX)
@@ -88,12 +88,12 @@ tri_store_enter(struct tri_store *store, uint64_t space, int32_t pid, uint32_t *
     struct tri_tenant_record *record = &store->reg.tenants[i];
     const uint8_t *end = (const uint8_t *)(record + 1);
     if (i == store->tenants_used) {
-        TRP_TRY(tri_store_back(store, TRI_PART_REGISTER, store->arena.reg, store->reg.head,
+        TRP_TRY(tri_depot_back(store, TRI_PART_REGISTER, store->arena.reg, store->reg.head,
                                (uint64_t)(end - (const uint8_t *)store->reg.head), error));
         *record = (struct tri_tenant_record){0};
         store->reg.head->tenants_used = store->tenants_used = i + 1;
     }
-    if (record->has_pins == 0 && tri_store_back(store, TRI_PART_PINS, store->arena.pins, pins_of(store, i),
+    if (record->has_pins == 0 && tri_depot_back(store, TRI_PART_PINS, store->arena.pins, pins_of(store, i),
                                                 TRI_PIN_TABLE_BYTES, error) != TRP_OK)
         return TRP_ESTOREFULL;
     record->has_pins = 1;
@@ -106,7 +106,7 @@ tri_store_enter(struct tri_store *store, uint64_t space, int32_t pid, uint32_t *
 }
 
 void
-tri_store_depart(struct tri_store *store, uint32_t tenant)
+tri_depot_depart(struct tri_depot *store, uint32_t tenant)
 {
     struct tri_tenant *departed = &store->tenants[tenant];
     departed->present = false;
@@ -118,7 +118,7 @@ tri_store_depart(struct tri_store *store, uint32_t tenant)
 }
 
 bool
-tri_store_has_nothing(const struct tri_store *store, uint32_t tenant)
+tri_depot_has_nothing(const struct tri_depot *store, uint32_t tenant)
 {
     const struct tri_pin_table *table = pins_of(store, tenant);
     uint32_t used = atomic_load(&table->used);
@@ -132,7 +132,7 @@ tri_store_has_nothing(const struct tri_store *store, uint32_t tenant)
 }
 
 static void
-give_slot(struct tri_store *store, uint32_t slot)
+give_slot(struct tri_depot *store, uint32_t slot)
 {
     store->reg.records[slot].use = TRI_SLOT_FREE;
     tri_slot_clear(&store->arena.words[slot]);
@@ -142,7 +142,7 @@ give_slot(struct tri_store *store, uint32_t slot)
 
 /* The span is free; whoever waits may have it. */
 void
-tri_store_free_span(struct tri_store *store, struct tri_span span)
+tri_depot_free_span(struct tri_depot *store, struct tri_span span)
 {
     const bool given = tri_runs_give(store->runs, span);
     TRI_ASSERT(given);
@@ -154,7 +154,7 @@ tri_store_free_span(struct tri_store *store, struct tri_span span)
 }
 
 static void
-unlease(struct tri_store *store, uint32_t tenant, struct tri_span span)
+unlease(struct tri_depot *store, uint32_t tenant, struct tri_span span)
 {
     memset(store->reg.owners + span.start, 0, span.count * sizeof *store->reg.owners);
     store->tenants[tenant].granules -= span.count;
@@ -162,18 +162,18 @@ unlease(struct tri_store *store, uint32_t tenant, struct tri_span span)
 }
 
 void
-tri_store_leave(struct tri_store *store, uint32_t tenant)
+tri_depot_leave(struct tri_depot *store, uint32_t tenant)
 {
     struct tri_tenant *left = &store->tenants[tenant];
     struct tri_span span;
-    tri_store_depart(store, tenant);
+    tri_depot_depart(store, tenant);
     uint32_t at = 0;
     while (left->granules > 0 && tri_runs_next(store->runs, at, store->arena.granules, &span)) {
         at = span.start + span.count;
         if (store->reg.owners[span.start] != tenant + 1)
             continue;
         unlease(store, tenant, span);
-        tri_store_free_span(store, span);
+        tri_depot_free_span(store, span);
     }
     for (uint32_t slot = 0; slot < store->slots_used && left->slots > 0; slot++) {
         const struct tri_slot_record *record = &store->reg.records[slot];
@@ -191,7 +191,7 @@ tri_store_leave(struct tri_store *store, uint32_t tenant)
 }
 
 bool
-tri_store_absent(const struct tri_store *store, uint32_t *tenant, uint64_t *space, int32_t *pid)
+tri_depot_absent(const struct tri_depot *store, uint32_t *tenant, uint64_t *space, int32_t *pid)
 {
     for (; *tenant < store->tenants_used; ++*tenant)
         if (store->reg.tenants[*tenant].space != 0 && !store->tenants[*tenant].present) {
@@ -205,7 +205,7 @@ tri_store_absent(const struct tri_store *store, uint32_t *tenant, uint64_t *spac
 /* ----------------------------------------------------------------------------------------------------------- leases */
 
 trp_err
-tri_store_ask(struct tri_store *store, uint32_t tenant, uint64_t granules, uint64_t deadline_ns, trp_error *error)
+tri_depot_ask(struct tri_depot *store, uint32_t tenant, uint64_t granules, uint64_t deadline_ns, trp_error *error)
 {
     struct tri_tenant *asker = &store->tenants[tenant];
     if (granules == 0 || asker->waits)
@@ -223,7 +223,7 @@ tri_store_ask(struct tri_store *store, uint32_t tenant, uint64_t granules, uint6
 
 /* More than it asks for, so that it does not ask for each object; less of it as the arena fills. */
 static uint32_t
-preferred(const struct tri_store *store, uint32_t wanted)
+preferred(const struct tri_depot *store, uint32_t wanted)
 {
     const struct tri_runs_stat stat = tri_runs_stat(store->runs);
     const uint64_t share = stat.limit / 64, left = (stat.limit - stat.taken) / 16;
@@ -233,7 +233,7 @@ preferred(const struct tri_store *store, uint32_t wanted)
 }
 
 static bool
-owned_by(const struct tri_store *store, struct tri_span span, uint32_t tenant)
+owned_by(const struct tri_depot *store, struct tri_span span, uint32_t tenant)
 {
     for (uint32_t i = 0; i < span.count; i++)
         if (store->reg.owners[span.start + i] != tenant + 1)
@@ -243,15 +243,15 @@ owned_by(const struct tri_store *store, struct tri_span span, uint32_t tenant)
 
 /* Neighbours on lease to one tenant are one taken run. */
 static void
-take_lease(struct tri_store *store, uint32_t tenant, struct tri_span span)
+take_lease(struct tri_depot *store, uint32_t tenant, struct tri_span span)
 {
     const uint16_t *owners = store->reg.owners;
     const uint32_t end = span.start + span.count;
     for (uint32_t i = span.start; i < end; i++)
         store->reg.owners[i] = (uint16_t)(tenant + 1);
-    if (span.start > 0 && tri_store_has_owners(store, span.start - 1) && owners[span.start - 1] == tenant + 1)
+    if (span.start > 0 && tri_depot_has_owners(store, span.start - 1) && owners[span.start - 1] == tenant + 1)
         (void)tri_runs_join(store->runs, span.start);
-    if (end < store->arena.granules && tri_store_has_owners(store, end) && owners[end] == tenant + 1)
+    if (end < store->arena.granules && tri_depot_has_owners(store, end) && owners[end] == tenant + 1)
         (void)tri_runs_join(store->runs, end);
     store->tenants[tenant].granules += span.count;
     store->leased += span.count;
@@ -259,7 +259,7 @@ take_lease(struct tri_store *store, uint32_t tenant, struct tri_span span)
 
 /* Memory for the words and records of more slots, up to `slots`. */
 static bool
-more_slots(struct tri_store *store, uint32_t slots, trp_error *error)
+more_slots(struct tri_depot *store, uint32_t slots, trp_error *error)
 {
     struct tri_register *reg = &store->reg;
     if (slots <= store->slots_backed)
@@ -271,9 +271,9 @@ more_slots(struct tri_store *store, uint32_t slots, trp_error *error)
     if (!TRI_RESERVE(store->free_slots, store->free_slot_capacity, first + count) ||
         !TRI_RESERVE(store->objects, store->object_capacity, first + count) ||
         !TRI_RESERVE(store->bits, store->bits_capacity, (first + count) / 64 + 1) ||
-        tri_store_back(store, TRI_PART_REGISTER, store->arena.reg, &reg->records[first], count * sizeof *reg->records,
+        tri_depot_back(store, TRI_PART_REGISTER, store->arena.reg, &reg->records[first], count * sizeof *reg->records,
                        error) != TRP_OK ||
-        tri_store_back(store, TRI_PART_WORDS, store->arena.words, &store->arena.words[first],
+        tri_depot_back(store, TRI_PART_WORDS, store->arena.words, &store->arena.words[first],
                        count * sizeof *store->arena.words, error) != TRP_OK)
         return false;
     memset(store->objects + first, 0, count * sizeof(struct tri_stored *));
@@ -283,7 +283,7 @@ more_slots(struct tri_store *store, uint32_t slots, trp_error *error)
 
 /* Up to `count` free slots, each in its next generation. Returns how many. */
 static uint32_t
-take_slots(struct tri_store *store, uint32_t tenant, uint32_t count, trp_error *error)
+take_slots(struct tri_depot *store, uint32_t tenant, uint32_t count, trp_error *error)
 {
     uint32_t taken = 0;
     while (taken < count) {
@@ -307,7 +307,7 @@ take_slots(struct tri_store *store, uint32_t tenant, uint32_t count, trp_error *
 }
 
 static bool
-grant(struct tri_store *store, uint32_t tenant, struct tri_granted *granted)
+grant(struct tri_depot *store, uint32_t tenant, struct tri_granted *granted)
 {
     const uint32_t wanted = (uint32_t)store->tenants[tenant].wanted;
     struct tri_span span;
@@ -330,13 +330,13 @@ grant(struct tri_store *store, uint32_t tenant, struct tri_granted *granted)
 }
 
 static bool
-back_extent(struct tri_store *store, uint32_t extent, trp_error *error)
+back_extent(struct tri_depot *store, uint32_t extent, trp_error *error)
 {
     const struct tri_span span = tri_runs_extent(store->runs, extent);
     struct tri_register *reg = &store->reg;
     if (tri_runs_reserve(store->runs, 1) != TRP_OK ||
-        tri_store_back(store, TRI_PART_REGISTER, store->arena.reg, &reg->backed[extent], 1, error) != TRP_OK ||
-        tri_store_back(store, TRI_PART_REGISTER, store->arena.reg, &reg->owners[span.start],
+        tri_depot_back(store, TRI_PART_REGISTER, store->arena.reg, &reg->backed[extent], 1, error) != TRP_OK ||
+        tri_depot_back(store, TRI_PART_REGISTER, store->arena.reg, &reg->owners[span.start],
                        span.count * sizeof *reg->owners, error) != TRP_OK ||
         store->arena.back(store->arena.user, TRI_PART_ARENA, (uint64_t)span.start * TRI_GRANULE,
                           (uint64_t)span.count * TRI_GRANULE, error) != TRP_OK)
@@ -348,13 +348,13 @@ back_extent(struct tri_store *store, uint32_t extent, trp_error *error)
 
 /* What is gone and not pinned any more; then extents that have no memory yet. false: there are none, or the system has none. */
 static bool
-make_room(struct tri_store *store, uint32_t wanted)
+make_room(struct tri_depot *store, uint32_t wanted)
 {
     uint32_t first, count;
     trp_error why;
-    if (store->gone_count > 0 && tri_store_reclaim(store))
+    if (store->gone_count > 0 && tri_depot_reclaim(store))
         return true;
-    if (tri_store_stat(store).slots_free == 0 || !tri_runs_wanted(store->runs, wanted, &first, &count))
+    if (tri_depot_stat(store).slots_free == 0 || !tri_runs_wanted(store->runs, wanted, &first, &count))
         return false;
     for (uint32_t extent = first; extent < first + count; extent++)
         if (!tri_runs_is_backed(store->runs, extent) && !back_extent(store, extent, &why)) {
@@ -368,9 +368,9 @@ make_room(struct tri_store *store, uint32_t wanted)
 }
 
 static void
-refuse(struct tri_store *store, struct tri_tenant *asker, struct tri_granted *granted)
+refuse(struct tri_depot *store, struct tri_tenant *asker, struct tri_granted *granted)
 {
-    const struct tri_store_stat stat = tri_store_stat(store);
+    const struct tri_depot_stat stat = tri_depot_stat(store);
     const uint64_t wanted = asker->wanted > UINT64_MAX / TRI_GRANULE ? UINT64_MAX : asker->wanted * TRI_GRANULE;
     *granted = (struct tri_granted){.tenant = (uint32_t)(asker - store->tenants)};
     if (asker->wanted > store->arena.granules)
@@ -387,7 +387,7 @@ refuse(struct tri_store *store, struct tri_tenant *asker, struct tri_granted *gr
 }
 
 static void
-answered(struct tri_store *store, struct tri_tenant *asker)
+answered(struct tri_depot *store, struct tri_tenant *asker)
 {
     tri_list_remove(&asker->waiting);
     asker->waits = false;
@@ -395,7 +395,7 @@ answered(struct tri_store *store, struct tri_tenant *asker)
 }
 
 bool
-tri_store_next(struct tri_store *store, uint64_t now_ns, struct tri_granted *granted)
+tri_depot_next(struct tri_depot *store, uint64_t now_ns, struct tri_granted *granted)
 {
     store->now_ns = now_ns;
     if (tri_list_empty(&store->waiting))
@@ -425,11 +425,11 @@ tri_store_next(struct tri_store *store, uint64_t now_ns, struct tri_granted *gra
 }
 
 trp_err
-tri_store_given(struct tri_store *store, uint32_t tenant, const struct tri_lease *lease, trp_error *error)
+tri_depot_given(struct tri_depot *store, uint32_t tenant, const struct tri_lease *lease, trp_error *error)
 {
     const struct tri_span span = {lease->start, lease->count};
     if (span.start > store->arena.granules || span.count > store->arena.granules - span.start ||
-        !tri_store_is_backed(store, span) || !owned_by(store, span, tenant))
+        !tri_depot_is_backed(store, span) || !owned_by(store, span, tenant))
         return TRI_FAIL(error, TRP_EPROTO, "GIVEN of %u granules from %u, which are not on lease to it", span.count,
                         span.start);
     if (tri_runs_reserve(store->runs, 2) != TRP_OK)
@@ -438,7 +438,7 @@ tri_store_given(struct tri_store *store, uint32_t tenant, const struct tri_lease
         const bool parted = tri_runs_part(store->runs, span);
         TRI_ASSERT(parted);
         unlease(store, tenant, span);
-        tri_store_free_span(store, span);
+        tri_depot_free_span(store, span);
     }
     for (uint32_t i = 0; i < lease->slot_count; i++) {
         const uint32_t slot = lease->slots[i];
@@ -458,12 +458,12 @@ static void
 on_released(struct tri_buf *buf)
 {
     struct tri_stored *object = (struct tri_stored *)(void *)buf;
-    struct tri_store *store = object->store;
+    struct tri_depot *store = object->store;
     if (store == NULL) {
         free(object);
         return;
     }
-    const uint32_t granules = tri_store_granules(object->place.size);
+    const uint32_t granules = tri_depot_granules(object->place.size);
     store->sealed -= granules;
     store->gone += granules;
     store->object_count--;
@@ -472,7 +472,7 @@ on_released(struct tri_buf *buf)
 }
 
 struct tri_stored *
-tri_stored_new(struct tri_store *store, const struct tri_place *place)
+tri_stored_new(struct tri_depot *store, const struct tri_place *place)
 {
     struct tri_stored *object = calloc(1, sizeof *object);
     if (object == NULL)
@@ -484,17 +484,17 @@ tri_stored_new(struct tri_store *store, const struct tri_place *place)
     tri_list_init(&object->link);
     store->objects[place->slot] = object;
     store->object_count++;
-    store->sealed += tri_store_granules(place->size);
+    store->sealed += tri_depot_granules(place->size);
     return object;
 }
 
 static trp_err
-seal(struct tri_store *store, uint32_t tenant, const struct tri_place *place, struct tri_buf **buf, trp_error *error)
+seal(struct tri_depot *store, uint32_t tenant, const struct tri_place *place, struct tri_buf **buf, trp_error *error)
 {
-    const struct tri_span span = {place->start, tri_store_granules(place->size)};
+    const struct tri_span span = {place->start, tri_depot_granules(place->size)};
     struct tri_slot_record *record = &store->reg.records[place->slot];
     if (place->size == 0 || place->size > TRI_STORED_MAX || span.start >= store->arena.granules ||
-        span.count > store->arena.granules - span.start || !tri_store_is_backed(store, span) ||
+        span.count > store->arena.granules - span.start || !tri_depot_is_backed(store, span) ||
         !owned_by(store, span, tenant))
         return TRI_FAIL(error, TRP_EPROTO,
                         "an object of %" PRIu64 " bytes from granule %u on, which are not on lease to it", place->size,
@@ -517,11 +517,11 @@ seal(struct tri_store *store, uint32_t tenant, const struct tri_place *place, st
 
 /* An object that has been sealed: also one that nobody held any more, but its sender, who has it pinned. */
 static struct tri_buf *
-again(struct tri_store *store, struct tri_stored *object)
+again(struct tri_depot *store, struct tri_stored *object)
 {
     if (atomic_load_explicit(&object->buf.references, memory_order_relaxed) > 0)
         return tri_buf_retain(&object->buf);
-    const uint32_t granules = tri_store_granules(object->place.size);
+    const uint32_t granules = tri_depot_granules(object->place.size);
     tri_list_remove(&object->link);
     store->gone_count--;
     store->object_count++;
@@ -533,7 +533,7 @@ again(struct tri_store *store, struct tri_stored *object)
 }
 
 trp_err
-tri_store_open(struct tri_store *store, uint32_t tenant, const struct tri_place *place, struct tri_buf **buf,
+tri_depot_open(struct tri_depot *store, uint32_t tenant, const struct tri_place *place, struct tri_buf **buf,
                trp_error *error)
 {
     if (place->slot >= store->slots_used || tri_slot_generation(&store->arena.words[place->slot]) != place->generation)
@@ -551,7 +551,7 @@ tri_store_open(struct tri_store *store, uint32_t tenant, const struct tri_place 
 }
 
 void
-tri_store_name(struct tri_store *store, const struct tri_buf *buf, struct tri_id id, uint32_t meta_size)
+tri_depot_name(struct tri_depot *store, const struct tri_buf *buf, struct tri_id id, uint32_t meta_size)
 {
     struct tri_slot_record *record = &store->reg.records[buf->place->slot];
     if (!tri_id_is_none(record->id))
@@ -563,14 +563,14 @@ tri_store_name(struct tri_store *store, const struct tri_buf *buf, struct tri_id
 
 /* Nobody holds it, and no process has it pinned. */
 void
-tri_store_end(struct tri_store *store, struct tri_stored *object)
+tri_depot_end(struct tri_depot *store, struct tri_stored *object)
 {
-    const struct tri_span span = {object->place.start, tri_store_granules(object->place.size)};
+    const struct tri_span span = {object->place.start, tri_depot_granules(object->place.size)};
     tri_list_remove(&object->link);
     store->gone_count--;
     store->gone -= span.count;
     store->objects[object->place.slot] = NULL;
     give_slot(store, object->place.slot);
-    tri_store_free_span(store, span);
+    tri_depot_free_span(store, span);
     free(object);
 }

@@ -1,12 +1,12 @@
 /*
- * store_state.h - what the broker's store is made of (store.h); for store.c and store_time.c alone.
+ * depot_state.h - what the broker's store is made of (depot.h); for depot.c and depot_time.c alone.
  */
-#ifndef TRI_CORE_STORE_STATE_H
-#define TRI_CORE_STORE_STATE_H
+#ifndef TRI_CORE_DEPOT_STATE_H
+#define TRI_CORE_DEPOT_STATE_H
 
 #include <stdlib.h>
 
-#include "broker/core/store.h"
+#include "broker/core/depot.h"
 
 struct tri_tenant {
     uint64_t space; /* 0: nobody */
@@ -22,11 +22,11 @@ struct tri_tenant {
 struct tri_stored {
     struct tri_buf buf; /* first */
     struct tri_place place;
-    struct tri_store *store; /* NULL: that has ended */
+    struct tri_depot *store; /* NULL: that has ended */
     struct tri_node link;    /* store->released, store->found, store->pinned */
 };
 
-struct tri_store {
+struct tri_depot {
     struct tri_arena arena;
     struct tri_register reg;
     struct tri_runs *runs;
@@ -49,28 +49,28 @@ struct tri_store {
     uint32_t lease_slots[TRI_LEASE_SLOTS_MAX];
 };
 
-uint32_t tri_store_granules(uint64_t bytes);
+uint32_t tri_depot_granules(uint64_t bytes);
 /* Memory for what lies at `at` in this part. */
-trp_err tri_store_back(struct tri_store *store, enum tri_arena_part part, const void *base, const void *at,
+trp_err tri_depot_back(struct tri_depot *store, enum tri_arena_part part, const void *base, const void *at,
                        uint64_t size, trp_error *error);
-void tri_store_collect(const struct tri_store *store, uint64_t *bits);
-void tri_store_free_span(struct tri_store *store, struct tri_span span);
-struct tri_stored *tri_stored_new(struct tri_store *store, const struct tri_place *place);
-void tri_store_end(struct tri_store *store, struct tri_stored *object);
-bool tri_store_reclaim(struct tri_store *store); /* whether anything that was gone is free now */
+void tri_depot_collect(const struct tri_depot *store, uint64_t *bits);
+void tri_depot_free_span(struct tri_depot *store, struct tri_span span);
+struct tri_stored *tri_stored_new(struct tri_depot *store, const struct tri_place *place);
+void tri_depot_end(struct tri_depot *store, struct tri_stored *object);
+bool tri_depot_reclaim(struct tri_depot *store); /* whether anything that was gone is free now */
 
 static inline bool
-tri_store_has_owners(const struct tri_store *store, uint32_t granule)
+tri_depot_has_owners(const struct tri_depot *store, uint32_t granule)
 {
     return tri_runs_is_backed(store->runs, granule / TRI_EXTENT_GRANULES);
 }
 static inline bool
-tri_store_is_backed(const struct tri_store *store, struct tri_span span)
+tri_depot_is_backed(const struct tri_depot *store, struct tri_span span)
 {
     for (uint32_t at = span.start; at < span.start + span.count; at += TRI_EXTENT_GRANULES)
-        if (!tri_store_has_owners(store, at))
+        if (!tri_depot_has_owners(store, at))
             return false;
-    return span.count == 0 || tri_store_has_owners(store, span.start + span.count - 1);
+    return span.count == 0 || tri_depot_has_owners(store, span.start + span.count - 1);
 }
 
 #endif

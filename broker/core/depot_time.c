@@ -1,33 +1,33 @@
 /*
- * store_time.c - the store's beginning, from the register of a broker before it or from nothing; what becomes of it in time; and
+ * depot_time.c - the store's beginning, from the register of a broker before it or from nothing; what becomes of it in time; and
  * whether it is right. One thread; the time is passed in.
  */
-#include "broker/core/store_state.h"
+#include "broker/core/depot_state.h"
 
 #include <string.h>
 
 /* ------------------------------------------------------------------------------------------------------- what is gone */
 
 static bool
-is_pinned(const struct tri_store *store, const struct tri_stored *object)
+is_pinned(const struct tri_depot *store, const struct tri_stored *object)
 {
     return (store->bits[object->place.slot / 64] >> object->place.slot % 64 & 1) != 0;
 }
 
 /* Whether any of these is free now. The others are pinned. */
 static bool
-sweep(struct tri_store *store, struct tri_node *gone)
+sweep(struct tri_depot *store, struct tri_node *gone)
 {
     struct tri_node kept;
     bool any = false;
     tri_list_init(&kept);
     if (tri_list_empty(gone))
         return false;
-    tri_store_collect(store, store->bits);
+    tri_depot_collect(store, store->bits);
     while (!tri_list_empty(gone)) {
         struct tri_stored *object = TRI_OWNER(gone->next, struct tri_stored, link);
         if (!is_pinned(store, object)) {
-            tri_store_end(store, object);
+            tri_depot_end(store, object);
             any = true;
             continue;
         }
@@ -46,14 +46,14 @@ sweep(struct tri_store *store, struct tri_node *gone)
 
 /* Nobody can pin them any more; who did already is found when the tables are read. */
 static void
-mark_released(struct tri_store *store)
+mark_released(struct tri_depot *store)
 {
     for (struct tri_node *node = store->released.next; node != &store->released; node = node->next)
         tri_slot_mark(&store->arena.words[TRI_OWNER(node, struct tri_stored, link)->place.slot]);
 }
 
 bool
-tri_store_reclaim(struct tri_store *store)
+tri_depot_reclaim(struct tri_depot *store)
 {
     mark_released(store);
     const bool some = sweep(store, &store->released);
@@ -63,7 +63,7 @@ tri_store_reclaim(struct tri_store *store)
 
 /* An extent of which nothing was taken for a while. */
 static bool
-is_over(struct tri_store *store, uint32_t extent)
+is_over(struct tri_depot *store, uint32_t extent)
 {
     const uint64_t backed = tri_runs_stat(store->runs).backed;
     if (store->arena.keeps_one && backed <= tri_runs_extent(store->runs, extent).count)
@@ -72,7 +72,7 @@ is_over(struct tri_store *store, uint32_t extent)
 }
 
 static void
-give_idle(struct tri_store *store)
+give_idle(struct tri_depot *store)
 {
     store->idle_ns = TRI_NEVER;
     for (uint32_t i = 0; i < tri_runs_extents(store->runs); i++) {
@@ -94,7 +94,7 @@ give_idle(struct tri_store *store)
 }
 
 void
-tri_store_look(struct tri_store *store, uint64_t now_ns)
+tri_depot_look(struct tri_depot *store, uint64_t now_ns)
 {
     store->now_ns = now_ns;
     if (!tri_list_empty(&store->released)) {
@@ -102,13 +102,13 @@ tri_store_look(struct tri_store *store, uint64_t now_ns)
         (void)sweep(store, &store->released);
     }
     if (store->gone_ns <= now_ns)
-        (void)tri_store_reclaim(store);
+        (void)tri_depot_reclaim(store);
     if (store->idle_ns <= now_ns)
         give_idle(store);
 }
 
 uint64_t
-tri_store_next_ns(const struct tri_store *store)
+tri_depot_next_ns(const struct tri_depot *store)
 {
     if (!tri_list_empty(&store->released) || (store->freed && store->waiters > 0))
         return 0;
@@ -130,7 +130,7 @@ by_start(const void *a, const void *b)
 }
 
 static void
-forget_slot(struct tri_store *store, uint32_t slot)
+forget_slot(struct tri_depot *store, uint32_t slot)
 {
     store->reg.records[slot].use = TRI_SLOT_FREE;
     tri_slot_clear(&store->arena.words[slot]);
@@ -139,11 +139,11 @@ forget_slot(struct tri_store *store, uint32_t slot)
 
 /* The objects, in the order of their addresses. */
 static trp_err
-attach_objects(struct tri_store *store, struct tri_place *places, uint32_t count)
+attach_objects(struct tri_depot *store, struct tri_place *places, uint32_t count)
 {
     qsort(places, count, sizeof *places, by_start);
     for (uint32_t i = 0; i < count; i++) {
-        const struct tri_span span = {places[i].start, tri_store_granules(places[i].size)};
+        const struct tri_span span = {places[i].start, tri_depot_granules(places[i].size)};
         if (!tri_runs_claim(store->runs, span)) {
             tri_log(TRI_ERROR, "the register of the object store names an object where none can be; it is dropped");
             forget_slot(store, places[i].slot);
@@ -160,13 +160,13 @@ attach_objects(struct tri_store *store, struct tri_place *places, uint32_t count
 }
 
 static bool
-is_leased(const struct tri_store *store, uint32_t tenant)
+is_leased(const struct tri_depot *store, uint32_t tenant)
 {
     return tenant < store->tenants_used && store->reg.tenants[tenant].space != 0;
 }
 
 static trp_err
-attach_slots(struct tri_store *store)
+attach_slots(struct tri_depot *store)
 {
     struct tri_place *places = calloc(store->slots_used + 1, sizeof *places);
     uint32_t count = 0;
@@ -192,17 +192,17 @@ attach_slots(struct tri_store *store)
 
 /* What is on lease: stretches of granules of one tenant. */
 static trp_err
-attach_leases(struct tri_store *store)
+attach_leases(struct tri_depot *store)
 {
     const uint16_t *owners = store->reg.owners;
     for (uint32_t at = 0; at < store->arena.granules;) {
         struct tri_span span = {at, 1};
-        if (!tri_store_has_owners(store, at)) {
+        if (!tri_depot_has_owners(store, at)) {
             at = (at / TRI_EXTENT_GRANULES + 1) * TRI_EXTENT_GRANULES;
             continue;
         }
         while (span.start + span.count < store->arena.granules &&
-               tri_store_has_owners(store, span.start + span.count) && owners[span.start + span.count] == owners[at])
+               tri_depot_has_owners(store, span.start + span.count) && owners[span.start + span.count] == owners[at])
             span.count++;
         at += span.count;
         if (owners[span.start] == 0)
@@ -222,12 +222,12 @@ attach_leases(struct tri_store *store)
 
 /* What a broker before this one wrote down. */
 static trp_err
-attach(struct tri_store *store, trp_error *error)
+attach(struct tri_depot *store, trp_error *error)
 {
     struct tri_register *reg = &store->reg;
     const uint32_t extents = tri_runs_extents(store->runs);
-    TRP_TRY(tri_store_back(store, TRI_PART_REGISTER, store->arena.reg, reg->head, sizeof *reg->head, error));
-    TRP_TRY(tri_store_back(store, TRI_PART_REGISTER, store->arena.reg, reg->backed, extents, error));
+    TRP_TRY(tri_depot_back(store, TRI_PART_REGISTER, store->arena.reg, reg->head, sizeof *reg->head, error));
+    TRP_TRY(tri_depot_back(store, TRI_PART_REGISTER, store->arena.reg, reg->backed, extents, error));
     store->tenants_used = reg->head->tenants_used < TRI_TENANTS_MAX ? reg->head->tenants_used : TRI_TENANTS_MAX;
     store->slots_used = reg->head->slots_used < store->arena.slots ? reg->head->slots_used : store->arena.slots;
     store->slots_backed = store->slots_used;
@@ -249,9 +249,9 @@ attach(struct tri_store *store, trp_error *error)
 }
 
 trp_err
-tri_store_new(const struct tri_arena *arena, uint64_t now_ns, struct tri_store **made, trp_error *error)
+tri_depot_new(const struct tri_arena *arena, uint64_t now_ns, struct tri_depot **made, trp_error *error)
 {
-    struct tri_store *store = calloc(1, sizeof *store);
+    struct tri_depot *store = calloc(1, sizeof *store);
     if (store == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for the object store");
     struct tri_node *lists[] = {&store->waiting, &store->released, &store->pinned, &store->found};
@@ -271,7 +271,7 @@ tri_store_new(const struct tri_arena *arena, uint64_t now_ns, struct tri_store *
     if (err == TRP_OK && !arena->fresh)
         err = attach(store, error);
     if (err != TRP_OK)
-        tri_store_free(&store);
+        tri_depot_free(&store);
     else
         *made = store;
     return err;
@@ -288,12 +288,12 @@ free_object(struct tri_stored *object)
 }
 
 void
-tri_store_free(struct tri_store **made)
+tri_depot_free(struct tri_depot **made)
 {
-    struct tri_store *store = *made;
+    struct tri_depot *store = *made;
     if (store == NULL)
         return;
-    tri_store_settle(store);
+    tri_depot_settle(store);
     for (uint32_t slot = 0; slot < store->slots_used && store->objects != NULL; slot++)
         if (store->objects[slot] != NULL)
             free_object(store->objects[slot]);
@@ -308,7 +308,7 @@ tri_store_free(struct tri_store **made)
 }
 
 bool
-tri_store_found(struct tri_store *store, uint32_t *slot, struct tri_found *found)
+tri_depot_found(struct tri_depot *store, uint32_t *slot, struct tri_found *found)
 {
     for (; *slot < store->slots_used; ++*slot) {
         struct tri_stored *object = store->objects[*slot];
@@ -324,7 +324,7 @@ tri_store_found(struct tri_store *store, uint32_t *slot, struct tri_found *found
 }
 
 void
-tri_store_settle(struct tri_store *store)
+tri_depot_settle(struct tri_depot *store)
 {
     while (!tri_list_empty(&store->found)) {
         struct tri_stored *object = TRI_OWNER(store->found.next, struct tri_stored, link);
@@ -336,14 +336,14 @@ tri_store_settle(struct tri_store *store)
 
 /* ---------------------------------------------------------------------------------------------------------- looking */
 
-struct tri_store_stat
-tri_store_stat(const struct tri_store *store)
+struct tri_depot_stat
+tri_depot_stat(const struct tri_depot *store)
 {
     const struct tri_runs_stat runs = tri_runs_stat(store->runs);
     uint32_t tenants = 0;
     for (uint32_t i = 0; i < store->tenants_used; i++)
         tenants += store->tenants[i].space != 0;
-    return (struct tri_store_stat){
+    return (struct tri_depot_stat){
         .limit = runs.limit * TRI_GRANULE,
         .backed = runs.backed * TRI_GRANULE,
         .taken = runs.taken * TRI_GRANULE,
@@ -366,7 +366,7 @@ struct sums {
 };
 
 static const char *
-check_slots(const struct tri_store *store, struct sums *sums)
+check_slots(const struct tri_depot *store, struct sums *sums)
 {
     for (uint32_t slot = 0; slot < store->slots_used; slot++) {
         const struct tri_slot_record *record = &store->reg.records[slot];
@@ -376,7 +376,7 @@ check_slots(const struct tri_store *store, struct sums *sums)
         sums->slots[record->use]++;
         if (object == NULL)
             continue;
-        const struct tri_span span = {object->place.start, tri_store_granules(object->place.size)};
+        const struct tri_span span = {object->place.start, tri_depot_granules(object->place.size)};
         const bool held = atomic_load_explicit(&object->buf.references, memory_order_relaxed) > 0;
         const enum tri_slot_state state = tri_slot_state(&store->arena.words[slot]);
         struct tri_span run;
@@ -400,7 +400,7 @@ check_slots(const struct tri_store *store, struct sums *sums)
 }
 
 static const char *
-check_tenants(const struct tri_store *store, struct sums *sums)
+check_tenants(const struct tri_depot *store, struct sums *sums)
 {
     uint64_t granules = 0, slots = 0;
     for (uint32_t i = 0; i < store->tenants_used; i++) {
@@ -412,14 +412,14 @@ check_tenants(const struct tri_store *store, struct sums *sums)
             return "a process that is nobody has something of the arena";
     }
     for (uint32_t i = 0; i < store->arena.granules; i++)
-        sums->leased += tri_store_has_owners(store, i) && store->reg.owners[i] != 0;
+        sums->leased += tri_depot_has_owners(store, i) && store->reg.owners[i] != 0;
     if (granules != sums->leased || slots != sums->slots[TRI_SLOT_LEASED])
         return "what processes have on lease and what the register says differ";
     return NULL;
 }
 
 const char *
-tri_store_check(const struct tri_store *store)
+tri_depot_check(const struct tri_depot *store)
 {
     struct sums sums = {0};
     const char *wrong = tri_runs_check(store->runs);

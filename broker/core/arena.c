@@ -1,6 +1,6 @@
 /*
- * store_core.c - the core and the arena: processes as tenants, SPACE and its answer, and what the objects of a broker before
- * this one are. What is whose, store.c knows.
+ * arena.c - the core and the arena: processes as tenants, SPACE and its answer, and what the objects of a broker before
+ * this one are. What is whose, depot.c knows.
  */
 #include "broker/core/state.h"
 
@@ -9,7 +9,7 @@ tri_arena_init(struct tri_core *core, trp_error *error)
 {
     if (core->config.arena.granules == 0)
         return TRP_OK;
-    return tri_store_new(&core->config.arena, core->now_ns, &core->store, error);
+    return tri_depot_new(&core->config.arena, core->now_ns, &core->depot, error);
 }
 
 /* The values that the register has, under their names: ready, and held by those who will report so. */
@@ -18,13 +18,13 @@ tri_arena_found(struct tri_core *core, trp_error *error)
 {
     struct tri_found found;
     uint32_t slot = 0;
-    if (core->store == NULL)
+    if (core->depot == NULL)
         return TRP_OK;
     if (!tri_core_open(core)) {
         tri_arena_settle(core);
         return TRP_OK;
     }
-    while (tri_store_found(core->store, &slot, &found)) {
+    while (tri_depot_found(core->depot, &slot, &found)) {
         const struct tri_section value = {.meta_size = found.meta_size, .size = found.buf->size, .frame = found.buf};
         const struct tri_route route = {.kind = TRI_RESULT, .result = found.id};
         struct tri_object *object = NULL;
@@ -47,10 +47,10 @@ tri_arena_settle(struct tri_core *core)
     uint32_t tenant = 0;
     uint64_t space;
     int32_t pid;
-    if (core->store == NULL)
+    if (core->depot == NULL)
         return;
-    tri_store_settle(core->store);
-    for (; tri_store_absent(core->store, &tenant, &space, &pid); tenant++)
+    tri_depot_settle(core->depot);
+    for (; tri_depot_absent(core->depot, &tenant, &space, &pid); tenant++)
         core->config.arena.await_end(core->config.arena.user, space, pid);
 }
 
@@ -58,7 +58,7 @@ trp_err
 tri_arena_enter(struct tri_core *core, uint64_t space, int32_t pid, uint32_t *tenant, trp_error *error)
 {
     *tenant = TRI_NO_TENANT;
-    return core->store != NULL ? tri_store_enter(core->store, space, pid, tenant, error) : TRP_OK;
+    return core->depot != NULL ? tri_depot_enter(core->depot, space, pid, tenant, error) : TRP_OK;
 }
 
 /* One that has said GOODBYE has promised that it touches nothing any more; others that have something may, for as long as they
@@ -68,11 +68,11 @@ tri_arena_left(struct tri_core *core, const struct tri_peer *peer)
 {
     if (peer->tenant == TRI_NO_TENANT)
         return;
-    if (peer->leaves || tri_store_has_nothing(core->store, peer->tenant)) {
-        tri_store_leave(core->store, peer->tenant);
+    if (peer->leaves || tri_depot_has_nothing(core->depot, peer->tenant)) {
+        tri_depot_leave(core->depot, peer->tenant);
         return;
     }
-    tri_store_depart(core->store, peer->tenant);
+    tri_depot_depart(core->depot, peer->tenant);
     core->config.arena.await_end(core->config.arena.user, peer->entry.id.space, peer->pid);
 }
 
@@ -84,9 +84,9 @@ tri_core_space_ended(struct tri_core *core, uint64_t space, uint64_t now_ns)
     int32_t pid;
     tri_event_begin(core, now_ns);
     /* One that is logged in says its last words yet: its end is awaited once more when it leaves. */
-    for (; core->store != NULL && tri_store_absent(core->store, &tenant, &absent, &pid); tenant++)
+    for (; core->depot != NULL && tri_depot_absent(core->depot, &tenant, &absent, &pid); tenant++)
         if (absent == space)
-            tri_store_leave(core->store, tenant);
+            tri_depot_leave(core->depot, tenant);
     tri_event_end(core);
 }
 
@@ -97,7 +97,7 @@ tri_core_open_place(struct tri_core *core, tri_peer_index index, const struct tr
     const struct tri_peer *peer = tri_peer_find(core, index);
     if (peer == NULL || peer->tenant == TRI_NO_TENANT)
         return TRI_FAIL(error, TRP_EPROTO, "a place in an arena that it does not have");
-    return tri_store_open(core->store, peer->tenant, place, buf, error);
+    return tri_depot_open(core->depot, peer->tenant, place, buf, error);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ messages */
@@ -133,10 +133,10 @@ void
 tri_arena_look(struct tri_core *core)
 {
     struct tri_granted granted;
-    if (core->store == NULL)
+    if (core->depot == NULL)
         return;
-    tri_store_look(core->store, core->now_ns);
-    while (tri_store_next(core->store, core->now_ns, &granted))
+    tri_depot_look(core->depot, core->now_ns);
+    while (tri_depot_next(core->depot, core->now_ns, &granted))
         answer(core, &granted);
 }
 
@@ -154,7 +154,7 @@ tri_on_space(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
 {
     const struct tri_route *route = message->route;
     TRP_TRY(check_tenant(peer, route->kind, error));
-    return tri_store_ask(core->store, peer->tenant, route->sequence, tri_deadline_ns(core, route->deadline_us), error);
+    return tri_depot_ask(core->depot, peer->tenant, route->sequence, tri_deadline_ns(core, route->deadline_us), error);
 }
 
 trp_err
@@ -163,5 +163,5 @@ tri_on_given(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     struct tri_lease lease;
     TRP_TRY(check_tenant(peer, message->route->kind, error));
     TRP_TRY(tri_lease_unpack(&message->sections[0], &lease, error));
-    return tri_store_given(core->store, peer->tenant, &lease, error);
+    return tri_depot_given(core->depot, peer->tenant, &lease, error);
 }

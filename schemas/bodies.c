@@ -17,7 +17,7 @@ static trp_err
 finish(struct tri_packed *packed, const struct tri_meta *meta, trp_error *error)
 {
     uint8_t *block;
-    TRP_TRY(tri_packed_finish(packed, meta, 0, 0, &block, error));
+    TRP_TRY(tri_packed_finish(packed, meta, 0, 0, NULL, &block, error));
     tri_packed_done(packed);
     return TRP_OK;
 }

@@ -242,15 +242,25 @@ struct tri_handles {
     void *user;
 };
 
+/* Where values go that are too large to travel (TRI_INLINE_MAX): gives a buffer in the arena, which nobody else has and which is
+ * not shown before it is written. TRP_OK with *buf NULL: this one travels all the same. Errors are passed on. */
+struct tri_rooms {
+    trp_err (*take)(void *user, uint64_t size, struct tri_buf **buf, trp_error *error);
+    void *user;
+};
+
 /* A packed section that owns its memory: reused by pack functions, which overwrite it. Zero-initialise, fini once. */
 struct tri_packed {
-    struct tri_section section; /* what was packed last; `frame` is set if it is larger than TRI_COPY_MAX */
+    struct tri_section section;    /* what was packed last; `frame` is set if it is larger than TRI_COPY_MAX */
+    const struct tri_rooms *rooms; /* of large values; NULL: they travel. Borrowed */
     struct tri_ref_entry *refs;
     size_t ref_capacity;
     struct tri_buf *buf; /* replaced when somebody else holds it */
     void *scratch;       /* the codec's own (nodes, queue) */
 };
 void tri_packed_fini(struct tri_packed *packed);
+/* What was packed last has been handed on: if it lies in the arena this does not hold it any longer. */
+void tri_packed_forget(struct tri_packed *packed);
 
 /* RESULT, PUT. TRP_EINVAL (TRP_NONE), TRP_ETYPE (keyword outside of arguments, non-CPU tensor), TRP_ELIMIT (nesting, size,
  * references), TRP_ENOMEM. `inline_size` (may be NULL): what counts against the inline limit. */
@@ -267,7 +277,8 @@ struct tri_view {
     trp_ref **refs; /* by entry: the handle that its REF nodes give; NULL: an actor */
     trp_actor **actors;
     uint32_t ref_count;
-    struct tri_buf *held; /* owner of the data, released by fini; or NULL */
+    struct tri_buf *held;    /* owner of the data, released by fini; or NULL */
+    struct tri_heads *heads; /* of a value that others could still write to; NULL */
 };
 struct tri_wire_node {
     uint8_t kind;

@@ -293,6 +293,8 @@ trp_err tri_view_open(struct tri_view *view, const struct tri_section *section, 
 void tri_view_close(struct tri_view *view);
 /* The value at a node; node 0 is the whole. Scalars and strings come ready, others refer to the view. */
 trp_value tri_view_value(const struct tri_view *view, uint32_t node);
+/* Bytes of a tensor's elements; UINT64_MAX: too many, or of a kind that cannot travel. Its shape is there. */
+uint64_t tri_tensor_size(const DLTensor *tensor);
 /* Fills *tensor with a view of a TENSOR node: host memory, read-only, strides set. */
 void tri_view_tensor(const struct tri_view *view, uint32_t node, DLTensor *tensor);
 

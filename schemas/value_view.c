@@ -34,6 +34,14 @@ tri_tensor_bytes(DLDataType type, uint32_t ndim, const int64_t *shape)
     return empty ? 0 : size * extents;
 }
 
+uint64_t
+tri_tensor_size(const DLTensor *tensor)
+{
+    return tri_tensor_element(tensor->dtype) > 0 && tensor->ndim <= TRI_NDIM_MAX
+               ? tri_tensor_bytes(tensor->dtype, (uint32_t)tensor->ndim, tensor->shape)
+               : UINT64_MAX;
+}
+
 /* ---------------------------------------------------------------------------------------------------------- verifying */
 
 struct checking {

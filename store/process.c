@@ -30,7 +30,7 @@ struct stored {
     struct tri_buf buf;
     struct tri_place place;
     struct tri_store *store;
-    struct tri_run run;
+    struct tri_span run;
     uint32_t entry;    /* of the pin */
     bool is_own, told; /* made here; and a broker has heard of it */
     void *copy;        /* no pin was left: what was read; else NULL */
@@ -206,7 +206,7 @@ make_own(struct tri_store *store, struct stored *stored, uint64_t size, uint32_t
                                     .generation = tri_slot_generation(&words_of(store)[slot]),
                                     .start = stored->run.start,
                                     .size = size};
-    if (tri_pin_new(&store->pinner, slot, place.generation, &stored->entry) != TRI_PINNED) {
+    if (!tri_pin_new(&store->pinner, slot, place.generation, &stored->entry)) {
         (void)tri_space_give(&store->space, stored->run);
         return false;
     }
@@ -298,7 +298,7 @@ tri_store_find(struct tri_store *store, const struct tri_place *place, struct tr
 /* ------------------------------------------------------------------------------------------------------------- leases */
 
 static trp_err
-take_lease(struct tri_store *store, struct tri_run run, const uint32_t *slots, uint32_t slot_count, trp_error *error)
+take_lease(struct tri_store *store, struct tri_span run, const uint32_t *slots, uint32_t slot_count, trp_error *error)
 {
     for (uint32_t i = 0; i < slot_count; i++)
         if (slots[i] >= store->shape.slots)
@@ -316,7 +316,7 @@ take_lease(struct tri_store *store, struct tri_run run, const uint32_t *slots, u
 }
 
 trp_err
-tri_store_lease(struct tri_store *store, struct tri_run run, const uint32_t *slots, uint32_t slot_count,
+tri_store_lease(struct tri_store *store, struct tri_span run, const uint32_t *slots, uint32_t slot_count,
                 trp_error *error)
 {
     (void)pthread_mutex_lock(&store->lock);
@@ -326,7 +326,7 @@ tri_store_lease(struct tri_store *store, struct tri_run run, const uint32_t *slo
 }
 
 bool
-tri_store_give(struct tri_store *store, uint64_t keep, struct tri_run *run)
+tri_store_give(struct tri_store *store, uint64_t keep, struct tri_span *run)
 {
     (void)pthread_mutex_lock(&store->lock);
     const bool leaves = tri_space_leave(&store->space, keep, run);

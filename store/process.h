@@ -39,10 +39,10 @@ struct tri_packet;
 void tri_store_tell(struct tri_buf *const *frames, uint32_t count);
 
 /* A lease came. TRP_EPROTO: it lies outside of the arena. */
-trp_err tri_store_lease(struct tri_store *store, struct tri_run run, const uint32_t *slots, uint32_t slot_count,
+trp_err tri_store_lease(struct tri_store *store, struct tri_span run, const uint32_t *slots, uint32_t slot_count,
                         trp_error *error);
 /* Room that has been idle goes back, as long as `keep` granules stay; with it slots beyond the last few. false: nothing does. */
-bool tri_store_give(struct tri_store *store, uint64_t keep, struct tri_run *run);
+bool tri_store_give(struct tri_store *store, uint64_t keep, struct tri_span *run);
 
 /* The buffer of an object of others, or of an own one that comes back: pinned. TRP_EPROTO: there can be no such place. TRP_EOBJLOST: it is not
  * there (any more). TRP_ENOMEM. */

@@ -241,6 +241,15 @@ trp_err tri_door_accept(struct tri_door_server *server, int *fd, int *pidfd, int
 void tri_door_server_close(struct tri_door_server **server); /* and unlinks */
 /* Client. The first message from the server is the 8-byte cookie. */
 trp_err tri_door_connect(const char *path, int timeout_ms, int *fd, uint64_t *cookie, trp_error *error);
+/* The same with the descriptors that came along with the cookie, which are the caller's then. */
+enum { TRI_DOOR_FDS = 4 };
+struct tri_greeting {
+    int fd; /* the door */
+    uint64_t cookie;
+    int fds[TRI_DOOR_FDS];
+    size_t fd_count;
+};
+trp_err tri_door_greet(const char *path, int timeout_ms, struct tri_greeting *greeting, trp_error *error);
 /* Messages of up to 64 KiB with up to 4 descriptors. recv: *size 0: end of file, the peer is gone. */
 trp_err tri_door_send(int fd, const void *data, size_t size, const int *fds, size_t fd_count, trp_error *error);
 trp_err tri_door_recv(int fd, void *data, size_t capacity, size_t *size, int *fds, size_t fd_capacity, size_t *fd_count,

@@ -23,6 +23,7 @@ struct tri_store {
     struct tri_space space;
     uint32_t *slots; /* leased, and of no object */
     size_t slot_count, slot_capacity;
+    size_t slots_out; /* of objects that nobody has heard of: they may come back, and have room there */
 };
 
 /* A buffer in the arena. */
@@ -173,7 +174,8 @@ free_stored(struct tri_buf *buf)
     if (stored->is_own && !stored->told) {
         /* Without memory for the books this process does not use them again; the broker has them back when it ends. */
         (void)tri_space_give(&store->space, stored->run);
-        store->slots[store->slot_count++] = stored->place.slot; /* there was room when it was taken out */
+        store->slots_out--;
+        store->slots[store->slot_count++] = stored->place.slot;
     }
     free(stored->copy);
     free(stored);
@@ -211,6 +213,7 @@ make_own(struct tri_store *store, struct stored *stored, uint64_t size, uint32_t
         return false;
     }
     store->slot_count--;
+    store->slots_out++;
     stored->is_own = true;
     fill(stored, store, &place, store->writing.base + (uint64_t)place.start * TRI_GRANULE);
     return true;
@@ -241,6 +244,8 @@ tri_store_tell(struct tri_buf *const *frames, uint32_t count)
             continue;
         struct stored *stored = frames[i]->foreign;
         (void)pthread_mutex_lock(&stored->store->lock);
+        if (stored->is_own && !stored->told)
+            stored->store->slots_out--;
         stored->told = true;
         (void)pthread_mutex_unlock(&stored->store->lock);
     }
@@ -306,8 +311,7 @@ take_lease(struct tri_store *store, struct tri_span run, const uint32_t *slots, 
     if (run.start >= store->shape.granules || run.count > store->shape.granules - run.start)
         return TRI_FAIL(error, TRP_EPROTO, "a lease of %u granules at %u, of %u", run.count, run.start,
                         store->shape.granules);
-    if (!TRI_RESERVE(store->slots, store->slot_capacity, store->shape.slots < 65536 ? store->shape.slots : 65536) ||
-        store->slot_count + slot_count > store->slot_capacity ||
+    if (!TRI_RESERVE(store->slots, store->slot_capacity, store->slot_count + store->slots_out + slot_count) ||
         (run.count > 0 && tri_space_give(&store->space, run) != TRP_OK))
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for the books of a lease");
     memcpy(store->slots + store->slot_count, slots, slot_count * sizeof *slots);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "actors/checks.h"
+#include "actors/large.h"
 #include "actors/process.h"
 #include "actors/submit.h"
 #include "actors/trace.h"
@@ -203,17 +204,21 @@ call_actor(trp_actor *actor, const char *method, trp_value args, trp_ref **ref, 
 {
     struct tri_submit submit = {.kind = TRI_CALL, .deadline_ns = TRI_NEVER, .method = method};
     struct tri_process *process = NULL;
+    struct tri_large large = {0};
     struct tri_ref *made = NULL;
     trp_err err;
 
     TRP_TRY(tri_handle_enter(actor != NULL ? &actor->handle : NULL, "actor", &process, error));
     err = check_basics(method, args, error);
+    if (err == TRP_OK && process->store != NULL)
+        err = tri_large_args(process, actor->handle.runtime, &args, &large, error);
     if (err == TRP_OK)
         err = pack_call(process, actor, args, &submit, error);
     if (err == TRP_OK)
         err = tri_submit(process, &submit, false, ref == NULL ? NULL : &made, error);
     if (err == TRP_OK && ref != NULL)
         *ref = tri_handle_give(process, actor->handle.runtime, made);
+    tri_large_end(process, &large);
     tri_process_unlock(process);
     return err;
 }
@@ -236,14 +241,21 @@ trp_err
 trp_submit(trp_runtime *runtime, const trp_request *request, trp_ref **ref, trp_error *error)
 {
     struct tri_process *process = NULL;
+    struct tri_large large = {0};
+    trp_request named;
     trp_err err;
 
     TRP_TRY(tri_runtime_enter(runtime, &process, error));
     err = check_request(request, ref, error);
     if (err == TRP_OK && request->actor != NULL && request->actor->handle.process != process)
         err = TRI_FAIL(error, TRP_ECLOSED, "the actor is of a runtime that is shut down");
+    if (err == TRP_OK) {
+        named = *request;
+        err = tri_large_args(process, runtime, &named.args, &large, error);
+    }
     if (err == TRP_OK)
-        err = submit_request(process, runtime, request, ref, error);
+        err = submit_request(process, runtime, &named, ref, error);
+    tri_large_end(process, &large);
     tri_process_unlock(process);
     return err;
 }

@@ -86,7 +86,7 @@ tri_check_name(const char *what, const char *text, trp_error *error)
 trp_err
 tri_check_query(const char *what, trp_error *error)
 {
-    static const char *const lists[] = {"nodes", "actors", "processes", "modules", "objects", "calls"};
+    static const char *const lists[] = {"nodes", "actors", "processes", "modules", "objects", "calls", "store"};
     struct tri_id id;
 
     TRP_TRY(tri_check_text("what", what, error));

@@ -38,6 +38,7 @@ trp_return(trp_ctx *ctx, trp_value value)
         return TRP_EINVAL;
     if (execution->replied)
         return refuse_second(execution);
+    execution->packed.rooms = execution->ops->rooms;
     TRP_TRY(tri_value_pack(&execution->packed, value, execution->ops->handles, NULL, ctx->error));
     execution->held = hold(execution->ops, &execution->packed.section);
     execution->outcome = TRI_RAN_VALUE;
@@ -138,6 +139,7 @@ trp_reply_value(trp_reply **reply, trp_value value)
     trp_reply *given = take_reply(reply);
     if (given == NULL)
         return;
+    given->packed.rooms = given->ops->rooms;
     trp_err err = tri_value_pack(&given->packed, value, given->ops->handles, NULL, &error);
     if (err != TRP_OK)
         refuse_reply(given, (int32_t)err, error.message);

@@ -234,6 +234,7 @@ host_init(struct tri_host *host, const struct tri_worker_start *start)
     tri_list_init(&host->in_place);
     host->ops = (struct tri_execution_ops){
         .handles = &tri_process_handles,
+        .rooms = &host->rooms,
         .hold = tri_host_hold,
         .unhold = tri_host_unhold,
         .replied = tri_host_replied,
@@ -285,6 +286,7 @@ host_open(struct tri_host *host, const struct tri_worker_start *start, trp_error
     TRP_TRY(tri_crash_install(start->progress, error));
     TRP_TRY(open_modules(host, start, error));
     TRP_TRY(tri_process_open(&config, &host->process, error));
+    tri_stored_rooms(host->process, &host->rooms);
     tri_process_lock(host->process);
     host->runtime.process = host->process;
     tri_text_copy(host->node, sizeof host->node, tri_process_node(host->process));

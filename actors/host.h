@@ -65,6 +65,7 @@ struct tri_host {
     trp_place place;
     char node[TRI_NAME_MAX + 1];
     struct tri_execution_ops ops;
+    struct tri_rooms rooms; /* of large results */
     struct tri_host_actor actor;
 
     struct tri_mailbox mailbox;

@@ -202,6 +202,7 @@ tri_execution_note(const trp_error *error, const struct tri_section *section)
     if (execution == NULL || error != &execution->error)
         return;
     tri_buf_release(&execution->why_buf);
+    tri_packed_forget(&execution->packed);
     execution->why_buf = tri_buf_copy(section->data, (size_t)section->size);
     if (execution->why_buf == NULL)
         return; /* the chain ends here then; the error itself is in ctx->error */

@@ -58,6 +58,7 @@ enum tri_outcome { TRI_RAN_VALUE = 0, TRI_RAN_FAILURE, TRI_RAN_DELEGATED, TRI_RA
 /* What surrounds an execution gives. */
 struct tri_execution_ops {
     const struct tri_handles *handles; /* for packing what it returns */
+    const struct tri_rooms *rooms;     /* where that lies if it is large; NULL: where all values do */
     /* The packed value names references that the function may let go of before it is delivered: hold them (called without the
      * surroundings' lock; returns what unhold wants, or NULL); and no longer (called with the lock). NULL where packed values
      * hold by themselves. */

@@ -75,7 +75,7 @@ find_program(char *path, size_t size, trp_error *error)
 struct arguments {
     char *list[ARGUMENTS_MAX];
     size_t count;
-    char cpus[32], gpus[32];
+    char cpus[32], gpus[32], store[32];
 };
 
 static void
@@ -110,6 +110,12 @@ make_arguments(const trp_config *config, const char *program, const char *direct
         (void)snprintf(arguments->gpus, sizeof arguments->gpus, "%.17g", config->node.num_gpus);
         add(arguments, "--num-gpus");
         add(arguments, arguments->gpus);
+    }
+    if (config->node.store_bytes != 0) {
+        const int64_t bytes = config->node.store_bytes;
+        (void)snprintf(arguments->store, sizeof arguments->store, "%lld", (long long)(bytes > 0 ? bytes : 0));
+        add(arguments, "--store");
+        add(arguments, arguments->store);
     }
     add(arguments, "--log-level");
     add(arguments, levels[config->log_level]);

@@ -53,6 +53,8 @@ emit(void *user, struct tri_packet *packet)
     struct tri_process *process = user;
     trp_err err = TRP_EAGAIN;
 
+    if (packet->frame_count > 1)
+        tri_store_tell(packet->frames + 1, packet->frame_count - 1);
     if (tri_list_empty(&process->unsent))
         err = tri_link_send(process->link, 0, packet, NULL);
     if (err == TRP_EAGAIN)
@@ -181,10 +183,13 @@ on_welcome(struct tri_process *process, const struct tri_envelope *envelope, trp
     if (first || welcome.snapshot) {
         drop_unsent(process);
         tri_channel_reset(&process->channel, welcome.credit_calls, welcome.credit_bytes);
+        TRP_TRY(tri_stored_welcome(process, &welcome, error));
     } else {
         TRP_TRY(tri_session_resume(&process->channel.session, welcome.received, emit, process, error));
     }
     TRP_TRY(tri_proc_welcome(process->proc, &welcome, tri_now_ns(), error));
+    if (welcome.snapshot)
+        tri_stored_again(process);
     tri_process_flush(process);
     tri_waiters_poke(process, true);
     tri_keeper_ring(process);
@@ -235,6 +240,8 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
 {
     struct tri_process *process = user;
 
+    if (envelope->route.kind == TRI_LEASE)
+        return tri_stored_lease(process, envelope, error);
     return tri_proc_envelope(process->proc, envelope, process->now_ns, error);
 }
 
@@ -288,13 +295,14 @@ tri_process_receive(struct tri_process *process)
 /* -------------------------------------------------------------------------------------------- the broker comes and goes */
 
 trp_err
-tri_process_connect(struct tri_process *process, int door, uint64_t cookie, trp_error *error)
+tri_process_connect(struct tri_process *process, const struct tri_greeting *greeting, trp_error *error)
 {
     char address[sizeof process->directory + 32];
     const struct tri_link_ops *ops;
 
-    process->door = door;
-    process->cookie = cookie;
+    process->door = greeting->fd;
+    process->cookie = greeting->cookie;
+    tri_stored_greeted(process, greeting);
     (void)snprintf(address, sizeof address, "ipc://%s/broker.sock", process->directory);
     ops = tri_link_find(address);
     TRI_ASSERT(ops != NULL);
@@ -385,8 +393,8 @@ tri_process_reconnect(struct tri_process *process, uint64_t now_ns)
 {
     struct pollfd bell = {.fd = process->keeper_bell, .events = POLLIN};
     char path[sizeof process->directory + 8];
-    uint64_t cookie = 0, count;
-    int door = -1;
+    struct tri_greeting greeting;
+    uint64_t count;
     trp_error why;
     trp_err err;
 
@@ -400,16 +408,18 @@ tri_process_reconnect(struct tri_process *process, uint64_t now_ns)
     if (process->poller == NULL || process->poller == &process->keeper_place)
         tri_process_disconnect(process);
     tri_process_leave(process);
-    err = tri_door_connect(path, DOOR_MS, &door, &cookie, NULL);
+    err = tri_door_greet(path, DOOR_MS, &greeting, NULL);
     if (err != TRP_OK && poll(&bell, 1, RETRY_MS) > 0)
         (void)!read(process->keeper_bell, &count, sizeof count);
     tri_process_take(process);
     if (err != TRP_OK)
         return;
     if (process->state != TRI_AWAY || process->link != NULL || process->keeper_quit) {
-        (void)close(door); /* shut down meanwhile, or somebody has not yet left the old socket: again */
+        tri_stored_greeted(process,
+                           &greeting); /* shut down meanwhile, or somebody has not yet left the old socket: again */
+        (void)close(greeting.fd);
         return;
     }
-    if (tri_process_connect(process, door, cookie, &why) != TRP_OK)
+    if (tri_process_connect(process, &greeting, &why) != TRP_OK)
         tri_process_fail(process, &why);
 }

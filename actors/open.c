@@ -21,13 +21,13 @@ logged_in(void *user)
 }
 
 static trp_err
-open_door(const struct tri_process *process, int *door, uint64_t *cookie, trp_error *error)
+open_door(const struct tri_process *process, struct tri_greeting *greeting, trp_error *error)
 {
     char path[sizeof process->directory + 8];
     trp_err err;
 
     (void)snprintf(path, sizeof path, "%s/door", process->directory);
-    err = tri_door_connect(path, DOOR_MS, door, cookie, error);
+    err = tri_door_greet(path, DOOR_MS, greeting, error);
     if (err == TRP_ETIMEDOUT)
         err = TRI_FAIL(error, TRP_EBROKER, "the broker in %s does not open its door: it is stopped, or hangs",
                        process->directory);
@@ -38,20 +38,20 @@ open_door(const struct tri_process *process, int *door, uint64_t *cookie, trp_er
 static trp_err
 open_connection(struct tri_process *process, trp_error *error)
 {
-    int door = -1;
-    uint64_t cookie = 0;
+    struct tri_greeting greeting;
     trp_err err;
 
-    TRP_TRY(open_door(process, &door, &cookie, error));
+    TRP_TRY(open_door(process, &greeting, error));
     process->context = tri_link_context();
     if (process->context == NULL) {
-        (void)close(door);
+        tri_stored_greeted(process, &greeting);
+        (void)close(greeting.fd);
         return tri_fail_errno(error, TRP_ELIMIT, errno, "no ZeroMQ context");
     }
     if (!process->is_host) /* whose main thread polls until it runs something */
         TRP_TRY(tri_process_begin(process, error));
     tri_process_lock(process);
-    err = tri_process_connect(process, door, cookie, error);
+    err = tri_process_connect(process, &greeting, error);
     if (err == TRP_OK)
         err = tri_process_wait(process, logged_in, process, TRI_NEVER, NULL, 0, false, error);
     tri_process_unlock(process);

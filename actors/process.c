@@ -241,6 +241,8 @@ tri_process_new(const struct tri_process_config *config, struct tri_process **pr
     if (made == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for a runtime");
     make_empty(made, config);
+    for (int i = 0; i < TRI_STORE_FDS; i++)
+        made->arena_fds[i] = -1;
     made->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     made->keeper_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (made->bell < 0 || made->keeper_bell < 0)
@@ -379,6 +381,7 @@ tri_process_free(struct tri_process *process)
     tri_proc_destroy(&process->proc);
     tri_channel_fini(&process->channel);
     tri_packed_fini(&process->packed);
+    tri_stored_end(process);
     while ((slab = process->slabs) != NULL) {
         process->slabs = slab->next;
         free(slab);
@@ -484,6 +487,12 @@ const char *
 tri_process_node(const struct tri_process *process)
 {
     return process->node;
+}
+
+uint64_t
+tri_process_post_route(struct tri_process *process, const struct tri_route *route)
+{
+    return on_post(process, route, NULL, 0, 0);
 }
 
 void

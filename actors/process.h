@@ -9,6 +9,7 @@
 
 #include "actors/lock.h"
 #include "actors/runtime.h"
+#include "store/store.h"
 
 enum tri_process_state {
     TRI_LOGGING_IN, /* HELLO is said */
@@ -94,6 +95,14 @@ struct tri_process {
     bool no_memory;         /* an envelope could not be posted: the process ends */
     bool leaves;            /* trp_shutdown: whatever ends it now, it is closed */
 
+    /* the arena */
+    int arena_fds[TRI_STORE_FDS]; /* that came through the door, until WELCOME; -1 */
+    struct tri_store *store;      /* NULL: the node has none */
+    struct tri_places places;     /* of the channel */
+    uint32_t space_asked;         /* granules, of the SPACE that is outstanding; 0: none is */
+    uint64_t space_answers;       /* counts LEASEs */
+    trp_error space_refusal;      /* of the last one; code TRP_OK: it was given */
+
     /* what WELCOME said */
     uint64_t space, broker;
     char node[TRI_NAME_MAX + 1];
@@ -171,11 +180,12 @@ void tri_process_fail(struct tri_process *process, const trp_error *why); /* for
 void tri_process_free(struct tri_process *process);                       /* without the lock: nothing is left of it */
 struct tri_process *tri_process_here(void);                               /* this process's; NULL: none */
 trp_err tri_process_new(const struct tri_process_config *config, struct tri_process **process, trp_error *error);
-trp_err tri_process_begin(struct tri_process *process, trp_error *error); /* the keeper */
+trp_err tri_process_begin(struct tri_process *process, trp_error *error);                    /* the keeper */
+uint64_t tri_process_post_route(struct tri_process *process, const struct tri_route *route); /* without a body */
 void tri_process_need_keeper(struct tri_process *process); /* with the lock: there is one, or the process has failed */
 
 /* login.c: with the lock */
-trp_err tri_process_connect(struct tri_process *process, int door, uint64_t cookie, trp_error *error);
+trp_err tri_process_connect(struct tri_process *process, const struct tri_greeting *greeting, trp_error *error);
 void tri_process_hello(struct tri_process *process);
 bool tri_process_receive(struct tri_process *process); /* all that has come; true: there was something */
 void tri_process_look_at_door(struct tri_process *process);
@@ -216,6 +226,17 @@ trp_err tri_handle_open(struct tri_handle *handle, trp_error *error); /* ref.hel
 trp_err tri_handle_enter(const struct tri_handle *handle, const char *what, struct tri_process **process,
                          trp_error *error);
 trp_err tri_runtime_enter(const trp_runtime *runtime, struct tri_process **process, trp_error *error);
+
+/* stored.c: with the lock */
+void tri_stored_greeted(struct tri_process *process,
+                        const struct tri_greeting *greeting); /* takes its descriptors over */
+trp_err tri_stored_welcome(struct tri_process *process, const struct tri_welcome *welcome, trp_error *error);
+void tri_stored_again(struct tri_process *process); /* another broker has this process's snapshot */
+trp_err tri_stored_lease(struct tri_process *process, const struct tri_envelope *envelope, trp_error *error);
+void tri_stored_end(struct tri_process *process);
+/* A buffer in the arena; waits for the broker to give room. TRP_OK with NULL: there is none to be had, and the value can travel.
+ * TRP_ESTOREFULL: it is too large for that. Or what ends a wait. */
+trp_err tri_stored_take(struct tri_process *process, uint64_t size, struct tri_buf **buf, trp_error *error);
 
 /* callbacks.c: with the lock */
 void tri_callbacks_ready(struct tri_process *process, struct tri_handle *handle);

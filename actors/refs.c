@@ -7,8 +7,8 @@
 
 #include "actors/checks.h"
 #include "actors/invoke.h"
+#include "actors/large.h"
 #include "actors/process.h"
-#include "store/store.h"
 
 /* ------------------------------------------------------------------------------------------------------------ one */
 
@@ -402,6 +402,67 @@ trp_wait(trp_ref *const *refs, size_t count, size_t num_returns, int64_t timeout
 
 /* ----------------------------------------------------------------------------------------------------------- others */
 
+/* Whoever packs into process->packed with room from the arena must not wait meanwhile: others pack there, too. So the first try says
+ * how much is wanted (TRP_EAGAIN), and the second one finds it. */
+struct room {
+    struct tri_process *process;
+    struct tri_buf *buf; /* that was waited for */
+    uint64_t wanted;     /* bytes */
+    bool travels;        /* there is none to be had */
+};
+
+static trp_err
+take_room(void *user, uint64_t size, struct tri_buf **buf, trp_error *error)
+{
+    struct room *room = user;
+
+    (void)error;
+    if (room->travels || room->process->store == NULL)
+        return TRP_OK;
+    if (room->buf == NULL || room->buf->size != size) {
+        room->wanted = size;
+        return TRP_EAGAIN;
+    }
+    *buf = room->buf;
+    room->buf = NULL;
+    return TRP_OK;
+}
+
+static trp_err
+pack_with_room(struct tri_process *process, trp_value value, trp_error *error)
+{
+    struct room room = {.process = process};
+    const struct tri_rooms rooms = {take_room, &room};
+    trp_err err;
+
+    do {
+        process->packed.rooms = &rooms;
+        err = tri_value_pack(&process->packed, value, &tri_process_handles, NULL, error);
+        process->packed.rooms = NULL;
+        if (err != TRP_EAGAIN)
+            break;
+        tri_buf_release(&room.buf);
+        err = tri_stored_take(process, room.wanted, &room.buf, error);
+        room.travels = room.buf == NULL;
+    } while (err == TRP_OK);
+    tri_buf_release(&room.buf);
+    return err;
+}
+
+trp_err
+tri_put(struct tri_process *process, trp_runtime *runtime, trp_value value, trp_ref **ref, trp_error *error)
+{
+    struct tri_ref *made = NULL;
+
+    TRP_TRY(tri_process_alive(process, error));
+    TRP_TRY(pack_with_room(process, value, error));
+    const trp_err err = tri_proc_put(process->proc, &process->packed, &made, error);
+    tri_packed_forget(&process->packed);
+    if (err == TRP_OK)
+        *ref = tri_handle_give(process, runtime, made);
+    return err;
+}
+
 trp_err
 trp_cancel(trp_ref *ref, unsigned flags, trp_error *error)
 {
@@ -431,22 +492,12 @@ trp_err
 trp_put(trp_runtime *runtime, trp_value value, trp_ref **ref, trp_error *error)
 {
     struct tri_process *process = NULL;
-    struct tri_ref *made = NULL;
-    trp_location location;
     trp_err err;
 
     if (ref == NULL)
         return TRI_FAIL(error, TRP_EINVAL, "ref is NULL");
     TRP_TRY(tri_runtime_enter(runtime, &process, error));
-    err = tri_process_alive(process, error);
-    if (err == TRP_OK)
-        err = tri_value_pack(&process->packed, value, &tri_process_handles, NULL, error);
-    if (err == TRP_OK)
-        err = tri_store_place(process->packed.section.size, &location, error);
-    if (err == TRP_OK)
-        err = tri_proc_put(process->proc, &process->packed, &made, error);
-    if (err == TRP_OK)
-        *ref = tri_handle_give(process, runtime, made);
+    err = tri_put(process, runtime, value, ref, error);
     tri_process_unlock(process);
     return err;
 }
@@ -462,8 +513,7 @@ trp_ref_location(const trp_ref *ref)
     if (ref->handle.ref.state == TRI_REF_FAILED)
         location = TRP_FAILED;
     else if (ref->handle.ref.state == TRI_REF_READY)
-        (void)tri_store_place(tri_ref_value(&ref->handle.ref)->size, &location,
-                              NULL); /* it is here, so it has a place */
+        location = tri_section_place(tri_ref_value(&ref->handle.ref)) != NULL ? TRP_SHM : TRP_INLINE;
     tri_process_unlock(process);
     return location;
 }

@@ -97,6 +97,8 @@ void tri_process_poke(struct tri_process *process);       /* with the lock: wait
 /* What the worker host needs besides. All with the lock. */
 const char *tri_process_node(const struct tri_process *process); /* the node's name, as WELCOME said; "" before */
 /* Posts an envelope to the broker that the proc knows nothing of (MODULE). */
+/* Where those who do not have the lock pack large values: asks for room, waits. Good as long as the process. */
+void tri_stored_rooms(struct tri_process *process, struct tri_rooms *rooms);
 void tri_process_post(struct tri_process *process, uint8_t kind, const struct tri_section *section);
 /* Packets that the broker has not acknowledged, or that are not sent: a host waits for none before it exits. */
 bool tri_process_owed(const struct tri_process *process);

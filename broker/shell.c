@@ -100,6 +100,7 @@ run_timers(struct tri_shell *shell)
     tri_shell_heartbeat(shell);
     if (shell->retry_ns <= shell->now_ns)
         tri_shell_retry(shell);
+    tri_shell_ended_spaces(shell);
     tri_shell_report_failures(shell);
 }
 
@@ -223,8 +224,9 @@ static trp_err
 start(struct tri_shell *shell, trp_error *error)
 {
     struct tri_core_ops ops;
-    struct tri_node *lists[] = {&shell->visitor_list, &shell->closed_visitors, &shell->member_list, &shell->dirty,
-                                &shell->owing,        &shell->backlogs,        &shell->exits,       &shell->doomed};
+    struct tri_node *lists[] = {&shell->visitor_list, &shell->closed_visitors, &shell->member_list,
+                                &shell->dirty,        &shell->owing,           &shell->backlogs,
+                                &shell->exits,        &shell->doomed,          &shell->awaited};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         tri_list_init(lists[i]);
     shell->heartbeat_ns = shell->retry_ns = TRI_NEVER;
@@ -256,6 +258,7 @@ close_all(struct tri_shell *shell)
     tri_link_close(&shell->server);
     tri_link_context_end(&shell->context);
     tri_core_destroy(&shell->core);
+    tri_shell_end_arena(shell);
     tri_table_fini(&shell->by_link);
     tri_table_fini(&shell->by_cookie);
     tri_packed_fini(&shell->packed);

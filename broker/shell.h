@@ -8,6 +8,7 @@
  *   shell_members    members: heartbeats, leaving, cutting
  *   shell_door       the side door
  *   shell_root       what the root says; deaths of hosts
+ *   shell_arena      the arena: its memory, its descriptors for processes, their ends
  *   shell_lines      what hosts print, to their drivers
  *   shell_ops        what the core wants done
  *
@@ -20,6 +21,7 @@
 #include "broker/core/core.h"
 #include "broker/node/control.h"
 #include "broker/node/home.h"
+#include "store/store.h"
 
 struct tri_shell;
 
@@ -75,7 +77,9 @@ struct tri_member {
     tri_peer_index index;
     struct tri_visitor *visitor; /* NULL: its door is closed */
     struct tri_channel channel;
-    uint64_t token, space; /* token 0: a driver */
+    struct tri_places places;   /* of the channel */
+    struct tri_welcome welcome; /* what it was told of the arena */
+    uint64_t token, space;      /* token 0: a driver */
     int32_t pid;
     uint32_t credit_calls; /* as WELCOME said, all three */
     uint64_t credit_bytes;
@@ -140,6 +144,11 @@ struct tri_shell {
     uint32_t visitor_count, visitor_limit;
     uint64_t heartbeat_ns, retry_ns; /* TRI_NEVER: off */
     struct tri_packed packed;
+    /* the arena */
+    struct tri_segment parts[TRI_PARTS];
+    struct tri_node awaited; /* processes whose end is awaited */
+    uint64_t *ended_spaces;  /* that have ended: the core hears of it after the step */
+    size_t ended_count, ended_capacity;
     /* forks that could not be asked for, and members that failed: told to the core later */
     uint64_t *failed_forks;
     size_t failed_fork_count, failed_fork_capacity;
@@ -207,6 +216,16 @@ void tri_shell_kill(struct tri_shell *shell, uint64_t token, const char *rule);
 void tri_shell_exits(struct tri_shell *shell); /* deaths whose last packets were read */
 void tri_shell_watch_root(struct tri_shell *shell);
 void tri_shell_free_exits(struct tri_shell *shell);
+
+/* shell_arena.c */
+/* What START says of it; before the core is made. */
+trp_err tri_shell_take_arena(struct tri_shell *shell, const struct tri_control_start *start, trp_error *error);
+void tri_shell_end_arena(struct tri_shell *shell); /* after the core */
+/* The descriptors that each process gets: returns how many. */
+enum { TRI_ARENA_FDS = 3 };
+size_t tri_shell_arena_fds(const struct tri_shell *shell, int fds[TRI_ARENA_FDS]);
+void tri_member_open_arena(struct tri_member *member); /* its channel takes places */
+void tri_shell_ended_spaces(struct tri_shell *shell);
 
 /* shell_lines.c */
 /* A host has printed it: to the driver whose actor or task it is, else to the node's log. */

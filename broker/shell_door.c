@@ -91,7 +91,9 @@ visitor_new(struct tri_shell *shell, int fd, int pidfd, int32_t pid, trp_error *
     tri_table_insert(&shell->by_cookie, &visitor->entry);
     tri_list_append(&shell->visitor_list, &visitor->link);
     shell->visitor_count++;
-    if (tri_door_send(fd, &visitor->cookie, sizeof visitor->cookie, NULL, 0, NULL) != TRP_OK)
+    int fds[TRI_ARENA_FDS];
+    const size_t fd_count = tri_shell_arena_fds(shell, fds);
+    if (tri_door_send(fd, &visitor->cookie, sizeof visitor->cookie, fds, fd_count, NULL) != TRP_OK)
         tri_visitor_close(visitor, shell); /* gone already */
     return TRP_OK;
 }

@@ -23,6 +23,9 @@ send_welcome(struct tri_member *member, bool resumed)
         .credit_calls = member->credit_calls,
         .credit_bytes = member->credit_bytes,
         .num_cpus = shell->config.num_cpus,
+        .arena_granules = member->welcome.arena_granules,
+        .slots = member->welcome.slots,
+        .pins = member->welcome.pins,
     };
     const struct tri_route route = {.kind = TRI_WELCOME};
     struct tri_packet packet = {0};
@@ -119,6 +122,9 @@ log_in(struct tri_shell *shell, struct tri_visitor *visitor, uint64_t link_peer,
     member->pid = visitor->pid;
     member->space = welcome.space;
     member->snapshot = welcome.snapshot;
+    member->welcome = welcome;
+    if (welcome.arena_granules > 0)
+        tri_member_open_arena(member);
     member->credit_calls = welcome.credit_calls;
     member->credit_bytes = welcome.credit_bytes;
     member->token = tri_core_token(shell->core, index);

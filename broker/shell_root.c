@@ -13,7 +13,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { CONTROL_FD = 3, START_WAIT_MS = 10000 };
+enum { START_WAIT_MS = 10000 };
 
 void
 tri_shell_tell_root(struct tri_shell *shell, void *message, size_t size, const char *const *texts, uint32_t count)
@@ -105,12 +105,14 @@ tri_shell_start(struct tri_shell *shell, const struct tri_core_ops *ops, trp_err
     union tri_control_message *message = malloc(sizeof *message);
     if (message == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for the root's messages");
-    tri_control_init(&shell->control, CONTROL_FD);
+    tri_control_init(&shell->control, TRI_CONTROL_FD);
     trp_err err = await(shell, message, texts, TRI_CONTROL_START, error);
     if (err == TRP_OK) {
         uint32_t count = message->start.expected_count;
         take_start(shell, &message->start, texts);
-        err = take_expected(shell, message, count, &expected, error);
+        err = tri_shell_take_arena(shell, &message->start, error);
+        if (err == TRP_OK)
+            err = take_expected(shell, message, count, &expected, error);
         if (err == TRP_OK)
             err = tri_core_new(&shell->config, ops, expected, count, shell->now_ns, &shell->core, error);
     }

@@ -17,7 +17,7 @@ static trp_err
 finish(struct tri_packed *packed, const struct tri_meta *meta, trp_error *error)
 {
     uint8_t *block;
-    TRP_TRY(tri_packed_finish(packed, meta, 0, 0, &block, error));
+    TRP_TRY(tri_packed_finish(packed, meta, 0, 0, NULL, &block, error));
     tri_packed_done(packed);
     return TRP_OK;
 }
@@ -146,6 +146,29 @@ tri_run_takes(struct tri_run *run, struct tri_id id, uint64_t handed)
     run->step = (int32_t)step;
     run->count++;
     return true;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- store */
+
+trp_err
+tri_lease_pack(struct tri_packed *packed, const struct tri_lease *lease, trp_error *error)
+{
+    struct tri_meta meta;
+    TRI_ASSERT(lease->slot_count <= TRI_LEASE_SLOTS_MAX);
+    TRP_TRY(tri_packed_begin(packed, 128 + lease->slot_count * sizeof *lease->slots, &meta, error));
+    tri_meta_pack_lease(&meta, lease);
+    return finish(packed, &meta, error);
+}
+
+trp_err
+tri_lease_unpack(const struct tri_section *section, struct tri_lease *lease, trp_error *error)
+{
+    TRP_TRY(check_section(section, "a lease", error));
+    TRP_TRY(verified(tri_meta_open_lease(section->data, section->meta_size, lease), section, "a lease", error));
+    if (lease->slot_count > TRI_LEASE_SLOTS_MAX || lease->count > UINT32_MAX - lease->start)
+        return TRI_FAIL(error, TRP_EPROTO, "a lease of %u granules from %u, with %u slots; the limit is %d",
+                        lease->count, lease->start, lease->slot_count, TRI_LEASE_SLOTS_MAX);
+    return TRP_OK;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ errors */

@@ -27,7 +27,7 @@ static trp_err
 finish_args(struct tri_packed *packed, const struct tri_meta *meta, const struct tri_flat *flat, trp_error *error)
 {
     uint8_t *block;
-    TRP_TRY(tri_packed_finish(packed, meta, flat->block_size, flat->ref_count, &block, error));
+    TRP_TRY(tri_packed_finish(packed, meta, flat->block_size, flat->ref_count, NULL, &block, error));
     tri_flat_write(packed, flat, block);
     tri_packed_done(packed);
     return TRP_OK;

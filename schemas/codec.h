@@ -38,6 +38,7 @@ void tri_meta_pack_welcome(struct tri_meta *meta, const struct tri_welcome *welc
 void tri_meta_pack_snapshot(struct tri_meta *meta, const struct tri_snapshot *snapshot);
 void tri_meta_pack_ids(struct tri_meta *meta, const struct tri_id *ids, uint32_t count);
 void tri_meta_pack_runs(struct tri_meta *meta, const struct tri_run *runs, uint32_t count);
+void tri_meta_pack_lease(struct tri_meta *meta, const struct tri_lease *lease);
 void tri_meta_pack_name(struct tri_meta *meta, const char *text, const char *namespace_);
 void tri_meta_pack_kill(struct tri_meta *meta, int64_t drain_ms, bool allow_restart);
 void tri_meta_pack_watch(struct tri_meta *meta, uint32_t event);
@@ -57,6 +58,7 @@ bool tri_meta_open_welcome(const uint8_t *data, size_t size, struct tri_welcome 
 bool tri_meta_open_snapshot(const uint8_t *data, size_t size, struct tri_snapshot *snapshot);
 bool tri_meta_open_ids(const uint8_t *data, size_t size, const struct tri_id **ids, uint32_t *count);
 bool tri_meta_open_runs(const uint8_t *data, size_t size, const struct tri_run **runs, uint32_t *count);
+bool tri_meta_open_lease(const uint8_t *data, size_t size, struct tri_lease *lease);
 bool tri_meta_open_name(const uint8_t *data, size_t size, const char **text, const char **namespace_);
 bool tri_meta_open_kill(const uint8_t *data, size_t size, int64_t *drain_ms, bool *allow_restart);
 bool tri_meta_open_watch(const uint8_t *data, size_t size, uint32_t *event);

@@ -23,6 +23,7 @@ extern "C" {
 #include "control_generated.h"
 #include "errors_generated.h"
 #include "login_generated.h"
+#include "store_generated.h"
 #include "value_generated.h"
 
 namespace fb = flatbuffers;

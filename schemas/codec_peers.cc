@@ -151,7 +151,7 @@ tri_meta_pack_welcome(struct tri_meta *meta, const struct tri_welcome *welcome)
     auto node = build.text(welcome->node);
     build.finish(wire::CreateWelcome(build.fbb, welcome->version, welcome->space, welcome->broker, welcome->received,
                                      welcome->snapshot, node, welcome->credit_calls, welcome->credit_bytes,
-                                     welcome->num_cpus),
+                                     welcome->num_cpus, welcome->arena_granules, welcome->slots, welcome->pins),
                  "TWEL");
 }
 
@@ -169,9 +169,36 @@ tri_meta_open_welcome(const uint8_t *data, size_t size, struct tri_welcome *welc
     welcome->credit_calls = wire->credit_calls();
     welcome->credit_bytes = wire->credit_bytes();
     welcome->num_cpus = wire->num_cpus();
+    welcome->arena_granules = wire->arena_granules();
+    welcome->slots = wire->slots();
+    welcome->pins = wire->pins();
     Texts text;
     welcome->node = text(wire->node());
     return text.good;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- store */
+
+void
+tri_meta_pack_lease(struct tri_meta *meta, const struct tri_lease *lease)
+{
+    Build build(meta);
+    auto slots = build.fbb.CreateVector(lease->slots, lease->slot_count);
+    build.finish(wire::CreateLease(build.fbb, lease->start, lease->count, slots), "TLEA");
+}
+
+bool
+tri_meta_open_lease(const uint8_t *data, size_t size, struct tri_lease *lease)
+{
+    auto wire = open<wire::Lease>(data, size, "TLEA");
+    if (wire == nullptr)
+        return false;
+    *lease = {wire->start(), wire->count(), nullptr, 0};
+    if (wire->slots() != nullptr && wire->slots()->size() > 0) {
+        lease->slots = wire->slots()->data();
+        lease->slot_count = wire->slots()->size();
+    }
+    return (reinterpret_cast<uintptr_t>(lease->slots) & 3) == 0;
 }
 
 void

@@ -49,6 +49,9 @@ static const struct kind {
     [TRI_RELEASE] = {"RELEASE", 0, 1, 1, false},
     [TRI_FREED] = {"FREED", 0, 1, 1, false},
     [TRI_FETCH] = {"FETCH", 0, 1, 1, false},
+    [TRI_SPACE] = {"SPACE", 0, 0, 0, false},
+    [TRI_LEASE] = {"LEASE", TRI_FAILED, 1, 1, false},
+    [TRI_GIVEN] = {"GIVEN", 0, 1, 1, false},
     [TRI_SPAWN] = {"SPAWN", TRI_RETRIED, 1, TRI_SECTIONS_MAX, true},
     [TRI_CREATE] = {"CREATE", 0, 1, TRI_SECTIONS_MAX, true},
     [TRI_READY] = {"READY", TRI_FAILED, 0, 1, false},
@@ -213,7 +216,7 @@ check_head(const struct kind *kind, const struct tri_section_head *head, trp_err
 {
     if (head->zero16 != 0 || (head->flags & ~TRI_SECTION_FRAME) != 0)
         return TRI_FAIL(error, TRP_EPROTO, "%s with unused fields of a section that are not zero", kind->name);
-    if (head->size > TRI_FRAME_MAX || head->meta_size > META_MAX || head->meta_size > head->size)
+    if (head->size > TRI_STORED_MAX || head->meta_size > META_MAX || head->meta_size > head->size)
         return TRI_FAIL(error, TRP_EPROTO, "%s with a section of %u bytes, %u of them structured", kind->name,
                         head->size, head->meta_size);
     if (head->ref_count > TRI_REFS_MAX)
@@ -283,6 +286,15 @@ read_section(const uint8_t *bytes, struct tri_buf *const *frame, struct tri_sect
     return bytes + section_size(head->size, head->ref_count);
 }
 
+/* Only values lie in the arena, whose bytes a broker does not look at: results, objects, and arguments that were appended. */
+static bool
+may_be_stored(const struct tri_route *route, uint32_t section)
+{
+    if (route->kind == TRI_RESULT || route->kind == TRI_PUT)
+        return (route->flags & TRI_FAILED) == 0;
+    return route->kind == TRI_CALL && section > 0;
+}
+
 /* Sections with heads, in the `size` bytes behind the route. */
 static trp_err
 check_sections(const struct kind *kind, const uint8_t *bytes, size_t size, uint32_t frame_count,
@@ -306,8 +318,12 @@ check_sections(const struct kind *kind, const uint8_t *bytes, size_t size, uint3
             continue;
         if (envelope->frame_count == frame_count || envelope->frames[envelope->frame_count]->size != head->size)
             return TRI_FAIL(error, TRP_EPROTO, "%s without its frame of %u bytes", kind->name, head->size);
+        const bool is_stored = envelope->frames[envelope->frame_count]->place != NULL;
+        if (is_stored ? !may_be_stored(&envelope->route, i) : head->size > TRI_FRAME_MAX)
+            return TRI_FAIL(error, TRP_EPROTO, "%s with section %u of %u bytes %s", kind->name, i, head->size,
+                            is_stored ? "in the arena" : "in a frame");
         envelope->frame_count++;
-        envelope->bytes += head->size;
+        envelope->bytes += is_stored ? sizeof(struct tri_place) : head->size;
     }
     if (at != size)
         return TRI_FAIL(error, TRP_EPROTO, "%s with %zu bytes too many", kind->name, size - at);
@@ -392,10 +408,9 @@ uint64_t
 tri_envelope_bytes(const struct tri_section *sections, uint32_t section_count)
 {
     uint64_t bytes = tri_envelope_size(sections, section_count);
-
     for (uint32_t i = 0; i < section_count; i++)
         if (tri_section_is_frame(&sections[i]))
-            bytes += sections[i].size;
+            bytes += tri_section_place(&sections[i]) != NULL ? sizeof(struct tri_place) : sections[i].size;
     return bytes;
 }
 
@@ -414,7 +429,7 @@ static uint8_t *
 write_section(uint8_t *bytes, const struct tri_section *section)
 {
     const bool is_frame = tri_section_is_frame(section);
-    TRI_ASSERT(section->ref_count <= TRI_REFS_MAX && section->size <= TRI_FRAME_MAX);
+    TRI_ASSERT(section->ref_count <= TRI_REFS_MAX && section->size <= TRI_STORED_MAX);
     *(struct tri_section_head *)(void *)bytes = (struct tri_section_head){.place = (uint16_t)section->place,
                                                                           .ref_count = (uint16_t)section->ref_count,
                                                                           .flags = is_frame ? TRI_SECTION_FRAME : 0,

@@ -140,26 +140,53 @@ make_room(struct tri_packed *packed, struct tri_scratch *scratch, size_t size, t
     return TRP_OK;
 }
 
-trp_err
-tri_packed_finish(struct tri_packed *packed, const struct tri_meta *meta, uint64_t block_size, uint32_t ref_count,
-                  uint8_t **block, trp_error *error)
+/* Room in the arena, if there is any to be had: *taken. It is never written again, so it is no buffer for the next one. */
+static trp_err
+take_room(struct tri_packed *packed, const struct tri_rooms *rooms, size_t size, bool *taken, trp_error *error)
 {
     struct tri_scratch *scratch = packed->scratch;
-    size_t start = tri_pad8(meta->size);
-    if (block_size > TRI_FRAME_MAX || start + block_size > TRI_FRAME_MAX)
-        return TRI_FAIL(error, TRP_ELIMIT, "a message of %llu bytes; the limit is %d",
-                        (unsigned long long)(start + block_size), TRI_FRAME_MAX);
-    size_t size = start + (size_t)block_size;
-    TRP_TRY(make_room(packed, scratch, size, error));
+    struct tri_buf *buf = NULL;
+    TRP_TRY(rooms->take(rooms->user, size, &buf, error));
+    *taken = buf != NULL;
+    if (buf == NULL)
+        return TRP_OK;
+    tri_buf_release(&packed->buf);
+    packed->buf = buf;
+    scratch->buf_capacity = 0;
+    return TRP_OK;
+}
+
+trp_err
+tri_packed_finish(struct tri_packed *packed, const struct tri_meta *meta, uint64_t block_size, uint32_t ref_count,
+                  const struct tri_rooms *rooms, uint8_t **block, trp_error *error)
+{
+    const size_t align = rooms != NULL ? TRI_TENSOR_ALIGN : 8; /* zeros behind a FlatBuffer are nothing to it */
+    const size_t start = (meta->size + align - 1) & ~(align - 1), size = start + (size_t)block_size;
+    bool taken = false;
+    if (rooms != NULL && size <= TRI_STORED_MAX)
+        TRP_TRY(take_room(packed, rooms, size, &taken, error));
+    if (!taken && (block_size > TRI_FRAME_MAX || size > TRI_FRAME_MAX))
+        return TRI_FAIL(error, TRP_ELIMIT, "a value of more than %d bytes", TRI_FRAME_MAX);
+    if (!taken)
+        TRP_TRY(make_room(packed, packed->scratch, size, error));
     uint8_t *data = packed->buf->data;
     memcpy(data, meta->data, meta->size);
     memset(data + meta->size, 0, start - meta->size);
     *block = data + start;
     packed->section = (struct tri_section){.ref_count = ref_count,
                                            .refs = ref_count > 0 ? packed->refs : NULL,
-                                           .meta_size = (uint32_t)meta->size,
+                                           .meta_size = (uint32_t)(rooms != NULL ? start : meta->size),
                                            .size = size,
                                            .data = data,
                                            .frame = size > TRI_COPY_MAX ? packed->buf : NULL};
     return TRP_OK;
+}
+
+void
+tri_packed_forget(struct tri_packed *packed)
+{
+    if (packed->buf == NULL || packed->buf->place == NULL)
+        return;
+    tri_buf_release(&packed->buf);
+    packed->section = (struct tri_section){0};
 }

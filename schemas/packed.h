@@ -48,9 +48,9 @@ bool tri_packed_again(struct tri_packed *packed, const char *method, const struc
 /* What was built is a value, or a call without needs. */
 void tri_packed_shape(struct tri_packed *packed, bool call, const struct tri_meta *meta);
 /* Ends it: puts the FlatBuffer and a byte block of block_size bytes together. *block: where that is to be written,
- * 8-aligned. TRP_ELIMIT, TRP_ENOMEM. */
+ * 8-aligned. `rooms`: whom to ask for room first; it is 64-aligned then. NULL: nobody. TRP_ELIMIT, TRP_ENOMEM; or what rooms say. */
 trp_err tri_packed_finish(struct tri_packed *packed, const struct tri_meta *meta, uint64_t block_size,
-                          uint32_t ref_count, uint8_t **block, trp_error *error);
+                          uint32_t ref_count, const struct tri_rooms *rooms, uint8_t **block, trp_error *error);
 
 /* A number, a bool, null, a string or bytes, not large, packed after another one of these: at one go. false: it is none, or
  * wrong, or is to be packed into new memory: as others. */
@@ -90,6 +90,27 @@ struct tri_wire_tensor {
     uint32_t ndim;
     uint64_t data_offset, data_size;
 };
+
+/*
+ * Of a value in memory that another process could still write to (the arena): what the nodes and the byte block say of sizes and
+ * shapes, and all text, is copied when the view is opened and checked there, so that nobody is led outside of it later. Bytes and
+ * elements stay where they are. value_heads.c.
+ */
+struct tri_heads {
+    uint64_t *at; /* by node: where its head is in `bytes` */
+    uint8_t
+        *bytes; /* 8-aligned: {u64 size} of BYTES; with the text, of STR; a tensor's wire struct, shape and strides */
+    uint8_t *meta; /* the FlatBuffer */
+};
+void tri_heads_free(struct tri_heads **heads);
+/* Copies the heads of all nodes that are within `view`'s bounds. Others, which the check refuses, have an empty one. TRP_ENOMEM. */
+trp_err tri_heads_copy(struct tri_view *view, trp_error *error);
+/* The head of a STR, BYTES or TENSOR node: to be believed, if the view is open. */
+static inline const uint8_t *
+tri_view_head(const struct tri_view *view, uint32_t node)
+{
+    return view->heads != NULL ? view->heads->bytes + view->heads->at[node] : view->bytes + view->nodes[node].payload;
+}
 
 /* The data of a section at an 8-aligned address: as it is, or a copy; view->held owns it where anybody has to. */
 trp_err tri_view_hold(struct tri_view *view, const struct tri_section *section, const uint8_t **data, trp_error *error);

@@ -30,6 +30,7 @@ enum tri_limits {
     TRI_CONCURRENCY_MAX = 256,          /* calls of an actor at a time */
     TRI_NODES_MAX = 4 * 1024 * 1024,    /* values in a value */
 };
+#define TRI_STORED_MAX UINT32_C(0xfffff000) /* bytes of a value in the arena */
 
 /* ---------------------------------------------------------------------------------------------------- the envelope */
 
@@ -59,6 +60,10 @@ enum tri_kind {
     TRI_RELEASE,  /* P>B  Runs: ids, and times handed over */
     TRI_FREED,    /* B>P  Runs: what you keep for the broker under these names, values and results, you may drop */
     TRI_FETCH,    /* B>P  Ids: send PUT of these again, I need the values */
+    /* store.fbs */
+    TRI_SPACE = 48, /* P>B  no body: a lease of route.sequence granules in a row, please; one at a time */
+    TRI_LEASE,      /* B>P  Lease, or Error with TRI_FAILED: the answer */
+    TRI_GIVEN,      /* P>B  Lease: idle space and slots go back */
     /* actors.fbs */
     TRI_SPAWN = 64, /* P>B  Spawn: route.target is the new actor's id, route.result the answer's or none */
     TRI_CREATE,     /* B>H  Spawn, the same section: be this actor, route.epoch */
@@ -139,7 +144,7 @@ struct tri_section_head {
     uint16_t flags; /* TRI_SECTION_FRAME */
     uint16_t zero16;
     uint32_t meta_size; /* bytes of FlatBuffer at the start of the data; <= 2^28 */
-    uint32_t size;      /* bytes of data; <= TRI_FRAME_MAX */
+    uint32_t size;      /* bytes of data; <= TRI_FRAME_MAX, in the arena <= TRI_STORED_MAX */
 };
 enum { TRI_SECTION_FRAME = 1 }; /* the data is the next frame of the packet, not here */
 
@@ -190,10 +195,11 @@ void tri_envelope_section(const struct tri_envelope *envelope, uint32_t i, struc
  * frames are retained. */
 size_t tri_envelope_room(const struct tri_envelope *envelope);
 void tri_envelope_keep(const struct tri_envelope *envelope, void *memory, struct tri_section *sections);
-/* What an envelope of these sections takes of a window, beside its frames: the bytes that it would have in a batch if nothing
- * were left out. It never has more. */
+/* The bytes that an envelope of these sections would have in a batch if nothing were left out, beside its frames. It never has
+ * more. */
 size_t tri_envelope_size(const struct tri_section *sections, uint32_t section_count);
-/* The same with its frames: all that it takes. Both ends count by this. */
+/* What it takes of a window: those, and the bytes of its frames, or the places of such as lie in the arena. Both ends count the
+ * same: it is the `bytes` of the envelope. */
 uint64_t tri_envelope_bytes(const struct tri_section *sections, uint32_t section_count);
 /* Writes it into a batch (8-byte aligned, room for tri_envelope_size bytes) and says how many bytes it has. Data of sections
  * above TRI_COPY_MAX is not written: the caller adds the frames, in order. */
@@ -203,6 +209,13 @@ static inline bool
 tri_section_is_frame(const struct tri_section *section)
 {
     return section->size > TRI_COPY_MAX;
+}
+/* Where all of its data lies in the arena; NULL: it does not. */
+static inline const struct tri_place *
+tri_section_place(const struct tri_section *section)
+{
+    const struct tri_buf *frame = section->frame;
+    return frame != NULL && frame->data == section->data && frame->size == section->size ? frame->place : NULL;
 }
 const char *tri_kind_name(uint8_t kind); /* "CALL"; "?" */
 
@@ -230,15 +243,25 @@ struct tri_handles {
     void *user;
 };
 
+/* Where values go that are too large to travel (TRI_INLINE_MAX): gives a buffer in the arena, which nobody else has and which is
+ * not shown before it is written. TRP_OK with *buf NULL: this one travels all the same. Errors are passed on. */
+struct tri_rooms {
+    trp_err (*take)(void *user, uint64_t size, struct tri_buf **buf, trp_error *error);
+    void *user;
+};
+
 /* A packed section that owns its memory: reused by pack functions, which overwrite it. Zero-initialise, fini once. */
 struct tri_packed {
-    struct tri_section section; /* what was packed last; `frame` is set if it is larger than TRI_COPY_MAX */
+    struct tri_section section;    /* what was packed last; `frame` is set if it is larger than TRI_COPY_MAX */
+    const struct tri_rooms *rooms; /* of large values; NULL: they travel. Borrowed */
     struct tri_ref_entry *refs;
     size_t ref_capacity;
     struct tri_buf *buf; /* replaced when somebody else holds it */
     void *scratch;       /* the codec's own (nodes, queue) */
 };
 void tri_packed_fini(struct tri_packed *packed);
+/* What was packed last has been handed on: if it lies in the arena this does not hold it any longer. */
+void tri_packed_forget(struct tri_packed *packed);
 
 /* RESULT, PUT. TRP_EINVAL (TRP_NONE), TRP_ETYPE (keyword outside of arguments, non-CPU tensor), TRP_ELIMIT (nesting, size,
  * references), TRP_ENOMEM. `inline_size` (may be NULL): what counts against the inline limit. */
@@ -255,7 +278,8 @@ struct tri_view {
     trp_ref **refs; /* by entry: the handle that its REF nodes give; NULL: an actor */
     trp_actor **actors;
     uint32_t ref_count;
-    struct tri_buf *held; /* owner of the data, released by fini; or NULL */
+    struct tri_buf *held;    /* owner of the data, released by fini; or NULL */
+    struct tri_heads *heads; /* of a value that others could still write to; NULL */
 };
 struct tri_wire_node {
     uint8_t kind;
@@ -270,6 +294,8 @@ trp_err tri_view_open(struct tri_view *view, const struct tri_section *section, 
 void tri_view_close(struct tri_view *view);
 /* The value at a node; node 0 is the whole. Scalars and strings come ready, others refer to the view. */
 trp_value tri_view_value(const struct tri_view *view, uint32_t node);
+/* Bytes of a tensor's elements; UINT64_MAX: too many, or of a kind that cannot travel. Its shape is there. */
+uint64_t tri_tensor_size(const DLTensor *tensor);
 /* Fills *tensor with a view of a TENSOR node: host memory, read-only, strides set. */
 void tri_view_tensor(const struct tri_view *view, uint32_t node, DLTensor *tensor);
 
@@ -383,6 +409,9 @@ struct tri_welcome {
     uint32_t credit_calls; /* what may be outstanding from you */
     uint64_t credit_bytes;
     double num_cpus;
+    uint32_t arena_granules; /* of 4 KiB; 0: the node has no arena */
+    uint32_t slots;
+    uint32_t pins; /* number of your table of pins */
 };
 trp_err tri_welcome_pack(struct tri_packed *packed, const struct tri_welcome *welcome, trp_error *error);
 trp_err tri_welcome_unpack(const struct tri_section *section, struct tri_welcome *welcome, trp_error *error);
@@ -451,6 +480,17 @@ bool tri_run_takes(struct tri_run *run, struct tri_id id, uint64_t handed);
 trp_err tri_runs_pack(struct tri_packed *packed, const struct tri_run *runs, uint32_t count, trp_error *error);
 trp_err tri_runs_unpack(const struct tri_section *section, const struct tri_run **runs, uint32_t *count,
                         trp_error *error);
+
+/* store.fbs: Lease: granules of the arena in a row, and slots for what will lie there. */
+enum { TRI_LEASE_SLOTS_MAX = 64 };
+struct tri_lease {
+    uint32_t start, count;
+    const uint32_t *slots; /* unpacked: borrowed, 4-aligned */
+    uint32_t slot_count;   /* up to TRI_LEASE_SLOTS_MAX */
+};
+trp_err tri_lease_pack(struct tri_packed *packed, const struct tri_lease *lease, trp_error *error);
+/* Whether it lies within an arena is not checked, only that its end is a number. */
+trp_err tri_lease_unpack(const struct tri_section *section, struct tri_lease *lease, trp_error *error);
 
 /* actors.fbs: Spawn. */
 struct tri_resource {

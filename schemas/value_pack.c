@@ -41,8 +41,8 @@ static trp_err
 reserve_block(struct packing *packing, uint64_t size, uint64_t align, uint64_t *offset)
 {
     uint64_t start = (packing->block_size + align - 1) & ~(align - 1);
-    if (size > TRI_FRAME_MAX || start + size > TRI_FRAME_MAX)
-        return TRI_FAIL(packing->error, TRP_ELIMIT, "a value of more than %d bytes", TRI_FRAME_MAX);
+    if (size > TRI_STORED_MAX || start + size > TRI_STORED_MAX)
+        return TRI_FAIL(packing->error, TRP_ELIMIT, "a value of more than %u bytes", TRI_STORED_MAX);
     packing->block_size = tri_pad8((size_t)(start + size));
     *offset = start;
     return TRP_OK;
@@ -77,8 +77,8 @@ check_text(trp_value value, trp_error *error)
 static trp_err
 lay_bytes(struct packing *packing, size_t at, trp_value value)
 {
-    if (value.size > TRI_FRAME_MAX)
-        return TRI_FAIL(packing->error, TRP_ELIMIT, "a value of more than %d bytes", TRI_FRAME_MAX);
+    if (value.size > TRI_STORED_MAX)
+        return TRI_FAIL(packing->error, TRP_ELIMIT, "a value of more than %u bytes", TRI_STORED_MAX);
     if (value.size > 0 && value.as.bytes == NULL)
         return TRI_FAIL(packing->error, TRP_EINVAL, "a NULL pointer to %zu bytes", value.size);
     if (value.kind == TRP_STR && value.size > 0)
@@ -159,7 +159,7 @@ lay_tensor(struct packing *packing, size_t at, trp_value value)
     DLTensor tensor;
     if (value.form != 0) {
         const struct tri_view *view = value.as.opaque;
-        const struct tri_wire_tensor *wire = (const void *)(view->bytes + view->nodes[value.form - 1].payload);
+        const struct tri_wire_tensor *wire = (const void *)tri_view_head(view, value.form - 1);
         packing->inline_size += wire->data_size;
         return reserve_block(packing, wire->data_size + 2 * TRI_TENSOR_ALIGN + 16 * (uint64_t)wire->ndim, 8,
                              &packing->scratch->nodes[at].payload);
@@ -177,9 +177,9 @@ lay_tensor(struct packing *packing, size_t at, trp_value value)
     if (tensor.ndim < 0 || tensor.ndim > TRI_NDIM_MAX || (tensor.ndim > 0 && tensor.shape == NULL))
         return TRI_FAIL(packing->error, TRP_EINVAL, "a tensor of %d dimensions, or without a shape", tensor.ndim);
     uint64_t size = tri_tensor_bytes(tensor.dtype, (uint32_t)tensor.ndim, tensor.shape);
-    if (size > TRI_FRAME_MAX)
-        return TRI_FAIL(packing->error, TRP_ELIMIT, "a tensor of more than %d bytes, or of a negative extent",
-                        TRI_FRAME_MAX);
+    if (size > TRI_STORED_MAX)
+        return TRI_FAIL(packing->error, TRP_ELIMIT, "a tensor of more than %u bytes, or of a negative extent",
+                        TRI_STORED_MAX);
     if (size > 0 && tensor.data == NULL)
         return TRI_FAIL(packing->error, TRP_EINVAL, "a tensor without data");
     packing->inline_size += size;
@@ -515,7 +515,9 @@ tri_value_pack(struct tri_packed *packed, trp_value value, const struct tri_hand
         tri_meta_pack_value(&meta, &flat.nodes);
         tri_packed_shape(packed, false, &meta);
     }
-    TRP_TRY(tri_packed_finish(packed, &meta, flat.block_size, flat.ref_count, &block, error));
+    const bool large = flat.inline_size > TRI_INLINE_MAX;
+    TRP_TRY(
+        tri_packed_finish(packed, &meta, flat.block_size, flat.ref_count, large ? packed->rooms : NULL, &block, error));
     tri_flat_write(packed, &flat, block);
     tri_packed_done(packed);
     if (inline_size != NULL)

@@ -4,6 +4,8 @@
  */
 #include "schemas/packed.h"
 
+#include <stdlib.h>
+
 /* ------------------------------------------------------------------------------------------------------------ tensors */
 
 uint64_t
@@ -22,14 +24,22 @@ tri_tensor_bytes(DLDataType type, uint32_t ndim, const int64_t *shape)
     uint64_t size = tri_tensor_element(type), extents = 1;
     bool empty = false;
     for (uint32_t axis = 0; axis < ndim; axis++) {
-        if (shape[axis] < 0 || shape[axis] > TRI_FRAME_MAX)
+        if (shape[axis] < 0 || shape[axis] > (int64_t)TRI_STORED_MAX)
             return UINT64_MAX;
         if (shape[axis] == 0)
             empty = true;
-        else if (__builtin_mul_overflow(extents, (uint64_t)shape[axis], &extents) || extents > TRI_FRAME_MAX)
+        else if (__builtin_mul_overflow(extents, (uint64_t)shape[axis], &extents) || extents > TRI_STORED_MAX)
             return UINT64_MAX;
     }
     return empty ? 0 : size * extents;
+}
+
+uint64_t
+tri_tensor_size(const DLTensor *tensor)
+{
+    return tri_tensor_element(tensor->dtype) > 0 && tensor->ndim <= TRI_NDIM_MAX
+               ? tri_tensor_bytes(tensor->dtype, (uint32_t)tensor->ndim, tensor->shape)
+               : UINT64_MAX;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- verifying */
@@ -52,6 +62,14 @@ check_scalar(struct checking *checking, uint32_t at)
     return node->kind == TRP_BOOL && node->payload > 1 ? "a bool that is neither" : NULL;
 }
 
+/* Text is where its head is, which may be a copy; bytes are where they lie. */
+static const uint8_t *
+bytes_at(const struct tri_view *view, uint32_t at)
+{
+    const struct tri_wire_node *node = &view->nodes[at];
+    return (node->kind == TRP_STR ? tri_view_head(view, at) : view->bytes + node->payload) + sizeof(uint64_t);
+}
+
 static const char *
 check_bytes(struct checking *checking, uint32_t at)
 {
@@ -61,10 +79,10 @@ check_bytes(struct checking *checking, uint32_t at)
     if (node->count != 0 || node->payload % 8 != 0 || view->bytes_size < head + 1 ||
         node->payload > view->bytes_size - head - 1)
         return "bytes outside of the block";
-    memcpy(&size, view->bytes + node->payload, sizeof size);
+    memcpy(&size, tri_view_head(view, at), sizeof size);
     if (size > view->bytes_size - node->payload - head - 1)
         return "bytes outside of the block";
-    const char *text = (const char *)view->bytes + node->payload + head;
+    const char *text = (const char *)bytes_at(view, at);
     if (text[size] != '\0')
         return "bytes without a NUL behind them";
     if (node->kind == TRP_STR && tri_text_valid(text, (size_t)size) != size)
@@ -102,13 +120,13 @@ check_tensor(struct checking *checking, uint32_t at)
     if (node->count != 0 || node->payload % 8 != 0 || view->bytes_size < sizeof tensor ||
         node->payload > view->bytes_size - sizeof tensor)
         return "a tensor outside of the block";
-    memcpy(&tensor, view->bytes + node->payload, sizeof tensor);
+    memcpy(&tensor, tri_view_head(view, at), sizeof tensor);
     DLDataType type = {tensor.code, tensor.bits, tensor.lanes};
     if (tri_tensor_element(type) == 0 || tensor.ndim > TRI_NDIM_MAX)
         return "a tensor of unknown elements or too many dimensions";
     if (2 * sizeof(int64_t) * tensor.ndim > view->bytes_size - node->payload - sizeof tensor)
         return "a tensor outside of the block";
-    const int64_t *shape = (const void *)(view->bytes + node->payload + sizeof tensor), *strides = shape + tensor.ndim;
+    const int64_t *shape = (const void *)(tri_view_head(view, at) + sizeof tensor), *strides = shape + tensor.ndim;
     if (tri_tensor_bytes(type, tensor.ndim, shape) != tensor.data_size)
         return "a tensor whose size is not that of its shape";
     int64_t stride = 1;
@@ -194,13 +212,32 @@ check_nodes(const struct tri_view *view, const struct tri_section *section, bool
 
 /* ------------------------------------------------------------------------------------------------------------ opening */
 
+/* In the arena: the FlatBuffer is read once, and never again. */
+static trp_err
+hold_shared(struct tri_view *view, const struct tri_section *section, const uint8_t **data, trp_error *error)
+{
+    view->heads = calloc(1, sizeof *view->heads);
+    if (view->heads != NULL)
+        view->heads->meta = malloc(section->meta_size > 0 ? section->meta_size : 1);
+    if (view->heads == NULL || view->heads->meta == NULL || section->data == NULL) {
+        tri_heads_free(&view->heads);
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory to look at a value of %llu bytes",
+                        (unsigned long long)section->size);
+    }
+    *data = memcpy(view->heads->meta, section->data, section->meta_size);
+    view->held = tri_buf_retain(section->frame);
+    return TRP_OK;
+}
+
 trp_err
 tri_view_hold(struct tri_view *view, const struct tri_section *section, const uint8_t **data, trp_error *error)
 {
     memset(view, 0, sizeof *view);
-    if (section->meta_size > section->size || section->size > TRI_FRAME_MAX)
+    if (section->meta_size > section->size || section->size > TRI_STORED_MAX)
         return TRI_FAIL(error, TRP_EPROTO, "a message of %llu bytes, %u of them structured",
                         (unsigned long long)section->size, section->meta_size);
+    if (tri_section_place(section) != NULL)
+        return hold_shared(view, section, data, error);
     if (((uintptr_t)section->data & 7) == 0) {
         view->held = tri_buf_retain(section->frame);
         *data = section->data;
@@ -218,6 +255,8 @@ tri_view_check(struct tri_view *view, const struct tri_section *section, const u
                const struct tri_meta_nodes *nodes, bool args, trp_error *error)
 {
     size_t start = tri_pad8(section->meta_size);
+    if (view->heads != NULL)
+        data = section->data; /* of which only the bytes are used */
     view->bytes = data;
     if (section->size > start) {
         view->bytes = data + start;
@@ -226,7 +265,9 @@ tri_view_check(struct tri_view *view, const struct tri_section *section, const u
     view->nodes = nodes->nodes;
     view->node_count = nodes->count;
     view->ref_count = section->ref_count;
-    trp_err err = check_nodes(view, section, args, error);
+    trp_err err = view->heads != NULL ? tri_heads_copy(view, error) : TRP_OK;
+    if (err == TRP_OK)
+        err = check_nodes(view, section, args, error);
     if (err != TRP_OK)
         tri_view_close(view);
     return err;
@@ -250,6 +291,7 @@ tri_view_open(struct tri_view *view, const struct tri_section *section, trp_erro
 void
 tri_view_close(struct tri_view *view)
 {
+    tri_heads_free(&view->heads);
     tri_buf_release(&view->held);
     memset(view, 0, sizeof *view);
 }
@@ -283,9 +325,9 @@ tri_view_value(const struct tri_view *view, uint32_t at)
         value.as.opaque = view;
     } else if (node->kind >= TRP_STR) {
         uint64_t size;
-        memcpy(&size, view->bytes + node->payload, sizeof size);
+        memcpy(&size, tri_view_head(view, at), sizeof size);
         value.size = (size_t)size;
-        value.as.bytes = view->bytes + node->payload + sizeof size;
+        value.as.bytes = bytes_at(view, at);
     } else if (node->kind == TRP_BOOL) {
         value.as.boolean = node->payload != 0;
     } else {
@@ -298,7 +340,7 @@ void
 tri_view_tensor(const struct tri_view *view, uint32_t at, DLTensor *tensor)
 {
     TRI_ASSERT(at < view->node_count && view->nodes[at].kind == TRP_TENSOR);
-    const struct tri_wire_tensor *wire = (const void *)(view->bytes + view->nodes[at].payload);
+    const struct tri_wire_tensor *wire = (const void *)tri_view_head(view, at);
     memset(tensor, 0, sizeof *tensor);
     tensor->dtype = (DLDataType){wire->code, wire->bits, wire->lanes};
     tensor->device.device_type = kDLCPU;

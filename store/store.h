@@ -1,18 +1,26 @@
 /*
- * store.h - the door of store/: where an object of a given size lies.
+ * store.h - the door of store/: immutable objects in shared memory, and how they spill to disk.
  *
- * In this release every object lies inline, in the memory of the processes that hold it, and travels in a frame; so the
- * one rule is the frame's limit. Up to TRI_INLINE_MAX bytes, counted as tri_value_pack counts them, that is where it
- * belongs. Pure; any thread.
+ *   segment    shared memory that is mapped whole and has memory behind the parts that were asked for
+ *   limit      how large the arena of a node may become
+ *   runs       pure: who has which part of the arena
+ *   register   what is in which slot, in a segment that only brokers map: from it a new broker makes all of it anew
+ *   pins       how a process reads in place what a broker may want to take away, without a message
+ *   space      pure: what a process has of the arena, and what of it is free
+ *   process    a process's mappings, leases, slots and pins: buffers for new objects, and for those of others
+ *   spill/     objects in files, LZ4 where it pays; a library of its own (spill/files.h)
+ *
+ * Brokers use segment to register, processes use process; nothing here knows messages.
  */
 #ifndef TRI_STORE_H
 #define TRI_STORE_H
 
-#include <troupe/runtime.h>
-
-#include "schemas/schemas.h"
-
-/* Says where an object of `bytes` packed bytes will lie. TRP_ELIMIT: nowhere; it is larger than a frame. */
-trp_err tri_store_place(uint64_t bytes, trp_location *location, trp_error *error);
+#include "store/limit.h"
+#include "store/pins.h"
+#include "store/process.h"
+#include "store/register.h"
+#include "store/runs.h"
+#include "store/segment.h"
+#include "store/space.h"
 
 #endif

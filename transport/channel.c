@@ -74,6 +74,7 @@ take_packet(struct tri_channel *channel, struct tri_packet *packet)
     channel->packet.frame_count = 0;
     channel->batch_size = channel->envelope_count = 0;
     channel->frame_bytes = 0;
+    channel->place_bytes = 0;
 }
 
 static trp_err
@@ -93,7 +94,7 @@ close_batch(struct tri_channel *channel, trp_error *error)
 static bool
 fits(const struct tri_channel *channel, const struct tri_measure *measure)
 {
-    if (channel->batch_size + measure->size > TRI_BATCH_BYTES)
+    if (channel->batch_size + channel->place_bytes + measure->size + measure->place_bytes > TRI_BATCH_BYTES)
         return false;
     if (measure->frame_count == 0)
         return true;
@@ -148,7 +149,7 @@ tri_channel_post(struct tri_channel *channel, const struct tri_route *route, con
     if (channel->envelope_count > 0 && !fits(channel, &measure))
         TRP_TRY(close_batch(channel, error));
     offset = channel->envelope_count > 0 ? channel->batch_size : HEAD;
-    TRP_TRY(reserve_batch(channel, offset + measure.size, error));
+    TRP_TRY(reserve_batch(channel, offset + channel->place_bytes + measure.size + measure.place_bytes, error));
     if (channel->packet.frame_count == 0)
         channel->packet.frame_count = 1; /* frames[0], the place of the batch, stays NULL until it is complete */
     if (measure.frame_count > 0)
@@ -156,6 +157,7 @@ tri_channel_post(struct tri_channel *channel, const struct tri_route *route, con
     channel->batch_size = offset + tri_envelope_write(channel->batch->data + offset, route, sections, section_count);
     channel->envelope_count++;
     channel->frame_bytes += measure.frame_bytes;
+    channel->place_bytes += measure.place_bytes;
     if (where != NULL)
         *where = channel->session.next_sequence + channel->full_count;
     return TRP_OK;
@@ -255,7 +257,8 @@ tri_channel_receive(struct tri_channel *channel, struct tri_packet *packet, tri_
     if (result != TRI_TAKE)
         return TRP_OK;
     if (head.sequence == 0)
-        return tri_packet_each(packet, visit_unnumbered, &inner, error);
+        return tri_packet_each(packet, visit_unnumbered, &inner, error); /* which have no frames, nor places */
+    TRP_TRY(tri_packet_open_places(packet, channel->places, error));
     TRP_TRY(tri_packet_each(packet, visit, user, error));
     tri_session_accept(&channel->session, &head);
     return TRP_OK;

@@ -258,13 +258,13 @@ knock(int fd, const struct sockaddr_un *address, int timeout_ms, trp_error *erro
     return tri_fail_errno(error, TRP_EBROKER, errno, "no broker answers at %s", address->sun_path);
 }
 
+/* Waits until there is something to be read. */
 static trp_err
-read_cookie(int fd, const char *path, int timeout_ms, uint64_t *cookie, trp_error *error)
+await_word(int fd, const char *path, int timeout_ms, trp_error *error)
 {
     const uint64_t start_ns = tri_now_ns();
     struct pollfd item = {.fd = fd, .events = POLLIN};
     int left_ms = timeout_ms, rc;
-    ssize_t size;
 
     while ((rc = poll(&item, 1, left_ms)) < 0 && errno == EINTR) {
         const uint64_t gone_ms = (tri_now_ns() - start_ns) / TRI_NS_PER_MS;
@@ -273,33 +273,63 @@ read_cookie(int fd, const char *path, int timeout_ms, uint64_t *cookie, trp_erro
     }
     if (rc == 0)
         return TRI_FAIL(error, TRP_ETIMEDOUT, "the broker at %s said nothing within %d ms", path, timeout_ms);
-    size = recv(fd, cookie, sizeof *cookie, MSG_DONTWAIT);
-    if (size == (ssize_t)sizeof *cookie)
+    return TRP_OK;
+}
+
+static trp_err
+read_cookie(const char *path, int timeout_ms, struct tri_greeting *greeting, trp_error *error)
+{
+    size_t size = 0;
+
+    TRP_TRY(await_word(greeting->fd, path, timeout_ms, error));
+    if (tri_door_recv(greeting->fd, &greeting->cookie, sizeof greeting->cookie, &size, greeting->fds, TRI_DOOR_FDS,
+                      &greeting->fd_count, NULL) != TRP_OK)
+        return TRI_FAIL(error, TRP_EPROTO, "what came from %s is no broker's greeting, or it is gone", path);
+    if (size == sizeof greeting->cookie)
         return TRP_OK;
     if (size == 0)
         return TRI_FAIL(error, TRP_EACCES, "the broker at %s did not let this process in", path);
-    if (size < 0)
-        return tri_fail_errno(error, TRP_EBROKER, errno, "the broker at %s is gone", path);
-    return TRI_FAIL(error, TRP_EPROTO, "%s sent a cookie of %zd bytes, expected 8: it is no broker", path, size);
+    return TRI_FAIL(error, TRP_EPROTO, "%s sent a cookie of %zu bytes, expected 8: it is no broker", path, size);
+}
+
+static void
+close_greeting(struct tri_greeting *greeting)
+{
+    for (size_t i = 0; i < greeting->fd_count; i++)
+        close_fd(&greeting->fds[i]);
+    greeting->fd_count = 0;
+}
+
+trp_err
+tri_door_greet(const char *path, int timeout_ms, struct tri_greeting *greeting, trp_error *error)
+{
+    struct tri_greeting made = {.fd = -1};
+    struct sockaddr_un address;
+    trp_err err;
+
+    TRP_TRY(make_address(path, &address, error));
+    TRP_TRY(open_socket(0, &made.fd, error));
+    err = knock(made.fd, &address, timeout_ms, error);
+    if (err == TRP_OK)
+        err = read_cookie(path, timeout_ms, &made, error);
+    if (err != TRP_OK) {
+        close_greeting(&made);
+        close_fd(&made.fd);
+        return err;
+    }
+    *greeting = made;
+    return TRP_OK;
 }
 
 trp_err
 tri_door_connect(const char *path, int timeout_ms, int *fd, uint64_t *cookie, trp_error *error)
 {
-    struct sockaddr_un address;
-    int made = -1;
-    trp_err err;
+    struct tri_greeting greeting;
 
-    TRP_TRY(make_address(path, &address, error));
-    TRP_TRY(open_socket(0, &made, error));
-    err = knock(made, &address, timeout_ms, error);
-    if (err == TRP_OK)
-        err = read_cookie(made, path, timeout_ms, cookie, error);
-    if (err != TRP_OK) {
-        close_fd(&made);
-        return err;
-    }
-    *fd = made;
+    TRP_TRY(tri_door_greet(path, timeout_ms, &greeting, error));
+    close_greeting(&greeting);
+    *fd = greeting.fd;
+    *cookie = greeting.cookie;
     return TRP_OK;
 }
 

@@ -258,6 +258,17 @@ give_back(void *data, void *hint)
     tri_buf_release(&buf);
 }
 
+/* How many of a packet's frames are sent: of the others it has the places. */
+static uint32_t
+sent_frames(const struct tri_packet *packet)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < packet->frame_count; i++)
+        count += packet->frames[i]->place == NULL;
+    return count;
+}
+
 /* A small frame is copied into the message; a larger one is shared with it. */
 static bool
 wrap_frame(zmq_msg_t *message, struct tri_buf *frame)
@@ -288,11 +299,16 @@ close_messages(zmq_msg_t *messages, uint32_t begin, uint32_t end)
 static bool
 wrap_packet(zmq_msg_t *messages, const struct tri_packet *packet)
 {
+    uint32_t wrapped = 0;
+
     for (uint32_t i = 0; i < packet->frame_count; i++) {
-        if (!wrap_frame(&messages[i], packet->frames[i])) {
-            close_messages(messages, 0, i);
+        if (packet->frames[i]->place != NULL)
+            continue;
+        if (!wrap_frame(&messages[wrapped], packet->frames[i])) {
+            close_messages(messages, 0, wrapped);
             return false;
         }
+        wrapped++;
     }
     return true;
 }
@@ -342,7 +358,7 @@ tri_link_send(struct tri_link *link, uint64_t number, struct tri_packet *packet,
 {
     zmq_msg_t messages[1 + TRI_PACKET_FRAMES];
     const struct tri_peer *peer = link->is_server ? tri_peers_find(&link->peers, number) : NULL;
-    const uint32_t count = packet->frame_count;
+    const uint32_t count = sent_frames(packet);
     uint32_t sent = 0;
     int errnum = 0;
 
@@ -441,6 +457,7 @@ unwrap_frame(zmq_msg_t *message)
     atomic_init(&foreign->buf.references, 1);
     foreign->buf.data = zmq_msg_data(&foreign->message);
     foreign->buf.size = size;
+    foreign->buf.place = NULL;
     foreign->buf.free = free_foreign;
     foreign->buf.foreign = foreign;
     return &foreign->buf;

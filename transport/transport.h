@@ -29,11 +29,11 @@ enum {
 
 /* The first bytes of a batch. Little-endian. Envelopes follow, each at a multiple of 8. */
 struct tri_batch_head {
-    uint32_t magic;   /* TRI_BATCH_MAGIC */
-    uint16_t version; /* TRI_WIRE_VERSION */
-    uint16_t zero16;
+    uint32_t magic;       /* TRI_BATCH_MAGIC */
+    uint16_t version;     /* TRI_WIRE_VERSION */
+    uint16_t place_count; /* places in the arena, at the end of the batch, of frames that are not sent */
     uint32_t envelope_count;
-    uint32_t frame_count;
+    uint32_t frame_count; /* that are sent */
     uint64_t
         sequence; /* 1, 2, ... per session and direction; 0: not numbered (HELLO, WELCOME, CUT, bare acknowledgements) */
     uint64_t acknowledged; /* all of your packets up to this one are accepted */
@@ -55,6 +55,14 @@ void tri_packet_fini(struct tri_packet *packet); /* releases the frames */
  * TRP_EPROTO; or what visit returns. */
 typedef trp_err tri_envelope_fn(void *user, const struct tri_envelope *envelope, trp_error *error);
 trp_err tri_packet_head(struct tri_packet *packet, struct tri_batch_head *head, trp_error *error);
+/* Makes the buffer that a place stands for: of that size, with a place. Whatever else it does is done once for each packet that is
+ * taken. TRP_EPROTO: the sender may not say this. */
+struct tri_places {
+    trp_err (*open)(void *user, const struct tri_place *place, struct tri_buf **buf, trp_error *error);
+    void *user;
+};
+/* Puts them among the packet's frames, where they belong. NULL: places are refused. To be called before tri_packet_each. */
+trp_err tri_packet_open_places(struct tri_packet *packet, const struct tri_places *places, trp_error *error);
 trp_err tri_packet_each(const struct tri_packet *packet, tri_envelope_fn *visit, void *user, trp_error *error);
 
 /* -------------------------------------------------------------------------------------------------------- sessions */
@@ -130,10 +138,12 @@ struct tri_channel {
     uint32_t envelope_count;
     struct tri_packet packet; /* frames of the batch's large sections, from 1 on */
     uint64_t frame_bytes;
+    uint32_t place_bytes; /* what is going to be said of those that are not sent */
     struct tri_node full; /* packets that were closed by a full batch, to be sent: list of tri_full */
     size_t full_count;
     uint64_t full_bytes;
-    size_t usual_size; /* of the last batches: the next one is made as large at once */
+    size_t usual_size;               /* of the last batches: the next one is made as large at once */
+    const struct tri_places *places; /* borrowed; NULL: none are let in */
 };
 void tri_channel_init(struct tri_channel *channel, uint32_t window_calls, uint64_t window_bytes);
 void tri_channel_fini(struct tri_channel *channel);
@@ -231,6 +241,15 @@ trp_err tri_door_accept(struct tri_door_server *server, int *fd, int *pidfd, int
 void tri_door_server_close(struct tri_door_server **server); /* and unlinks */
 /* Client. The first message from the server is the 8-byte cookie. */
 trp_err tri_door_connect(const char *path, int timeout_ms, int *fd, uint64_t *cookie, trp_error *error);
+/* The same with the descriptors that came along with the cookie, which are the caller's then. */
+enum { TRI_DOOR_FDS = 4 };
+struct tri_greeting {
+    int fd; /* the door */
+    uint64_t cookie;
+    int fds[TRI_DOOR_FDS];
+    size_t fd_count;
+};
+trp_err tri_door_greet(const char *path, int timeout_ms, struct tri_greeting *greeting, trp_error *error);
 /* Messages of up to 64 KiB with up to 4 descriptors. recv: *size 0: end of file, the peer is gone. */
 trp_err tri_door_send(int fd, const void *data, size_t size, const int *fds, size_t fd_count, trp_error *error);
 trp_err tri_door_recv(int fd, void *data, size_t capacity, size_t *size, int *fds, size_t fd_capacity, size_t *fd_count,

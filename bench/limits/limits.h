@@ -58,6 +58,17 @@ trp_err tri_limit_spawn_many(size_t count, uint64_t *took_ns, trp_error *error);
 /* fork and exec of `count` of them, and waiting for all. */
 trp_err tri_limit_fork_many(size_t count, uint64_t *took_ns, trp_error *error);
 
+/* ----------------------------------------------------------------------------------------------------- memory */
+
+/* Memory of so many bytes to copy from, all of them 7, and shared memory to copy to, all of whose pages this process has touched. */
+struct tri_memory_limit;
+trp_err tri_memory_limit_open(size_t size, struct tri_memory_limit **made, trp_error *error);
+void tri_memory_limit_close(struct tri_memory_limit **made); /* NULL passes */
+const void *tri_memory_limit_source(const struct tri_memory_limit *memory);
+uint64_t tri_memory_limit_copy(struct tri_memory_limit *memory); /* ns of one copy */
+/* A new mapping of it, and reading its first byte. */
+trp_err tri_memory_limit_read(struct tri_memory_limit *memory, uint64_t *took_ns, trp_error *error);
+
 /* ----------------------------------------------------------------------------------------------------- the chain */
 
 struct tri_chain;

@@ -3,6 +3,9 @@
  */
 #include <troupe/module.h>
 
+#include <stdlib.h>
+#include <string.h>
+
 struct echo {
     int unused;
 };
@@ -20,6 +23,23 @@ on_hold(trp_ctx *ctx, void *self)
 {
     (void)self;
     return trp_get(trp_at(ctx->args[0], 0).as.ref, TRP_FOREVER, NULL, ctx->error);
+}
+
+/* A new object of so many bytes, all of them 1. */
+static trp_err
+on_make(trp_ctx *ctx, void *self)
+{
+    const size_t size = (size_t)trp_as_i64(ctx->args[0]);
+    void *bytes = malloc(size > 0 ? size : 1);
+    trp_err err;
+
+    (void)self;
+    if (bytes == NULL)
+        return trp_fail(ctx, TRP_ENOMEM, "no memory for %zu bytes", size);
+    memset(bytes, 1, size);
+    err = trp_return(ctx, trp_bytes(bytes, size));
+    free(bytes);
+    return err;
 }
 
 struct gate {
@@ -55,6 +75,7 @@ noop(trp_ctx *ctx)
 
 static const trp_method echo_methods[] = {
     {.name = "echo", .fn = on_echo, .args = "data:b", .about = "gives its argument back"},
+    {.name = "make", .fn = on_make, .args = "size:i", .about = "gives so many bytes"},
     {.name = "hold", .fn = on_hold, .args = "until:[r]", .about = "waits for the reference in the list"},
     {0},
 };

@@ -329,6 +329,9 @@ tri_core_check(const struct tri_core *core, char *why, size_t size)
     if (fabs(check.cpus - core->ledger.cpus_used) > 1e-6 || fabs(check.gpus - core->ledger.gpus_used) > 1e-6)
         wrong(&check, "%g CPUs and %g GPUs are in use, the ledger says %g and %g", check.cpus, check.gpus,
               core->ledger.cpus_used, core->ledger.gpus_used);
+    const char *store = core->depot != NULL ? tri_depot_check(core->depot) : NULL;
+    if (store != NULL)
+        wrong(&check, "%s", store);
     if (check.flights != 0)
         wrong(&check, "references in flight and what carries them differ by %" PRId64, (int64_t)check.flights);
     return check.ok;

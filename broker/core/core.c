@@ -45,6 +45,8 @@ static const struct {
     [TRI_PUT] = {FROM_ANY, true, TRI_FAILED | TRI_FETCHED, tri_on_put},
     [TRI_WAIT] = {FROM_ANY, true, 0, tri_on_wait},
     [TRI_RELEASE] = {FROM_ANY, true, 0, tri_on_release},
+    [TRI_SPACE] = {FROM_ANY, false, 0, tri_on_space},
+    [TRI_GIVEN] = {FROM_ANY, true, 0, tri_on_given},
     [TRI_SPAWN] = {FROM_ANY, true, TRI_RETRIED, tri_on_spawn},
     [TRI_CREATE] = {FROM_HOST, true, 0, tri_on_create},
     [TRI_READY] = {FROM_HOST, false, TRI_FAILED, tri_on_ready},
@@ -332,6 +334,7 @@ tri_core_tick(struct tri_core *core, uint64_t now_ns)
     tri_hosts_stock(core);
     tri_tasks_recall(core);
     tri_event_end(core);
+    tri_arena_look(core);
     round_emit(core);
 }
 
@@ -342,6 +345,7 @@ tri_core_round(struct tri_core *core, uint64_t now_ns)
     tri_event_end(core);
     if (core->judge_waits)
         tri_waits_judge(core);
+    tri_arena_look(core);
     round_emit(core);
 }
 
@@ -354,6 +358,10 @@ tri_core_next_ns(const struct tri_core *core)
     uint64_t recovery = tri_recovery_next_ns(core), tasks = tri_tasks_next_ns(core);
     next = recovery < next ? recovery : next;
     next = tasks < next ? tasks : next;
+    if (core->depot != NULL) {
+        const uint64_t store = tri_depot_next_ns(core->depot);
+        next = store < next ? store : next;
+    }
     if (!core->barrier && core->spares < core->config.spare_hosts && core->stock_ns < next)
         next = core->stock_ns;
     return next;

@@ -9,6 +9,7 @@
 #ifndef TRI_CORE_H
 #define TRI_CORE_H
 
+#include "store/store.h"
 #include "transport/transport.h"
 
 struct tri_core;
@@ -29,6 +30,22 @@ struct tri_core_limits {            /* 0: the default */
     uint32_t objects;               /* 16,777,216 */
 };
 
+/* What the shell has of the node's arena. granules 0: there is none. None of these functions may call back into the core. */
+struct tri_arena {
+    uint32_t granules, slots;
+    tri_slot_word *words; /* [slots]; processes read them */
+    uint8_t *pins;        /* tables of TRI_PIN_TABLE_BYTES, one for each tenant */
+    void *reg;            /* store/register.h */
+    bool fresh;           /* no broker has had it before: the register is not looked at */
+    bool keeps_one;       /* of its idle extents */
+    /* Memory behind a part, whole pages; what has some keeps it. TRP_ESTOREFULL: the system has none. */
+    trp_err (*back)(void *user, enum tri_arena_part part, uint64_t offset, uint64_t size, trp_error *error);
+    void (*unback)(void *user, enum tri_arena_part part, uint64_t offset, uint64_t size);
+    /* Tell tri_core_space_ended when this process has ended for certain. It may have already. */
+    void (*await_end)(void *user, uint64_t space, int32_t pid);
+    void *user;
+};
+
 struct tri_core_config {
     uint64_t incarnation; /* of this broker: 1, 2...; given by the root */
     const char *node;     /* its name */
@@ -42,6 +59,7 @@ struct tri_core_config {
     bool tasks_lost;       /* a host that had run tasks died under a broker before */
     uint64_t seed;         /* for hash tables */
     struct tri_core_limits limits;
+    struct tri_arena arena;
 };
 
 /* What the core wants done. None of these may call back into the core. */
@@ -103,6 +121,11 @@ void tri_core_peer_gone(struct tri_core *core, tri_peer_index peer, const struct
 void tri_core_host_exited(struct tri_core *core, uint64_t token, const struct tri_death *death, uint64_t now_ns);
 /* The root could not fork. */
 void tri_core_fork_failed(struct tri_core *core, uint64_t token, const char *why, uint64_t now_ns);
+/* This process has ended: what it had of the arena is free, and its table of pins. */
+void tri_core_space_ended(struct tri_core *core, uint64_t space, uint64_t now_ns);
+/* A place that a peer says (tri_places): sealed, if it was not. TRP_EPROTO. */
+trp_err tri_core_open_place(struct tri_core *core, tri_peer_index peer, const struct tri_place *place,
+                            struct tri_buf **buf, trp_error *error);
 /* The shell has read until dry and is about to flush: posts what is said in batches (ACCEPTED, FREED: one envelope per peer). */
 void tri_core_round(struct tri_core *core, uint64_t now_ns);
 /* Time passes: deadlines, start deadlines, recalls, recovery. Call at the time that tri_core_next_ns names, or later. */

@@ -80,9 +80,15 @@ tri_core_new(const struct tri_core_config *config, const struct tri_core_ops *op
     trp_err err = init(core);
     if (err == TRP_OK)
         err = tri_recovery_init(core, expected, expected_count);
+    if (err != TRP_OK)
+        (void)TRI_FAIL(error, err, "no memory for the broker's core");
+    if (err == TRP_OK)
+        err = tri_arena_init(core, error);
+    if (err == TRP_OK)
+        err = tri_arena_found(core, error);
     if (err != TRP_OK) {
         tri_core_destroy(&core);
-        return TRI_FAIL(error, err, "no memory for the broker's core");
+        return err;
     }
     *made = core;
     return TRP_OK;
@@ -199,6 +205,7 @@ tri_core_destroy(struct tri_core **made)
         tri_parcel_free(&core->modules[i].value);
     }
     tri_recovery_fini(core);
+    tri_depot_free(&core->depot);
     free(core->modules);
     tri_declared_fini(&core->declared);
     free(core->peers);

@@ -95,6 +95,8 @@ settle_object(struct tri_core *core, struct tri_object *object)
         return;
     if (thing->hold_count == 0 && !running) {
         forget(core, object);
+    } else if (tri_object_stored(object)) {
+        return;
     } else if (object->carried && thing->hold_count == 1 && resolved(object) && object->waiting == 0 &&
                thing->holds->has_value && thing->holds->seen == thing->holds->handed) {
         drop_value(object); /* its only holder has it */
@@ -161,14 +163,17 @@ serve_waiting(struct tri_core *core, struct tri_object *object)
 }
 
 static void
-keep_value(struct tri_object *object, const struct tri_section *section, bool failed)
+keep_value(struct tri_core *core, struct tri_object *object, const struct tri_section *section, bool failed)
 {
     struct tri_route route = {.kind = TRI_RESULT, .flags = failed ? TRI_FAILED : 0};
     struct tri_section value = *section;
     value.place = 0;
     route.result = tri_thing_id(&object->thing);
     drop_value(object);
-    object->value = tri_parcel_new(&route, &value, 1, section->size);
+    const bool stored = tri_section_place(section) != NULL;
+    object->value = tri_parcel_new(&route, &value, 1, stored ? sizeof(struct tri_place) : section->size);
+    if (object->value != NULL && tri_object_registered(object))
+        tri_depot_name(core->depot, section->frame, tri_thing_id(&object->thing), section->meta_size);
 }
 
 /* A value that leads back to itself would be kept for ever: by what it names, which is held as long as it is kept. */
@@ -196,7 +201,9 @@ tri_object_resolve(struct tri_core *core, struct tri_object *object, const struc
         tri_object_keeper(core, object, keeper);
     if (others || thing->flights > 0 || object->waiting > 0 || object->wanted > 0 || thing->shared ||
         tri_core_open(core) || !answers_caller)
-        keep_value(object, section, failed);
+        keep_value(core, object, section, failed);
+    if (tri_object_registered(object))
+        tri_object_keeper(core, object, NULL);
     if (object->value != NULL)
         serve_waiting(core, object);
     tri_settle(core, thing);
@@ -268,7 +275,7 @@ tri_object_copies(struct tri_core *core, struct tri_object *object)
             spare = hold;
     }
     if (object->value != NULL) {
-        if (!sources && spare != NULL)
+        if (!sources && spare != NULL && !tri_object_registered(object))
             tri_object_send(core, object, spare);
     } else if (sources) {
         if (spare != NULL || object->thing.flights > 0 || object->waiting > 0 || !tri_list_empty(&object->needs) ||
@@ -329,10 +336,12 @@ put_value(struct tri_core *core, struct tri_peer *peer, struct tri_object *objec
         tri_object_correct(core, object, peer, section);
     }
     struct tri_peer *keeper = object->keeper == NULL && !object->revoked ? peer : object->keeper;
+    if (tri_section_place(section) != NULL && section->ref_count == 0)
+        keeper = NULL;
     object->revoked = object->revoked && object->fetching != NULL;
     tri_object_resolve(core, object, message->route, section, failed, refs, keeper);
     if (object->value == NULL)
-        keep_value(object, section, failed);
+        keep_value(core, object, section, failed);
     if (object->keeper == peer && object->value != NULL && !object->charged) {
         object->charged = true;
         peer->put_bytes += object->value->bytes;

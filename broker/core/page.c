@@ -24,6 +24,7 @@ tri_page_fini(struct tri_page *page)
     free(page->rows);
     free(page->entries);
     free(page->texts);
+    free(page->pins);
 }
 
 void

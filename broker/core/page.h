@@ -10,6 +10,7 @@
 /* A list of maps that is being made. Texts are copied in; rows beyond `limit` are for the caller to leave out. */
 struct tri_page {
     struct tri_core *core;
+    uint32_t *pins; /* of objects, by slot; NULL where nobody asked */
     trp_value *rows, *entries;
     char *texts;
     size_t row_count, entry_count, text_size, text_capacity;

@@ -7,6 +7,7 @@
 
 #include "broker/core/core.h"
 #include "broker/core/declared.h"
+#include "broker/core/depot.h"
 #include "broker/core/names.h"
 #include "broker/core/stock.h"
 
@@ -48,6 +49,7 @@ struct tri_peer {
     uint64_t used_calls, used_bytes; /* credit */
     uint64_t put_bytes;              /* of values that it published and keeps, and that lie here, too */
     uint64_t fetches;                /* ids asked of it by FETCH and not answered */
+    uint32_t tenant;                 /* of the arena, and the number of its table of pins; TRI_NO_TENANT */
 };
 
 enum tri_host_state {

@@ -71,6 +71,9 @@ fill_welcome(const struct tri_core *core, const struct tri_peer *peer, bool snap
         .credit_calls = core->limits.credit_calls,
         .credit_bytes = core->limits.credit_bytes,
         .num_cpus = core->config.num_cpus,
+        .arena_granules = peer->tenant != TRI_NO_TENANT ? core->config.arena.granules : 0,
+        .slots = peer->tenant != TRI_NO_TENANT ? core->config.arena.slots : 0,
+        .pins = peer->tenant != TRI_NO_TENANT ? peer->tenant : 0,
     };
 }
 
@@ -100,6 +103,11 @@ peer_new(struct tri_core *core, const struct tri_login *login, int32_t pid, stru
         return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for another process");
     }
     peer->entry.id.space = login->space ? login->space : core->config.incarnation << 32 | ++core->next_space;
+    const trp_err err = tri_arena_enter(core, peer->entry.id.space, pid, &peer->tenant, error);
+    if (err != TRP_OK) {
+        free(peer);
+        return err;
+    }
     peer->index = (tri_peer_index)slot;
     peer->role = login->role;
     peer->pid = pid;
@@ -257,6 +265,7 @@ tri_peer_drop(struct tri_core *core, struct tri_peer *peer)
         core->recent_peers[peer->entry.id.space % TRI_RECENT] = NULL;
     if (peer->host != NULL)
         peer->host->peer = NULL;
+    tri_arena_left(core, peer);
     tri_recovery_peer_gone(core, peer);
     drop_holds(core, peer);
     drop_calls(core, peer);

@@ -148,8 +148,12 @@ object_row(struct tri_entry *entry, void *user)
     tri_page_put(page, "holders", trp_u64(object->thing.hold_count));
     tri_page_put(page, "in_flight", trp_u64(object->thing.flights));
     tri_page_put(page, "here", trp_bool(object->value != NULL));
-    tri_page_put(page, "bytes", trp_u64(object->value != NULL ? object->value->bytes : 0));
+    const struct tri_section *value = object->value != NULL ? &object->value->sections[0] : NULL;
+    const struct tri_place *place = value != NULL ? tri_section_place(value) : NULL;
+    tri_page_put(page, "bytes", trp_u64(value != NULL ? value->size : 0));
     tri_page_put(page, "waiting", trp_u64(object->waiting));
+    tri_page_put(page, "location", trp_str(place != NULL ? "shared memory" : value != NULL ? "inline" : ""));
+    tri_page_put(page, "pins", trp_u64(place != NULL ? page->pins[place->slot] : 0));
     tri_page_end_row(page);
 }
 
@@ -161,7 +165,38 @@ page_objects(struct tri_core *core, struct tri_page *page)
             tri_quiet_end(core, core->peers[i]);
     if (!tri_page_init(page, core, core->object_count))
         return false;
+    const uint32_t slots = core->depot != NULL ? tri_depot_pins(core->depot, NULL) : 0;
+    page->pins = calloc(slots + 1, sizeof *page->pins);
+    if (page->pins == NULL)
+        return false;
+    if (slots > 0)
+        (void)tri_depot_pins(core->depot, page->pins);
     tri_table_each(&core->things, object_row, page);
+    return true;
+}
+
+/* The arena: bytes of it, and how many objects. */
+static bool
+page_store(struct tri_core *core, struct tri_page *page)
+{
+    struct tri_depot_stat stat = {0};
+    if (!tri_page_init(page, core, 1))
+        return false;
+    if (core->depot != NULL)
+        stat = tri_depot_stat(core->depot);
+    tri_page_put(page, "limit", trp_u64(stat.limit));
+    tri_page_put(page, "backed", trp_u64(stat.backed));
+    tri_page_put(page, "taken", trp_u64(stat.taken));
+    tri_page_put(page, "leased", trp_u64(stat.leased));
+    tri_page_put(page, "sealed", trp_u64(stat.sealed));
+    tri_page_put(page, "gone", trp_u64(stat.gone));
+    tri_page_put(page, "longest_free", trp_u64(stat.longest_free));
+    tri_page_put(page, "objects", trp_u64(stat.objects));
+    tri_page_put(page, "objects_gone", trp_u64(stat.gone_objects));
+    tri_page_put(page, "waiting", trp_u64(stat.waiters));
+    tri_page_put(page, "slots", trp_u64(stat.slots));
+    tri_page_put(page, "slots_free", trp_u64(stat.slots_free));
+    tri_page_end_row(page);
     return true;
 }
 
@@ -233,7 +268,7 @@ static const struct {
     bool (*make)(struct tri_core *core, struct tri_page *page);
 } pages[] = {
     {"nodes", page_nodes},     {"actors", page_actors}, {"processes", page_processes},
-    {"objects", page_objects}, {"calls", page_calls},
+    {"objects", page_objects}, {"calls", page_calls},   {"store", page_store},
 };
 
 static void
@@ -292,7 +327,7 @@ tri_on_query(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     if (!known)
         tri_answer_error(core, peer, result, TRP_EINVAL,
                          "'%.100s' cannot be asked for; there is: nodes, actors, processes, modules, objects, "
-                         "calls, why ID",
+                         "calls, store, why ID",
                          text);
     else if (!made)
         tri_answer(core, peer, result, &core->memory_packed.section, true);

@@ -212,6 +212,7 @@ end_returning(struct tri_core *core)
             tri_object_copies(core, object);
     }
     tri_event_end(core);
+    tri_arena_settle(core);
 }
 
 static bool
@@ -290,7 +291,7 @@ report_hold(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_
         hold->has_value = true;
         hold->seen = hold->handed;
     }
-    if ((held->flags & TRI_SNAP_KEPT) != 0 && object->keeper == NULL)
+    if ((held->flags & TRI_SNAP_KEPT) != 0 && object->keeper == NULL && !tri_object_registered(object))
         tri_object_keeper(core, object, peer);
     else if ((held->flags & TRI_SNAP_KEPT) != 0 && object->keeper != peer)
         tri_batch_add(core, peer, &peer->freed, held->id); /* one is enough */

@@ -81,6 +81,7 @@ struct tri_core {
     struct tri_ledger ledger;
     struct tri_pool objects_pool, calls_pool, holds_pool, lanes_pool, actors_pool, texts_pool, parcels_pool, lost_pool;
     struct tri_timers timers;
+    struct tri_depot *depot; /* NULL: the node has no arena */
     struct tri_thing *settling;
     uint32_t mark;
 
@@ -238,6 +239,18 @@ void tri_object_unasked(struct tri_core *core, struct tri_object *object);
 void tri_object_correct(struct tri_core *core, const struct tri_object *object, struct tri_peer *peer,
                         const struct tri_section *error);
 void tri_object_copies(struct tri_core *core, struct tri_object *object);
+/* Its value lies in the arena: it is no burden to the broker, and stays as long as somebody holds the object. */
+static inline bool
+tri_object_stored(const struct tri_object *object)
+{
+    return object->value != NULL && tri_section_place(&object->value->sections[0]) != NULL;
+}
+/* Such a value without references is in the register, too: a new broker has it, whoever is gone. Nobody else need keep it. */
+static inline bool
+tri_object_registered(const struct tri_object *object)
+{
+    return tri_object_stored(object) && object->value->sections[0].ref_count == 0;
+}
 tri_core_handler tri_on_put, tri_on_wait;
 
 /* calls.c, results.c */
@@ -384,6 +397,16 @@ void tri_lost_host(struct tri_core *core, const struct tri_host *host, const str
 bool tri_lost_has(const struct tri_core *core, struct tri_id id);
 void tri_lost_spawn(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message,
                     const struct tri_spawn *spawn);
+
+/* arena.c */
+trp_err tri_arena_init(struct tri_core *core, trp_error *error);
+trp_err tri_arena_found(struct tri_core *core, trp_error *error);
+void tri_arena_settle(struct tri_core *core);
+trp_err tri_arena_enter(struct tri_core *core, uint64_t space, int32_t pid, uint32_t *tenant, trp_error *error);
+void tri_arena_left(struct tri_core *core, const struct tri_peer *peer);
+void tri_arena_look(struct tri_core *core);
+struct tri_peer *tri_peer_of_tenant(const struct tri_core *core, uint32_t tenant); /* NULL: it is not logged in */
+tri_core_handler tri_on_space, tri_on_given;
 
 /* query.c */
 tri_core_handler tri_on_query, tri_on_module;

@@ -10,6 +10,7 @@
 #define TRI_CONTROL_H
 
 #include "schemas/schemas.h"
+#include "store/store.h"
 
 /* Open files that a broker needs, and how many processes may be on its node: the root refuses to start a node for fewer than
  * one for each CPU and TRI_PEERS_MORE. */
@@ -18,6 +19,13 @@ enum {
     TRI_DESCRIPTORS = 4,      /* per process: door, pidfd, link, and what libzmq needs */
     TRI_PEERS_MORE = 32,
     TRI_PEERS_MAX = 4096
+};
+
+/* The descriptors that a broker begins with: its root's line, then the parts of the arena, if there is one. */
+enum {
+    TRI_CONTROL_FD = 3,
+    TRI_ARENA_FD = 4,                            /* TRI_PARTS of them, to be written */
+    TRI_ARENA_READ_FD = TRI_ARENA_FD + TRI_PARTS /* the words, only to be read */
 };
 
 enum tri_control_kind {
@@ -56,8 +64,10 @@ struct tri_control_start { /* texts: directory, node name */
     uint32_t log_level;
     uint32_t spare_hosts;
     uint32_t expected_count;
-    uint32_t tasks_lost; /* a host that had run tasks has died */
-    uint32_t zero;
+    uint32_t tasks_lost;     /* a host that had run tasks has died */
+    uint32_t arena_granules; /* 0: there is no arena */
+    uint32_t arena_slots;
+    uint32_t arena_used; /* a broker before had it */
 };
 struct tri_control_living {
     uint64_t token;      /* host; 0: not one */

@@ -17,7 +17,7 @@
 
 extern char **environ;
 
-enum { CONTROL_FD = 3, SHORT_LIFE_MS = 1000, SHORT_LIVES_MAX = 5, SPARE_HOSTS = 1 };
+enum { SHORT_LIFE_MS = 1000, SHORT_LIVES_MAX = 5, SPARE_HOSTS = 1 };
 
 /* ----------------------------------------------------------------------------------------------------------- start */
 
@@ -41,6 +41,17 @@ find_broker(const struct tri_root *root, char *path, size_t size, trp_error *err
 }
 
 static int
+hand_arena(const struct tri_node_arena *arena, posix_spawn_file_actions_t *actions)
+{
+    int errnum = 0;
+    for (int i = 0; i < TRI_PARTS && errnum == 0; i++)
+        errnum = posix_spawn_file_actions_adddup2(actions, arena->parts[i].fd, TRI_ARENA_FD + i);
+    return errnum != 0
+               ? errnum
+               : posix_spawn_file_actions_adddup2(actions, arena->parts[TRI_PART_WORDS].read_fd, TRI_ARENA_READ_FD);
+}
+
+static int
 spawn(const struct tri_root *root, const char *path, int control_fd, pid_t *pid)
 {
     char *argv[] = {(char *)(uintptr_t) "troupe-broker", (char *)(uintptr_t)root->home.path, NULL};
@@ -60,7 +71,9 @@ spawn(const struct tri_root *root, const char *path, int control_fd, pid_t *pid)
     if (errnum == 0)
         errnum = posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
     if (errnum == 0)
-        errnum = posix_spawn_file_actions_adddup2(&actions, control_fd, CONTROL_FD);
+        errnum = posix_spawn_file_actions_adddup2(&actions, control_fd, TRI_CONTROL_FD);
+    if (errnum == 0 && root->arena.granules > 0)
+        errnum = hand_arena(&root->arena, &actions);
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
     (void)posix_spawnattr_setsigmask(&attributes, &none);
     (void)posix_spawnattr_setsigdefault(&attributes, &all);
@@ -123,9 +136,13 @@ send_start(struct tri_root *root)
         .spare_hosts = SPARE_HOSTS,
         .expected_count = (uint32_t)(root->host_count + root->driver_count + root->ended_count),
         .tasks_lost = root->tasks_lost,
+        .arena_granules = root->arena.granules,
+        .arena_slots = root->arena.slots,
+        .arena_used = root->arena.used,
     };
     tri_keeper_send(root, &start, sizeof start, texts, sizeof texts / sizeof *texts);
     send_expected(root);
+    root->arena.used = true;
 }
 
 static void on_broker(struct tri_root *root, struct tri_watch *watch);

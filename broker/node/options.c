@@ -19,6 +19,8 @@ const char tri_root_usage[] =
     "  --module-path PATH   directories of modules, separated by ':'; else $TRP_MODULE_PATH, else the installed one\n"
     "  --num-cpus N         CPUs that tasks and actors may take; else as many as this process may use\n"
     "  --num-gpus N         GPUs; else 0\n"
+    "  --store SIZE         shared memory for large objects: bytes, or with K, M, G or T; 0: none; else 30 % of the "
+    "memory\n"
     "  --log-level LEVEL    error, warning, info or debug; else info for a service, warning for a private node\n"
     "  --log-file FILE      appended to, instead of stderr\n"
     "  --ready-fd FD        of a service: where it says READY DIR, or ERROR NUMBER SENTENCE, instead of stdout and "
@@ -120,6 +122,25 @@ on_num_gpus(struct tri_root_options *options, const char *name, const char *text
     return set_amount(&options->num_gpus, name, text, error);
 }
 
+/* Bytes, or 1024 of them and so on. */
+static trp_err
+on_store(struct tri_root_options *options, const char *name, const char *text, trp_error *error)
+{
+    static const char units[] = "KMGT";
+    char *end = NULL;
+    errno = 0;
+    const unsigned long long number = strtoull(text, &end, 10);
+    const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
+    const unsigned shift = unit != NULL ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (*text < '0' || *text > '9' || errno != 0 || (*end != '\0' && (unit == NULL || end[1] != '\0')) ||
+        number > UINT64_MAX >> (shift + 1))
+        return TRI_FAIL(error, TRP_EINVAL, "%s is '%s', but must be a number of bytes, or one with K, M, G or T: 512M",
+                        name, text);
+    options->store_bytes = number << shift;
+    options->no_store = number == 0;
+    return TRP_OK;
+}
+
 static trp_err
 set_descriptor(int *where, const char *name, const char *text, trp_error *error)
 {
@@ -166,6 +187,7 @@ static const struct option_row {
     {"--version", false, on_version},    {"--dir", true, on_directory},     {"--module-path", true, on_module_path},
     {"--num-cpus", true, on_num_cpus},   {"--num-gpus", true, on_num_gpus}, {"--parent-fd", true, on_parent_fd},
     {"--log-level", true, on_log_level}, {"--log-file", true, on_log_file}, {"--ready-fd", true, on_ready_fd},
+    {"--store", true, on_store},
 };
 
 /* The row of an argument "--name" or "--name=text"; *text: behind the '='. */

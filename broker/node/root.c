@@ -327,6 +327,7 @@ start(struct tri_root *root, trp_error *error)
     TRP_TRY(tri_home_open(&root->home, root->options.directory, is_private, error));
     TRP_TRY(open_log(root, error));
     check_module_path(root->options.module_path);
+    TRP_TRY(tri_root_make_arena(root, error));
     TRP_TRY(tri_root_warm(root, error));
     return tri_keeper_start(root, error);
 }
@@ -369,6 +370,7 @@ finish(struct tri_root *root)
     tri_hosts_end(root); /* and the broker: it waits for all children */
     root->broker_pid = 0;
     tri_link_context_end(&root->warm_context);
+    tri_root_end_arena(root);
     tri_home_close(&root->home);
     tri_table_fini(&root->hosts);
     free(root->drivers);

@@ -7,6 +7,7 @@
  *   warm        what is done once, before the first fork, so that hosts start quickly
  *   hosts       fork, pipes, exit statuses, death records
  *   lines       what hosts print: cutting into lines, rate, the last ones
+ *   arena       the shared memory of large objects
  *   keeper      the broker: start, messages, death, restart
  *   root        the loop
  */
@@ -19,6 +20,7 @@
 #include "broker/broker.h"
 #include "broker/node/control.h"
 #include "broker/node/home.h"
+#include "store/store.h"
 #include "transport/transport.h"
 
 /* --------------------------------------------------------------------------------------------------------- options */
@@ -30,6 +32,8 @@ struct tri_root_options {
     const char *module_path; /* NULL: as the environment says */
     const char *log_file;    /* NULL: stderr */
     double num_cpus, num_gpus;
+    uint64_t store_bytes; /* 0: as much as is usual */
+    bool no_store;
     int parent_fd; /* -1: none */
     int ready_fd;  /* of a service: who started it hears there how that went; -1: on stdout and stderr */
     enum tri_level log_level;
@@ -120,6 +124,13 @@ struct tri_hosted { /* a host that lives, or is not collected yet */
     struct tri_recent *recent;
 };
 
+/* What it has for large objects. granules 0: nothing. */
+struct tri_node_arena {
+    uint32_t granules, slots;
+    bool used; /* a broker has had it */
+    struct tri_segment parts[TRI_PARTS];
+};
+
 struct tri_root {
     struct tri_root_options options;
     struct tri_home home;
@@ -130,7 +141,8 @@ struct tri_root {
     int epoll_fd, null_fd, error_fd; /* error_fd: where errors of the start are said */
     struct tri_watch signals, parent, broker;
     void *warm_context; /* warm.c */
-    sigset_t handled;   /* signals that a host sets back */
+    struct tri_node_arena arena;
+    sigset_t handled; /* signals that a host sets back */
     /* hosts */
     struct tri_table hosts; /* by {BY_TOKEN, token} and {BY_PID, pid} of hosts.c */
     struct tri_node host_list;
@@ -164,6 +176,10 @@ void tri_root_unwatch(struct tri_root *root, struct tri_watch *watch);
 void tri_root_end(struct tri_root *root, int exit_code);
 void tri_root_start_failed(struct tri_root *root, const trp_error *error); /* says so to who started us, and ends */
 void tri_root_started(struct tri_root *root);                              /* the broker is ready */
+
+/* As large as the options say. TRP_ESTOREFULL: what was asked for does not fit. The usual one that cannot be made is none. */
+trp_err tri_root_make_arena(struct tri_root *root, trp_error *error);
+void tri_root_end_arena(struct tri_root *root);
 
 /* Loads, binds and ends what a host needs, so that its pages are there before the fork. */
 trp_err tri_root_warm(struct tri_root *root, trp_error *error);

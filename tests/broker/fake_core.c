@@ -201,3 +201,17 @@ tri_core_count(const struct tri_core *core, struct tri_core_counts *counts)
             counts->hosts += core->peers[i].token != 0;
         }
 }
+
+void
+tri_core_space_ended(struct tri_core *core, uint64_t space, uint64_t now_ns)
+{
+    (void)core, (void)space, (void)now_ns;
+}
+
+trp_err
+tri_core_open_place(struct tri_core *core, tri_peer_index peer, const struct tri_place *place, struct tri_buf **buf,
+                    trp_error *error)
+{
+    (void)core, (void)peer, (void)place, (void)buf;
+    return TRI_FAIL(error, TRP_EPROTO, "this core has no arena");
+}

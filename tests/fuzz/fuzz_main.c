@@ -1,38 +1,30 @@
 /*
- * fuzz_main.c - drives the fuzz target without libFuzzer: one envelope of each kind of body, whole, and then with bytes
- * changed at random. `fuzz_envelope [SEED [ROUNDS]]`; with a directory instead it writes the seeds there, for libFuzzer.
+ * fuzz_main.c - drives a fuzz target without libFuzzer: each of its seeds, whole, and then with bytes changed at random.
+ *
+ *   fuzz_<target> [SEED [ROUNDS]]
+ *   fuzz_<target> DIRECTORY         writes the seeds there, for libFuzzer
+ *   fuzz_<target> --run DIRECTORY   runs the inputs that are there: what libFuzzer found worth keeping (corpus/<target>)
  */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "tests/schemas/every_body.h"
+#include "transport/base/base.h"
 
 enum { CHANGES = 8 };
 
-static uint8_t seed_bytes[TRI_COPY_MAX * 2] __attribute__((aligned(8)));
-
-/* The envelope that carries sample i; returns its size. */
-static size_t
-make_seed(size_t i)
-{
-    struct tri_packed packed = {0};
-    struct tri_route route = {.kind = tri_body_samples[i].kind, .sequence = 1, .result = {7, 9}};
-    TRI_ASSERT(tri_body_samples[i].pack(&packed, NULL) == TRP_OK);
-    size_t size = tri_envelope_size(&packed.section, 1);
-    TRI_ASSERT(size <= sizeof seed_bytes);
-    size = tri_envelope_write(seed_bytes, &route, &packed.section, 1);
-    tri_packed_fini(&packed);
-    return size;
-}
+static uint8_t seed_bytes[FUZZ_SEED_MAX] __attribute__((aligned(8)));
 
 static int
 write_seeds(const char *directory)
 {
-    for (size_t i = 0; i < tri_body_sample_count; i++) {
+    const char *name;
+    size_t size;
+    for (size_t i = 0; (size = fuzz_seed(i, seed_bytes, &name)) > 0; i++) {
         char path[4096];
-        size_t size = make_seed(i);
-        snprintf(path, sizeof path, "%s/%s", directory, tri_body_samples[i].name);
+        snprintf(path, sizeof path, "%s/%s", directory, name);
         FILE *file = fopen(path, "wb");
         if (file == NULL || fwrite(seed_bytes, 1, size, file) != size || fclose(file) != 0) {
             perror(path);
@@ -42,7 +34,35 @@ write_seeds(const char *directory)
     return 0;
 }
 
-/* Changes some bytes, most often those of the body, to what hurts most. */
+static int
+run_files(const char *directory)
+{
+    DIR *files = opendir(directory);
+    int count = 0, failed = files == NULL;
+    if (failed)
+        perror(directory);
+    for (const struct dirent *entry; !failed && (entry = readdir(files)) != NULL;) {
+        char path[4096];
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+        FILE *file = fopen(path, "rb");
+        failed = file == NULL;
+        if (failed) {
+            perror(path);
+            break;
+        }
+        LLVMFuzzerTestOneInput(seed_bytes, fread(seed_bytes, 1, sizeof seed_bytes, file));
+        fclose(file);
+        count++;
+    }
+    if (files != NULL)
+        closedir(files);
+    printf("%d inputs\n", count);
+    return failed || count == 0;
+}
+
+/* Changes some bytes, most often those behind the head, to what hurts most. */
 static void
 change(uint8_t *bytes, size_t size, uint64_t *random)
 {
@@ -50,7 +70,7 @@ change(uint8_t *bytes, size_t size, uint64_t *random)
     uint64_t count = 1 + tri_random_next(random) % CHANGES;
     for (uint64_t i = 0; i < count; i++) {
         uint64_t draw = tri_random_next(random);
-        size_t from = draw % 8 == 0 ? 0 : sizeof(struct tri_route_head) + 3 * sizeof(uint64_t);
+        size_t from = draw % 8 == 0 || size <= fuzz_seed_head() ? 0 : fuzz_seed_head();
         size_t at = from + (size_t)(tri_random_next(random) % (size - from));
         bytes[at] = draw & 256 ? nasty[draw >> 16 & 7] : (uint8_t)(draw >> 24);
     }
@@ -59,15 +79,16 @@ change(uint8_t *bytes, size_t size, uint64_t *random)
 int
 main(int argc, char **argv)
 {
+    static uint8_t bytes[sizeof seed_bytes];
+    const char *name;
     char *end = NULL;
+    size_t size, i;
+    if (argc == 3 && strcmp(argv[1], "--run") == 0)
+        return run_files(argv[2]);
     uint64_t random = argc > 1 ? strtoull(argv[1], &end, 0) : 1, rounds = argc > 2 ? strtoull(argv[2], NULL, 0) : 20000;
     if (end != NULL && *end != '\0')
         return write_seeds(argv[1]);
-    printf("seed %llu, %llu rounds of %zu envelopes\n", (unsigned long long)random, (unsigned long long)rounds,
-           tri_body_sample_count);
-    for (size_t i = 0; i < tri_body_sample_count; i++) {
-        uint8_t bytes[sizeof seed_bytes];
-        size_t size = make_seed(i);
+    for (i = 0; (size = fuzz_seed(i, seed_bytes, &name)) > 0; i++) {
         LLVMFuzzerTestOneInput(seed_bytes, size);
         for (uint64_t round = 0; round < rounds; round++) {
             memcpy(bytes, seed_bytes, size);
@@ -75,5 +96,6 @@ main(int argc, char **argv)
             LLVMFuzzerTestOneInput(bytes, size);
         }
     }
+    printf("%llu rounds of %zu seeds\n", (unsigned long long)rounds, i);
     return 0;
 }

@@ -49,6 +49,30 @@ Test(options, a_private_node_is_quiet_and_a_service_says_who_comes)
     cr_expect_eq(options.log_level, TRI_INFO);
 }
 
+Test(options, the_store_has_bytes_or_more_of_them_or_there_is_none)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } rows[] = {{"0", 0},
+                {"123456789", 123456789},
+                {"16M", UINT64_C(16) << 20},
+                {"65536K", UINT64_C(64) << 20},
+                {"3G", UINT64_C(3) << 30},
+                {"2T", UINT64_C(2) << 40}};
+    const char *usual[] = {"troupe-node", "--service", NULL};
+    struct tri_root_options options;
+    trp_error error;
+    cr_assert_eq(parse(usual, &options, &error), TRP_OK);
+    cr_expect(options.store_bytes == 0 && !options.no_store);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *argv[] = {"troupe-node", "--service", "--store", rows[i].text, NULL};
+        cr_assert_eq(parse(argv, &options, &error), TRP_OK, "%s", error.message);
+        cr_expect_eq(options.store_bytes, rows[i].bytes, "%s", rows[i].text);
+        cr_expect_eq(options.no_store, rows[i].bytes == 0, "%s", rows[i].text);
+    }
+}
+
 Test(options, each_wrong_command_line_is_refused_with_what_is_wrong)
 {
     static const struct {
@@ -66,6 +90,14 @@ Test(options, each_wrong_command_line_is_refused_with_what_is_wrong)
         {{"troupe-node", "--service", "--num-cpus", "-1"}, "-1"},
         {{"troupe-node", "--service", "--num-gpus", "nan"}, "nan"},
         {{"troupe-node", "--service", "--num-gpus", "1e9"}, "1e9"},
+        {{"troupe-node", "--service", "--store", "much"}, "much"},
+        {{"troupe-node", "--service", "--store", "-1"}, "-1"},
+        {{"troupe-node", "--service", "--store", "1.5G"}, "1.5G"},
+        {{"troupe-node", "--service", "--store", "1GB"}, "1GB"},
+        {{"troupe-node", "--service", "--store", "1P"}, "1P"},
+        {{"troupe-node", "--service", "--store", "16777216T"}, "16777216T"},
+        {{"troupe-node", "--service", "--store", "99999999999999999999"}, "99999999999999999999"},
+        {{"troupe-node", "--service", "--store="}, "--store is"},
         {{"troupe-node", "--service", "--log-level", "loud"}, "loud"},
         {{"troupe-node", "--service", "--parent-fd", "3"}, "--parent-fd"},
         {{"troupe-node", "--private", "--parent-fd", "3"}, "--dir"},
@@ -86,9 +118,9 @@ Test(options, each_wrong_command_line_is_refused_with_what_is_wrong)
 
 Test(options, every_option_stands_in_the_usage)
 {
-    static const char *const names[] = {"--service",   "--private",  "--dir",       "--module-path",
-                                        "--num-cpus",  "--num-gpus", "--log-level", "--log-file",
-                                        "--parent-fd", "--help",     "--version"};
+    static const char *const names[] = {"--service",  "--private",   "--dir",       "--module-path",
+                                        "--num-cpus", "--num-gpus",  "--log-level", "--log-file",
+                                        "--store",    "--parent-fd", "--help",      "--version"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         cr_expect_not_null(strstr(tri_root_usage, names[i]), "%s", names[i]);
 }

@@ -188,6 +188,25 @@ read_runs(const struct tri_section *section, trp_error *error)
     return TRP_OK;
 }
 
+static trp_err
+pack_lease(struct tri_packed *packed, trp_error *error)
+{
+    static const uint32_t slots[] = {3, 4, 1000};
+    static const struct tri_lease lease = {.start = 16384, .count = 2048, .slots = slots, .slot_count = 3};
+    return tri_lease_pack(packed, &lease, error);
+}
+
+static trp_err
+read_lease(const struct tri_section *section, trp_error *error)
+{
+    struct tri_lease lease;
+    TRP_TRY(tri_lease_unpack(section, &lease, error));
+    for (uint32_t i = 0; i < lease.slot_count; i++)
+        sink += lease.slots[i];
+    sink += lease.start + lease.count;
+    return TRP_OK;
+}
+
 /* ------------------------------------------------------------------------------------------------------------- actors */
 
 static trp_err
@@ -320,7 +339,7 @@ read_login(const struct tri_section *section, trp_error *error)
 static trp_err
 pack_welcome(struct tri_packed *packed, trp_error *error)
 {
-    struct tri_welcome welcome = {1, 2, 3, 4, true, "node", 5, 6, 7.5};
+    struct tri_welcome welcome = {1, 2, 3, 4, true, "node", 5, 6, 7.5, 8, 9, 10};
     return tri_welcome_pack(packed, &welcome, error);
 }
 
@@ -393,6 +412,7 @@ const struct tri_body_sample tri_body_samples[] = {
     {"task", TRI_CALL, pack_task, read_task},
     {"ids", TRI_WAIT, pack_ids, read_ids},
     {"runs", TRI_RELEASE, pack_runs, read_runs},
+    {"lease", TRI_LEASE, pack_lease, read_lease},
     {"spawn", TRI_SPAWN, pack_spawn, read_spawn},
     {"kill", TRI_KILL, pack_kill, read_kill},
     {"watch", TRI_WATCH, pack_watch, read_watch},

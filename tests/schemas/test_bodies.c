@@ -100,7 +100,7 @@ Test(bodies, login_and_welcome_keep_every_field)
 {
     struct tri_packed packed = {0};
     struct tri_login login = {1, 2, TRI_DRIVER, 42, 3, 4, 5, 6, 7, "prog"}, back;
-    struct tri_welcome welcome = {1, 2, 3, 4, true, "node", 5, 6, 7.5}, again;
+    struct tri_welcome welcome = {1, 2, 3, 4, true, "node", 5, 6, 7.5, 8, 9, 10}, again;
     cr_assert_eq(tri_login_pack(&packed, &login, NULL), TRP_OK);
     cr_assert_eq(tri_login_unpack(&packed.section, &back, NULL), TRP_OK);
     cr_assert_str_eq(back.program, "prog");
@@ -110,7 +110,8 @@ Test(bodies, login_and_welcome_keep_every_field)
     cr_assert_eq(tri_welcome_pack(&packed, &welcome, NULL), TRP_OK);
     cr_assert_eq(tri_welcome_unpack(&packed.section, &again, NULL), TRP_OK);
     cr_assert(again.version == 1 && again.space == 2 && again.broker == 3 && again.received == 4 && again.snapshot &&
-              again.credit_calls == 5 && again.credit_bytes == 6 && again.num_cpus == 7.5);
+              again.credit_calls == 5 && again.credit_bytes == 6 && again.num_cpus == 7.5 &&
+              again.arena_granules == 8 && again.slots == 9 && again.pins == 10);
     cr_assert_str_eq(again.node, "node");
     tri_packed_fini(&packed);
 }
@@ -374,6 +375,38 @@ Test(bodies, runs_of_no_name_or_of_too_many_are_refused)
         cr_assert_eq(tri_runs_pack(&packed, many, rows[i].runs, NULL), TRP_OK);
         cr_expect_eq(tri_runs_unpack(&packed.section, &found, &count, &error), rows[i].err, "row %zu", i);
         cr_expect_eq(error.message[0] != '\0', rows[i].err != TRP_OK, "row %zu", i);
+        tri_packed_fini(&packed);
+    }
+}
+
+Test(bodies, leases_keep_all_and_those_that_end_nowhere_are_refused)
+{
+    static const struct {
+        uint32_t start, count, slots;
+        trp_err err;
+    } rows[] = {
+        {5, 7, 3, TRP_OK},
+        {0, 0, TRI_LEASE_SLOTS_MAX, TRP_OK},
+        {9, 1, 0, TRP_OK},
+        {UINT32_MAX - 1, 1, 1, TRP_OK},
+        {UINT32_MAX, 1, 1, TRP_EPROTO},
+        {1, UINT32_MAX, 1, TRP_EPROTO},
+    };
+    uint32_t slots[TRI_LEASE_SLOTS_MAX];
+    for (uint32_t i = 0; i < TRI_LEASE_SLOTS_MAX; i++)
+        slots[i] = 3 * i;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct tri_packed packed = {0};
+        const struct tri_lease lease = {rows[i].start, rows[i].count, slots, rows[i].slots};
+        struct tri_lease found;
+        trp_error error = {0};
+        cr_assert_eq(tri_lease_pack(&packed, &lease, NULL), TRP_OK);
+        cr_expect_eq(tri_lease_unpack(&packed.section, &found, &error), rows[i].err, "row %zu", i);
+        cr_expect_eq(error.message[0] != '\0', rows[i].err != TRP_OK, "row %zu", i);
+        if (rows[i].err == TRP_OK) {
+            cr_expect(found.start == lease.start && found.count == lease.count && found.slot_count == lease.slot_count);
+            cr_expect_eq(memcmp(found.slots, slots, found.slot_count * sizeof *slots), 0, "row %zu", i);
+        }
         tri_packed_fini(&packed);
     }
 }

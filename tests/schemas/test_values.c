@@ -345,6 +345,33 @@ static const struct row {
     {"an actor without an entry", false, 1, {NODE(TRP_ACTOR, 0, 0)}},
 };
 
+/* The same section, as it would lie in the arena. *lies is to be released. */
+static struct tri_section
+in_the_arena(const struct tri_section *section, struct tri_buf **lies)
+{
+    static const struct tri_place place = {.slot = 1};
+    struct tri_section shared = *section;
+    *lies = tri_buf_copy(section->data, (size_t)section->size);
+    cr_assert_not_null(*lies);
+    (*lies)->place = &place;
+    shared.frame = *lies;
+    shared.data = (*lies)->data;
+    return shared;
+}
+
+static void
+judge(const struct tri_section *section, size_t row)
+{
+    struct tri_view view;
+    trp_error error = {0};
+    const trp_err err = tri_view_open(&view, section, &error);
+    cr_expect_eq(err, rows[row].good ? TRP_OK : TRP_EPROTO, "%s: %s", rows[row].name, error.message);
+    if (err == TRP_OK) {
+        tri_touch_view(&view);
+        tri_view_close(&view);
+    }
+}
+
 Test(values, each_of_these_is_judged_rightly)
 {
     /* The block: {3, "abc"}; {2^60}; {7, no NUL}; {4, "ab\0c"}; {3, "ab\xff"} at 0, 16, 24, 40, 56. */
@@ -353,21 +380,89 @@ Test(values, each_of_these_is_judged_rightly)
         struct tri_packed packed = {0};
         struct tri_meta meta;
         struct tri_meta_nodes nodes = {rows[i].nodes, rows[i].count};
-        struct tri_view view;
+        struct tri_buf *lies;
         uint8_t *at;
-        trp_error error = {0};
         cr_assert_eq(tri_packed_begin(&packed, 512, &meta, NULL), TRP_OK);
         tri_meta_pack_value(&meta, &nodes);
-        cr_assert_eq(tri_packed_finish(&packed, &meta, sizeof block, 0, &at, NULL), TRP_OK);
+        cr_assert_eq(tri_packed_finish(&packed, &meta, sizeof block, 0, NULL, &at, NULL), TRP_OK);
         memcpy(at, block, sizeof block);
-        trp_err err = tri_view_open(&view, &packed.section, &error);
-        cr_expect_eq(err, rows[i].good ? TRP_OK : TRP_EPROTO, "%s: %s", rows[i].name, error.message);
-        if (err == TRP_OK) {
-            tri_touch_view(&view);
-            tri_view_close(&view);
-        }
+        judge(&packed.section, i);
+        const struct tri_section shared = in_the_arena(&packed.section, &lies);
+        judge(&shared, i);
+        tri_buf_release(&lies);
         tri_packed_fini(&packed);
     }
+}
+
+/* Whoever has it mapped to be written can give wrong numbers, never lead a reader outside of it. */
+Test(values, what_is_written_over_a_value_in_the_arena_leads_nobody_outside)
+{
+    struct tri_packed packed = {0}, again = {0};
+    struct tri_buf *lies;
+    struct tri_view view;
+    int64_t shape[] = {2, 3};
+    float data[] = {1, 2, 3, 4, 5, 6};
+    DLTensor tensor = trp_dense(data, TRP_FLOAT32, 2, shape), seen;
+    cr_assert_eq(pack(&packed, TRP_LIST("text", trp_bytes("12345", 5), &tensor, 7, TRP_MAP("key", 1.5))), TRP_OK);
+    const struct tri_section shared = in_the_arena(&packed.section, &lies);
+    cr_assert_eq(tri_view_open(&view, &shared, NULL), TRP_OK);
+    memset(lies->data, 0xff, lies->size);
+    const uint32_t first = (uint32_t)view.nodes[0].payload;
+    cr_expect_str_eq(tri_view_value(&view, first).as.str, "text");
+    const trp_value bytes = tri_view_value(&view, first + 1);
+    cr_expect(bytes.size == 5 && ((const uint8_t *)bytes.as.bytes)[4] == 0xff, "they lie where they were");
+    tri_view_tensor(&view, first + 2, &seen);
+    cr_expect(seen.ndim == 2 && seen.shape[0] == 2 && seen.shape[1] == 3 && seen.strides[0] == 3);
+    cr_expect((uint8_t *)seen.data >= lies->data && (uint8_t *)seen.data + sizeof data <= lies->data + lies->size);
+    cr_expect_eq(tri_view_value(&view, first + 3).as.i64, 7, "numbers are copied with the nodes");
+    cr_expect_eq(pack(&again, tri_view_value(&view, 0)), TRP_OK, "it can be handed on");
+    tri_touch_view(&view);
+    tri_view_close(&view);
+    tri_buf_release(&lies);
+    tri_packed_fini(&packed);
+    tri_packed_fini(&again);
+}
+
+static uint64_t room_asked;
+static bool room_full;
+
+static trp_err
+give_room(void *user, uint64_t size, struct tri_buf **buf, trp_error *error)
+{
+    static const struct tri_place place = {.slot = 3};
+    room_asked = size;
+    if (room_full)
+        return TRI_FAIL(error, TRP_ESTOREFULL, "no room");
+    *buf = user != NULL ? tri_buf_new(size) : NULL;
+    if (*buf != NULL)
+        (*buf)->place = &place;
+    return TRP_OK;
+}
+
+Test(values, above_the_inline_limit_room_in_the_arena_is_asked_for)
+{
+    static char data[TRI_INLINE_MAX + 1];
+    const struct tri_rooms rooms = {give_room, data}, none = {give_room, NULL};
+    struct tri_packed packed = {.rooms = &rooms};
+    cr_assert_eq(pack(&packed, trp_bytes(data, TRI_INLINE_MAX)), TRP_OK);
+    cr_expect(room_asked == 0 && tri_section_place(&packed.section) == NULL);
+    cr_assert_eq(pack(&packed, trp_bytes(data, sizeof data)), TRP_OK);
+    cr_assert_not_null(tri_section_place(&packed.section));
+    cr_expect_eq(room_asked, packed.section.size);
+    cr_expect_eq(packed.section.meta_size % 64, 0, "tensors are aligned in the arena");
+    struct tri_buf *had = tri_buf_retain(packed.section.frame);
+    cr_assert_eq(pack(&packed, trp_bytes(data, sizeof data)), TRP_OK);
+    cr_expect_neq(packed.section.frame, had, "it is never written again");
+    tri_packed_forget(&packed);
+    cr_expect_null(packed.section.frame);
+    tri_buf_release(&had);
+    packed.rooms = &none;
+    cr_assert_eq(pack(&packed, trp_bytes(data, sizeof data)), TRP_OK);
+    cr_expect(tri_section_place(&packed.section) == NULL && packed.section.size > TRI_INLINE_MAX, "it travels");
+    room_full = true;
+    cr_expect_eq(pack(&packed, trp_bytes(data, sizeof data)), TRP_ESTOREFULL);
+    cr_expect_eq(pack(&packed, trp_bytes(data, TRI_INLINE_MAX)), TRP_OK);
+    tri_packed_fini(&packed);
 }
 
 /* As the wire has it, from somebody who packs without our limit. `base`: the nodes above an argument. */
@@ -389,7 +484,7 @@ Test(values, sixty_four_levels_verify_and_one_more_does_not)
                 tri_meta_pack_call(&meta, "f", &all, NULL);
             else
                 tri_meta_pack_value(&meta, &all);
-            cr_assert_eq(tri_packed_finish(&packed, &meta, 0, 0, &block, NULL), TRP_OK);
+            cr_assert_eq(tri_packed_finish(&packed, &meta, 0, 0, NULL, &block, NULL), TRP_OK);
             trp_err err = as_args ? tri_call_unpack(&packed.section, &call, NULL)
                                   : tri_view_open(&call.args, &packed.section, NULL);
             cr_expect_eq(err, levels <= TRP_NESTING_MAX ? TRP_OK : TRP_EPROTO, "%d levels", levels);

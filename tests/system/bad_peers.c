@@ -387,6 +387,111 @@ release_of_a_run_without_end(struct peer *peer)
     peer_say(peer, (struct tri_route){.kind = TRI_RELEASE}, &peer->packed.section);
 }
 
+/* ---------------------------------------------------------------------------------------------------------- the arena */
+
+static void
+space_of_nothing(struct peer *peer)
+{
+    peer_say(peer, (struct tri_route){.kind = TRI_SPACE}, NULL);
+}
+
+static void
+lease_to_the_broker(struct peer *peer)
+{
+    const struct tri_lease lease = {.count = 1};
+    cr_assert_eq(tri_lease_pack(&peer->packed, &lease, NULL), TRP_OK);
+    peer_say(peer, (struct tri_route){.kind = TRI_LEASE}, &peer->packed.section);
+}
+
+static void
+gives_back(struct peer *peer, uint32_t start, uint32_t count, uint32_t slot)
+{
+    const struct tri_lease lease = {.start = start, .count = count, .slots = &slot, .slot_count = slot != UINT32_MAX};
+    cr_assert_eq(tri_lease_pack(&peer->packed, &lease, NULL), TRP_OK);
+    peer_say(peer, (struct tri_route){.kind = TRI_GIVEN}, &peer->packed.section);
+}
+
+static void
+given_that_was_never_leased(struct peer *peer)
+{
+    gives_back(peer, 0, 1, UINT32_MAX);
+}
+
+static void
+given_beyond_the_arena(struct peer *peer)
+{
+    gives_back(peer, UINT32_MAX - 2, 2, UINT32_MAX);
+}
+
+static void
+given_slot_of_nobody(struct peer *peer)
+{
+    gives_back(peer, 0, 0, 7);
+}
+
+static void
+given_that_does_not_verify(struct peer *peer)
+{
+    struct tri_section body = {.data = packet + 4096, .meta_size = 64, .size = 64};
+    memset(packet + 4096, 0xa5, 64);
+    peer_say(peer, (struct tri_route){.kind = TRI_GIVEN}, &body);
+}
+
+/* PUT of a value that lies in the arena, as the sender says. */
+static void
+say_place(struct peer *peer, struct tri_place place, uint32_t size)
+{
+    const struct tri_section body = {.meta_size = 64, .size = size};
+    const struct tri_id id = peer_id(peer);
+    const size_t batch =
+        peer_write(peer, packet, sizeof packet, (struct tri_route){.kind = TRI_PUT, .result = id}, &body, 1);
+    place.frame = 1;
+    memcpy(packet + batch, &place, sizeof place);
+    head_of()->zero16 = 1; /* places, and no frame */
+    head_of()->frame_count = 0;
+    peer_send(peer, packet, batch + sizeof place, false);
+}
+
+/* A lease, and its first granule and slot. */
+static struct tri_place
+leased(struct peer *peer)
+{
+    struct tri_envelope envelope;
+    struct tri_lease lease;
+    peer_say(peer, (struct tri_route){.kind = TRI_SPACE, .sequence = 100}, NULL);
+    cr_assert(peer_receive(peer, TRI_LEASE, 10000, &envelope));
+    cr_assert_eq(tri_lease_unpack(&envelope.body, &lease, NULL), TRP_OK);
+    return (struct tri_place){.slot = lease.slots[0], .generation = 1, .start = lease.start, .size = 200000};
+}
+
+static void
+place_that_was_never_leased(struct peer *peer)
+{
+    say_place(peer, (struct tri_place){.slot = 1, .generation = 1, .size = 200000}, 200000);
+}
+
+static void
+place_of_another_generation(struct peer *peer)
+{
+    struct tri_place place = leased(peer);
+    place.generation = UINT32_MAX;
+    say_place(peer, place, 200000);
+}
+
+static void
+place_beyond_its_lease(struct peer *peer)
+{
+    struct tri_place place = leased(peer);
+    place.size = TRI_STORED_MAX;
+    say_place(peer, place, TRI_STORED_MAX);
+}
+
+static void
+place_of_another_size(struct peer *peer)
+{
+    say_place(peer, leased(peer), 190000);
+}
+
 static void
 spawn_that_does_not_verify(struct peer *peer)
 {
@@ -536,6 +641,16 @@ const struct bad_peer bad_peers[] = {
     CUT(release_of_more_than_it_holds),
     CUT(release_of_a_run_of_others),
     CUT(release_of_a_run_without_end),
+    CUT(space_of_nothing),
+    CUT(lease_to_the_broker),
+    CUT(given_that_was_never_leased),
+    CUT(given_beyond_the_arena),
+    CUT(given_slot_of_nobody),
+    CUT(given_that_does_not_verify),
+    CUT(place_that_was_never_leased),
+    CUT(place_of_another_generation),
+    CUT(place_beyond_its_lease),
+    CUT(place_of_another_size),
     CUT(spawn_that_does_not_verify),
     CUT(task_that_does_not_verify),
     CUT(lookup_that_does_not_verify),

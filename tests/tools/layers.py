@@ -21,6 +21,7 @@ ROOMS = {
     "actors": ["store", "transport", "schemas", "transport/base"],
     "bench/limits": [],
     "bench/core": ["bench/limits", "broker", "transport", "schemas", "transport/base"],
+    "bench/store": ["store", "transport", "schemas", "transport/base"],
     "bench": ["bench/limits"],
     "tools": ["bench/limits", "actors", "broker", "store", "transport", "schemas", "transport/base"],
     "examples": [],
@@ -35,7 +36,10 @@ DOORS = {
     "bench/limits": ["bench/limits/limits.h"],
 }
 # What measures a room from inside.
-INSIDE = {("bench/core", "broker"): ["broker/core/state.h"]}
+INSIDE = {
+    ("bench/core", "broker"): ["broker/core/state.h"],
+    ("bench/store", "store"): ["store/runs.h", "store/spill/files.h"],
+}
 SOURCE = (".c", ".h", ".cc", ".hpp")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

@@ -164,6 +164,8 @@ Test(nodes, start_refuses_words_that_are_wrong)
         {"troupe start --num-cpus -1", 2, "", "troupe start: --num-cpus needs a number from 0 to 1000000, got '-1'\n"},
         {"troupe start --num-cpus nan", 2, "",
          "troupe start: --num-cpus needs a number from 0 to 1000000, got 'nan'\n"},
+        {"troupe start --store 1e9", 2, "",
+         "troupe start: --store needs a number of bytes, or one with K, M, G or T, got '1e9'\n"},
         {"troupe start --num-gpus 1e9", 2, "",
          "troupe start: --num-gpus needs a number from 0 to 1000000, got '1e9'\n"},
         {"troupe start --log-level loud", 2, "",

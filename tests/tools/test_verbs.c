@@ -141,7 +141,8 @@ Test(verbs, what_the_node_keeps_is_got_waited_for_and_dropped)
         {"troupe wait w w", 2, "", "troupe wait: 'w' is there twice\n"},
         {"troupe wait w ref:w", 2, "", "troupe wait: 'ref:w' is the same as 'w'\n"},
         {"troupe kill troupe/kept", 2, "",
-         "troupe kill: 'troupe/kept' holds all that the node keeps, which would be lost; `troupe drop` lets go of one\n"},
+         "troupe kill: 'troupe/kept' holds all that the node keeps, which would be lost; `troupe drop` lets go of "
+         "one\n"},
         {"troupe ls kept", 0, "NAME *\n*\nw *pending *for ever *\n", ""},
         {"troupe call s go 7", 0, "null\n", ""},
         {"troupe wait w && troupe get w", 0, "w\n7\n", ""},
@@ -412,9 +413,10 @@ Test(verbs, huge_arguments_travel_or_are_refused)
          "troupe call: name has 300 bytes; at most 255 are allowed\n"},
         {"troupe $(head -c 100000 /dev/zero | tr '\\0' x)", 2, "",
          "troupe: unknown verb 'xxx*x'; `troupe help` lists them\n"},
-        {"head -c 70000000 /dev/zero | tr '\\0' x | sed 's/^/\"/; s/$/\"/' >f; troupe call s echo @f; e=$?; rm f; exit "
-         "$e",
-         6, "", "troupe call: a value of more than 67108864 bytes\n"},
+        {"head -c 70000000 /dev/zero | tr '\\0' x | sed 's/^/\"/; s/$/\"/' >f; troupe call s echo @f | wc -c", 0,
+         "70000003\n", ""},
+        {"(printf '[' && cat f && printf ']') >g; rm f; troupe call s echo @g; e=$?; rm g; exit $e", 6, "",
+         "troupe call: a value of more than 67108864 bytes\n"},
     };
     COMMAND_RUN(rows);
 }

@@ -122,6 +122,7 @@ tri_bench_close(struct tri_bench *bench)
     trp_shutdown(&bench->runtime);
     tri_chain_close(&bench->chain);
     tri_bench_echo_close(bench);
+    tri_memory_limit_close(&bench->memory);
     tri_service_close(&bench->service);
     while (waitpid(-1, NULL, WNOHANG) > 0) /* orphans of the node that fell to us */
         ;

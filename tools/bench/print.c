@@ -29,10 +29,8 @@ static const char *
 must_text(const struct tri_bench_figure *figure, char text[32])
 {
     static const char *const signs[] = {
-        [TRI_BENCH_STATED] = "",
-        [TRI_BENCH_RATIO_MOST] = "ratio <= ",
-        [TRI_BENCH_RATIO_LEAST] = "ratio >= ",
-        [TRI_BENCH_VALUE_MOST] = "<= ",
+        [TRI_BENCH_STATED] = "",        [TRI_BENCH_RATIO_MOST] = "ratio <= ", [TRI_BENCH_RATIO_LEAST] = "ratio >= ",
+        [TRI_BENCH_VALUE_MOST] = "<= ", [TRI_BENCH_VALUE_LEAST] = ">= ",
     };
 
     if (figure->rule == TRI_BENCH_STATED)

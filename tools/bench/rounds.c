@@ -59,6 +59,8 @@ tri_bench_shortfall(const struct tri_bench_result *result)
     if ((figure->rule == TRI_BENCH_RATIO_MOST && !(result->ratio <= figure->must)) ||
         (figure->rule == TRI_BENCH_RATIO_LEAST && !(result->ratio >= figure->must)))
         return "ratio";
+    if (figure->rule == TRI_BENCH_VALUE_LEAST && !(result->value >= figure->must))
+        return "value";
     if (figure->rule == TRI_BENCH_VALUE_MOST && !(result->value <= figure->must))
         return "value";
     if (figure->bound && result->p99 > TRI_BENCH_P99_MOST * result->limit_p99)

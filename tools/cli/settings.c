@@ -21,6 +21,7 @@ static const struct tri_setting settings[TRI_KEY_COUNT] = {
     [TRI_KEY_MODULE_PATH] = {"node", "module-path", "TRP_MODULE_PATH", "the installed modules"},
     [TRI_KEY_NUM_CPUS] = {"node", "num-cpus", NULL, "as many as the process may use"},
     [TRI_KEY_NUM_GPUS] = {"node", "num-gpus", NULL, "0"},
+    [TRI_KEY_STORE] = {"node", "store", NULL, "30 % of the memory"},
     [TRI_KEY_LOG_LEVEL] = {"node", "log-level", NULL, "info"},
     [TRI_KEY_LOG_FILE] = {"node", "log-file", NULL, "stderr; DIR/log of a daemon"},
     [TRI_KEY_NAMESPACE] = {"command", "namespace", NULL, "default"},

@@ -89,8 +89,14 @@ static const struct tri_column call_columns[] = {
     {"STATE", "state", false, NULL},
 };
 static const struct tri_column object_columns[] = {
-    {"ID", "id", false, NULL},      {"STATE", "state", false, NULL},    {"HOLDERS", "holders", true, NULL},
-    {"BYTES", "bytes", true, NULL}, {"WAITING", "waiting", true, NULL},
+    {"ID", "id", false, NULL},         {"STATE", "state", false, NULL},    {"HOLDERS", "holders", true, NULL},
+    {"BYTES", "bytes", true, NULL},    {"WAITING", "waiting", true, NULL}, {"PINS", "pins", true, NULL},
+    {"LIES", "location", false, NULL},
+};
+static const struct tri_column store_columns[] = {
+    {"LIMIT", "limit", true, NULL},   {"BACKED", "backed", true, NULL},   {"TAKEN", "taken", true, NULL},
+    {"LEASED", "leased", true, NULL}, {"OBJECTS", "sealed", true, NULL},  {"GONE", "gone", true, NULL},
+    {"COUNT", "objects", true, NULL}, {"WAITING", "waiting", true, NULL}, {"LONGEST", "longest_free", true, NULL},
 };
 static const struct tri_column node_columns[] = {
     {"NAME", "name", false, NULL},          {"CPUS", "cpus", true, show_taken},
@@ -123,6 +129,7 @@ static const struct {
     {"calls", COLUMNS(call_columns), "no calls under way"},
     {"nodes", COLUMNS(node_columns), "no nodes"},
     {"objects", COLUMNS(object_columns), "no objects"},
+    {"store", COLUMNS(store_columns), "no object store"},
     {"kept", COLUMNS(kept_columns), "nothing is kept"},
 };
 enum { PAGE_COUNT = sizeof pages / sizeof *pages };

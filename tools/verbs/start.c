@@ -63,6 +63,15 @@ is_amount(const char *text)
 }
 
 static bool
+is_size(const char *text)
+{
+    const size_t digits = strspn(text, "0123456789");
+
+    return digits > 0 && digits < 16 &&
+           (text[digits] == '\0' || (strchr("KMGT", text[digits]) != NULL && text[digits + 1] == '\0'));
+}
+
+static bool
 is_level(const char *text)
 {
     static const char *const levels[] = {"error", "warning", "info", "debug"};
@@ -124,6 +133,8 @@ hand_on(struct tri_cli *cli, const struct tri_args *args, enum tri_key key, cons
         return tri_refuse(cli, "%s is empty", what);
     if (amount && !is_amount(text))
         return tri_refuse(cli, "%s needs a number from 0 to 1000000, got '%s'", what, text);
+    if (key == TRI_KEY_STORE && !is_size(text))
+        return tri_refuse(cli, "%s needs a number of bytes, or one with K, M, G or T, got '%s'", what, text);
     if (key == TRI_KEY_LOG_LEVEL && !is_level(text))
         return tri_refuse(cli, "%s needs error, warning, info or debug, got '%s'", what, text);
     if (key == TRI_KEY_MODULE_PATH)
@@ -160,6 +171,7 @@ plan(struct tri_cli *cli, const struct tri_args *args, struct starting *it)
     } handed[] = {{TRI_KEY_MODULE_PATH, "--module-path"},
                   {TRI_KEY_NUM_CPUS, "--num-cpus"},
                   {TRI_KEY_NUM_GPUS, "--num-gpus"},
+                  {TRI_KEY_STORE, "--store"},
                   {TRI_KEY_LOG_LEVEL, "--log-level"}};
     const char *timeout = tri_option(args, "timeout");
     char directory[256], program[PATH_SIZE];
@@ -395,6 +407,7 @@ static const struct tri_option start_options[] = {
     {"module-path", 0, "PATH", "directories of modules, separated by ':'", TRI_WORD_DIRECTORY},
     {"num-cpus", 0, "N", "CPUs that tasks and actors may take; else all", NULL},
     {"num-gpus", 0, "N", "GPUs; else 0", NULL},
+    {"store", 0, "SIZE", "shared memory for large objects: 512M, 4G; 0: none; else 30 % of the memory", NULL},
     {"log-file", 0, "FILE", "appended to; else stderr, and DIR/log of a daemon", TRI_WORD_FILE},
     {"log-level", 0, "LEVEL", "error, warning, info or debug; else info", "error|warning|info|debug"},
     {"timeout", 't', "TIME", "how long it may take until it is ready; else 30s", NULL},

@@ -85,6 +85,14 @@ bool tri_id_parse(const char *text, struct tri_id *id);
 
 /* --------------------------------------------------------------------------------------------------------- buffers */
 
+/* Where an object lies in the node's arena: what is said of a large buffer instead of sending it. On the wire as it is. */
+struct tri_place {
+    uint32_t frame; /* on the wire: which frame of its packet it stands for; else 0 */
+    uint32_t slot, generation;
+    uint32_t start; /* granule */
+    uint64_t size;  /* bytes */
+};
+
 /*
  * A block of bytes with an owner count: made once, written by its maker until it is shared, then read-only. What a
  * received ZeroMQ frame, a batch or a packed value lies in. The count is atomic: libzmq's thread gives references back.
@@ -93,6 +101,8 @@ struct tri_buf {
     _Atomic uint32_t references;
     uint8_t *data; /* 16-byte aligned, except of foreign memory */
     size_t size;
+    const struct tri_place
+        *place; /* not NULL: only this travels. `data` may be NULL then: whoever reads it maps the arena */
     void (*free)(struct tri_buf *); /* frees data and the struct */
     union {
         void *foreign; /* whatever free needs */

@@ -28,6 +28,7 @@ tri_buf_new(size_t size)
     atomic_init(&buf->references, 1);
     buf->data = (uint8_t *)buf + DATA_OFFSET;
     buf->size = size;
+    buf->place = NULL;
     buf->free = free_block;
     buf->room = size;
     return buf;

@@ -1,0 +1,576 @@
+/*
+ * depot.c - tenants, leases and objects of the arena (depot.h). One thread; no clock, no descriptor.
+ */
+#include "broker/core/depot_state.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { SLOTS_AT_A_TIME = 512 }; /* backed together */
+
+uint32_t
+tri_depot_granules(uint64_t bytes)
+{
+    return (uint32_t)((bytes + TRI_GRANULE - 1) / TRI_GRANULE);
+}
+
+trp_err
+tri_depot_back(struct tri_depot *store, enum tri_arena_part part, const void *base, const void *at, uint64_t size,
+               trp_error *error)
+{
+    const uint64_t offset = (uint64_t)((const uint8_t *)at - (const uint8_t *)base);
+    const uint64_t first = offset / TRI_GRANULE * TRI_GRANULE;
+    const uint64_t end = (offset + size + TRI_GRANULE - 1) / TRI_GRANULE * TRI_GRANULE;
+    return store->arena.back(store->arena.user, part, first, end - first, error);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- tenants */
+
+static struct tri_pin_table *
+pins_of(const struct tri_depot *store, uint32_t tenant)
+{
+    return (struct tri_pin_table *)(void *)(store->arena.pins + (uint64_t)tenant * TRI_PIN_TABLE_BYTES);
+}
+
+void
+tri_depot_collect(const struct tri_depot *store, uint64_t *bits)
+{
+    const uint32_t slots = store->reg.head->slots_used;
+    memset(bits, 0, ((size_t)slots / 64 + 1) * sizeof *bits);
+    for (uint32_t i = 0; i < store->tenants_used; i++)
+        if (store->reg.tenants[i].has_pins != 0)
+            (void)tri_pins_collect(pins_of(store, i), store->arena.words, slots, bits);
+}
+
+uint32_t
+tri_depot_pins(const struct tri_depot *store, uint32_t *counts)
+{
+    const uint32_t slots = store->slots_used;
+    if (counts == NULL || slots == 0)
+        return slots;
+    memset(counts, 0, slots * sizeof *counts);
+    for (uint32_t i = 0; i < store->tenants_used; i++) {
+        if (store->reg.tenants[i].has_pins == 0)
+            continue;
+        struct tri_pin_table *table = pins_of(store, i);
+        const uint32_t used = atomic_load(&table->used);
+        for (uint32_t k = 0; k < used && k < TRI_PINS_MAX; k++) {
+            const uint64_t entry = atomic_load(&table->entries[k]), slot = (entry >> 32) - 1;
+            if (slot < slots && tri_slot_generation(&store->arena.words[slot]) == (uint32_t)entry)
+                counts[slot]++;
+        }
+    }
+    return slots;
+}
+
+/* Its entry, or the first one that is nobody's. TRI_TENANTS_MAX: neither. */
+static uint32_t
+entry_for(const struct tri_depot *store, uint64_t space)
+{
+    uint32_t unused = store->tenants_used;
+    for (uint32_t i = store->tenants_used; i-- > 0;) {
+        if (store->reg.tenants[i].space == space)
+            return i;
+        if (store->reg.tenants[i].space == 0)
+            unused = i;
+    }
+    return unused;
+}
+
+trp_err
+tri_depot_enter(struct tri_depot *store, uint64_t space, int32_t pid, uint32_t *tenant, trp_error *error)
+{
+    const uint32_t i = entry_for(store, space);
+    if (i == TRI_TENANTS_MAX)
+        return TRI_FAIL(error, TRP_ELIMIT,
+                        "all %d tables of pins are in use, some of them by processes that were cut and live on",
+                        TRI_TENANTS_MAX);
+    struct tri_tenant_record *record = &store->reg.tenants[i];
+    const uint8_t *end = (const uint8_t *)(record + 1);
+    if (i == store->tenants_used) {
+        TRP_TRY(tri_depot_back(store, TRI_PART_REGISTER, store->arena.reg, store->reg.head,
+                               (uint64_t)(end - (const uint8_t *)store->reg.head), error));
+        *record = (struct tri_tenant_record){0};
+        store->reg.head->tenants_used = store->tenants_used = i + 1;
+    }
+    if (record->has_pins == 0 && tri_depot_back(store, TRI_PART_PINS, store->arena.pins, pins_of(store, i),
+                                                TRI_PIN_TABLE_BYTES, error) != TRP_OK)
+        return TRP_ESTOREFULL;
+    record->has_pins = 1;
+    record->pid = pid;
+    record->space = space;
+    store->tenants[i].space = space;
+    store->tenants[i].present = true;
+    *tenant = i;
+    return TRP_OK;
+}
+
+void
+tri_depot_depart(struct tri_depot *store, uint32_t tenant)
+{
+    struct tri_tenant *departed = &store->tenants[tenant];
+    departed->present = false;
+    if (departed->waits) {
+        tri_list_remove(&departed->waiting);
+        store->waiters--;
+    }
+    departed->waits = false;
+}
+
+bool
+tri_depot_has_nothing(const struct tri_depot *store, uint32_t tenant)
+{
+    const struct tri_pin_table *table = pins_of(store, tenant);
+    uint32_t used = atomic_load(&table->used);
+    if (store->tenants[tenant].granules > 0 || store->tenants[tenant].slots > 0)
+        return false;
+    used = used < TRI_PINS_MAX ? used : TRI_PINS_MAX;
+    for (uint32_t i = 0; i < used; i++)
+        if (atomic_load(&table->entries[i]) != 0)
+            return false;
+    return true;
+}
+
+static void
+give_slot(struct tri_depot *store, uint32_t slot)
+{
+    store->reg.records[slot].use = TRI_SLOT_FREE;
+    tri_slot_clear(&store->arena.words[slot]);
+    TRI_ASSERT(store->free_slot_count < store->free_slot_capacity); /* there is room for each that was ever used */
+    store->free_slots[store->free_slot_count++] = slot;
+}
+
+/* The span is free; whoever waits may have it. */
+void
+tri_depot_free_span(struct tri_depot *store, struct tri_span span)
+{
+    const bool given = tri_runs_give(store->runs, span);
+    TRI_ASSERT(given);
+    for (uint32_t i = span.start / TRI_EXTENT_GRANULES; i <= (span.start + span.count - 1) / TRI_EXTENT_GRANULES; i++)
+        store->freed_ns[i] = store->now_ns;
+    if (store->idle_ns == TRI_NEVER)
+        store->idle_ns = store->now_ns + TRI_IDLE_EXTENT_S * TRI_NS_PER_S;
+    store->freed = true;
+}
+
+static void
+unlease(struct tri_depot *store, uint32_t tenant, struct tri_span span)
+{
+    memset(store->reg.owners + span.start, 0, span.count * sizeof *store->reg.owners);
+    store->tenants[tenant].granules -= span.count;
+    store->leased -= span.count;
+}
+
+void
+tri_depot_leave(struct tri_depot *store, uint32_t tenant)
+{
+    struct tri_tenant *left = &store->tenants[tenant];
+    struct tri_span span;
+    tri_depot_depart(store, tenant);
+    uint32_t at = 0;
+    while (left->granules > 0 && tri_runs_next(store->runs, at, store->arena.granules, &span)) {
+        at = span.start + span.count;
+        if (store->reg.owners[span.start] != tenant + 1)
+            continue;
+        unlease(store, tenant, span);
+        tri_depot_free_span(store, span);
+    }
+    for (uint32_t slot = 0; slot < store->slots_used && left->slots > 0; slot++) {
+        const struct tri_slot_record *record = &store->reg.records[slot];
+        if (record->use != TRI_SLOT_LEASED || record->tenant != tenant)
+            continue;
+        left->slots--;
+        give_slot(store, slot);
+    }
+    TRI_ASSERT(left->granules == 0 && left->slots == 0);
+    store->reg.tenants[tenant].has_pins = 0;
+    store->arena.unback(store->arena.user, TRI_PART_PINS, (uint64_t)tenant * TRI_PIN_TABLE_BYTES, TRI_PIN_TABLE_BYTES);
+    store->reg.tenants[tenant].space = 0;
+    left->space = 0;
+    store->gone_ns = store->gone_count > 0 ? store->now_ns : TRI_NEVER; /* some of it may be free now */
+}
+
+bool
+tri_depot_absent(const struct tri_depot *store, uint32_t *tenant, uint64_t *space, int32_t *pid)
+{
+    for (; *tenant < store->tenants_used; ++*tenant)
+        if (store->reg.tenants[*tenant].space != 0 && !store->tenants[*tenant].present) {
+            *space = store->reg.tenants[*tenant].space;
+            *pid = store->reg.tenants[*tenant].pid;
+            return true;
+        }
+    return false;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- leases */
+
+trp_err
+tri_depot_ask(struct tri_depot *store, uint32_t tenant, uint64_t granules, uint64_t deadline_ns, trp_error *error)
+{
+    struct tri_tenant *asker = &store->tenants[tenant];
+    if (granules == 0 || asker->waits)
+        return TRI_FAIL(error, TRP_EPROTO, "SPACE for %" PRIu64 " granules%s", granules,
+                        asker->waits ? " before the answer to another" : "");
+    const uint64_t usual = store->now_ns + TRI_SPACE_WAIT_MS * TRI_NS_PER_MS;
+    asker->waits = true;
+    asker->wanted = granules;
+    asker->deadline_ns = deadline_ns != TRI_NEVER ? deadline_ns : usual;
+    tri_list_append(&store->waiting, &asker->waiting);
+    store->waiters++;
+    store->freed = true; /* looked at once more */
+    return TRP_OK;
+}
+
+/* More than it asks for, so that it does not ask for each object; less of it as the arena fills. */
+static uint32_t
+preferred(const struct tri_depot *store, uint32_t wanted)
+{
+    const struct tri_runs_stat stat = tri_runs_stat(store->runs);
+    const uint64_t share = stat.limit / 64, left = (stat.limit - stat.taken) / 16;
+    uint64_t most = share < TRI_LEASE_GRANULES ? share : TRI_LEASE_GRANULES;
+    most = left < most ? left : most;
+    return wanted > most ? wanted : (uint32_t)most;
+}
+
+static bool
+owned_by(const struct tri_depot *store, struct tri_span span, uint32_t tenant)
+{
+    for (uint32_t i = 0; i < span.count; i++)
+        if (store->reg.owners[span.start + i] != tenant + 1)
+            return false;
+    return true;
+}
+
+/* Neighbours on lease to one tenant are one taken run. */
+static void
+take_lease(struct tri_depot *store, uint32_t tenant, struct tri_span span)
+{
+    const uint16_t *owners = store->reg.owners;
+    const uint32_t end = span.start + span.count;
+    for (uint32_t i = span.start; i < end; i++)
+        store->reg.owners[i] = (uint16_t)(tenant + 1);
+    if (span.start > 0 && tri_depot_has_owners(store, span.start - 1) && owners[span.start - 1] == tenant + 1)
+        (void)tri_runs_join(store->runs, span.start);
+    if (end < store->arena.granules && tri_depot_has_owners(store, end) && owners[end] == tenant + 1)
+        (void)tri_runs_join(store->runs, end);
+    store->tenants[tenant].granules += span.count;
+    store->leased += span.count;
+}
+
+/* Memory for the words and records of more slots, up to `slots`. */
+static bool
+more_slots(struct tri_depot *store, uint32_t slots, trp_error *error)
+{
+    struct tri_register *reg = &store->reg;
+    if (slots <= store->slots_backed)
+        return true;
+    if (store->slots_backed == store->arena.slots)
+        return false;
+    const uint32_t first = store->slots_backed, left = store->arena.slots - first;
+    const uint32_t count = left < SLOTS_AT_A_TIME ? left : SLOTS_AT_A_TIME;
+    if (!TRI_RESERVE(store->free_slots, store->free_slot_capacity, first + count) ||
+        !TRI_RESERVE(store->objects, store->object_capacity, first + count) ||
+        !TRI_RESERVE(store->bits, store->bits_capacity, (first + count) / 64 + 1) ||
+        tri_depot_back(store, TRI_PART_REGISTER, store->arena.reg, &reg->records[first], count * sizeof *reg->records,
+                       error) != TRP_OK ||
+        tri_depot_back(store, TRI_PART_WORDS, store->arena.words, &store->arena.words[first],
+                       count * sizeof *store->arena.words, error) != TRP_OK)
+        return false;
+    memset(store->objects + first, 0, count * sizeof(struct tri_stored *));
+    store->slots_backed = first + count;
+    return true;
+}
+
+/* Up to `count` free slots, each in its next generation. Returns how many. */
+static uint32_t
+take_slots(struct tri_depot *store, uint32_t tenant, uint32_t count, trp_error *error)
+{
+    uint32_t taken = 0;
+    while (taken < count) {
+        uint32_t slot;
+        if (store->free_slot_count > 0) {
+            slot = store->free_slots[--store->free_slot_count];
+        } else if (more_slots(store, store->slots_used + 1, error)) {
+            slot = store->slots_used;
+            store->reg.records[slot] = (struct tri_slot_record){0};
+            store->reg.head->slots_used = ++store->slots_used;
+        } else {
+            break;
+        }
+        tri_slot_renew(&store->arena.words[slot]);
+        store->reg.records[slot].tenant = (uint16_t)tenant;
+        __atomic_store_n(&store->reg.records[slot].use, (uint8_t)TRI_SLOT_LEASED, __ATOMIC_RELEASE);
+        store->lease_slots[taken++] = slot;
+    }
+    store->tenants[tenant].slots += taken;
+    return taken;
+}
+
+static bool
+grant(struct tri_depot *store, uint32_t tenant, struct tri_granted *granted)
+{
+    const uint32_t wanted = (uint32_t)store->tenants[tenant].wanted;
+    struct tri_span span;
+    trp_error why;
+    if (store->free_slot_count == 0 && !more_slots(store, store->slots_used + 1, &why))
+        return false;
+    if (tri_runs_reserve(store->runs, 2) != TRP_OK)
+        return false;
+    if (!tri_runs_take(store->runs, preferred(store, wanted), (uint16_t)tenant, &span) &&
+        !tri_runs_take(store->runs, wanted, (uint16_t)tenant, &span))
+        return false;
+    take_lease(store, tenant, span);
+    const uint32_t most = span.count / TRI_OBJECT_GRANULES + 1, has = store->tenants[tenant].slots;
+    uint32_t slots = most < TRI_LEASE_SLOTS_MAX ? most : TRI_LEASE_SLOTS_MAX;
+    slots = slots > has ? slots - has : 1;
+    slots = take_slots(store, tenant, slots, &why);
+    *granted = (struct tri_granted){.tenant = tenant, .err = TRP_OK};
+    granted->lease = (struct tri_lease){span.start, span.count, store->lease_slots, slots};
+    return true;
+}
+
+static bool
+back_extent(struct tri_depot *store, uint32_t extent, trp_error *error)
+{
+    const struct tri_span span = tri_runs_extent(store->runs, extent);
+    struct tri_register *reg = &store->reg;
+    if (tri_runs_reserve(store->runs, 1) != TRP_OK ||
+        tri_depot_back(store, TRI_PART_REGISTER, store->arena.reg, &reg->backed[extent], 1, error) != TRP_OK ||
+        tri_depot_back(store, TRI_PART_REGISTER, store->arena.reg, &reg->owners[span.start],
+                       span.count * sizeof *reg->owners, error) != TRP_OK ||
+        store->arena.back(store->arena.user, TRI_PART_ARENA, (uint64_t)span.start * TRI_GRANULE,
+                          (uint64_t)span.count * TRI_GRANULE, error) != TRP_OK)
+        return false;
+    reg->backed[extent] = 1;
+    tri_runs_back(store->runs, extent);
+    return true;
+}
+
+/* What is gone and not pinned any more; then extents that have no memory yet. false: there are none, or the system has none. */
+static bool
+make_room(struct tri_depot *store, uint32_t wanted)
+{
+    uint32_t first, count;
+    trp_error why;
+    if (store->gone_count > 0 && tri_depot_reclaim(store))
+        return true;
+    if (tri_depot_stat(store).slots_free == 0 || !tri_runs_wanted(store->runs, wanted, &first, &count))
+        return false;
+    for (uint32_t extent = first; extent < first + count; extent++)
+        if (!tri_runs_is_backed(store->runs, extent) && !back_extent(store, extent, &why)) {
+            if (!store->starved)
+                tri_log(TRI_WARNING, "the object store does not grow: %s", why.message);
+            store->starved = true;
+            return false;
+        }
+    store->starved = false;
+    return true;
+}
+
+static void
+refuse(struct tri_depot *store, struct tri_tenant *asker, struct tri_granted *granted)
+{
+    const struct tri_depot_stat stat = tri_depot_stat(store);
+    const uint64_t wanted = asker->wanted > UINT64_MAX / TRI_GRANULE ? UINT64_MAX : asker->wanted * TRI_GRANULE;
+    *granted = (struct tri_granted){.tenant = (uint32_t)(asker - store->tenants)};
+    if (asker->wanted > store->arena.granules)
+        granted->err =
+            TRI_FAIL(&granted->error, TRP_ESTOREFULL,
+                     "an object of %" PRIu64 " bytes, and the whole object store has %" PRIu64, wanted, stat.limit);
+    else
+        granted->err =
+            TRI_FAIL(&granted->error, TRP_ESTOREFULL,
+                     "the object store has no %" PRIu64 " bytes in a row: of %" PRIu64 " it may have%s, %" PRIu64
+                     " are taken, %" PRIu64 " of these by what is only read yet; the longest free run is %" PRIu64,
+                     wanted, stat.limit, store->starved ? " (and the system has no memory for more)" : "", stat.taken,
+                     stat.gone, stat.longest_free);
+}
+
+static void
+answered(struct tri_depot *store, struct tri_tenant *asker)
+{
+    tri_list_remove(&asker->waiting);
+    asker->waits = false;
+    store->waiters--;
+}
+
+bool
+tri_depot_next(struct tri_depot *store, uint64_t now_ns, struct tri_granted *granted)
+{
+    store->now_ns = now_ns;
+    if (tri_list_empty(&store->waiting))
+        return false;
+    struct tri_tenant *first = TRI_OWNER(store->waiting.next, struct tri_tenant, waiting);
+    if (store->freed && first->wanted <= store->arena.granules) {
+        const uint32_t tenant = (uint32_t)(first - store->tenants);
+        bool granted_it;
+        while (!(granted_it = grant(store, tenant, granted)) && make_room(store, (uint32_t)first->wanted))
+            ;
+        if (granted_it) {
+            answered(store, first);
+            return true;
+        }
+        store->freed = false;
+    }
+    for (struct tri_node *node = store->waiting.next; node != &store->waiting; node = node->next) {
+        struct tri_tenant *asker = TRI_OWNER(node, struct tri_tenant, waiting);
+        if (asker->wanted <= store->arena.granules && asker->deadline_ns > now_ns)
+            continue;
+        refuse(store, asker, granted);
+        store->freed = store->freed || asker == first; /* the next one may want less */
+        answered(store, asker);
+        return true;
+    }
+    return false;
+}
+
+trp_err
+tri_depot_given(struct tri_depot *store, uint32_t tenant, const struct tri_lease *lease, trp_error *error)
+{
+    const struct tri_span span = {lease->start, lease->count};
+    if (span.start > store->arena.granules || span.count > store->arena.granules - span.start ||
+        !tri_depot_is_backed(store, span) || !owned_by(store, span, tenant))
+        return TRI_FAIL(error, TRP_EPROTO, "GIVEN of %u granules from %u, which are not on lease to it", span.count,
+                        span.start);
+    if (tri_runs_reserve(store->runs, 2) != TRP_OK)
+        return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory to take a lease back");
+    if (span.count > 0) {
+        const bool parted = tri_runs_part(store->runs, span);
+        TRI_ASSERT(parted);
+        unlease(store, tenant, span);
+        tri_depot_free_span(store, span);
+    }
+    for (uint32_t i = 0; i < lease->slot_count; i++) {
+        const uint32_t slot = lease->slots[i];
+        if (slot >= store->slots_used || store->reg.records[slot].use != TRI_SLOT_LEASED ||
+            store->reg.records[slot].tenant != tenant)
+            return TRI_FAIL(error, TRP_EPROTO, "GIVEN of slot %u, which is not on lease to it", slot);
+        store->tenants[tenant].slots--;
+        give_slot(store, slot);
+    }
+    return TRP_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- objects */
+
+/* Called from wherever it is released for the last time, in the middle of whatever: it is looked at later. */
+static void
+on_released(struct tri_buf *buf)
+{
+    struct tri_stored *object = (struct tri_stored *)(void *)buf;
+    struct tri_depot *store = object->store;
+    if (store == NULL) {
+        free(object);
+        return;
+    }
+    const uint32_t granules = tri_depot_granules(object->place.size);
+    store->sealed -= granules;
+    store->gone += granules;
+    store->object_count--;
+    store->gone_count++;
+    tri_list_append(&store->released, &object->link);
+}
+
+struct tri_stored *
+tri_stored_new(struct tri_depot *store, const struct tri_place *place)
+{
+    struct tri_stored *object = calloc(1, sizeof *object);
+    if (object == NULL)
+        return NULL;
+    object->store = store;
+    object->place = *place;
+    object->place.frame = 0;
+    object->buf = (struct tri_buf){.references = 1, .size = place->size, .place = &object->place, .free = on_released};
+    tri_list_init(&object->link);
+    store->objects[place->slot] = object;
+    store->object_count++;
+    store->sealed += tri_depot_granules(place->size);
+    return object;
+}
+
+static trp_err
+seal(struct tri_depot *store, uint32_t tenant, const struct tri_place *place, struct tri_buf **buf, trp_error *error)
+{
+    const struct tri_span span = {place->start, tri_depot_granules(place->size)};
+    struct tri_slot_record *record = &store->reg.records[place->slot];
+    if (place->size == 0 || place->size > TRI_STORED_MAX || span.start >= store->arena.granules ||
+        span.count > store->arena.granules - span.start || !tri_depot_is_backed(store, span) ||
+        !owned_by(store, span, tenant))
+        return TRI_FAIL(error, TRP_EPROTO,
+                        "an object of %" PRIu64 " bytes from granule %u on, which are not on lease to it", place->size,
+                        place->start);
+    struct tri_stored *object = tri_runs_reserve(store->runs, 2) == TRP_OK ? tri_stored_new(store, place) : NULL;
+    if (object == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for another object");
+    const bool parted = tri_runs_part(store->runs, span);
+    TRI_ASSERT(parted);
+    record->size = place->size;
+    record->start = place->start;
+    record->id = (struct tri_id){0, 0};
+    __atomic_store_n(&record->use, (uint8_t)TRI_SLOT_SEALED, __ATOMIC_RELEASE);
+    unlease(store, tenant, span);
+    store->tenants[tenant].slots--;
+    tri_slot_show(&store->arena.words[place->slot], place->generation);
+    *buf = &object->buf;
+    return TRP_OK;
+}
+
+/* An object that has been sealed: also one that nobody held any more, but its sender, who has it pinned. */
+static struct tri_buf *
+again(struct tri_depot *store, struct tri_stored *object)
+{
+    if (atomic_load_explicit(&object->buf.references, memory_order_relaxed) > 0)
+        return tri_buf_retain(&object->buf);
+    const uint32_t granules = tri_depot_granules(object->place.size);
+    tri_list_remove(&object->link);
+    store->gone_count--;
+    store->object_count++;
+    store->gone -= granules;
+    store->sealed += granules;
+    atomic_store_explicit(&object->buf.references, 1, memory_order_relaxed);
+    tri_slot_show(&store->arena.words[object->place.slot], object->place.generation);
+    return &object->buf;
+}
+
+trp_err
+tri_depot_open(struct tri_depot *store, uint32_t tenant, const struct tri_place *place, struct tri_buf **buf,
+               trp_error *error)
+{
+    if (place->slot >= store->slots_used || tri_slot_generation(&store->arena.words[place->slot]) != place->generation)
+        return TRI_FAIL(error, TRP_EPROTO, "a place in slot %u, generation %u, which is nobody's", place->slot,
+                        place->generation);
+    const struct tri_slot_record *record = &store->reg.records[place->slot];
+    if (record->use == TRI_SLOT_LEASED && record->tenant == tenant)
+        return seal(store, tenant, place, buf, error);
+    struct tri_stored *object = record->use == TRI_SLOT_SEALED ? store->objects[place->slot] : NULL;
+    if (object == NULL || object->place.start != place->start || object->place.size != place->size)
+        return TRI_FAIL(error, TRP_EPROTO, "a place in slot %u, which has %s", place->slot,
+                        object != NULL ? "another object" : "none of its own");
+    *buf = again(store, object);
+    return TRP_OK;
+}
+
+void
+tri_depot_name(struct tri_depot *store, const struct tri_buf *buf, struct tri_id id, uint32_t meta_size)
+{
+    struct tri_slot_record *record = &store->reg.records[buf->place->slot];
+    if (!tri_id_is_none(record->id))
+        return;
+    record->meta_size = meta_size;
+    record->id.number = id.number;
+    __atomic_store_n(&record->id.space, id.space, __ATOMIC_RELEASE); /* no space: no name yet */
+}
+
+/* Nobody holds it, and no process has it pinned. */
+void
+tri_depot_end(struct tri_depot *store, struct tri_stored *object)
+{
+    const struct tri_span span = {object->place.start, tri_depot_granules(object->place.size)};
+    tri_list_remove(&object->link);
+    store->gone_count--;
+    store->gone -= span.count;
+    store->objects[object->place.slot] = NULL;
+    give_slot(store, object->place.slot);
+    tri_depot_free_span(store, span);
+    free(object);
+}

@@ -1,0 +1,129 @@
+/*
+ * pins.c - the two sides of pins.h. It knows words and tables, not what an object is, nor how memory is shared.
+ */
+#include "store/pins.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define STATE_SHIFT 32
+
+static uint64_t
+word_of(enum tri_slot_state state, uint32_t generation)
+{
+    return (uint64_t)state << STATE_SHIFT | generation;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- processes */
+
+void
+tri_pinner_init(struct tri_pinner *pinner, struct tri_pin_table *table)
+{
+    *pinner = (struct tri_pinner){.table = table};
+}
+
+void
+tri_pinner_fini(struct tri_pinner *pinner)
+{
+    free(pinner->unused);
+    *pinner = (struct tri_pinner){0};
+}
+
+/* An entry, with room to put it back later, so that tri_unpin cannot fail. */
+static bool
+take_entry(struct tri_pinner *pinner, uint32_t *entry)
+{
+    if (pinner->unused_count > 0) {
+        *entry = pinner->unused[--pinner->unused_count];
+        return true;
+    }
+    const uint32_t used = atomic_load_explicit(&pinner->table->used, memory_order_relaxed);
+    if (used == TRI_PINS_MAX || !TRI_RESERVE(pinner->unused, pinner->unused_capacity, (size_t)used + 1))
+        return false;
+    atomic_store(&pinner->table->used, used + 1);
+    *entry = used;
+    return true;
+}
+
+bool
+tri_pin_new(struct tri_pinner *pinner, uint32_t slot, uint32_t generation, uint32_t *entry)
+{
+    if (!take_entry(pinner, entry))
+        return false;
+    atomic_store(&pinner->table->entries[*entry], ((uint64_t)slot + 1) << STATE_SHIFT | generation);
+    return true;
+}
+
+enum tri_pinned
+tri_pin(struct tri_pinner *pinner, tri_slot_word *words, uint32_t slot, uint32_t generation, uint32_t *entry)
+{
+    uint32_t taken;
+    if (!tri_pin_new(pinner, slot, generation, &taken))
+        return TRI_PIN_FULL;
+    if (atomic_load(&words[slot]) == word_of(TRI_SLOT_RESIDENT, generation)) {
+        *entry = taken;
+        return TRI_PINNED;
+    }
+    tri_unpin(pinner, taken);
+    return TRI_PIN_GONE;
+}
+
+void
+tri_unpin(struct tri_pinner *pinner, uint32_t entry)
+{
+    /* What was read of the object was read before. */
+    atomic_store_explicit(&pinner->table->entries[entry], 0, memory_order_release);
+    pinner->unused[pinner->unused_count++] = entry;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- brokers */
+
+void
+tri_slot_renew(tri_slot_word *word)
+{
+    atomic_store(word, word_of(TRI_SLOT_ABSENT, tri_slot_generation(word) + 1));
+}
+
+void
+tri_slot_show(tri_slot_word *word, uint32_t generation)
+{
+    atomic_store(word, word_of(TRI_SLOT_RESIDENT, generation));
+}
+
+void
+tri_slot_mark(tri_slot_word *word)
+{
+    atomic_store(word, word_of(TRI_SLOT_LEAVING, tri_slot_generation(word)));
+}
+
+void
+tri_slot_clear(tri_slot_word *word)
+{
+    atomic_store(word, word_of(TRI_SLOT_ABSENT, tri_slot_generation(word)));
+}
+
+enum tri_slot_state
+tri_slot_state(tri_slot_word *word)
+{
+    return (enum tri_slot_state)(atomic_load(word) >> STATE_SHIFT);
+}
+
+uint32_t
+tri_slot_generation(tri_slot_word *word)
+{
+    return (uint32_t)atomic_load(word);
+}
+
+uint32_t
+tri_pins_collect(struct tri_pin_table *table, tri_slot_word *words, uint32_t slots, uint64_t *bits)
+{
+    const uint32_t used = atomic_load(&table->used);
+    const uint32_t entries = used < TRI_PINS_MAX ? used : TRI_PINS_MAX;
+    for (uint32_t i = 0; i < entries; i++) {
+        const uint64_t entry = atomic_load(&table->entries[i]);
+        const uint64_t slot = (entry >> STATE_SHIFT) - 1; /* of a free entry: beyond all */
+        if (slot < slots && tri_slot_generation(&words[slot]) == (uint32_t)entry)
+            bits[slot / 64] |= UINT64_C(1) << slot % 64;
+    }
+    return entries;
+}

@@ -1,0 +1,51 @@
+/*
+ * process.h - what a process has of its node's arena: the mappings, its leases, its slots and its pins. It makes buffers for new
+ * objects in a lease, without asking anybody, and buffers for objects of others where they lie.
+ *
+ * A buffer of a new object is written before anybody else hears of it, and read-only from then on. While it lives the object is
+ * pinned in this process's table, so that no broker takes it away. When it ends and was never told of, its room and its slot are
+ * this process's again; else they are the broker's, which counts who holds the object.
+ *
+ * Any thread: it has a lock of its own, below all others. Its buffers may be released by any thread, and outlive tri_store_end.
+ */
+#ifndef TRI_STORE_PROCESS_H
+#define TRI_STORE_PROCESS_H
+
+#include "store/pins.h"
+#include "store/space.h"
+
+struct tri_store;
+
+enum { TRI_STORE_FDS = 3 }; /* arena, words, pins: in this order through the side door */
+
+/* What the broker said of it in WELCOME. */
+struct tri_store_shape {
+    uint32_t granules; /* of the arena; not 0 */
+    uint32_t slots;
+    uint32_t table; /* number of this process's table of pins */
+};
+
+/* Takes the descriptors over, also when it fails. Nothing is mapped yet. TRP_EPROTO: they are no such memory. TRP_ENOMEM. */
+trp_err tri_store_begin(const int fds[TRI_STORE_FDS], const struct tri_store_shape *shape, struct tri_store **made,
+                        trp_error *error);
+/* The process has done with it: it makes no more buffers. NULL passes; sets NULL. */
+void tri_store_end(struct tri_store **store);
+
+/* A buffer of `size` bytes (1 to TRI_STORED_MAX) for a new object. NULL: there is no room; *wanted says how many granules in a row
+ * are to be asked for (0: it is no matter of room but of this process: no memory, no pin is left). */
+struct tri_buf *tri_store_take(struct tri_store *store, uint64_t size, uint32_t *wanted);
+/* The broker is going to hear of all that of a packet's frames which lies in the arena. */
+struct tri_packet;
+void tri_store_tell(struct tri_buf *const *frames, uint32_t count);
+
+/* A lease came. TRP_EPROTO: it lies outside of the arena. */
+trp_err tri_store_lease(struct tri_store *store, struct tri_span run, const uint32_t *slots, uint32_t slot_count,
+                        trp_error *error);
+/* Room that has been idle goes back, as long as `keep` granules stay; with it slots beyond the last few. false: nothing does. */
+bool tri_store_give(struct tri_store *store, uint64_t keep, struct tri_span *run);
+
+/* The buffer of an object of others, or of an own one that comes back: pinned. TRP_EPROTO: there can be no such place. TRP_EOBJLOST: it is not
+ * there (any more). TRP_ENOMEM. */
+trp_err tri_store_find(struct tri_store *store, const struct tri_place *place, struct tri_buf **buf, trp_error *error);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * register.c - where the parts of register.h lie. Pure.
+ */
+#include "store/register.h"
+
+#include "store/runs.h"
+
+#define PAGE UINT64_C(4096)
+
+static uint64_t
+padded(uint64_t size)
+{
+    return (size + PAGE - 1) / PAGE * PAGE;
+}
+
+static uint64_t
+extents_at(void)
+{
+    return padded(sizeof(struct tri_register_head) + TRI_TENANTS_MAX * sizeof(struct tri_tenant_record));
+}
+
+static uint64_t
+owners_at(uint32_t granules)
+{
+    return extents_at() + padded((granules - 1) / TRI_EXTENT_GRANULES + 1);
+}
+
+static uint64_t
+records_at(uint32_t granules)
+{
+    return owners_at(granules) + padded(granules * sizeof(uint16_t));
+}
+
+uint64_t
+tri_register_bytes(uint32_t granules, uint32_t slots)
+{
+    return records_at(granules) + padded(slots * sizeof(struct tri_slot_record));
+}
+
+void
+tri_register_at(struct tri_register *made, void *memory, uint32_t granules)
+{
+    uint8_t *at = memory;
+    made->head = memory;
+    made->tenants = (void *)(at + sizeof *made->head);
+    made->backed = at + extents_at();
+    made->owners = (void *)(at + owners_at(granules));
+    made->records = (void *)(at + records_at(granules));
+}
+
+uint32_t
+tri_slots_for(uint32_t granules)
+{
+    const uint32_t slots = granules / 16; /* of 64 KiB */
+    return slots < 1024 ? 1024 : slots > 1048576 ? 1048576 : slots;
+}

@@ -1,0 +1,58 @@
+/*
+ * register.h - what a broker writes down of the arena, in shared memory that only brokers map and that outlives them: which
+ * extents have memory, whose each granule is, what each slot stands for, which process has which table of pins. The next broker makes everything
+ * anew from it. Each entry is changed by one store, so that a broker that dies between two leaves something that is right
+ * either way.
+ *
+ * The memory is sparse: no part of it is touched before it was backed. Zeroed, it says that nothing is anybody's.
+ */
+#ifndef TRI_REGISTER_H
+#define TRI_REGISTER_H
+
+#include "transport/base/base.h"
+
+enum {
+    TRI_TENANTS_MAX = 4096, /* processes with an entry; the number is that of their table of pins, too */
+    TRI_NO_TENANT = 65535,
+};
+
+/* The parts of the arena, each of them shared memory that is backed before it is touched. */
+enum tri_arena_part { TRI_PART_ARENA, TRI_PART_WORDS, TRI_PART_PINS, TRI_PART_REGISTER, TRI_PARTS };
+
+struct tri_register_head {
+    uint32_t tenants_used; /* entries from here on were never written, */
+    uint32_t slots_used;   /* nor were these */
+    uint64_t zero;
+};
+struct tri_tenant_record {
+    uint64_t space; /* of the process; 0: nobody's */
+    int32_t pid;
+    uint32_t has_pins; /* its table has memory */
+};
+enum tri_slot_use { TRI_SLOT_FREE, TRI_SLOT_LEASED, TRI_SLOT_SEALED };
+struct tri_slot_record {
+    uint64_t size; /* SEALED: bytes */
+    struct tri_id
+        id; /* SEALED: the object whose value this is, which carries no references; none: some process says it again */
+    uint32_t start; /* SEALED: granule */
+    uint32_t meta_size;
+    uint16_t tenant; /* LEASED: whose */
+    uint8_t use;
+    uint8_t zero[5];
+};
+
+struct tri_register {
+    struct tri_register_head *head;
+    struct tri_tenant_record *tenants;
+    uint8_t *backed;  /* [extent] */
+    uint16_t *owners; /* [granule]: the tenant that has it on lease, plus 1; 0: free or sealed */
+    struct tri_slot_record *records;
+};
+
+uint64_t tri_register_bytes(uint32_t granules, uint32_t slots); /* a multiple of 4096 */
+void tri_register_at(struct tri_register *made, void *memory, uint32_t granules);
+
+/* How many slots an arena of so many granules has. */
+uint32_t tri_slots_for(uint32_t granules);
+
+#endif

@@ -1,0 +1,239 @@
+/* test_process.c - a process's part of the arena, with a broker that is played here: it leases, shows and marks by hand. */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "schemas/schemas.h"
+#include "store/process.h"
+#include "store/segment.h"
+
+enum { GRANULES = 1024, SLOTS = 512 };
+#define PINS_SIZE (TRI_PIN_TABLES * (uint64_t)TRI_PIN_TABLE_BYTES)
+
+struct stage {
+    struct tri_segment arena, words, pins;
+    struct tri_store *store;
+};
+static const struct tri_store_shape shape = {.granules = GRANULES, .slots = SLOTS, .table = 3};
+
+static void
+set(struct stage *stage)
+{
+    int fds[TRI_STORE_FDS];
+    cr_assert_eq(tri_segment_create(NULL, (uint64_t)GRANULES * TRI_GRANULE, &stage->arena, NULL), TRP_OK);
+    cr_assert_eq(tri_segment_create(NULL, SLOTS * sizeof(tri_slot_word), &stage->words, NULL), TRP_OK);
+    cr_assert_eq(tri_segment_create(NULL, PINS_SIZE, &stage->pins, NULL), TRP_OK);
+    cr_assert_eq(tri_segment_back(&stage->arena, 0, stage->arena.size, NULL), TRP_OK);
+    cr_assert_eq(tri_segment_back(&stage->words, 0, stage->words.size, NULL), TRP_OK);
+    cr_assert_eq(tri_segment_back(&stage->pins, 3 * (uint64_t)TRI_PIN_TABLE_BYTES, TRI_PIN_TABLE_BYTES, NULL), TRP_OK);
+    fds[0] = dup(stage->arena.fd);
+    fds[1] = dup(stage->words.read_fd);
+    fds[2] = dup(stage->pins.fd);
+    cr_assert_eq(tri_store_begin(fds, &shape, &stage->store, NULL), TRP_OK);
+}
+
+static void
+strike(struct stage *stage)
+{
+    tri_store_end(&stage->store);
+    tri_segment_close(&stage->arena);
+    tri_segment_close(&stage->words);
+    tri_segment_close(&stage->pins);
+}
+
+static tri_slot_word *
+word(const struct stage *stage, uint32_t slot)
+{
+    return (tri_slot_word *)(void *)stage->words.base + slot;
+}
+
+static bool
+is_pinned(const struct stage *stage, uint32_t slot)
+{
+    uint64_t bits[SLOTS / 64] = {0};
+    (void)tri_pins_collect((struct tri_pin_table *)(void *)(stage->pins.base + 3 * (uint64_t)TRI_PIN_TABLE_BYTES),
+                           word(stage, 0), SLOTS, bits);
+    return bits[slot / 64] >> slot % 64 & 1;
+}
+
+static void
+lease(struct stage *stage, uint32_t start, uint32_t count, uint32_t slot, uint32_t slots)
+{
+    uint32_t list[64];
+    for (uint32_t i = 0; i < slots; i++)
+        list[i] = slot + i;
+    cr_assert_eq(tri_store_lease(stage->store, (struct tri_span){start, count}, list, slots, NULL), TRP_OK);
+}
+
+Test(store_process, room_is_asked_for_once_and_an_object_lies_in_it)
+{
+    struct stage stage;
+    uint32_t wanted = 0;
+    set(&stage);
+    cr_assert_null(tri_store_take(stage.store, 3 * TRI_GRANULE + 1, &wanted));
+    cr_expect_eq(wanted, 4);
+    lease(&stage, 100, 8, 20, 2);
+    struct tri_buf *buf = tri_store_take(stage.store, 3 * TRI_GRANULE + 1, &wanted);
+    cr_assert_not_null(buf);
+    cr_expect(buf->place->start == 100 && buf->place->size == 3 * TRI_GRANULE + 1 && buf->place->slot < SLOTS);
+    cr_expect_eq((uintptr_t)buf->data % TRI_GRANULE, 0);
+    memset(buf->data, 7, buf->size);
+    cr_expect_eq(stage.arena.base[100 * TRI_GRANULE], 7, "it is shared");
+    cr_expect(is_pinned(&stage, buf->place->slot), "nobody takes it away");
+    tri_buf_release(&buf);
+    strike(&stage);
+}
+
+Test(store_process, room_of_what_nobody_heard_of_is_used_again_and_told_objects_stay)
+{
+    struct stage stage;
+    uint32_t wanted;
+    set(&stage);
+    lease(&stage, 100, 4, 20, 2);
+    struct tri_buf *buf = tri_store_take(stage.store, 4 * TRI_GRANULE, &wanted);
+    cr_assert_not_null(buf);
+    tri_buf_release(&buf);
+    buf = tri_store_take(stage.store, 4 * TRI_GRANULE, &wanted);
+    cr_assert_not_null(buf, "its room came back");
+    const uint32_t slot = buf->place->slot;
+    tri_store_tell(&buf, 1);
+    cr_expect(is_pinned(&stage, slot));
+    tri_buf_release(&buf);
+    cr_expect_not(is_pinned(&stage, slot));
+    cr_expect_null(tri_store_take(stage.store, TRI_GRANULE, &wanted), "that is the broker's now");
+    cr_expect_eq(wanted, 1);
+    strike(&stage);
+}
+
+Test(store_process, an_object_needs_a_slot_as_well_as_room)
+{
+    struct stage stage;
+    uint32_t wanted;
+    set(&stage);
+    lease(&stage, 0, 8, 20, 1);
+    struct tri_buf *first = tri_store_take(stage.store, 1, &wanted);
+    cr_assert_not_null(first);
+    cr_expect_null(tri_store_take(stage.store, 1, &wanted));
+    cr_expect_eq(wanted, 1);
+    tri_buf_release(&first);
+    strike(&stage);
+}
+
+Test(store_process, what_others_made_is_found_where_it_lies_if_it_is_there)
+{
+    struct stage stage;
+    struct tri_buf *buf = NULL;
+    trp_error error;
+    set(&stage);
+    memcpy(stage.arena.base + 5 * TRI_GRANULE, "over there", 11);
+    struct tri_place place = {.frame = 9, .slot = 77, .generation = 4, .start = 5, .size = 11};
+    cr_expect_eq(tri_store_find(stage.store, &place, &buf, &error), TRP_EOBJLOST, "it is not shown");
+    tri_slot_show(word(&stage, 77), 4);
+    cr_assert_eq(tri_store_find(stage.store, &place, &buf, NULL), TRP_OK);
+    cr_expect_str_eq((const char *)buf->data, "over there");
+    cr_expect(buf->place->frame == 0 && is_pinned(&stage, 77));
+    struct tri_buf *second = NULL;
+    tri_slot_mark(word(&stage, 77));
+    cr_expect_eq(tri_store_find(stage.store, &place, &second, NULL), TRP_EOBJLOST, "it is leaving");
+    cr_expect(is_pinned(&stage, 77), "the first one holds it");
+    tri_buf_release(&buf);
+    cr_expect_not(is_pinned(&stage, 77));
+    strike(&stage);
+}
+
+Test(store_process, places_that_cannot_be_are_refused)
+{
+    static const struct tri_place bad[] = {
+        {.slot = SLOTS, .start = 0, .size = 1},
+        {.slot = 1, .start = GRANULES, .size = 1},
+        {.slot = 1, .start = GRANULES - 1, .size = TRI_GRANULE + 1},
+        {.slot = 1, .start = 0, .size = (uint64_t)GRANULES * TRI_GRANULE + 1},
+        {.slot = 1, .start = 0, .size = 0},
+        {.slot = 1, .start = 0, .size = UINT64_MAX},
+        {.slot = UINT32_MAX, .start = UINT32_MAX, .size = 1},
+    };
+    struct stage stage;
+    struct tri_buf *buf = NULL;
+    set(&stage);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect_eq(tri_store_find(stage.store, &bad[i], &buf, NULL), TRP_EPROTO, "row %zu", i);
+    const uint32_t slots[] = {1, SLOTS};
+    cr_expect_eq(tri_store_lease(stage.store, (struct tri_span){0, 1}, slots, 2, NULL), TRP_EPROTO);
+    cr_expect_eq(tri_store_lease(stage.store, (struct tri_span){GRANULES, 1}, slots, 1, NULL), TRP_EPROTO);
+    cr_expect_eq(tri_store_lease(stage.store, (struct tri_span){1, GRANULES}, slots, 1, NULL), TRP_EPROTO);
+    strike(&stage);
+}
+
+Test(store_process, without_a_pin_to_spare_what_others_made_is_copied)
+{
+    struct stage stage;
+    struct tri_buf **held = calloc(TRI_PINS_MAX, sizeof(struct tri_buf *)), *copy = NULL;
+    uint32_t wanted = 9;
+    cr_assert_not_null(held);
+    set(&stage);
+    memcpy(stage.arena.base, "a", 2);
+    tri_slot_show(word(&stage, 0), 0);
+    const struct tri_place place = {.slot = 0, .generation = 0, .start = 0, .size = 2};
+    for (uint32_t i = 0; i < TRI_PINS_MAX; i++)
+        cr_assert_eq(tri_store_find(stage.store, &place, &held[i], NULL), TRP_OK);
+    cr_assert_eq(tri_store_find(stage.store, &place, &copy, NULL), TRP_OK);
+    stage.arena.base[0] = 'b';
+    cr_expect_str_eq((const char *)copy->data, "a");
+    cr_expect_str_eq((const char *)held[0]->data, "b");
+    lease(&stage, 10, 1, 5, 1);
+    cr_expect_null(tri_store_take(stage.store, 1, &wanted));
+    cr_expect_eq(wanted, 0, "more room would not help");
+    tri_buf_release(&copy);
+    for (uint32_t i = 0; i < TRI_PINS_MAX; i++)
+        tri_buf_release(&held[i]);
+    struct tri_buf *own = tri_store_take(stage.store, 1, &wanted);
+    cr_expect_not_null(own, "and then it is there");
+    tri_buf_release(&own);
+    free(held);
+    strike(&stage);
+}
+
+static unsigned
+open_descriptors(void)
+{
+    unsigned count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    cr_assert_not_null(dir);
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+Test(store_process, its_buffers_may_outlive_it_and_nothing_is_left_open)
+{
+    struct stage stage;
+    uint32_t wanted;
+    const unsigned before = open_descriptors();
+    set(&stage);
+    lease(&stage, 0, 8, 20, 1);
+    struct tri_buf *buf = tri_store_take(stage.store, 100, &wanted);
+    cr_assert_not_null(buf);
+    tri_store_end(&stage.store);
+    memset(buf->data, 1, buf->size);
+    tri_buf_release(&buf);
+    strike(&stage);
+    cr_expect_eq(open_descriptors(), before);
+}
+
+Test(store_process, descriptors_of_something_else_are_refused)
+{
+    struct stage stage;
+    struct tri_store *store = NULL;
+    const struct tri_place place = {.slot = 0, .start = 0, .size = 2};
+    struct tri_buf *buf = NULL;
+    trp_error error;
+    set(&stage);
+    int fds[] = {dup(stage.words.read_fd), dup(stage.words.read_fd), dup(stage.pins.fd)};
+    cr_assert_eq(tri_store_begin(fds, &shape, &store, NULL), TRP_OK, "nothing is looked at before it is used");
+    cr_expect_eq(tri_store_find(store, &place, &buf, &error), TRP_EPROTO);
+    cr_expect_not_null(strstr(error.message, "shared memory"), "%s", error.message);
+    tri_store_end(&store);
+    strike(&stage);
+}

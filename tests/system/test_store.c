@@ -1,0 +1,222 @@
+/*
+ * test_store.c - large values of real processes: where they lie, that they arrive, outlive their makers, and leave nothing.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/system/support.h"
+
+enum { MIB = 1 << 20, INLINE_MAX = 102400 };
+
+static trp_error error;
+
+#define OK(expression) cr_assert_eq((expression), TRP_OK, "%s", error.message)
+
+static trp_actor *
+worker(trp_runtime *runtime)
+{
+    trp_actor *actor = NULL;
+    OK(trp_spawn(runtime, "store_module:Worker", TRP_NOARGS, NULL, &actor, &error));
+    return actor;
+}
+
+static uint8_t *
+pattern(size_t size, int64_t seed)
+{
+    uint8_t *bytes = malloc(size);
+    cr_assert_not_null(bytes);
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)((uint64_t)seed + i * 7);
+    return bytes;
+}
+
+static void
+expect_pattern(trp_ref *ref, size_t size, int64_t seed)
+{
+    uint8_t *expected = pattern(size, seed);
+    trp_value value;
+    OK(trp_get(ref, SYSTEM_WAIT_MS, &value, &error));
+    cr_assert_eq(value.size, size);
+    cr_assert(memcmp(value.as.bytes, expected, size) == 0, "an object of %zu bytes is not what was made", size);
+    free(expected);
+}
+
+static trp_ref *
+put(trp_runtime *runtime, size_t size, int64_t seed)
+{
+    uint8_t *bytes = pattern(size, seed);
+    trp_ref *ref = NULL;
+    OK(trp_put(runtime, trp_bytes(bytes, size), &ref, &error));
+    free(bytes);
+    return ref;
+}
+
+/* RY08 */
+SYSTEM_TEST(store, up_to_the_inline_limit_objects_travel_and_above_it_they_lie_in_shared_memory)
+{
+    trp_runtime *runtime = system_private();
+    trp_ref *inlined = put(runtime, INLINE_MAX, 1), *shared = put(runtime, INLINE_MAX + 1, 2);
+    cr_expect_eq(trp_ref_location(inlined), TRP_INLINE);
+    cr_expect_eq(trp_ref_location(shared), TRP_SHM);
+    expect_pattern(inlined, INLINE_MAX, 1);
+    expect_pattern(shared, INLINE_MAX + 1, 2);
+    trp_ref_release(&inlined);
+    trp_ref_release(&shared);
+    trp_shutdown(&runtime);
+}
+
+/* RY07 */
+SYSTEM_TEST(store, fifteen_arrays_have_fifteen_names_and_their_shapes)
+{
+    trp_runtime *runtime = system_private();
+    trp_ref *refs[15] = {NULL};
+    static double data[15 * 64];
+    for (int64_t i = 1; i <= 15; i++) {
+        int64_t shape[] = {i, 8, 8};
+        DLTensor tensor = trp_dense(data, TRP_FLOAT64, 3, shape);
+        OK(trp_put(runtime, trp_tensor(&tensor), &refs[i - 1], &error));
+        for (int64_t k = 1; k < i; k++)
+            cr_expect_str_neq(trp_ref_id(refs[k - 1]), trp_ref_id(refs[i - 1]));
+    }
+    trp_value value;
+    DLTensor seen;
+    OK(trp_get(refs[0], SYSTEM_WAIT_MS, &value, &error));
+    cr_assert(trp_as_tensor(value, &seen));
+    cr_expect(seen.ndim == 3 && seen.shape[0] == 1 && seen.shape[1] == 8 && seen.shape[2] == 8);
+    for (int i = 0; i < 15; i++)
+        trp_ref_release(&refs[i]);
+    trp_shutdown(&runtime);
+}
+
+SYSTEM_TEST(store, a_large_value_goes_from_actor_to_actor_and_back_larger_than_any_frame)
+{
+    const size_t size = 100 * MIB;
+    trp_runtime *runtime = system_private();
+    trp_actor *maker = worker(runtime), *reader = worker(runtime);
+    trp_ref *made = NULL, *checked = NULL, *echoed = NULL;
+    OK(trp_call(maker, "make", TRP_ARGS((int64_t)size, 5), &made, &error));
+    OK(trp_call(reader, "check", TRP_ARGS(made, 5), &checked, &error));
+    trp_value wrong;
+    OK(trp_get(checked, SYSTEM_WAIT_MS, &wrong, &error));
+    cr_expect_eq(trp_as_i64(wrong), 0);
+    expect_pattern(made, size, 5);
+    cr_expect_eq(trp_ref_location(made), TRP_SHM);
+    trp_ref_release(&checked);
+    uint8_t *bytes = pattern(size, 6);
+    OK(trp_call(reader, "echo", TRP_ARGS(trp_bytes(bytes, size)), &echoed, &error));
+    free(bytes);
+    expect_pattern(echoed, size, 6);
+    trp_ref_release(&echoed);
+    trp_ref_release(&made);
+    trp_actor_release(&maker);
+    trp_actor_release(&reader);
+    trp_shutdown(&runtime);
+}
+
+SYSTEM_TEST(store, tasks_take_and_give_large_values)
+{
+    trp_runtime *runtime = system_private();
+    trp_ref *made[8], *checked[8];
+    for (int64_t i = 0; i < 8; i++) {
+        OK(trp_task(runtime, "store_module:make", TRP_ARGS(8 * MIB, i), &made[i], &error));
+        OK(trp_task(runtime, "store_module:check", TRP_ARGS(made[i], i), &checked[i], &error));
+    }
+    for (int64_t i = 0; i < 8; i++) {
+        trp_value wrong;
+        OK(trp_get(checked[i], SYSTEM_WAIT_MS, &wrong, &error));
+        cr_expect_eq(trp_as_i64(wrong), 0, "task %d", (int)i);
+        expect_pattern(made[i], 8 * MIB, i);
+        trp_ref_release(&made[i]);
+        trp_ref_release(&checked[i]);
+    }
+    trp_shutdown(&runtime);
+}
+
+static trp_ref *
+put_there(trp_actor *actor, size_t size, int64_t seed, bool keep)
+{
+    trp_ref *list = NULL, *inner;
+    trp_value value;
+    OK(trp_call(actor, "put", TRP_ARGS((int64_t)size, seed, (int64_t)keep), &list, &error));
+    OK(trp_get(list, SYSTEM_WAIT_MS, &value, &error));
+    inner = trp_ref_retain(trp_at(value, 0).as.ref);
+    trp_ref_release(&list);
+    return inner;
+}
+
+SYSTEM_TEST(store, an_object_outlives_its_maker_whatever_becomes_of_that)
+{
+    trp_runtime *runtime = system_private();
+    trp_actor *maker = worker(runtime), *reader = worker(runtime);
+    trp_ref *ref = put_there(maker, 20 * MIB, 3, true), *checked = NULL;
+    OK(trp_kill(maker, NULL, &error));
+    trp_actor_release(&maker);
+    trp_value wrong;
+    OK(trp_call(reader, "check", TRP_ARGS(ref, 3), &checked, &error));
+    OK(trp_get(checked, SYSTEM_WAIT_MS, &wrong, &error));
+    cr_expect_eq(trp_as_i64(wrong), 0);
+    expect_pattern(ref, 20 * MIB, 3);
+    trp_ref_release(&checked);
+    trp_ref_release(&ref);
+    trp_actor_release(&reader);
+    trp_shutdown(&runtime);
+}
+
+SYSTEM_TEST(store, ten_times_the_arena_goes_through_it_when_each_object_is_released)
+{
+    const trp_config config = {.node = {.store_bytes = 64 * MIB}};
+    trp_runtime *runtime = NULL;
+    OK(trp_init(&config, &runtime, &error));
+    trp_actor *actor = worker(runtime);
+    for (int64_t i = 0; i < 80; i++) {
+        trp_ref *ref = put(runtime, 8 * MIB, i), *checked = NULL, *made = NULL;
+        trp_value wrong;
+        cr_assert_eq(trp_ref_location(ref), TRP_SHM, "object %d", (int)i);
+        OK(trp_call(actor, "check", TRP_ARGS(ref, i), &checked, &error));
+        OK(trp_get(checked, SYSTEM_WAIT_MS, &wrong, &error));
+        cr_assert_eq(trp_as_i64(wrong), 0);
+        OK(trp_call(actor, "make", TRP_ARGS(8 * MIB, i), &made, &error));
+        expect_pattern(made, 8 * MIB, i);
+        trp_ref_release(&made);
+        trp_ref_release(&checked);
+        trp_ref_release(&ref);
+    }
+    trp_actor_release(&actor);
+    trp_shutdown(&runtime);
+}
+
+SYSTEM_TEST(store, objects_survive_the_death_of_the_broker)
+{
+    struct system_process service;
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    trp_actor *maker = worker(runtime), *reader = worker(runtime);
+    trp_ref *there = put_there(maker, 20 * MIB, 3, true), *mine = put(runtime, 30 * MIB, 4), *made = NULL;
+    OK(trp_call(maker, "make", TRP_ARGS(10 * MIB, 5), &made, &error));
+    expect_pattern(made, 10 * MIB, 5);
+    const pid_t broker = system_find_one("troupe-broker");
+    kill(broker, SIGKILL);
+    system_expect_gone(broker);
+    trp_ref *const refs[] = {there, mine, made};
+    for (int64_t i = 0; i < 3; i++) {
+        trp_ref *checked = NULL;
+        trp_value wrong;
+        OK(trp_call(reader, "check", TRP_ARGS(refs[i], 3 + i), &checked, &error));
+        OK(trp_get(checked, SYSTEM_WAIT_MS, &wrong, &error));
+        cr_expect_eq(trp_as_i64(wrong), 0, "object %d", (int)i);
+        trp_ref_release(&checked);
+    }
+    expect_pattern(there, 20 * MIB, 3);
+    expect_pattern(mine, 30 * MIB, 4);
+    expect_pattern(made, 10 * MIB, 5);
+    for (int i = 0; i < 3; i++) {
+        trp_ref *ref = refs[i];
+        trp_ref_release(&ref);
+    }
+    trp_actor_release(&maker);
+    trp_actor_release(&reader);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}

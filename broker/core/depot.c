@@ -306,6 +306,14 @@ take_slots(struct tri_depot *store, uint32_t tenant, uint32_t count, trp_error *
     return taken;
 }
 
+/* What was used is warm: it is taken again before what was never touched, if that is not looked for too often. */
+static void
+reclaim_warm(struct tri_depot *store)
+{
+    if (store->gone_count > 0 && store->now_ns - store->reclaimed_ns >= TRI_WARM_LOOK_MS * TRI_NS_PER_MS)
+        (void)tri_depot_reclaim(store);
+}
+
 static bool
 grant(struct tri_depot *store, uint32_t tenant, struct tri_granted *granted)
 {
@@ -404,6 +412,7 @@ tri_depot_next(struct tri_depot *store, uint64_t now_ns, struct tri_granted *gra
     if (store->freed && first->wanted <= store->arena.granules) {
         const uint32_t tenant = (uint32_t)(first - store->tenants);
         bool granted_it;
+        reclaim_warm(store);
         while (!(granted_it = grant(store, tenant, granted)) && make_room(store, (uint32_t)first->wanted))
             ;
         if (granted_it) {

@@ -46,6 +46,7 @@ struct tri_depot {
     bool freed;               /* something became free, or was asked for, since the first of `waiting` was looked at */
     bool starved;             /* the system had no memory for another extent */
     uint64_t now_ns, gone_ns, idle_ns;
+    uint64_t reclaimed_ns; /* the last time that all tables of pins were read for what is gone */
     uint32_t lease_slots[TRI_LEASE_SLOTS_MAX];
 };
 

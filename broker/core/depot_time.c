@@ -56,6 +56,7 @@ bool
 tri_depot_reclaim(struct tri_depot *store)
 {
     mark_released(store);
+    store->reclaimed_ns = store->now_ns;
     const bool some = sweep(store, &store->released);
     store->gone_ns = TRI_NEVER;
     return sweep(store, &store->pinned) || some;

@@ -15,6 +15,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+/* So much at once: a write of 4 MiB takes twice the time of four such ones (ext4, Linux 6.18, a virtual machine). */
+#define WRITE_MOST ((size_t)1 << 20)
+
 struct disk {
     struct tri_spill_backend backend;
     int directory;
@@ -102,13 +105,31 @@ skip(struct iovec *piece, int *count, size_t done)
     return piece;
 }
 
+/* Writes of the pieces what lies before the next border of WRITE_MOST in the file; less, or -1, as pwritev does. */
+static ssize_t
+write_some(int fd, uint64_t offset, struct iovec *pieces, int count)
+{
+    size_t left = WRITE_MOST - offset % WRITE_MOST;
+    int whole = 0;
+    while (whole < count && pieces[whole].iov_len < left)
+        left -= pieces[whole++].iov_len;
+    if (whole == count)
+        return pwritev(fd, pieces, count, (off_t)offset);
+    const size_t size = pieces[whole].iov_len;
+    pieces[whole].iov_len = left;
+    const ssize_t done = pwritev(fd, pieces, whole + 1, (off_t)offset);
+    pieces[whole].iov_len = size;
+    return done;
+}
+
 static int
 disk_write(struct tri_spill_backend *backend, struct tri_spill_handle *handle, uint64_t offset, struct iovec *pieces,
            int count)
 {
     (void)backend;
+    pieces = skip(pieces, &count, 0);
     while (count > 0) {
-        const ssize_t done = pwritev(handle->fd, pieces, count, (off_t)offset);
+        const ssize_t done = write_some(handle->fd, offset, pieces, count);
         if (done < 0 && errno == EINTR)
             continue;
         if (done <= 0)

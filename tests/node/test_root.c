@@ -4,12 +4,14 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -236,6 +238,78 @@ Test(root, tells_its_broker_who_it_is_and_its_starter_that_it_is_ready)
     expect_ready();
     close(parent);
     end(0);
+}
+
+/* A descriptor of the broker's: how large, and that no memory is behind it yet. */
+static void
+expect_part(int fd, uint64_t size, bool writable)
+{
+    char path[64], line[256] = "";
+    struct stat status;
+    unsigned flags = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)broker_pid, fd);
+    cr_assert_eq(stat(path, &status), 0, "%s: %s", path, strerror(errno));
+    cr_expect_eq((uint64_t)status.st_size, (size + 4095) / 4096 * 4096, "descriptor %d", fd);
+    cr_expect_eq(status.st_blocks, 0, "descriptor %d", fd);
+    cr_expect_eq(status.st_mode & 0777, 0600);
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", (int)broker_pid, fd);
+    FILE *file = fopen(path, "re");
+    cr_assert_not_null(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "flags: %o", &flags) == 1)
+            break;
+    fclose(file);
+    cr_expect_eq(flags & O_ACCMODE, writable ? O_RDWR : O_RDONLY, "descriptor %d", fd);
+}
+
+Test(root, hands_each_broker_the_same_arena_of_which_no_page_was_touched)
+{
+    start_root(true);
+    const uint32_t granules = message.start.arena_granules, slots = message.start.arena_slots;
+    const uint64_t sizes[TRI_PARTS] = {(uint64_t)granules * 4096, slots * UINT64_C(8), UINT64_C(4096) * 65536,
+                                       tri_register_bytes(granules, slots)};
+    cr_assert_gt(granules, 0);
+    cr_expect_eq(slots, tri_slots_for(granules));
+    cr_expect_not(message.start.arena_used);
+    for (int i = 0; i < TRI_PARTS; i++)
+        expect_part(TRI_ARENA_FD + i, sizes[i], true);
+    expect_part(TRI_ARENA_READ_FD, sizes[TRI_PART_WORDS], false);
+    say(TRI_CONTROL_READY, 0, NULL);
+    (void)make_host(11, "wait", 0);
+    kill(broker_pid, SIGKILL);
+    take_broker();
+    expect(TRI_CONTROL_START);
+    cr_expect_eq(message.start.arena_granules, granules);
+    cr_expect(message.start.arena_used);
+    expect_part(TRI_ARENA_FD, sizes[TRI_PART_ARENA], true);
+    expect(TRI_CONTROL_EXPECTED);
+    kill(root_pid, SIGTERM);
+    end(0);
+}
+
+Test(root, makes_an_arena_as_large_as_it_was_told_and_refuses_what_does_not_fit_with_what_would)
+{
+    static const struct {
+        uint64_t bytes;
+        const char *why; /* NULL: it is made */
+    } rows[] = {{UINT64_C(16) << 20, NULL},
+                {(UINT64_C(16) << 20) + 1, NULL},
+                {1, "at least 16 MiB; see --store"},
+                {UINT64_C(1) << 62, "bytes would do; see --store"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct tri_root root = {.options = {.mode = TRI_ROOT_SERVICE, .store_bytes = rows[i].bytes}};
+        const trp_err err = tri_root_make_arena(&root, &error);
+        cr_expect_eq(err, rows[i].why == NULL ? TRP_OK : TRP_ESTOREFULL, "row %zu: %s", i, error.message);
+        if (rows[i].why == NULL)
+            cr_expect_eq(root.arena.granules, (rows[i].bytes + 4095) / 4096, "row %zu", i);
+        else
+            cr_expect_not_null(strstr(error.message, rows[i].why), "row %zu: %s", i, error.message);
+        tri_root_end_arena(&root);
+        cr_expect_eq(root.arena.granules, 0);
+    }
+    struct tri_root none = {.options = {.mode = TRI_ROOT_SERVICE, .no_store = true}};
+    cr_expect_eq(tri_root_make_arena(&none, &error), TRP_OK);
+    cr_expect_eq(none.arena.granules, 0);
 }
 
 Test(root, says_why_its_broker_cannot_start)

@@ -213,10 +213,12 @@ SYSTEM_TEST(system_limits, values_that_are_too_large_too_deep_or_name_too_much_a
 {
     enum { FRAME = 64 * 1024 * 1024, DEEP = TRP_NESTING_MAX + 2, REFS = 4097 };
     static trp_value nested[DEEP], named[REFS];
-    trp_runtime *runtime = system_private();
+    const trp_config config = {.node = {.num_cpus = 2, .store_bytes = -1}}; /* all values travel */
+    trp_runtime *runtime = NULL;
     trp_actor *actor = NULL;
     trp_ref *one = NULL;
     char *bytes = calloc(1, FRAME + 1);
+    cr_assert_eq(trp_init(&config, &runtime, &error), TRP_OK, "%s", error.message);
     cr_assert_eq(trp_spawn(runtime, "trouble:Trouble", TRP_NOARGS, NULL, &actor, &error), TRP_OK, "%s", error.message);
     cr_assert_eq(trp_put(runtime, trp_i64(1), &one, &error), TRP_OK);
     nested[0] = trp_i64(1);

@@ -187,6 +187,25 @@ SYSTEM_TEST(store, ten_times_the_arena_goes_through_it_when_each_object_is_relea
     trp_shutdown(&runtime);
 }
 
+SYSTEM_TEST(store, what_the_arena_has_no_room_for_travels_or_is_refused_with_the_numbers)
+{
+    const trp_config config = {.node = {.store_bytes = 16 * MIB}};
+    trp_runtime *runtime = NULL;
+    OK(trp_init(&config, &runtime, &error));
+    trp_ref *fits = put(runtime, 12 * MIB, 1), *travels = put(runtime, 20 * MIB, 2), *none = NULL;
+    cr_expect_eq(trp_ref_location(fits), TRP_SHM);
+    cr_expect_eq(trp_ref_location(travels), TRP_INLINE);
+    expect_pattern(travels, 20 * MIB, 2);
+    uint8_t *bytes = pattern(65 * MIB, 3);
+    cr_expect_eq(trp_put(runtime, trp_bytes(bytes, 65 * MIB), &none, &error), TRP_ESTOREFULL);
+    cr_expect_not_null(strstr(error.message, "16"), "%s", error.message);
+    cr_expect_null(none);
+    free(bytes);
+    trp_ref_release(&fits);
+    trp_ref_release(&travels);
+    trp_shutdown(&runtime);
+}
+
 SYSTEM_TEST(store, objects_survive_the_death_of_the_broker)
 {
     struct system_process service;

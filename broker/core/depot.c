@@ -221,7 +221,8 @@ tri_depot_ask(struct tri_depot *store, uint32_t tenant, uint64_t granules, uint6
     return TRP_OK;
 }
 
-/* More than it asks for, so that it does not ask for each object; less of it as the arena fills. */
+/* More than it asks for, so that it does not ask for each object; less of it as the arena fills. As many objects of this size, so that
+ * nothing is left of it. */
 static uint32_t
 preferred(const struct tri_depot *store, uint32_t wanted)
 {
@@ -229,7 +230,7 @@ preferred(const struct tri_depot *store, uint32_t wanted)
     const uint64_t share = stat.limit / 64, left = (stat.limit - stat.taken) / 16;
     uint64_t most = share < TRI_LEASE_GRANULES ? share : TRI_LEASE_GRANULES;
     most = left < most ? left : most;
-    return wanted > most ? wanted : (uint32_t)most;
+    return wanted > most ? wanted : (uint32_t)(most - most % wanted);
 }
 
 static bool
@@ -324,9 +325,12 @@ grant(struct tri_depot *store, uint32_t tenant, struct tri_granted *granted)
         return false;
     if (tri_runs_reserve(store->runs, 2) != TRP_OK)
         return false;
-    if (!tri_runs_take(store->runs, preferred(store, wanted), (uint16_t)tenant, &span) &&
-        !tri_runs_take(store->runs, wanted, (uint16_t)tenant, &span))
-        return false;
+    uint32_t count = preferred(store, wanted);
+    while (!tri_runs_take(store->runs, count, (uint16_t)tenant, &span)) {
+        if (count == wanted)
+            return false;
+        count = count / 2 > wanted ? count / 2 - count / 2 % wanted : wanted;
+    }
     take_lease(store, tenant, span);
     const uint32_t most = span.count / TRI_OBJECT_GRANULES + 1, has = store->tenants[tenant].slots;
     uint32_t slots = most < TRI_LEASE_SLOTS_MAX ? most : TRI_LEASE_SLOTS_MAX;

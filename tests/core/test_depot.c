@@ -119,6 +119,18 @@ Test(depot, has_no_memory_before_anybody_asks_and_gives_more_than_was_asked_for)
     struck(stage);
 }
 
+Test(depot, a_lease_has_room_for_whole_objects_also_where_no_long_run_is_left)
+{
+    struct stage *stage = staged();
+    struct tri_lease got = lease(stage, stage->a, 257);
+    cr_expect_gt(got.count, 257);
+    cr_expect_eq(got.count % 257, 0, "%u", got.count);
+    (void)lease(stage, stage->b, (uint64_t)SIZE - got.count - 2000);
+    got = lease(stage, stage->a, 300);
+    cr_expect(got.count >= 300 && got.count % 300 == 0 && got.count <= 2000, "%u", got.count);
+    struck(stage);
+}
+
 Test(depot, what_is_said_first_is_sealed_and_is_not_on_lease_any_more)
 {
     struct stage *stage = staged();

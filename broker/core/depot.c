@@ -221,7 +221,8 @@ tri_depot_ask(struct tri_depot *store, uint32_t tenant, uint64_t granules, uint6
     return TRP_OK;
 }
 
-/* More than it asks for, so that it does not ask for each object; less of it as the arena fills. */
+/* More than it asks for, so that it does not ask for each object; less of it as the arena fills. As many objects of this size, so that
+ * nothing is left of it. */
 static uint32_t
 preferred(const struct tri_depot *store, uint32_t wanted)
 {
@@ -229,7 +230,7 @@ preferred(const struct tri_depot *store, uint32_t wanted)
     const uint64_t share = stat.limit / 64, left = (stat.limit - stat.taken) / 16;
     uint64_t most = share < TRI_LEASE_GRANULES ? share : TRI_LEASE_GRANULES;
     most = left < most ? left : most;
-    return wanted > most ? wanted : (uint32_t)most;
+    return wanted > most ? wanted : (uint32_t)(most - most % wanted);
 }
 
 static bool
@@ -324,9 +325,12 @@ grant(struct tri_depot *store, uint32_t tenant, struct tri_granted *granted)
         return false;
     if (tri_runs_reserve(store->runs, 2) != TRP_OK)
         return false;
-    if (!tri_runs_take(store->runs, preferred(store, wanted), (uint16_t)tenant, &span) &&
-        !tri_runs_take(store->runs, wanted, (uint16_t)tenant, &span))
-        return false;
+    uint32_t count = preferred(store, wanted);
+    while (!tri_runs_take(store->runs, count, (uint16_t)tenant, &span)) {
+        if (count == wanted)
+            return false;
+        count = count / 2 > wanted ? count / 2 - count / 2 % wanted : wanted;
+    }
     take_lease(store, tenant, span);
     const uint32_t most = span.count / TRI_OBJECT_GRANULES + 1, has = store->tenants[tenant].slots;
     uint32_t slots = most < TRI_LEASE_SLOTS_MAX ? most : TRI_LEASE_SLOTS_MAX;
@@ -334,44 +338,6 @@ grant(struct tri_depot *store, uint32_t tenant, struct tri_granted *granted)
     slots = take_slots(store, tenant, slots, &why);
     *granted = (struct tri_granted){.tenant = tenant, .err = TRP_OK};
     granted->lease = (struct tri_lease){span.start, span.count, store->lease_slots, slots};
-    return true;
-}
-
-static bool
-back_extent(struct tri_depot *store, uint32_t extent, trp_error *error)
-{
-    const struct tri_span span = tri_runs_extent(store->runs, extent);
-    struct tri_register *reg = &store->reg;
-    if (tri_runs_reserve(store->runs, 1) != TRP_OK ||
-        tri_depot_back(store, TRI_PART_REGISTER, store->arena.reg, &reg->backed[extent], 1, error) != TRP_OK ||
-        tri_depot_back(store, TRI_PART_REGISTER, store->arena.reg, &reg->owners[span.start],
-                       span.count * sizeof *reg->owners, error) != TRP_OK ||
-        store->arena.back(store->arena.user, TRI_PART_ARENA, (uint64_t)span.start * TRI_GRANULE,
-                          (uint64_t)span.count * TRI_GRANULE, error) != TRP_OK)
-        return false;
-    reg->backed[extent] = 1;
-    tri_runs_back(store->runs, extent);
-    return true;
-}
-
-/* What is gone and not pinned any more; then extents that have no memory yet. false: there are none, or the system has none. */
-static bool
-make_room(struct tri_depot *store, uint32_t wanted)
-{
-    uint32_t first, count;
-    trp_error why;
-    if (store->gone_count > 0 && tri_depot_reclaim(store))
-        return true;
-    if (tri_depot_stat(store).slots_free == 0 || !tri_runs_wanted(store->runs, wanted, &first, &count))
-        return false;
-    for (uint32_t extent = first; extent < first + count; extent++)
-        if (!tri_runs_is_backed(store->runs, extent) && !back_extent(store, extent, &why)) {
-            if (!store->starved)
-                tri_log(TRI_WARNING, "the object store does not grow: %s", why.message);
-            store->starved = true;
-            return false;
-        }
-    store->starved = false;
     return true;
 }
 
@@ -413,13 +379,14 @@ tri_depot_next(struct tri_depot *store, uint64_t now_ns, struct tri_granted *gra
         const uint32_t tenant = (uint32_t)(first - store->tenants);
         bool granted_it;
         reclaim_warm(store);
-        while (!(granted_it = grant(store, tenant, granted)) && make_room(store, (uint32_t)first->wanted))
-            ;
+        enum tri_room room = TRI_ROOM_MADE;
+        while (!(granted_it = grant(store, tenant, granted)) && room == TRI_ROOM_MADE)
+            room = tri_depot_make_room(store, (uint32_t)first->wanted);
         if (granted_it) {
             answered(store, first);
             return true;
         }
-        store->freed = false;
+        store->freed = room == TRI_ROOM_LATER;
     }
     for (struct tri_node *node = store->waiting.next; node != &store->waiting; node = node->next) {
         struct tri_tenant *asker = TRI_OWNER(node, struct tri_tenant, waiting);

@@ -45,10 +45,15 @@ struct tri_depot {
     struct tri_node found;    /* of the register, and nobody has said it yet: retained here */
     bool freed;               /* something became free, or was asked for, since the first of `waiting` was looked at */
     bool starved;             /* the system had no memory for another extent */
+    uint32_t backing,
+        backing_done; /* the extent that gets memory, or TRI_NO_EXTENT; how many of its granules have it */
     uint64_t now_ns, gone_ns, idle_ns;
     uint64_t reclaimed_ns; /* the last time that all tables of pins were read for what is gone */
     uint32_t lease_slots[TRI_LEASE_SLOTS_MAX];
 };
+
+#define TRI_NO_EXTENT UINT32_MAX
+enum tri_room { TRI_ROOM_NONE, TRI_ROOM_MADE, TRI_ROOM_LATER };
 
 uint32_t tri_depot_granules(uint64_t bytes);
 /* Memory for what lies at `at` in this part. */
@@ -58,6 +63,10 @@ void tri_depot_collect(const struct tri_depot *store, uint64_t *bits);
 void tri_depot_free_span(struct tri_depot *store, struct tri_span span);
 struct tri_stored *tri_stored_new(struct tri_depot *store, const struct tri_place *place);
 void tri_depot_end(struct tri_depot *store, struct tri_stored *object);
+/* From what is gone and not pinned any more, else from extents that have no memory yet: LATER, some of one was backed. */
+enum tri_room tri_depot_make_room(struct tri_depot *store, uint32_t wanted);
+void tri_depot_stop_backing(struct tri_depot *store);
+void tri_depot_give_idle(struct tri_depot *store);
 bool tri_depot_reclaim(struct tri_depot *store); /* whether anything that was gone is free now */
 
 static inline bool

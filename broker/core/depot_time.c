@@ -62,38 +62,6 @@ tri_depot_reclaim(struct tri_depot *store)
     return sweep(store, &store->pinned) || some;
 }
 
-/* An extent of which nothing was taken for a while. */
-static bool
-is_over(struct tri_depot *store, uint32_t extent)
-{
-    const uint64_t backed = tri_runs_stat(store->runs).backed;
-    if (store->arena.keeps_one && backed <= tri_runs_extent(store->runs, extent).count)
-        return false;
-    return tri_runs_reserve(store->runs, 1) == TRP_OK && tri_runs_unback(store->runs, extent);
-}
-
-static void
-give_idle(struct tri_depot *store)
-{
-    store->idle_ns = TRI_NEVER;
-    for (uint32_t i = 0; i < tri_runs_extents(store->runs); i++) {
-        if (store->freed_ns[i] == 0)
-            continue;
-        const uint64_t due_ns = store->freed_ns[i] + TRI_IDLE_EXTENT_S * TRI_NS_PER_S;
-        if (due_ns > store->now_ns) {
-            store->idle_ns = due_ns < store->idle_ns ? due_ns : store->idle_ns;
-            continue;
-        }
-        store->freed_ns[i] = 0;
-        if (!is_over(store, i))
-            continue;
-        const struct tri_span span = tri_runs_extent(store->runs, i);
-        store->reg.backed[i] = 0;
-        store->arena.unback(store->arena.user, TRI_PART_ARENA, (uint64_t)span.start * TRI_GRANULE,
-                            (uint64_t)span.count * TRI_GRANULE);
-    }
-}
-
 void
 tri_depot_look(struct tri_depot *store, uint64_t now_ns)
 {
@@ -105,7 +73,9 @@ tri_depot_look(struct tri_depot *store, uint64_t now_ns)
     if (store->gone_ns <= now_ns)
         (void)tri_depot_reclaim(store);
     if (store->idle_ns <= now_ns)
-        give_idle(store);
+        tri_depot_give_idle(store);
+    if (store->waiters == 0)
+        tri_depot_stop_backing(store);
 }
 
 uint64_t
@@ -261,6 +231,7 @@ tri_depot_new(const struct tri_arena *arena, uint64_t now_ns, struct tri_depot *
     store->arena = *arena;
     store->now_ns = now_ns;
     store->gone_ns = store->idle_ns = TRI_NEVER;
+    store->backing = TRI_NO_EXTENT;
     tri_register_at(&store->reg, arena->reg, arena->granules);
     trp_err err = tri_runs_create(arena->granules, &store->runs, error);
     if (err == TRP_OK) {

@@ -14,10 +14,10 @@ on_back(void *user, enum tri_arena_part part, uint64_t offset, uint64_t size, tr
     if (part != TRI_PART_ARENA)
         return TRP_OK;
     cr_assert(offset + size <= (uint64_t)arena->arena.granules * TRI_GRANULE);
-    if (arena->none_left_at > 0 && arena->backed >= arena->none_left_at)
+    if (arena->none_left_at > 0 && arena->backed_granules >= arena->none_left_at * TRI_EXTENT_GRANULES)
         return TRI_FAIL(error, TRP_ESTOREFULL, "no memory");
-    arena->backs++;
-    arena->backed++;
+    arena->backed_granules += size / TRI_GRANULE;
+    arena->backed = (arena->backed_granules + TRI_EXTENT_GRANULES - 1) / TRI_EXTENT_GRANULES;
     return TRP_OK;
 }
 
@@ -29,8 +29,8 @@ on_unback(void *user, enum tri_arena_part part, uint64_t offset, uint64_t size)
         memset(arena->arena.pins + offset, 0, size);
     if (part != TRI_PART_ARENA)
         return;
-    arena->unbacks++;
-    arena->backed--;
+    arena->backed_granules -= size / TRI_GRANULE;
+    arena->backed = (arena->backed_granules + TRI_EXTENT_GRANULES - 1) / TRI_EXTENT_GRANULES;
 }
 
 static void

@@ -10,11 +10,11 @@
 #include "broker/core/depot.h"
 
 struct arena {
-    struct tri_arena arena;  /* for a core's configuration */
-    uint64_t backs, unbacks; /* of the arena itself */
-    uint64_t none_left_at;   /* from so many extents on the system has no memory; 0: never */
-    uint64_t backed;         /* extents */
-    uint64_t awaited[64];    /* spaces of processes whose end is asked for */
+    struct tri_arena arena; /* for a core's configuration */
+    uint64_t backed_granules;
+    uint64_t none_left_at; /* from so many extents on the system has no memory; 0: never */
+    uint64_t backed;       /* extents */
+    uint64_t awaited[64];  /* spaces of processes whose end is asked for */
     uint32_t awaited_count;
 };
 

@@ -65,7 +65,9 @@ looked(struct stage *stage, uint64_t ms)
 static bool
 next(struct stage *stage)
 {
-    const bool any = tri_depot_next(stage->store, stage->now_ns, &stage->granted);
+    bool any = tri_depot_next(stage->store, stage->now_ns, &stage->granted);
+    for (int i = 0; !any && i < 1000 && tri_depot_next_ns(stage->store) == 0; i++) /* slice by slice */
+        any = tri_depot_next(stage->store, stage->now_ns, &stage->granted);
     for (uint32_t i = 0; any && stage->granted.err == TRP_OK && i < stage->granted.lease.slot_count; i++)
         stage->slots[i] = stage->granted.lease.slots[i];
     checked(stage);
@@ -104,16 +106,28 @@ Test(depot, has_no_memory_before_anybody_asks_and_gives_more_than_was_asked_for)
 {
     struct stage *stage = staged();
     cr_expect_eq(tri_depot_stat(stage->store).backed, 0);
-    cr_expect_eq(stage->arena->backs, 0);
+    cr_expect_eq(stage->arena->backed, 0);
     const struct tri_lease got = lease(stage, stage->a, 26);
     cr_expect_geq(got.count, 26);
     cr_expect_geq(got.count, USUAL / 2, "%u", got.count);
     cr_expect_eq(got.slot_count, got.count / TRI_OBJECT_GRANULES + 1 < 64 ? got.count / TRI_OBJECT_GRANULES + 1 : 64);
-    cr_expect_eq(stage->arena->backs, 1);
+    cr_expect_eq(stage->arena->backed, 1);
     cr_expect_eq(tri_depot_stat(stage->store).leased, (uint64_t)got.count * TRI_GRANULE);
     const struct tri_lease large = lease(stage, stage->b, 20000);
     cr_expect_eq(large.count, 20000);
-    cr_expect_eq(stage->arena->backs, 2, "one and a half extents, of which the first has room");
+    cr_expect_eq(stage->arena->backed, 2, "one and a half extents, of which the first has room");
+    struck(stage);
+}
+
+Test(depot, a_lease_has_room_for_whole_objects_also_where_no_long_run_is_left)
+{
+    struct stage *stage = staged();
+    struct tri_lease got = lease(stage, stage->a, 257);
+    cr_expect_gt(got.count, 257);
+    cr_expect_eq(got.count % 257, 0, "%u", got.count);
+    (void)lease(stage, stage->b, (uint64_t)SIZE - got.count - 2000);
+    got = lease(stage, stage->a, 300);
+    cr_expect(got.count >= 300 && got.count % 300 == 0 && got.count <= 2000, "%u", got.count);
     struck(stage);
 }
 
@@ -446,6 +460,25 @@ Test(depot, an_extent_of_which_nothing_is_taken_goes_back_after_a_while_and_a_se
         tri_buf_release(&buf);
         struck(stage);
     }
+}
+
+Test(depot, backs_an_extent_slice_by_slice_and_gives_up_with_who_wanted_it)
+{
+    struct stage *stage = staged();
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, stage->a, 1, TRI_NEVER, &stage->why));
+    cr_expect_not(tri_depot_next(stage->store, stage->now_ns, &stage->granted));
+    cr_expect_eq(tri_depot_next_ns(stage->store), 0, "it goes on at once");
+    const uint64_t slice = stage->arena->backed_granules;
+    cr_expect(slice > 0 && slice < TRI_EXTENT_GRANULES / 4);
+    cr_expect_not(tri_depot_next(stage->store, stage->now_ns, &stage->granted));
+    cr_expect_eq(stage->arena->backed_granules, 2 * slice);
+    cr_expect_eq(tri_depot_stat(stage->store).backed, 0);
+    tri_depot_depart(stage->store, stage->a);
+    (void)looked(stage, 0);
+    cr_expect_eq(stage->arena->backed_granules, 0, "nobody waits for it any more");
+    (void)lease(stage, stage->b, 1);
+    cr_expect_eq(stage->arena->backed_granules, TRI_EXTENT_GRANULES);
+    struck(stage);
 }
 
 Test(depot, that_the_system_has_no_memory_for_is_full)

@@ -50,6 +50,8 @@ ask(struct stage *stage, tri_peer_index peer, uint64_t granules)
     fake_forget(stage->fake);
     cr_assert_eq(fake_send(stage->fake, peer, (struct tri_route){.kind = TRI_SPACE, .sequence = granules}, NULL, 0),
                  TRP_OK, "%s", stage->fake->error.message);
+    for (int i = 0; i < 100 && tri_core_next_ns(stage->fake->core) == 0; i++)
+        fake_tick(stage->fake, 0); /* memory comes slice by slice */
     return fake_last(stage->fake, peer, TRI_LEASE);
 }
 

@@ -169,7 +169,8 @@ act_task(struct act *act)
     struct tri_submit asked = {.kind = TRI_CALL, .flags = TRI_TASK};
     struct tri_ref *ref;
 
-    sim_section_of(act->process, &world->task, act->bag, (uint32_t)sim_random(world, 4), true, entries, &asked.body);
+    sim_section_of(act->process, &world->task[sim_chance(world, 75) ? 0 : sim_random(world, SIM_TASKS)], act->bag,
+                   (uint32_t)sim_random(world, 4), true, entries, &asked.body);
     if (sim_chance(world, 10))
         asked.flags |= TRI_NO_RETRY;
     ref = submit(act, &asked, true);
@@ -183,12 +184,12 @@ act_put(struct act *act)
 {
     struct sim_world *world = act->process->world;
     struct tri_ref_entry entries[4];
-    struct tri_packed packed = world->value;
+    const struct tri_packed *base = sim_chance(world, 90) ? &world->value : &world->large;
+    struct tri_packed packed = *base;
     struct tri_ref *ref = NULL;
     trp_error error;
 
-    sim_section_of(act->process, &world->value, act->bag, (uint32_t)sim_random(world, 3), false, entries,
-                   &packed.section);
+    sim_section_of(act->process, base, act->bag, (uint32_t)sim_random(world, 3), false, entries, &packed.section);
     if (tri_proc_put(act->process->proc, &packed, &ref, &error) != TRP_OK)
         sim_fail(world, "put: %s", error.message);
     else
@@ -227,6 +228,7 @@ act_request(struct act *act)
     struct sim_world *world = act->process->world;
     struct tri_ref *actor = pick(act->process, act->bag, true), *ref;
     struct tri_submit asked = {.kind = TRI_LOOKUP};
+    bool drains = false;
 
     if (actor == NULL || sim_chance(world, 40)) {
         asked.body = world->name[sim_random(world, SIM_NAMES)].section;
@@ -237,7 +239,8 @@ act_request(struct act *act)
     } else {
         asked.kind = TRI_KILL;
         asked.target = actor->entry.id;
-        asked.body = world->kill.section;
+        drains = sim_chance(world, 40);
+        asked.body = world->kill[drains].section;
     }
     ref = submit(act, &asked, true);
     if (ref == NULL)
@@ -252,7 +255,9 @@ act_request(struct act *act)
         if (record == NULL)
             record = sim_record_add(world, asked.target);
         record->endless = record->kill_asked = true;
-        sim_record_add(world, ref->entry.id)->kills = asked.target;
+        record = sim_record_add(world, ref->entry.id);
+        record->kills = asked.target;
+        record->drain_ns = drains ? SIM_DRAIN_MS * TRI_NS_PER_MS : 0;
     }
 }
 

@@ -20,6 +20,8 @@ enum {
     SIM_DEPTH = 24,
     SIM_EVENTS = 512,
     SIM_NAMES = 3,
+    SIM_TASKS = 4,
+    SIM_DRAIN_MS = 3,
     SIM_ENDED = 4096,
 };
 
@@ -130,8 +132,8 @@ struct sim_record {
     struct tri_id target;
     uint64_t ran_on, sequence; /* token of the host that started it last; 0: none */
     uint32_t runs;
-    bool task, no_retry, one_way, failed, returned, endless, kill_asked,
-        killed;               /* killed: and who asked has heard it */
+    bool task, no_retry, one_way, failed, returned, endless, kill_asked;
+    uint64_t killed_ns;       /* who asked for that has heard it: from then on it is not made; 0: nobody has */
     bool cancelled;           /* by its caller */
     uint64_t cancelled_under; /* which broker */
     bool heard;               /* by a host that had it */
@@ -140,6 +142,7 @@ struct sim_record {
     bool gone;                /* a process that had the value was killed by the broker */
     bool left;                /* {space, 0}: a driver that went when all its calls had been answered */
     struct tri_id kills;      /* KILL: whom */
+    uint64_t drain_ns;        /* and how long it may finish its queue */
     uint64_t caller;
     struct sim_record *next;
 };
@@ -172,7 +175,8 @@ struct sim_world {
     bool tasks_lost;
     struct tri_table records;
     struct sim_record *all_records;
-    struct tri_packed call, task, value, error, cancelled, name[SIM_NAMES], kill, watch[2], spawn[3 + 3 * SIM_NAMES];
+    struct tri_packed call, task[SIM_TASKS], value, large, error, cancelled, name[SIM_NAMES], kill[2], watch[2],
+        spawn[3 + 3 * SIM_NAMES];
     size_t payload_at; /* of the number in `value` */
     uint32_t broker_kills, host_kills, cuts, driver_kills;
     uint64_t calm_until; /* step; before it nobody is killed */

@@ -24,7 +24,10 @@ kill_one(struct sim_world *world, struct sim_process *process)
 
     if (process == NULL)
         return;
-    sim_process_end(process);
+    if (!host && process->up && !process->parts && tri_proc_space(process->proc) != 0 && sim_chance(world, 30))
+        sim_process_part(process);
+    else
+        sim_process_end(process);
     if (host)
         world->host_kills++;
     else

@@ -497,7 +497,7 @@ sim_program_may_go(struct sim_process *process)
     struct tri_proc_counts counts;
     uint64_t published = 0;
 
-    if (!process->leaving || process->is_host || !process->up)
+    if (!process->leaving || process->parts || process->is_host || !process->up)
         return false;
     tri_proc_count(process->proc, &counts);
     tri_proc_each(process->proc, count_published, &published);

@@ -80,6 +80,7 @@ struct sim_execution {
 struct sim_process {
     struct sim_world *world;
     bool used, alive, is_host, up, hello_out, leaving, bequeathed, killed, told_gone;
+    bool parts;            /* it has said GOODBYE */
     uint64_t memory_bytes; /* host: the limit that it was forked with, which belongs to one actor */
     uint64_t token, broker, hello_ns;
     uint32_t slow[SIM_TURNS]; /* percent of its turns that pass */
@@ -225,6 +226,8 @@ struct sim_peer *sim_peer_of(struct sim_world *world, const struct sim_process *
 /* process.c */
 struct sim_process *sim_process_new(struct sim_world *world, bool is_host, uint64_t token);
 void sim_process_end(struct sim_process *process); /* it dies: whoever has to hear it will */
+void sim_process_part(
+    struct sim_process *process); /* it says GOODBYE, and ends when the broker has that, or none is there */
 void sim_process_hello(struct sim_process *process);
 void sim_process_packet(struct sim_process *process, struct tri_packet *packet);
 bool sim_process_flush(struct sim_process *process);

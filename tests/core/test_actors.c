@@ -284,6 +284,23 @@ Test(actors, draining_ends_in_time_where_there_is_no_host)
     }
 }
 
+Test(actors, of_two_limits_for_draining_the_sooner_one_counts)
+{
+    for (int i = 0; i < 2; i++) {
+        struct fake *fake = fake_new(NULL, NULL, 0);
+        tri_peer_index driver = fake_driver(fake), host;
+        struct tri_id actor = fake_actor(fake, driver, "", &host);
+        fake_call(fake, driver, actor, fake_id(fake, driver), 1, NULL, 0);
+        ask(fake, driver, TRI_KILL, actor, kill_body(fake, i == 0 ? 1000 : 3000));
+        ask(fake, driver, TRI_KILL, actor, kill_body(fake, i == 0 ? 3000 : 1000));
+        fake_tick(fake, 999);
+        cr_assert_eq(fake->kill_count, 0);
+        fake_tick(fake, 2);
+        cr_assert_eq(fake->kill_count, 1);
+        fake_free(fake);
+    }
+}
+
 /* The limit is its constructor's, not that of the calls that it finishes. */
 Test(actors, one_that_is_let_go_of_before_it_is_ready_has_time_for_its_calls)
 {

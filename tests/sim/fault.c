@@ -107,7 +107,7 @@ sim_fault(struct sim_world *world)
         strike(world);
     if (world->step >= world->calm_until)
         kill_some(world);
-    else if (world->drivers_leave && sim_random(world, 60) == 0 && (process = victim(world, false)) != NULL)
+    else if (world->drivers_leave && sim_random(world, 25) == 0 && (process = victim(world, false)) != NULL)
         sim_program_leave(process);
     if (world->step == world->options.steps / 2 || sim_random(world, world->mix.cut_every) == 0)
         cut(world, victim(world, sim_chance(world, 50)));

@@ -331,9 +331,8 @@ remove_all(struct sim_bag *bag, const struct tri_ref *ref)
 /* Gives a result away and lets go of it, then or when its next packet comes: it comes back in what an actor returns, or does
  * not. */
 static struct tri_ref *
-give(struct act *act, const struct tri_ref *lent)
+give(struct act *act, const struct tri_ref *actor, const struct tri_ref *lent)
 {
-    const struct tri_ref *actor = pick(act->process, act->bag, true);
     struct tri_submit asked = {.kind = TRI_CALL};
     struct tri_ref_entry entry;
     struct tri_ref *ref;
@@ -358,7 +357,7 @@ act_lend(struct act *act)
 
     if (newest != NULL && !newest->is_actor && sim_chance(act->process->world, 40))
         lent = newest;
-    ref = give(act, lent);
+    ref = give(act, pick(act->process, act->bag, true), lent);
     if (ref == NULL)
         return;
     if (sim_chance(act->process->world, 50))
@@ -446,25 +445,36 @@ sim_program_leave(struct sim_process *process)
             remove_at(&process->bag, i);
 }
 
+/* An actor that does not end with it, if it knows one. */
+static struct tri_ref *
+heir(const struct act *act)
+{
+    struct tri_ref *actor = pick(act->process, act->bag, true);
+
+    for (int i = 0; i < 4 && actor != NULL && actor->entry.id.space == tri_proc_space(act->process->proc); i++)
+        actor = pick(act->process, act->bag, true);
+    return actor;
+}
+
 /* Hands on what it has, and what it has only just asked for. */
 static void
 bequeath(struct sim_process *process)
 {
     struct act act = {.process = process, .bag = &process->bag};
-    const uint32_t count = 1 + (uint32_t)sim_random(process->world, 3);
+    const uint32_t count = 2 + (uint32_t)sim_random(process->world, 3);
     struct tri_ref *ref;
 
     process->bequeathed = true;
     for (uint32_t i = 0; i < count; i++) {
         if (sim_chance(process->world, 50))
             act_call(&act);
-        ref = give(&act, pick(process, act.bag, false));
+        ref = give(&act, heir(&act), pick(process, act.bag, false));
         if (ref == NULL)
             continue;
         sim_record_find(process->world, ref->entry.id)->bequest = true;
         sim_bag_add(process, act.bag, ref);
     }
-    if (sim_chance(process->world, 30))
+    if (sim_chance(process->world, 80))
         sim_bag_clear(act.bag);
 }
 
@@ -478,7 +488,7 @@ sim_program_inherit(struct sim_process *host, const struct tri_incoming *call)
         struct tri_ref *ref = tri_proc_find(host->proc, call->sections[0].refs[i].id);
         if (ref == NULL)
             continue;
-        if (sim_chance(host->world, 50) && tri_proc_want(host->proc, ref, &error) != TRP_OK)
+        if (sim_chance(host->world, 80) && tri_proc_want(host->proc, ref, &error) != TRP_OK)
             sim_fail(host->world, "want: %s", error.message);
         sim_bag_add(host, &host->kept, ref);
     }

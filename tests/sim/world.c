@@ -211,7 +211,7 @@ leave(struct sim_process *process)
     struct sim_world *world = process->world;
 
     sim_record_add(world, (struct tri_id){tri_proc_space(process->proc), 0})->left = true;
-    if (sim_chance(world, 50))
+    if (sim_chance(world, 20))
         sim_process_part(process);
     else
         sim_process_end(process);

@@ -15,6 +15,14 @@ remove_at(struct sim_bag *bag, uint32_t i)
     tri_proc_release(ref);
 }
 
+static void
+remove_all(struct sim_bag *bag, const struct tri_ref *ref)
+{
+    for (uint32_t i = bag->count; i-- > 0;)
+        if (bag->vars[i] == ref)
+            remove_at(bag, i);
+}
+
 /* Which one makes room: hardly one that is waited for, or an actor, which may end with it. */
 static uint32_t
 least(struct sim_world *world, const struct sim_bag *bag)
@@ -157,6 +165,8 @@ act_call(struct act *act)
     sim_section_of(act->process, &world->call, act->bag, (uint32_t)sim_random(world, 4), true, entries, &asked.body);
     ref = submit(act, &asked, !sim_chance(world, 15));
     note_call(act, ref, &asked);
+    if (sim_chance(world, 4)) /* it was called for the last time */
+        remove_all(act->bag, actor);
     if (ref != NULL)
         sim_bag_add(act->process, act->bag, ref);
 }
@@ -318,14 +328,6 @@ act_release(struct act *act)
 {
     if (act->bag->count > 0)
         remove_at(act->bag, (uint32_t)sim_random(act->process->world, act->bag->count));
-}
-
-static void
-remove_all(struct sim_bag *bag, const struct tri_ref *ref)
-{
-    for (uint32_t i = bag->count; i-- > 0;)
-        if (bag->vars[i] == ref)
-            remove_at(bag, i);
 }
 
 /* Gives a result away and lets go of it, then or when its next packet comes: it comes back in what an actor returns, or does

@@ -318,7 +318,7 @@ tri_actor_create(struct tri_core *core, struct tri_actor *actor)
     tri_call_sent(core, call, host, tri_send(core, host->peer, &route, core->sections, count, false));
     tri_call_unwant(core, call);
     actor->state = TRI_ACTOR_CREATED;
-    if (!actor->killed)
+    if (!actor->killed && !actor->orphan)
         tri_timer_set(&core->timers, &actor->timer, TRI_TIMER_ACTOR, core->now_ns + actor->start_timeout_ns);
     tri_lanes_pump(core, actor);
 }
@@ -397,7 +397,7 @@ tri_on_ready(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     if ((message->route->flags & TRI_FAILED) != 0 && message->section_count == 0)
         return TRI_FAIL(error, TRP_EPROTO, "READY failed without an error");
     TRP_TRY(check_concurrency(message->route, error));
-    if (!actor->closing)
+    if (!actor->killed && !actor->orphan) /* else it says until when it may drain */
         tri_timer_clear(&core->timers, &actor->timer);
     if ((message->route->flags & TRI_FAILED) != 0) {
         struct tri_failure chain[8];

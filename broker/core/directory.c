@@ -81,13 +81,17 @@ tri_on_kill(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
     if (actor->state != TRI_ACTOR_READY) /* it may never have had a host, and its SPAWN may come again */
         core->ops.bury(core->ops.user, id);
     if (actor->state != TRI_ACTOR_DEAD) {
+        const bool drains = (actor->killed || actor->orphan) && actor->timer.slot != 0;
         tri_name_free(core, actor);
         actor->killed = true;
         actor->kill_rule = "trp_kill";
         if (drain_ms > 0) {
-            tri_timer_set(&core->timers, &actor->timer, TRI_TIMER_ACTOR,
-                          core->now_ns +
-                              (uint64_t)(drain_ms < INT64_C(1) << 40 ? drain_ms : INT64_C(1) << 40) * TRI_NS_PER_MS);
+            const int64_t most_ms = INT64_C(1) << 40;
+            const uint64_t due_ns = core->now_ns + (uint64_t)(drain_ms < most_ms ? drain_ms : most_ms) * TRI_NS_PER_MS;
+            if (!drains || due_ns < actor->timer.due_ns) { /* of two limits the sooner one counts */
+                actor->orphan = false;
+                tri_timer_set(&core->timers, &actor->timer, TRI_TIMER_ACTOR, due_ns);
+            }
             tri_actor_close(core, actor);
         } else if (actor->host == NULL) {
             tri_actor_die(core, actor, NULL, NULL, actor->kill_rule);

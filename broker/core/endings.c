@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define ORPHAN_NS (5 * TRI_NS_PER_S)
+#define ORPHAN_NS (5 * TRI_NS_PER_S) /* tri_actor_overdue says it, too */
 
 void
 tri_actor_creation_end(struct tri_core *core, struct tri_actor *actor)
@@ -108,7 +108,7 @@ tri_actor_orphan(struct tri_core *core, struct tri_actor *actor)
 {
     const uint64_t due_ns = core->now_ns + ORPHAN_NS;
     tri_actor_close(core, actor);
-    if (actor->host == NULL || (actor->timer.slot != 0 && actor->timer.due_ns <= due_ns))
+    if (!tri_actor_lives(actor) || (actor->killed && actor->timer.slot != 0 && actor->timer.due_ns <= due_ns))
         return;
     actor->orphan = tri_timer_set(&core->timers, &actor->timer, TRI_TIMER_ACTOR, due_ns);
 }
@@ -129,17 +129,17 @@ tri_actor_drained(struct tri_core *core, struct tri_actor *actor)
 void
 tri_actor_overdue(struct tri_core *core, struct tri_actor *actor)
 {
-    char rule[160];
-    if (actor->host == NULL)
-        return;
-    if (actor->orphan)
-        snprintf(rule, sizeof rule, "the limit of %" PRIu64 " s for finishing its queue after its creator died",
-                 ORPHAN_NS / TRI_NS_PER_S);
-    else if (actor->closing)
-        snprintf(rule, sizeof rule, "trp_kill, as its queue was not finished in the time given");
-    else
-        snprintf(rule, sizeof rule, "the limit of %" PRIu64 " ms for its constructor",
-                 actor->start_timeout_ns / TRI_NS_PER_MS);
+    const char *drain = actor->orphan ? "the limit of 5 s for finishing its queue after its creator died"
+                                      : "trp_kill, as its queue was not finished in the time given";
+    const bool drains = actor->orphan || actor->killed;
+    char limit[100];
+    snprintf(limit, sizeof limit, "the limit of %" PRIu64 " ms for its constructor",
+             actor->start_timeout_ns / TRI_NS_PER_MS);
     actor->killed = true;
-    tri_host_kill(core, actor->host, rule);
+    if (actor->host != NULL) {
+        tri_host_kill(core, actor->host, drains ? drain : limit);
+        return;
+    }
+    actor->kill_rule = drain; /* what has no host has no constructor that runs */
+    tri_actor_die(core, actor, NULL, NULL, drain);
 }

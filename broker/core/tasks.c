@@ -360,11 +360,12 @@ tri_task_left(struct tri_core *core, struct tri_host *host, struct tri_pending *
         tri_ledger_add(&core->ledger, call->special->num_cpus, call->special->num_gpus, call->special->memory_bytes,
                        call->special, -1);
         host->special = NULL;
+        core->placing_changed = true;
     }
     if (host->outstanding == 0 && host->busy_cpu) {
         host->busy_cpu = false;
         tri_ledger_add(&core->ledger, 1, 0, 0, NULL, -1);
-        core->placing_changed = !tri_list_empty(&core->placing);
+        core->placing_changed = core->placing_changed || !tri_list_empty(&core->placing);
     }
     uint64_t took_ns = core->now_ns - host->progress_ns;
     if (took_ns < QUICK_NS && host->window < WINDOW_MAX)

@@ -254,6 +254,73 @@ Test(actors, draining_finishes_the_queue_and_then_stops)
     fake_free(fake);
 }
 
+/* Of an actor that waits for its place, and of one whose creator is gone. */
+Test(actors, draining_ends_in_time_where_there_is_no_host)
+{
+    struct tri_core_config config = {.incarnation = 1, .node = "test", .num_cpus = 2};
+    for (int i = 0; i < 2; i++) {
+        struct fake *fake = fake_new(&config, NULL, 0);
+        tri_peer_index driver = fake_driver(fake), maker = fake_driver(fake);
+        struct tri_spawn body = fake_spawn_body("all"), more = fake_spawn_body("more");
+        body.num_cpus = more.num_cpus = 2;
+        fake_spawn(fake, driver, fake_id(fake, driver), no_id, &body);
+        struct tri_id waits = fake_id(fake, maker), queued = fake_id(fake, driver);
+        fake_spawn(fake, maker, waits, no_id, &more);
+        ask(fake, driver, TRI_LOOKUP, no_id, name_body(fake, "more"));
+        fake_call(fake, driver, waits, queued, 1, NULL, 0);
+        if (i == 0)
+            ask(fake, driver, TRI_KILL, waits, kill_body(fake, 1000));
+        else
+            fake_gone(fake, maker);
+        fake_tick(fake, i == 0 ? 999 : 4999);
+        cr_assert_null(fake_result(fake, driver, queued));
+        fake_tick(fake, 2);
+        trp_error error = fake_error(fake_result(fake, driver, queued));
+        cr_assert_eq(error.code, TRP_EACTORDIED);
+        cr_assert_eq(error.ran, TRP_NOT_RUN);
+        cr_assert_not_null(strstr(error.message, i == 0 ? "in the time given" : "the limit of 5 s"), "%s",
+                           error.message);
+        fake_free(fake);
+    }
+}
+
+Test(actors, of_two_limits_for_draining_the_sooner_one_counts)
+{
+    for (int i = 0; i < 2; i++) {
+        struct fake *fake = fake_new(NULL, NULL, 0);
+        tri_peer_index driver = fake_driver(fake), host;
+        struct tri_id actor = fake_actor(fake, driver, "", &host);
+        fake_call(fake, driver, actor, fake_id(fake, driver), 1, NULL, 0);
+        ask(fake, driver, TRI_KILL, actor, kill_body(fake, i == 0 ? 1000 : 3000));
+        ask(fake, driver, TRI_KILL, actor, kill_body(fake, i == 0 ? 3000 : 1000));
+        fake_tick(fake, 999);
+        cr_assert_eq(fake->kill_count, 0);
+        fake_tick(fake, 2);
+        cr_assert_eq(fake->kill_count, 1);
+        fake_free(fake);
+    }
+}
+
+/* The limit is its constructor's, not that of the calls that it finishes. */
+Test(actors, one_that_is_let_go_of_before_it_is_ready_has_time_for_its_calls)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_id actor = fake_id(fake, driver), running = fake_id(fake, driver);
+    struct tri_spawn body = fake_spawn_body("");
+    fake_spawn(fake, driver, actor, no_id, &body);
+    tri_peer_index host = fake_host(fake);
+    fake_call(fake, driver, actor, running, 1, NULL, 0);
+    fake_release(fake, driver, actor, 1);
+    cr_assert_eq(fake_count(fake, host, TRI_STOP), 1);
+    cr_assert_eq(fake_plain(fake, host, TRI_READY, actor, no_id), TRP_OK);
+    fake_tick(fake, 61000);
+    cr_assert_eq(fake->kill_count, 0);
+    cr_assert_eq(fake_return(fake, host, running, 1), TRP_OK);
+    cr_assert_eq(fake_number(fake_result(fake, driver, running)), 1);
+    fake_free(fake);
+}
+
 Test(actors, without_a_handle_or_a_creator_an_actor_ends_unless_detached)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

@@ -189,6 +189,27 @@ Test(tasks, a_task_may_need_more_than_the_node_has)
     fake_free(fake);
 }
 
+Test(tasks, an_actor_that_waits_for_what_a_task_holds_starts_when_that_ends)
+{
+    struct tri_core_config config = {.incarnation = 1, .node = "test", .num_cpus = 2};
+    struct fake *fake = fake_new(&config, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_needs needs = {.num_cpus = 2};
+    struct tri_spawn body = fake_spawn_body("");
+    struct tri_id task = fake_id(fake, driver), actor = fake_id(fake, driver);
+    body.num_cpus = 1;
+    cr_assert_eq(tri_task_pack(&fake->packed, "m:f", trp_null(), &needs, NULL, NULL), TRP_OK);
+    struct tri_section section = fake->packed.section;
+    fake_send(fake, driver, (struct tri_route){.kind = TRI_CALL, .flags = TRI_TASK, .result = task}, &section, 1);
+    tri_peer_index host = fake_host(fake);
+    cr_assert_eq(fake_count(fake, host, TRI_CALL), 1);
+    fake_spawn(fake, driver, actor, no_id, &body);
+    const uint32_t forks = fake->fork_count;
+    fake_return(fake, host, task, 1);
+    cr_assert_eq(fake->fork_count, forks + 1);
+    fake_free(fake);
+}
+
 Test(tasks, one_way_tasks_are_watched_to_their_end)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

@@ -27,6 +27,19 @@ find_payload(struct sim_world *world)
         sim_fail(world, "no payload in a value");
 }
 
+/* Usual ones, one that takes more than a CPU, one that takes none, one that is started again however often its host dies. */
+static void
+pack_tasks(struct sim_world *world)
+{
+    static const struct tri_needs needs[SIM_TASKS] = {
+        {0}, {.num_cpus = 1.25}, {.num_cpus = -1}, {.num_cpus = 0.5, .max_retries = -1}};
+    trp_error error;
+
+    for (uint32_t i = 0; i < SIM_TASKS; i++)
+        must(world, tri_task_pack(&world->task[i], "sim:task", trp_null(), i == 0 ? NULL : &needs[i], NULL, &error),
+             &error);
+}
+
 static void
 pack_spawns(struct sim_world *world)
 {
@@ -50,11 +63,12 @@ pack_spawns(struct sim_world *world)
 void
 sim_bodies_init(struct sim_world *world)
 {
+    static const uint8_t large[2500];
     struct tri_failure failure = {0};
     trp_error error;
 
     must(world, tri_call_pack(&world->call, "method", trp_null(), NULL, &error), &error);
-    must(world, tri_task_pack(&world->task, "sim:task", trp_null(), NULL, NULL, &error), &error);
+    pack_tasks(world);
     find_payload(world);
     (void)TRI_FAIL(&failure.error, TRP_ETASK, "it failed on purpose");
     failure.error.ran = TRP_RAN;
@@ -62,7 +76,9 @@ sim_bodies_init(struct sim_world *world)
     (void)TRI_FAIL(&failure.error, TRP_ECANCELLED, "it was cancelled while it ran");
     failure.error.ran = TRP_RAN;
     must(world, tri_error_pack(&world->cancelled, &failure, &error), &error);
-    must(world, tri_kill_pack(&world->kill, 0, false, &error), &error);
+    must(world, tri_value_pack(&world->large, trp_bytes(large, sizeof large), NULL, NULL, &error), &error);
+    must(world, tri_kill_pack(&world->kill[0], 0, false, &error), &error);
+    must(world, tri_kill_pack(&world->kill[1], SIM_DRAIN_MS, false, &error), &error);
     must(world, tri_watch_pack(&world->watch[0], 0, &error), &error);
     must(world, tri_watch_pack(&world->watch[1], 1, &error), &error);
     pack_spawns(world);
@@ -72,11 +88,14 @@ void
 sim_bodies_fini(struct sim_world *world)
 {
     tri_packed_fini(&world->call);
-    tri_packed_fini(&world->task);
+    for (uint32_t i = 0; i < SIM_TASKS; i++)
+        tri_packed_fini(&world->task[i]);
     tri_packed_fini(&world->value);
+    tri_packed_fini(&world->large);
     tri_packed_fini(&world->error);
     tri_packed_fini(&world->cancelled);
-    tri_packed_fini(&world->kill);
+    tri_packed_fini(&world->kill[0]);
+    tri_packed_fini(&world->kill[1]);
     tri_packed_fini(&world->watch[0]);
     tri_packed_fini(&world->watch[1]);
     for (uint32_t i = 0; i < 3 + 3 * SIM_NAMES; i++)

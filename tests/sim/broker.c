@@ -304,6 +304,7 @@ struct visit {
     struct sim_world *world;
     struct sim_process *process;
     tri_peer_index peer;
+    bool parts;
 };
 
 static trp_err
@@ -319,6 +320,7 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
         return TRP_OK;
     }
     visit->world->core_moved = true;
+    visit->parts |= envelope->route.kind == TRI_GOODBYE;
     sim_omen(visit->process, envelope->route.kind);
     TRP_TRY(tri_core_envelope(visit->world->core, visit->peer, envelope, visit->world->now_ns, error));
     if (visit->world->options.trace)
@@ -326,11 +328,20 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
     return TRP_OK;
 }
 
+/* It has said so. */
+static void
+has_parted(struct sim_world *world, struct sim_process *process, tri_peer_index index)
+{
+    sim_process_end(process);
+    tri_core_peer_gone(world->core, index, NULL, world->now_ns);
+    peer_end(&world->peers[index]);
+}
+
 void
 sim_broker_packet(struct sim_world *world, struct sim_process *process, struct tri_packet *packet)
 {
     struct sim_peer *peer = sim_peer_of(world, process);
-    struct visit visit = {world, process, peer == NULL ? TRI_NO_PEER : (tri_peer_index)(peer - world->peers)};
+    struct visit visit = {world, process, peer == NULL ? TRI_NO_PEER : (tri_peer_index)(peer - world->peers), false};
     struct tri_batch_head head;
     trp_error error;
     trp_err err = tri_packet_head(packet, &head, &error);
@@ -345,6 +356,8 @@ sim_broker_packet(struct sim_world *world, struct sim_process *process, struct t
     world->core_moved = true;
     if (err != TRP_OK)
         sim_fail(world, "the broker refuses a packet of process %d: %s", process->pid, error.message);
+    else if (visit.parts)
+        has_parted(world, process, visit.peer);
 }
 
 bool

@@ -24,7 +24,10 @@ kill_one(struct sim_world *world, struct sim_process *process)
 
     if (process == NULL)
         return;
-    sim_process_end(process);
+    if (!host && process->up && !process->parts && tri_proc_space(process->proc) != 0 && sim_chance(world, 30))
+        sim_process_part(process);
+    else
+        sim_process_end(process);
     if (host)
         world->host_kills++;
     else
@@ -104,7 +107,7 @@ sim_fault(struct sim_world *world)
         strike(world);
     if (world->step >= world->calm_until)
         kill_some(world);
-    else if (world->drivers_leave && sim_random(world, 60) == 0 && (process = victim(world, false)) != NULL)
+    else if (world->drivers_leave && sim_random(world, 25) == 0 && (process = victim(world, false)) != NULL)
         sim_program_leave(process);
     if (world->step == world->options.steps / 2 || sim_random(world, world->mix.cut_every) == 0)
         cut(world, victim(world, sim_chance(world, 50)));

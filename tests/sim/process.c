@@ -172,6 +172,18 @@ sim_process_end(struct sim_process *process)
 }
 
 void
+sim_process_part(struct sim_process *process)
+{
+    const struct tri_route route = {.kind = TRI_GOODBYE};
+    trp_error error;
+
+    sim_trace(process->world, "driver %d parts", process->pid);
+    process->parts = true;
+    if (tri_channel_post(&process->channel, &route, NULL, 0, NULL, &error) != TRP_OK)
+        sim_fail(process->world, "post: %s", error.message);
+}
+
+void
 sim_process_cut(struct sim_process *process)
 {
     sim_trace(process->world, "link of process %d is cut", process->pid);

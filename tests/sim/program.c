@@ -15,6 +15,14 @@ remove_at(struct sim_bag *bag, uint32_t i)
     tri_proc_release(ref);
 }
 
+static void
+remove_all(struct sim_bag *bag, const struct tri_ref *ref)
+{
+    for (uint32_t i = bag->count; i-- > 0;)
+        if (bag->vars[i] == ref)
+            remove_at(bag, i);
+}
+
 /* Which one makes room: hardly one that is waited for, or an actor, which may end with it. */
 static uint32_t
 least(struct sim_world *world, const struct sim_bag *bag)
@@ -157,6 +165,8 @@ act_call(struct act *act)
     sim_section_of(act->process, &world->call, act->bag, (uint32_t)sim_random(world, 4), true, entries, &asked.body);
     ref = submit(act, &asked, !sim_chance(world, 15));
     note_call(act, ref, &asked);
+    if (sim_chance(world, 4)) /* it was called for the last time */
+        remove_all(act->bag, actor);
     if (ref != NULL)
         sim_bag_add(act->process, act->bag, ref);
 }
@@ -169,7 +179,8 @@ act_task(struct act *act)
     struct tri_submit asked = {.kind = TRI_CALL, .flags = TRI_TASK};
     struct tri_ref *ref;
 
-    sim_section_of(act->process, &world->task, act->bag, (uint32_t)sim_random(world, 4), true, entries, &asked.body);
+    sim_section_of(act->process, &world->task[sim_chance(world, 75) ? 0 : sim_random(world, SIM_TASKS)], act->bag,
+                   (uint32_t)sim_random(world, 4), true, entries, &asked.body);
     if (sim_chance(world, 10))
         asked.flags |= TRI_NO_RETRY;
     ref = submit(act, &asked, true);
@@ -183,12 +194,12 @@ act_put(struct act *act)
 {
     struct sim_world *world = act->process->world;
     struct tri_ref_entry entries[4];
-    struct tri_packed packed = world->value;
+    const struct tri_packed *base = sim_chance(world, 90) ? &world->value : &world->large;
+    struct tri_packed packed = *base;
     struct tri_ref *ref = NULL;
     trp_error error;
 
-    sim_section_of(act->process, &world->value, act->bag, (uint32_t)sim_random(world, 3), false, entries,
-                   &packed.section);
+    sim_section_of(act->process, base, act->bag, (uint32_t)sim_random(world, 3), false, entries, &packed.section);
     if (tri_proc_put(act->process->proc, &packed, &ref, &error) != TRP_OK)
         sim_fail(world, "put: %s", error.message);
     else
@@ -227,6 +238,7 @@ act_request(struct act *act)
     struct sim_world *world = act->process->world;
     struct tri_ref *actor = pick(act->process, act->bag, true), *ref;
     struct tri_submit asked = {.kind = TRI_LOOKUP};
+    bool drains = false;
 
     if (actor == NULL || sim_chance(world, 40)) {
         asked.body = world->name[sim_random(world, SIM_NAMES)].section;
@@ -237,7 +249,8 @@ act_request(struct act *act)
     } else {
         asked.kind = TRI_KILL;
         asked.target = actor->entry.id;
-        asked.body = world->kill.section;
+        drains = sim_chance(world, 40);
+        asked.body = world->kill[drains].section;
     }
     ref = submit(act, &asked, true);
     if (ref == NULL)
@@ -252,7 +265,9 @@ act_request(struct act *act)
         if (record == NULL)
             record = sim_record_add(world, asked.target);
         record->endless = record->kill_asked = true;
-        sim_record_add(world, ref->entry.id)->kills = asked.target;
+        record = sim_record_add(world, ref->entry.id);
+        record->kills = asked.target;
+        record->drain_ns = drains ? SIM_DRAIN_MS * TRI_NS_PER_MS : 0;
     }
 }
 
@@ -315,20 +330,11 @@ act_release(struct act *act)
         remove_at(act->bag, (uint32_t)sim_random(act->process->world, act->bag->count));
 }
 
-static void
-remove_all(struct sim_bag *bag, const struct tri_ref *ref)
-{
-    for (uint32_t i = bag->count; i-- > 0;)
-        if (bag->vars[i] == ref)
-            remove_at(bag, i);
-}
-
 /* Gives a result away and lets go of it, then or when its next packet comes: it comes back in what an actor returns, or does
  * not. */
 static struct tri_ref *
-give(struct act *act, const struct tri_ref *lent)
+give(struct act *act, const struct tri_ref *actor, const struct tri_ref *lent)
 {
-    const struct tri_ref *actor = pick(act->process, act->bag, true);
     struct tri_submit asked = {.kind = TRI_CALL};
     struct tri_ref_entry entry;
     struct tri_ref *ref;
@@ -353,7 +359,7 @@ act_lend(struct act *act)
 
     if (newest != NULL && !newest->is_actor && sim_chance(act->process->world, 40))
         lent = newest;
-    ref = give(act, lent);
+    ref = give(act, pick(act->process, act->bag, true), lent);
     if (ref == NULL)
         return;
     if (sim_chance(act->process->world, 50))
@@ -441,25 +447,36 @@ sim_program_leave(struct sim_process *process)
             remove_at(&process->bag, i);
 }
 
+/* An actor that does not end with it, if it knows one. */
+static struct tri_ref *
+heir(const struct act *act)
+{
+    struct tri_ref *actor = pick(act->process, act->bag, true);
+
+    for (int i = 0; i < 4 && actor != NULL && actor->entry.id.space == tri_proc_space(act->process->proc); i++)
+        actor = pick(act->process, act->bag, true);
+    return actor;
+}
+
 /* Hands on what it has, and what it has only just asked for. */
 static void
 bequeath(struct sim_process *process)
 {
     struct act act = {.process = process, .bag = &process->bag};
-    const uint32_t count = 1 + (uint32_t)sim_random(process->world, 3);
+    const uint32_t count = 2 + (uint32_t)sim_random(process->world, 3);
     struct tri_ref *ref;
 
     process->bequeathed = true;
     for (uint32_t i = 0; i < count; i++) {
         if (sim_chance(process->world, 50))
             act_call(&act);
-        ref = give(&act, pick(process, act.bag, false));
+        ref = give(&act, heir(&act), pick(process, act.bag, false));
         if (ref == NULL)
             continue;
         sim_record_find(process->world, ref->entry.id)->bequest = true;
         sim_bag_add(process, act.bag, ref);
     }
-    if (sim_chance(process->world, 30))
+    if (sim_chance(process->world, 80))
         sim_bag_clear(act.bag);
 }
 
@@ -473,7 +490,7 @@ sim_program_inherit(struct sim_process *host, const struct tri_incoming *call)
         struct tri_ref *ref = tri_proc_find(host->proc, call->sections[0].refs[i].id);
         if (ref == NULL)
             continue;
-        if (sim_chance(host->world, 50) && tri_proc_want(host->proc, ref, &error) != TRP_OK)
+        if (sim_chance(host->world, 80) && tri_proc_want(host->proc, ref, &error) != TRP_OK)
             sim_fail(host->world, "want: %s", error.message);
         sim_bag_add(host, &host->kept, ref);
     }
@@ -492,7 +509,7 @@ sim_program_may_go(struct sim_process *process)
     struct tri_proc_counts counts;
     uint64_t published = 0;
 
-    if (!process->leaving || process->is_host || !process->up)
+    if (!process->leaving || process->parts || process->is_host || !process->up)
         return false;
     tri_proc_count(process->proc, &counts);
     tri_proc_each(process->proc, count_published, &published);

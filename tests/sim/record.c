@@ -105,7 +105,7 @@ sim_record_made(struct sim_world *world, struct tri_id actor)
 {
     const struct sim_record *record = sim_record_find(world, actor);
 
-    if (record != NULL && record->killed)
+    if (record != NULL && record->killed_ns != 0 && world->now_ns > record->killed_ns)
         sim_fail(world, "an actor is made whose KILL was answered");
 }
 
@@ -316,6 +316,16 @@ check_failure(struct sim_process *process, const struct tri_ref *ref, struct sim
         check_lost(process->world, lost_object(chain[0].error.message));
 }
 
+static void
+note_killed(struct sim_world *world, const struct sim_record *request)
+{
+    struct sim_record *actor = sim_record_find(world, request->kills);
+    const uint64_t from_ns = world->now_ns + request->drain_ns;
+
+    if (actor->killed_ns == 0 || actor->killed_ns > from_ns)
+        actor->killed_ns = from_ns;
+}
+
 void
 sim_record_ready(struct sim_process *process, struct tri_ref *ref)
 {
@@ -326,7 +336,7 @@ sim_record_ready(struct sim_process *process, struct tri_ref *ref)
         return;
     if (!tri_id_is_none(record->kills)) {
         if (ref->state == TRI_REF_READY)
-            sim_record_find(process->world, record->kills)->killed = true;
+            note_killed(process->world, record);
         return;
     }
     if (ref->state == TRI_REF_READY)

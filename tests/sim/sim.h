@@ -20,6 +20,8 @@ enum {
     SIM_DEPTH = 24,
     SIM_EVENTS = 512,
     SIM_NAMES = 3,
+    SIM_TASKS = 4,
+    SIM_DRAIN_MS = 3,
     SIM_ENDED = 4096,
 };
 
@@ -78,6 +80,7 @@ struct sim_execution {
 struct sim_process {
     struct sim_world *world;
     bool used, alive, is_host, up, hello_out, leaving, bequeathed, killed, told_gone;
+    bool parts;            /* it has said GOODBYE */
     uint64_t memory_bytes; /* host: the limit that it was forked with, which belongs to one actor */
     uint64_t token, broker, hello_ns;
     uint32_t slow[SIM_TURNS]; /* percent of its turns that pass */
@@ -130,8 +133,8 @@ struct sim_record {
     struct tri_id target;
     uint64_t ran_on, sequence; /* token of the host that started it last; 0: none */
     uint32_t runs;
-    bool task, no_retry, one_way, failed, returned, endless, kill_asked,
-        killed;               /* killed: and who asked has heard it */
+    bool task, no_retry, one_way, failed, returned, endless, kill_asked;
+    uint64_t killed_ns;       /* who asked for that has heard it: from then on it is not made; 0: nobody has */
     bool cancelled;           /* by its caller */
     uint64_t cancelled_under; /* which broker */
     bool heard;               /* by a host that had it */
@@ -140,6 +143,7 @@ struct sim_record {
     bool gone;                /* a process that had the value was killed by the broker */
     bool left;                /* {space, 0}: a driver that went when all its calls had been answered */
     struct tri_id kills;      /* KILL: whom */
+    uint64_t drain_ns;        /* and how long it may finish its queue */
     uint64_t caller;
     struct sim_record *next;
 };
@@ -172,7 +176,8 @@ struct sim_world {
     bool tasks_lost;
     struct tri_table records;
     struct sim_record *all_records;
-    struct tri_packed call, task, value, error, cancelled, name[SIM_NAMES], kill, watch[2], spawn[3 + 3 * SIM_NAMES];
+    struct tri_packed call, task[SIM_TASKS], value, large, error, cancelled, name[SIM_NAMES], kill[2], watch[2],
+        spawn[3 + 3 * SIM_NAMES];
     size_t payload_at; /* of the number in `value` */
     uint32_t broker_kills, host_kills, cuts, driver_kills;
     uint64_t calm_until; /* step; before it nobody is killed */
@@ -221,6 +226,8 @@ struct sim_peer *sim_peer_of(struct sim_world *world, const struct sim_process *
 /* process.c */
 struct sim_process *sim_process_new(struct sim_world *world, bool is_host, uint64_t token);
 void sim_process_end(struct sim_process *process); /* it dies: whoever has to hear it will */
+void sim_process_part(
+    struct sim_process *process); /* it says GOODBYE, and ends when the broker has that, or none is there */
 void sim_process_hello(struct sim_process *process);
 void sim_process_packet(struct sim_process *process, struct tri_packet *packet);
 bool sim_process_flush(struct sim_process *process);

@@ -204,14 +204,17 @@ deliver_up(struct sim_world *world, struct sim_process *process)
     return true;
 }
 
-/* It has the answers to all its calls, and goes without another word. */
+/* It has the answers to all its calls, and goes, with a word or without. */
 static void
 leave(struct sim_process *process)
 {
     struct sim_world *world = process->world;
 
     sim_record_add(world, (struct tri_id){tri_proc_space(process->proc), 0})->left = true;
-    sim_process_end(process);
+    if (sim_chance(world, 20))
+        sim_process_part(process);
+    else
+        sim_process_end(process);
     (void)sim_process_new(world, false, 0);
 }
 
@@ -241,6 +244,11 @@ act(struct sim_process *process)
         return false;
     if (process->is_host)
         return sim_host_act(process);
+    if (process->parts) {
+        if (!process->up)
+            sim_process_end(process);
+        return !process->alive;
+    }
     if (process->world->draining || process->leaving || tri_proc_space(process->proc) == 0)
         return false;
     if (tri_proc_queued(process->proc) > 0)
@@ -252,7 +260,7 @@ act(struct sim_process *process)
 static bool
 say_hello(struct sim_world *world, struct sim_process *process)
 {
-    if (!process->alive || process->up || process->hello_out || world->core == NULL ||
+    if (!process->alive || process->parts || process->up || process->hello_out || world->core == NULL ||
         process->hello_ns > world->now_ns)
         return false;
     sim_process_hello(process);
@@ -333,7 +341,7 @@ next_due(const struct sim_world *world)
             continue;
         next = tri_proc_next_ns(process->proc);
         due = next < due ? next : due;
-        if (!process->up && !process->hello_out && world->core != NULL)
+        if (!process->up && !process->parts && !process->hello_out && world->core != NULL)
             due = process->hello_ns < due ? process->hello_ns : due;
     }
     return due;

@@ -8,7 +8,7 @@
 set -eu
 
 build=$(cd "${1:?usage: run.sh BUILD_DIR [SEEDS [NAME]]}" && pwd)
-seeds=${2:-500}
+seeds=${2:-2000}
 only=${3:-*}
 root=$(cd "$(dirname "$0")/../../.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/troupe-bugs.XXXXXX")

@@ -215,6 +215,7 @@ tri_depot_ask(struct tri_depot *store, uint32_t tenant, uint64_t granules, uint6
     asker->waits = true;
     asker->wanted = granules;
     asker->deadline_ns = deadline_ns != TRI_NEVER ? deadline_ns : usual;
+    asker->is_patient = deadline_ns == TRI_NEVER;
     tri_list_append(&store->waiting, &asker->waiting);
     store->waiters++;
     store->freed = true; /* looked at once more */
@@ -387,6 +388,8 @@ tri_depot_next(struct tri_depot *store, uint64_t now_ns, struct tri_granted *gra
             return true;
         }
         store->freed = room == TRI_ROOM_LATER;
+        if (store->freed && first->is_patient) /* it waits for us, not for others */
+            first->deadline_ns = now_ns + TRI_SPACE_WAIT_MS * TRI_NS_PER_MS;
     }
     for (struct tri_node *node = store->waiting.next; node != &store->waiting; node = node->next) {
         struct tri_tenant *asker = TRI_OWNER(node, struct tri_tenant, waiting);

@@ -9,9 +9,10 @@
 #include "broker/core/depot.h"
 
 struct tri_tenant {
-    uint64_t space; /* 0: nobody */
-    bool present;   /* logged in */
-    bool waits;     /* has asked for space */
+    uint64_t space;  /* 0: nobody */
+    bool present;    /* logged in */
+    bool waits;      /* has asked for space */
+    bool is_patient; /* it said no deadline */
     uint64_t wanted, deadline_ns;
     struct tri_node waiting;
     uint64_t granules; /* on lease, and */

@@ -481,6 +481,21 @@ Test(depot, backs_an_extent_slice_by_slice_and_gives_up_with_who_wanted_it)
     struck(stage);
 }
 
+Test(depot, who_waits_for_memory_that_is_being_made_is_not_told_that_it_took_too_long)
+{
+    struct stage *stage = staged();
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, stage->a, 1, TRI_NEVER, &stage->why));
+    while (!tri_depot_next(stage->store, stage->now_ns, &stage->granted))
+        stage->now_ns += (TRI_SPACE_WAIT_MS - 1) * MS; /* a slow machine */
+    cr_expect_eq(stage->granted.err, TRP_OK, "%s", stage->granted.error.message);
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, stage->b, 2 * TRI_EXTENT_GRANULES - 1, stage->now_ns + MS, &stage->why));
+    cr_expect_not(tri_depot_next(stage->store, stage->now_ns, &stage->granted));
+    stage->now_ns += 2 * MS;
+    cr_assert(tri_depot_next(stage->store, stage->now_ns, &stage->granted), "its own deadline counts");
+    cr_expect_eq(stage->granted.err, TRP_ESTOREFULL);
+    struck(stage);
+}
+
 Test(depot, that_the_system_has_no_memory_for_is_full)
 {
     struct stage *stage = staged();

@@ -405,7 +405,8 @@ Test(bodies, leases_keep_all_and_those_that_end_nowhere_are_refused)
         cr_expect_eq(error.message[0] != '\0', rows[i].err != TRP_OK, "row %zu", i);
         if (rows[i].err == TRP_OK) {
             cr_expect(found.start == lease.start && found.count == lease.count && found.slot_count == lease.slot_count);
-            cr_expect_eq(memcmp(found.slots, slots, found.slot_count * sizeof *slots), 0, "row %zu", i);
+            cr_expect(found.slot_count == 0 || memcmp(found.slots, slots, found.slot_count * sizeof *slots) == 0,
+                      "row %zu", i);
         }
         tri_packed_fini(&packed);
     }

@@ -144,15 +144,14 @@ drop_handle(struct tri_proc *proc, struct tri_ref *ref)
 static void
 drop_made(struct tri_proc *proc, struct tri_out *out)
 {
-    struct tri_ref *actor = out->actor;
+    struct tri_ref *ref = out->ref, *actor = out->actor;
 
-    if (out->ref != NULL)
-        drop_handle(proc, out->ref);
-    if (actor == NULL)
-        return;
     if (out->kind != TRI_SPAWN)
         out->actor = NULL;
-    drop_handle(proc, actor);
+    if (ref != NULL)
+        drop_handle(proc, ref); /* a watch that nobody has any more ends with it */
+    if (actor != NULL)
+        drop_handle(proc, actor);
 }
 
 static void
@@ -428,6 +427,9 @@ post_out(struct tri_proc *proc, struct tri_out *out)
 static void
 was_posted(struct tri_proc *proc, struct tri_out *out)
 {
+    /* A value that was asked for is kept without it; a one-way task has no name to ask by. */
+    const bool is_over = out->fetched || (out->ref == NULL && out->kind == TRI_CALL && out->lane == NULL);
+
     if (out->body != NULL || out->kind == TRI_PUT)
         names_carried(proc, out);
     /* Who was asked for a value may have let go of it: it does not hold it anew. */
@@ -438,9 +440,8 @@ was_posted(struct tri_proc *proc, struct tri_out *out)
     if (out->overdue && out->ref != NULL)
         (void)tri_ids_add(&proc->overdue, out->ref->entry.id);
     drop_made(proc, out);
-    if (out->fetched || (out->ref == NULL && out->kind == TRI_CALL && out->lane == NULL))
-        tri_out_end(proc,
-                    out); /* a value that was asked for is kept without it; a one-way task has no name to ask by */
+    if (is_over)
+        tri_out_end(proc, out);
 }
 
 /* A call whose result somebody here has, that names nothing and whose deadline has not passed: nothing else is to be done. */

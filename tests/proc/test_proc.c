@@ -161,6 +161,34 @@ Test(proc, a_call_whose_argument_leads_to_its_own_result_ends_with_its_process)
     cr_assert_eq(fake.freed, 2);
 }
 
+Test(proc, a_watch_that_is_let_go_of_before_it_is_posted_ends_when_it_is)
+{
+    struct tri_submit submit = {.kind = TRI_SPAWN, .deadline_ns = TRI_NEVER};
+    struct tri_ref *actor = NULL, *watch = NULL;
+    struct tri_proc_counts counts;
+    struct fake fake;
+
+    fake_open(&fake, false);
+    cr_assert_eq(tri_proc_actor_new(fake.proc, &actor, NULL), TRP_OK);
+    submit.target = actor->entry.id;
+    submit.body = fake.body.section;
+    fake.credit = 0;
+    cr_assert_eq(tri_proc_submit(fake.proc, &submit, false, 0, NULL, NULL, NULL), TRP_OK);
+    submit.kind = TRI_WATCH;
+    cr_assert_eq(tri_proc_submit(fake.proc, &submit, false, 0, &watch, NULL, NULL), TRP_OK);
+    tri_proc_release(watch);
+    fake.credit = 1;
+    tri_proc_tick(fake.proc, 1);
+    tri_proc_round(fake.proc, 2);
+    cr_assert_eq(fake.count, 3);
+    cr_assert_eq(fake.posts[1].kind, TRI_WATCH);
+    cr_assert_eq(fake.posts[2].kind, TRI_RELEASE);
+    tri_proc_count(fake.proc, &counts);
+    cr_assert_eq(counts.outstanding, 1, "the SPAWN");
+    tri_proc_release(actor);
+    fake_close(&fake);
+}
+
 Test(proc, an_actor_is_not_released_before_the_calls_that_wait_for_credit)
 {
     struct tri_submit submit = {.kind = TRI_CALL, .deadline_ns = TRI_NEVER};

@@ -8,7 +8,8 @@
 set -eu
 
 build=$(cd "${1:?usage: run.sh BUILD_DIR [SEEDS [NAME]]}" && pwd)
-seeds=${2:-2000}
+seeds=${2:-500}
+steps=3000 # of a seed; it has 2,000 elsewhere
 only=${3:-*}
 root=$(cd "$(dirname "$0")/../../.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/troupe-bugs.XXXXXX")
@@ -28,7 +29,7 @@ clean_ranges() {
     while [ "$from" -le "$seeds" ]; do
         count=$((seeds - from + 1))
         status=0
-        output=$("$build/tests/sim/sim" --from "$from" --seeds "$count" --quiet 2>&1) || status=$?
+        output=$("$build/tests/sim/sim" --from "$from" --seeds "$count" --steps "$steps" --quiet 2>&1) || status=$?
         if [ "$status" -eq 0 ]; then
             echo "$from $count"
             return 0
@@ -68,7 +69,7 @@ objects_without() {
 hunt() {
     while read -r from count; do
         status=0
-        output=$("$work/sim" --from "$from" --seeds "$count" --quiet 2>&1) || status=$?
+        output=$("$work/sim" --from "$from" --seeds "$count" --steps "$steps" --quiet 2>&1) || status=$?
         if [ "$status" -ne 0 ]; then
             echo "$output" | grep -m1 -e '^seed' -e ': ' | cut -c1-160 || true
             [ "$status" -eq 1 ] || echo "(status $status)"

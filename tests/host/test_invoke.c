@@ -412,6 +412,37 @@ Test(invoke, a_late_value_that_is_none_fails_the_call)
 }
 
 static trp_err
+put_off_into_a_held_token(trp_ctx *ctx, void *self)
+{
+    trp_reply *const first = token;
+    (void)self;
+    cr_expect_eq(trp_defer(ctx, &token), TRP_EALREADY);
+    cr_expect(strstr(ctx->error->message, "has a token already") != NULL, "%s", ctx->error->message);
+    cr_expect_eq(token, first);
+    return trp_return(ctx, trp_i64(2)); /* it has given no reply yet */
+}
+
+Test(invoke, a_token_that_is_held_is_not_replaced_by_another)
+{
+    struct trp_reply *first;
+    prepare(put_off, "");
+    invoke(trp_tuple(NULL, 0), trp_null());
+    first = execution.reply;
+    cr_assert_eq(execution.outcome, TRI_RAN_DEFERRED);
+    execution.reply = NULL; /* kept by whoever surrounds it */
+    tri_execution_reset(&execution);
+    done();
+    prepare(put_off_into_a_held_token, "");
+    invoke(trp_tuple(NULL, 0), trp_null());
+    cr_assert_eq(execution.outcome, TRI_RAN_VALUE);
+    cr_expect_str_eq(value_text(execution.section), "2");
+    trp_reply_value(&token, trp_i64(3));
+    cr_expect_eq(answered, first);
+    tri_reply_free(&answered);
+    done();
+}
+
+static trp_err
 put_off_and_fail(trp_ctx *ctx, void *self)
 {
     (void)self;

@@ -241,6 +241,14 @@ fail_bare(trp_ctx *ctx, void *self)
 }
 
 static trp_err
+fail_own(trp_ctx *ctx, void *self)
+{
+    (void)ctx;
+    (void)self;
+    return (trp_err)4711;
+}
+
+static trp_err
 fail_stop(trp_ctx *ctx, void *self)
 {
     (void)ctx;
@@ -274,7 +282,8 @@ Test(invoke, failures)
         uint32_t causes;
     } rows[] = {
         {fail_with_words, TRP_ETASK, 77, "The board is empty.", 0},
-        {fail_bare, TRP_ETASK, TRP_ENOMEM, "TRP_ENOMEM", 0},
+        {fail_bare, TRP_ETASK, TRP_ENOMEM, "Test.method returned TRP_ENOMEM and said no more", 0},
+        {fail_own, TRP_ETASK, 4711, "Test.method returned 4711 and said no more", 0},
         {fail_stop, TRP_ESTOP, TRP_ESTOP, "TRP_ESTOP", 0},
         {fail_passing_on, TRP_ETASK, TRP_ETIMEDOUT, "the other did not answer", 1},
         {fail_to_pack, TRP_ETASK, TRP_EINVAL, "", 1},

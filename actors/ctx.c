@@ -99,6 +99,9 @@ trp_defer(trp_ctx *ctx, trp_reply **reply)
         return refuse_second(execution);
     if (reply == NULL)
         return TRI_FAIL(ctx->error, TRP_EINVAL, "trp_defer: reply is NULL");
+    if (*reply != NULL)
+        return TRI_FAIL(ctx->error, TRP_EALREADY,
+                        "trp_defer: *reply has a token already, whose caller would never be answered; answer it first");
     struct trp_reply *made = calloc(1, sizeof *made);
     if (made == NULL)
         return TRI_FAIL(ctx->error, TRP_ENOMEM, "no memory for a delayed reply");

@@ -161,6 +161,20 @@ tri_fail_promise(trp_error *error, const struct tri_execution *execution)
     say_where(error, execution->actor, method, node_of(execution));
 }
 
+/* All that is known of a failure is its number. */
+static void
+say_code(trp_error *made, const struct tri_callable *callable, trp_err err)
+{
+    const char *words = trp_strerror(err), *dot = callable->class_name[0] != '\0' ? "." : "";
+    char number[16];
+
+    (void)snprintf(number, sizeof number, "%d", (int)err);
+    if (strncmp(words, "TRP_", 4) != 0)
+        words = number; /* one of its own */
+    (void)snprintf(made->message, sizeof made->message, "%s%s%s returned %.*s and said no more", callable->class_name,
+                   dot, callable->name, (int)strcspn(words, ":"), words);
+}
+
 /* Whether the function gave its own words (trp_fail), or passes on what another function told it. */
 static void
 settle_failure(struct tri_execution *execution, trp_err err)
@@ -174,8 +188,10 @@ settle_failure(struct tri_execution *execution, trp_err err)
         if (made->code == TRP_ETIMEDOUT || made->code == TRP_ECANCELLED)
             snprintf(made->message, sizeof made->message, "%s() left when %s", execution->callable->name,
                      made->code == TRP_ETIMEDOUT ? "its deadline had passed" : "it was cancelled");
-        else
+        else if (made->code == TRP_ESTOP)
             snprintf(made->message, sizeof made->message, "%s", trp_strerror(err));
+        else
+            say_code(made, execution->callable, err);
     } else if (execution->own_words) {
         made->cause = said->cause;
         memcpy(made->message, said->message, sizeof made->message);

@@ -69,7 +69,7 @@ tri_local_refuse(const struct tri_local_actor *actor, const struct tri_letter *l
         about.who = "the actor";
         (void)tri_text_copy(why, sizeof why, "nobody in this process knows it");
     } else if (actor->state == TRI_LOCAL_FAILED) {
-        (void)snprintf(why, sizeof why, "its constructor failed: %.500s", actor->why.error.message);
+        tri_say_unmade(why, sizeof why, &actor->why.error);
     } else if (actor->why.error.code != TRP_OK) {
         (void)tri_text_copy(why, sizeof why, actor->why.error.message);
     } else if (actor->draining) {
@@ -113,8 +113,10 @@ tell_death(struct tri_local *local, const struct tri_local_actor *actor, struct 
     const struct tri_death death = tri_local_death(actor, message);
     trp_value entries[2 * TRI_DEATH_FIELDS];
 
-    (void)snprintf(message, sizeof message, "%s%.500s",
-                   actor->state == TRI_LOCAL_FAILED ? "its constructor failed: " : "", actor->why.error.message);
+    if (actor->state == TRI_LOCAL_FAILED)
+        tri_say_unmade(message, sizeof message, &actor->why.error);
+    else
+        (void)snprintf(message, sizeof message, "%.500s", actor->why.error.message);
     tri_local_value(local, result, tri_death_map(&death, entries));
 }
 
@@ -518,7 +520,7 @@ tri_local_on_lookup(struct tri_local *local, struct tri_local_message *message)
     }
     actor = find_dead(local, name, space);
     if (actor != NULL)
-        (void)snprintf(died, sizeof died, "its constructor failed: %.500s", actor->why.error.message);
+        tri_say_unmade(died, sizeof died, &actor->why.error);
     (void)tri_fail_nobody(&failure.error, name, space, "local", actor != NULL ? died : NULL);
     tri_local_fail(local, result, &failure);
 }

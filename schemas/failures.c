@@ -16,6 +16,14 @@ place_error(const struct tri_about *about, trp_error *error)
 }
 
 void
+tri_say_unmade(char *text, size_t size, const trp_error *why)
+{
+    const bool unfound = why->code == TRP_ENOENT || why->code == TRP_EMODULE || why->code == TRP_ENOMETHOD ||
+                         why->code == TRP_EACCES; /* of its module or class; its own failures are TRP_ETASK */
+    (void)snprintf(text, size, "%s: %.500s", unfound ? "it could not be made" : "its constructor failed", why->message);
+}
+
+void
 tri_about_refused(trp_error *error, trp_err code, const struct tri_about *about, const char *why)
 {
     char what[TRI_NAME_MAX + 32];

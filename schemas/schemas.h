@@ -373,6 +373,8 @@ struct tri_about {
     trp_ran ran;
     bool is_task;
 };
+/* Why there is no actor: its constructor's failure, or what came before it was run. */
+void tri_say_unmade(char *text, size_t size, const trp_error *why);
 void tri_about_refused(trp_error *error, trp_err code, const struct tri_about *about, const char *why);
 void tri_about_ended(trp_error *error, const struct tri_about *about, const char *why); /* TRP_EACTORDIED */
 void tri_about_died(trp_error *error, const struct tri_about *about, const char *how);  /* while it had the call */

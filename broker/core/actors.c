@@ -404,7 +404,7 @@ tri_on_ready(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
         uint32_t count;
         TRP_TRY(tri_error_unpack(&message->sections[0], chain, &count, error));
         char why[600];
-        snprintf(why, sizeof why, "its constructor failed: %.500s", count > 0 ? chain[0].error.message : "?");
+        tri_say_unmade(why, sizeof why, &chain[0].error);
         tri_actor_die(core, actor, NULL, &message->sections[0], why);
         return TRP_OK;
     }

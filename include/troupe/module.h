@@ -82,6 +82,9 @@ TRP_API trp_err trp_fail(trp_ctx *ctx, int32_t cause, const char *format, ...) T
  * Delayed replies. After trp_defer the function returns TRP_OK, the actor takes its next call, and whoever holds the
  * token answers later, once, from any thread; `*reply` is then NULL. Values are packed before these return. Has the
  * caller gone, nothing happens. If the actor ends first, the call fails; answering afterwards is harmless.
+ *
+ * `*reply` is NULL before trp_defer. TRP_EALREADY: `*reply` has a token still, whose caller would never be answered,
+ * or this call has its reply.
  */
 typedef struct trp_reply trp_reply;
 TRP_API TRP_CHECKED trp_err trp_defer(trp_ctx *ctx, trp_reply **reply);

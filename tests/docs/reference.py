@@ -106,6 +106,8 @@ def wrong_pages(source, build):
                 yield "%s(3) stands for %s(3), which does not have it" % (name, target[1])
         if not target and name in functions and ".Sh DESCRIPTION\n.Sh" in text_of(path):
             yield "%s(3) says nothing" % name
+    if "Er TRP_ENOENT" in text_of(pages["trp_fail"]):
+        yield "trp_fail(3) takes an error from its example"
 
 
 def wrong_links(build):

@@ -241,6 +241,14 @@ fail_bare(trp_ctx *ctx, void *self)
 }
 
 static trp_err
+fail_own(trp_ctx *ctx, void *self)
+{
+    (void)ctx;
+    (void)self;
+    return (trp_err)4711;
+}
+
+static trp_err
 fail_stop(trp_ctx *ctx, void *self)
 {
     (void)ctx;
@@ -274,7 +282,8 @@ Test(invoke, failures)
         uint32_t causes;
     } rows[] = {
         {fail_with_words, TRP_ETASK, 77, "The board is empty.", 0},
-        {fail_bare, TRP_ETASK, TRP_ENOMEM, "TRP_ENOMEM", 0},
+        {fail_bare, TRP_ETASK, TRP_ENOMEM, "Test.method returned TRP_ENOMEM and said no more", 0},
+        {fail_own, TRP_ETASK, 4711, "Test.method returned 4711 and said no more", 0},
         {fail_stop, TRP_ESTOP, TRP_ESTOP, "TRP_ESTOP", 0},
         {fail_passing_on, TRP_ETASK, TRP_ETIMEDOUT, "the other did not answer", 1},
         {fail_to_pack, TRP_ETASK, TRP_EINVAL, "", 1},
@@ -407,6 +416,37 @@ Test(invoke, a_late_value_that_is_none_fails_the_call)
     trp_reply_value(&token, trp_at(trp_list(NULL, 0), 0));
     cr_assert(answered != NULL && answered->failed);
     cr_expect_eq(failure(&answered->packed.section, 0)->cause, TRP_EINVAL);
+    tri_reply_free(&answered);
+    done();
+}
+
+static trp_err
+put_off_into_a_held_token(trp_ctx *ctx, void *self)
+{
+    trp_reply *const first = token;
+    (void)self;
+    cr_expect_eq(trp_defer(ctx, &token), TRP_EALREADY);
+    cr_expect(strstr(ctx->error->message, "has a token already") != NULL, "%s", ctx->error->message);
+    cr_expect_eq(token, first);
+    return trp_return(ctx, trp_i64(2)); /* it has given no reply yet */
+}
+
+Test(invoke, a_token_that_is_held_is_not_replaced_by_another)
+{
+    struct trp_reply *first;
+    prepare(put_off, "");
+    invoke(trp_tuple(NULL, 0), trp_null());
+    first = execution.reply;
+    cr_assert_eq(execution.outcome, TRI_RAN_DEFERRED);
+    execution.reply = NULL; /* kept by whoever surrounds it */
+    tri_execution_reset(&execution);
+    done();
+    prepare(put_off_into_a_held_token, "");
+    invoke(trp_tuple(NULL, 0), trp_null());
+    cr_assert_eq(execution.outcome, TRI_RAN_VALUE);
+    cr_expect_str_eq(value_text(execution.section), "2");
+    trp_reply_value(&token, trp_i64(3));
+    cr_expect_eq(answered, first);
     tri_reply_free(&answered);
     done();
 }

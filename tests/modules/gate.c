@@ -30,6 +30,7 @@ gate_hold(trp_ctx *ctx, void *self)
     if (held == NULL)
         return trp_fail(ctx, TRP_ENOMEM, "no memory for one more");
     gate->held = held;
+    held[gate->count] = NULL;
     TRP_TRY(trp_defer(ctx, &held[gate->count]));
     gate->count++;
     return TRP_OK;

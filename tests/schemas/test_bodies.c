@@ -411,3 +411,22 @@ Test(bodies, leases_keep_all_and_those_that_end_nowhere_are_refused)
         tri_packed_fini(&packed);
     }
 }
+
+/* What came before a constructor was run is not its failure. */
+Test(bodies, why_an_actor_was_not_made)
+{
+    static const struct {
+        trp_err code;
+        const char *says;
+    } rows[] = {
+        {TRP_ETASK, "its constructor failed: no"},   {TRP_EINVAL, "its constructor failed: no"},
+        {TRP_ENOENT, "it could not be made: no"},    {TRP_EMODULE, "it could not be made: no"},
+        {TRP_ENOMETHOD, "it could not be made: no"}, {TRP_EACCES, "it could not be made: no"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const trp_error why = {.code = rows[i].code, .message = "no"};
+        char text[64];
+        tri_say_unmade(text, sizeof text, &why);
+        cr_expect_str_eq(text, rows[i].says, "row %zu: %s", i, text);
+    }
+}

@@ -379,6 +379,16 @@ Test(nodes, a_daemons_module_path_may_be_relative_and_what_is_missing_in_it_is_s
         {"troupe task play:echo 5", 0, "5\n", ""},
         {"troupe stop", 0, ENDED, ""},
         {"troupe start -d -q --module-path typo && troupe stop", 0, ENDED, ""},
+        {"mkdir -m 755 -p larder/build pantry; troupe start -d -q --module-path ./larder && troupe stop -q", 0, "", ""},
+        {"troupe start -d --module-path larder && troupe stop -q", 0, STARTED,
+         "troupe start: */larder is in the module path: there is no module in it\n"},
+        {"cp mods/play.so larder/build; troupe start -d --dir .//its/. --module-path ./larder | sed \"s|$PWD|HERE|g\"; "
+         "troupe stop -q --dir its",
+         0, "a node runs at HERE/its (process *), its log is HERE/its/log\n",
+         "troupe start: */larder is in the module path: there is no module in it; did you mean */larder/build?\n"},
+        {"echo text >pantry/play.so; troupe start -d --module-path pantry && troupe stop -q", 0, STARTED,
+         "troupe start: */pantry is in the module path: no file in it is a module; `troupe module inspect FILE` says "
+         "why\n"},
     };
     COMMAND_RUN(rows);
 }
@@ -404,11 +414,14 @@ Test(nodes, doctor_says_what_is_wrong)
         {"TRP_MODULE_PATH=/no/such troupe doctor", 0,
          "*modules*warning*/no/such is in the module path: No such file or directory\n*", ""},
         {"TRP_MODULE_PATH= troupe doctor", 0, "*modules*ok*no module path is set for a node that starts now\n*", ""},
-        {"mkdir -m 755 mods; troupe start -d -q --module-path mods; TRP_MODULE_PATH= troupe doctor; troupe stop -q", 0,
+        {"mkdir -m 755 mods; TRP_MODULE_PATH=$PWD/mods troupe doctor; cp ${TRP_MODULE_PATH%%:*}/play.so mods && chmod "
+         "755 mods/play.so",
+         0, "*modules*warning*/mods is in the module path: there is no module in it\n*", ""},
+        {"troupe start -d -q --module-path mods; TRP_MODULE_PATH= troupe doctor; troupe stop -q", 0,
          "*modules*ok*/mods: the module path of the node\n*", ""},
-        {"troupe start -d -q --module-path mods; rmdir mods; TRP_MODULE_PATH= troupe doctor; troupe stop -q", 0,
+        {"troupe start -d -q --module-path mods; mv mods away; TRP_MODULE_PATH= troupe doctor; troupe stop -q", 0,
          "*modules*warning*/mods is in the node's module path: No such file or directory\n*", ""},
-        {"mkdir -m 755 mods; TRP_MODULE_PATH=$PWD/mods $(dirname $(command -v troupe))/troupe-node --service --dir "
+        {"mv away mods; TRP_MODULE_PATH=$PWD/mods $(dirname $(command -v troupe))/troupe-node --service --dir "
          "node 2>&- & until troupe status -q; do :; "
          "done 2>&-; troupe doctor; troupe stop -q; wait",
          0, "*modules*ok*/mods: the module path of the node\n*", ""},

@@ -31,9 +31,9 @@ void tri_home_log(const struct tri_home *home, char *path, size_t size, const ch
 double tri_home_age(const struct tri_home *home);
 /* Directories of modules that the node was started with; "": the installed ones. false: that cannot be known. */
 bool tri_home_module_path(const struct tri_home *home, char *path, size_t size);
-/* The next directory of a module path, behind which *path is set; false: that was the last. *trouble: why no module comes from
- * there; NULL: they do. */
-bool tri_module_path_next(const char **path, char *directory, size_t size, const char **trouble);
+/* The next directory of a module path, behind which *path is set; false: that was the last. `trouble`: why no module
+ * comes from there; "": they do. */
+bool tri_module_path_next(const char **path, char *directory, size_t size, char *trouble, size_t trouble_size);
 /* The node's program: $TROUPE_NODE, beside the command, or where it is installed. 0, or 1, said. */
 int tri_node_program(struct tri_cli *cli, char *path, size_t size);
 

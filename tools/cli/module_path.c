@@ -2,6 +2,7 @@
  * module_path.c - directories of modules, as home.h has them: which a running node has, and whether modules come from them. One
  * thread. It knows a node by its process alone, and asks no broker.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -28,9 +29,73 @@ directory_trouble(const char *directory)
     return NULL;
 }
 
-bool
-tri_module_path_next(const char **path, char *directory, size_t size, const char **trouble)
+static bool
+is_module_file(const char *directory, const char *name)
 {
+    const size_t length = strlen(name);
+    unsigned char head[4] = {0};
+    char path[4096];
+    struct stat status;
+    bool whole;
+    int fd;
+
+    if (length < 4 || strcmp(name + length - 3, ".so") != 0)
+        return false;
+    (void)snprintf(path, sizeof path, "%s/%s", directory, name);
+    if (stat(path, &status) != 0 || !S_ISREG(status.st_mode) || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
+        (status.st_uid != geteuid() && status.st_uid != 0) || (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+        return false;
+    whole = read(fd, head, sizeof head) == (ssize_t)sizeof head && memcmp(head, "\177ELF", sizeof head) == 0;
+    (void)close(fd);
+    return whole;
+}
+
+/* How many files for modules are in it; *good: of those that may be loaded, and are shared objects. -1: it cannot be read. */
+static int
+count_modules(const char *directory, int *good)
+{
+    DIR *open = opendir(directory);
+    const struct dirent *entry;
+    int found = 0;
+
+    *good = 0;
+    if (open == NULL)
+        return -1;
+    while ((entry = readdir(open)) != NULL) {
+        const size_t length = strlen(entry->d_name);
+        found += length > 3 && strcmp(entry->d_name + length - 3, ".so") == 0;
+        *good += is_module_file(directory, entry->d_name);
+    }
+    (void)closedir(open);
+    return found;
+}
+
+/* A directory where nothing is wrong but that it has no module: those of `troupe module new` are built into its build/. */
+static void
+modules_trouble(const char *directory, char *trouble, size_t size)
+{
+    char build[4096];
+    int good, built;
+    const int found = count_modules(directory, &good);
+
+    if (good > 0)
+        return;
+    (void)snprintf(build, sizeof build, "%s/build", directory);
+    (void)count_modules(build, &built);
+    if (found < 0)
+        (void)snprintf(trouble, size, "%s", strerror(errno));
+    else if (built > 0)
+        (void)snprintf(trouble, size, "there is no module in it; did you mean %.300s?", build);
+    else if (found > 0)
+        (void)snprintf(trouble, size, "no file in it is a module; `troupe module inspect FILE` says why");
+    else
+        (void)snprintf(trouble, size, "there is no module in it");
+}
+
+bool
+tri_module_path_next(const char **path, char *directory, size_t size, char *trouble, size_t trouble_size)
+{
+    const char *wrong;
     size_t length;
 
     *path += strspn(*path, ":");
@@ -38,7 +103,10 @@ tri_module_path_next(const char **path, char *directory, size_t size, const char
     if (length == 0)
         return false;
     (void)snprintf(directory, size, "%.*s", (int)length, *path);
-    *trouble = directory_trouble(directory);
+    wrong = directory_trouble(directory);
+    (void)snprintf(trouble, trouble_size, "%s", wrong != NULL ? wrong : "");
+    if (wrong == NULL)
+        modules_trouble(directory, trouble, trouble_size);
     *path += length;
     return true;
 }

@@ -13,8 +13,9 @@ struct parser {
     struct tri_node *nodes;
     struct tri_sh_error *error;
     bool failed;
-    int depth; /* of blocks */
-    int links; /* of not and else if */
+    int depth;      /* of blocks */
+    int links;      /* of not and else if */
+    bool condition; /* of if or while: '>' compares there */
 };
 
 enum { DEPTH_MAX = 64, LINKS_MAX = 1000 };
@@ -119,6 +120,13 @@ is_comparison(const struct tri_token *token)
     return false;
 }
 
+/* As other shells write where to. */
+static bool
+is_redirection(const struct parser *parser)
+{
+    return !parser->condition && (parser->token.text[0] == '>' || parser->token.text[0] == '<');
+}
+
 static struct tri_node *
 parse_command(struct parser *parser)
 {
@@ -127,6 +135,9 @@ parse_command(struct parser *parser)
     if (node == NULL)
         return NULL;
     while (parser->token.kind == TRI_TOKEN_WORD) {
+        if (is_redirection(parser))
+            return fail(parser, parser->token.text, false,
+                        "there is no redirection here: x = COMMAND keeps a result; a word is quoted");
         if (is_comparison(&parser->token))
             return fail(parser, parser->token.text, false,
                         "values are compared, not commands: write x = COMMAND, and $x here; a word is quoted");
@@ -147,6 +158,20 @@ pair_of(struct parser *parser, enum tri_node_kind kind, struct tri_node *first, 
     node->first = first;
     node->second = second;
     return node;
+}
+
+/* What stands behind a value, and not at its end. */
+static void *
+fail_behind_value(struct parser *parser)
+{
+    const struct tri_token *token = &parser->token;
+
+    if (is_word(token, "="))
+        return fail(parser, token->text, false,
+                    "values are compared by '==': did you mean that? A variable is set without '$': x = ...");
+    if (token->size == 1 && strchr("+-*/%", token->text[0]) != NULL)
+        return fail(parser, token->text, false, "there is no arithmetic: what computes is an actor or a task");
+    return fail(parser, token->text, false, "one word too many: a value stands alone");
 }
 
 /* A word that begins as a value does, and no verb: what `x = ...` and `if ...` take by itself. */
@@ -179,7 +204,7 @@ parse_pipe(struct parser *parser)
         if (left != NULL)
             take_word(parser, left);
         if (parser->token.kind == TRI_TOKEN_WORD)
-            return fail(parser, parser->token.text, false, "one word too many: a value stands alone");
+            return fail_behind_value(parser);
     } else {
         left = parse_command(parser);
     }
@@ -257,6 +282,18 @@ parse_assignment(struct parser *parser)
 
 /* ---------------------------------------------------------------------------------------------------------------- flow */
 
+/* What if and while look at. */
+static struct tri_node *
+parse_test(struct parser *parser)
+{
+    struct tri_node *test;
+
+    parser->condition = true;
+    test = parse_condition(parser);
+    parser->condition = false;
+    return test;
+}
+
 static struct tri_node *
 parse_body(struct parser *parser)
 {
@@ -288,7 +325,7 @@ parse_if(struct parser *parser)
     if (node == NULL)
         return NULL;
     advance(parser);
-    if ((node->first = parse_condition(parser)) == NULL || (node->second = parse_body(parser)) == NULL)
+    if ((node->first = parse_test(parser)) == NULL || (node->second = parse_body(parser)) == NULL)
         return NULL;
     if (parser->token.kind == TRI_TOKEN_LINE) {
         const struct parser before = *parser;
@@ -342,7 +379,7 @@ parse_while(struct parser *parser)
     if (node == NULL)
         return NULL;
     advance(parser);
-    if ((node->first = parse_condition(parser)) == NULL || (node->second = parse_body(parser)) == NULL)
+    if ((node->first = parse_test(parser)) == NULL || (node->second = parse_body(parser)) == NULL)
         return NULL;
     return node;
 }

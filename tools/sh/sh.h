@@ -137,6 +137,7 @@ struct tri_sh_found {
     trp_value value;
     trp_ref *ref;      /* that the value lies in; NULL: in none */
     const char *meant; /* where nothing was found, the name that was probably meant, or NULL */
+    char there[200];   /* and what the part of it that was found has; "": none was */
 };
 bool tri_sh_find(struct tri_sh *sh, const char *path, size_t size, struct tri_sh_found *found);
 bool tri_sh_is_true(trp_value value);

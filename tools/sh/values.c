@@ -264,6 +264,30 @@ step(const char **path, const char *limit, trp_value *value)
     return false;
 }
 
+/* What the value has that a step was not found in; `size` of the path lead to it. */
+static void
+describe(struct tri_sh_found *found, const char *path, size_t size)
+{
+    const trp_value value = found->value;
+    char *text = found->there;
+    size_t used = (size_t)snprintf(text, sizeof found->there, "'$%.*s' ", size < 60 ? (int)size : 60, path);
+
+    if (value.kind != TRP_MAP && value.kind != TRP_LIST && value.kind != TRP_TUPLE)
+        (void)snprintf(text + used, sizeof found->there - used, "is neither a list nor a map");
+    else if (value.size == 0)
+        (void)snprintf(text + used, sizeof found->there - used, "is empty");
+    else if (value.kind != TRP_MAP)
+        (void)snprintf(text + used, sizeof found->there - used, "has [0] to [%zu]", value.size - 1);
+    for (size_t i = 0; value.kind == TRP_MAP && i < value.size && used + 8 < sizeof found->there; i++) {
+        const trp_value key = trp_key_at(value, i);
+        const bool fits = used + key.size + 8 < sizeof found->there;
+        used += (size_t)snprintf(text + used, sizeof found->there - used, "%s%.*s", i == 0 ? "has " : ", ",
+                                 fits ? (int)key.size : 3, fits ? key.as.str : "...");
+        if (!fits)
+            break;
+    }
+}
+
 /* $env.NAME: the environment. */
 static bool
 find_environment(const char *path, size_t size, trp_value *value)
@@ -316,10 +340,13 @@ tri_sh_find(struct tri_sh *sh, const char *path, size_t size, struct tri_sh_foun
         found->meant = meant_by(sh, path, name < size ? name : size);
         return false;
     }
-    at += name;
-    while (at < limit)
-        if (!step(&at, limit, &found->value))
+    for (at += name; at < limit;) {
+        const char *before = at;
+        if (!step(&at, limit, &found->value)) {
+            describe(found, path, (size_t)(before - path));
             return false;
+        }
+    }
     return true;
 }
 

@@ -214,8 +214,9 @@ fill_in(struct writing *to, const char *at, const char *path, size_t size, bool 
     char *json;
 
     if (!tri_sh_find(to->sh, path, size, &found)) {
-        to->exit_code = tri_sh_refuse(to->sh, at, (size_t)(path - at) + size, "nothing is called '$%.*s'%s%s%s",
-                                      (int)size, path, found.meant != NULL ? "; did you mean '$" : "",
+        to->exit_code = tri_sh_refuse(to->sh, at, (size_t)(path - at) + size, "nothing is called '$%.*s'%s%s%s%s%s",
+                                      (int)size, path, found.there[0] != '\0' ? "; " : "", found.there,
+                                      found.meant != NULL ? "; did you mean '$" : "",
                                       found.meant != NULL ? found.meant : "", found.meant != NULL ? "'?" : "");
         return;
     }

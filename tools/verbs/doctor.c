@@ -141,8 +141,8 @@ static void
 check_modules(struct doctor *doctor)
 {
     const bool runs = doctor->home.pid != 0;
-    const char *set = NULL, *at, *trouble;
-    char path[4096] = "", directory[512];
+    const char *set = NULL, *at;
+    char path[4096] = "", directory[512], trouble[400];
 
     if (runs && !tri_home_module_path(&doctor->home, path, sizeof path)) {
         note(doctor, "modules", "warning", "the module path of the node (process %d) cannot be read",
@@ -152,8 +152,8 @@ check_modules(struct doctor *doctor)
     if (!runs && tri_setting(doctor->cli, TRI_KEY_MODULE_PATH, NULL, &set) == TRI_EXIT_OK && set != NULL)
         (void)snprintf(path, sizeof path, "%s", set);
     at = path;
-    while (tri_module_path_next(&at, directory, sizeof directory, &trouble)) {
-        if (trouble != NULL) {
+    while (tri_module_path_next(&at, directory, sizeof directory, trouble, sizeof trouble)) {
+        if (trouble[0] != '\0') {
             note(doctor, "modules", "warning", "%s is in the %smodule path: %s", directory, runs ? "node's " : "",
                  trouble);
             return;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,6 +42,24 @@ add(struct starting *it, const char *name, const char *text)
     it->words[it->count++] = (char *)text;
 }
 
+/* "/./" and "//" are "/", which changes no meaning; ".." may come after a symbolic link. */
+static void
+clean(char *path)
+{
+    char *to = path;
+
+    for (const char *at = path; *at != '\0'; at++) {
+        if (at[0] == '/' && (at[1] == '/' || (at[1] == '\0' && to > path)))
+            continue;
+        if (at[0] == '/' && at[1] == '.' && (at[2] == '/' || (at[2] == '\0' && to > path))) {
+            at++;
+            continue;
+        }
+        *to++ = *at;
+    }
+    *to = '\0';
+}
+
 /* A daemon leaves the directory that it was started in. */
 static int
 full_path(struct tri_cli *cli, const char *path, char *full, size_t size)
@@ -51,6 +70,7 @@ full_path(struct tri_cli *cli, const char *path, char *full, size_t size)
         return tri_fail_file(cli, "the current directory", errno);
     if (snprintf(full, size, "%s%s%s", here, path[0] != '/' ? "/" : "", path) >= (int)size)
         return tri_fail_text(cli, "a path of %zu bytes is too long: %.100s...", strlen(here) + strlen(path), path);
+    clean(full);
     return TRI_EXIT_OK;
 }
 
@@ -86,12 +106,12 @@ is_level(const char *text)
 static int
 take_modules(struct tri_cli *cli, const char *path, struct starting *it)
 {
-    char directory[PATH_SIZE], full[PATH_SIZE];
-    const char *trouble;
+    char directory[PATH_SIZE], full[PATH_SIZE], ignored[1];
     size_t used = 0;
     int exit_code = TRI_EXIT_OK;
 
-    while (exit_code == TRI_EXIT_OK && tri_module_path_next(&path, directory, sizeof directory, &trouble)) {
+    while (exit_code == TRI_EXIT_OK &&
+           tri_module_path_next(&path, directory, sizeof directory, ignored, sizeof ignored)) {
         exit_code = full_path(cli, directory, full, sizeof full);
         if (exit_code == TRI_EXIT_OK && used + strlen(full) + 2 > sizeof it->modules)
             exit_code = tri_fail_text(cli, "a module path of more than %zu bytes is too long", sizeof it->modules - 1);
@@ -103,17 +123,19 @@ take_modules(struct tri_cli *cli, const char *path, struct starting *it)
     return exit_code;
 }
 
-/* The node says it, too, but in its log, where nobody looks who believes that all is well. */
+/* In the foreground the node says itself which are not there; what a daemon says is in its log, where nobody looks who believes
+ * that all is well. */
 static void
 warn_of_modules(struct tri_cli *cli, const struct starting *it)
 {
-    const char *at = it->modules, *trouble;
-    char directory[PATH_SIZE];
+    const char *at = it->modules;
+    char directory[PATH_SIZE], trouble[400];
+    struct stat status;
 
-    if (it->log[0] == '\0' || cli->json || cli->quiet)
+    if (cli->json || cli->quiet)
         return;
-    while (tri_module_path_next(&at, directory, sizeof directory, &trouble))
-        if (trouble != NULL)
+    while (tri_module_path_next(&at, directory, sizeof directory, trouble, sizeof trouble))
+        if (trouble[0] != '\0' && (it->log[0] != '\0' || (stat(directory, &status) == 0 && S_ISDIR(status.st_mode))))
             fprintf(cli->err, "troupe start: %s is in the module path: %s\n", directory, trouble);
 }
 

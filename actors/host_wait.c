@@ -110,6 +110,30 @@ next_in_place(struct tri_host *host, const struct tri_execution *execution)
     return NULL;
 }
 
+/* One that went back would come again: nobody but who waits for it may run it. */
+static void
+refuse_in_place(struct tri_host *host, struct tri_incoming *call)
+{
+    struct tri_frame *frame = tri_frame_get(host);
+    if (frame == NULL) { /* as where it would have run */
+        tri_log(TRI_ERROR, "no memory to refuse a call");
+        abort();
+    }
+    const char *method = tri_call_method(&call->sections[0]);
+    trp_error error;
+    TRI_FAIL(&error, TRP_ELIMIT,
+             "%s() could not start: tasks that wait for tasks are nested too deeply. All hosts wait, and on the thread "
+             "of the one that waits for it stand %d executions already, the limit",
+             method, EXECUTIONS_MAX);
+    tri_text_copy(error.method, sizeof error.method, method);
+    error.ran = TRP_NOT_RUN;
+    frame->call = call;
+    frame->execution.id = call->entry.id;
+    frame->execution.actor = "";
+    tri_host_fail_call(frame, &error);
+    tri_frame_put(frame);
+}
+
 bool
 tri_host_wait_work(void *user, struct tri_execution *execution, trp_err *err, trp_error *error)
 {
@@ -136,8 +160,8 @@ tri_host_wait_work(void *user, struct tri_execution *execution, trp_err *err, tr
         return false;
     tri_list_remove(&call->link);
     if (execution->depth + 1 >= EXECUTIONS_MAX) {
-        tri_proc_give_back(tri_process_proc(host->process), &call, 1);
-        return false;
+        refuse_in_place(host, call);
+        return true;
     }
     tri_host_run(host, call, true);
     tri_host_show(host, execution->callable);

@@ -172,6 +172,26 @@ task_double(trp_ctx *ctx)
     return trp_return(ctx, trp_i64(2 * ctx->args[0].as.i64));
 }
 
+/* How deep tasks that wait for tasks came: `depth` and no deeper, or up to where one was refused. */
+static trp_err
+task_nest(trp_ctx *ctx)
+{
+    const int64_t depth = ctx->args[0].as.i64;
+    trp_ref *inner = NULL;
+    trp_value value;
+    if (depth <= 0)
+        return trp_return(ctx, trp_i64(0));
+    TRP_TRY(trp_task(ctx->runtime, "system_module:nest", TRP_ARGS(depth - 1), &inner, ctx->error));
+    const trp_err err = trp_get(inner, TRP_FOREVER, &value, ctx->error);
+    const int64_t below = err == TRP_OK ? trp_as_i64(value) : -1;
+    trp_ref_release(&inner);
+    if (err == TRP_OK)
+        return trp_return(ctx, trp_i64(below + 1));
+    if (err != TRP_ELIMIT || ctx->error->ran != TRP_NOT_RUN || strstr(ctx->error->message, "64 executions") == NULL)
+        return err;
+    return trp_return(ctx, trp_i64(0));
+}
+
 static const trp_class classes[] = {
     {.name = "Counter", .self_size = sizeof(struct counter), .methods = counter_methods},
     {0},
@@ -179,6 +199,7 @@ static const trp_class classes[] = {
 static const trp_function tasks[] = {
     {.name = "double", .fn = task_double, .args = "n:i"},
     {.name = "read", .fn = read_fifo, .args = "path:s"},
+    {.name = "nest", .fn = task_nest, .args = "depth:i"},
     {0},
 };
 

@@ -2,6 +2,7 @@
  * test_waits.c - waits that cannot end, or not in time: cycles, constructors that block, replies that nobody gives, processes
  * that were forked.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,31 @@ SYSTEM_TEST(system_waits, a_reply_that_is_lost_with_its_actor_fails)
     cr_expect_eq(trp_get(never, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
     trp_ref_release(&never);
     trp_actor_release(&actor);
+    trp_shutdown(&runtime);
+}
+
+static int64_t
+nest(trp_runtime *runtime, int64_t depth)
+{
+    trp_ref *ref = NULL;
+    trp_value value = trp_null();
+    cr_assert_eq(trp_task(runtime, "system_module:nest", TRP_ARGS(depth), &ref, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, &value, &error), TRP_OK, "%" PRId64 ": %s", depth, error.message);
+    const int64_t reached = value.kind == TRP_I64 ? trp_as_i64(value) : -1;
+    trp_ref_release(&ref);
+    return reached;
+}
+
+/* 2 CPUs: 16 hosts wait, and on the thread of the last one 64 executions. */
+SYSTEM_TEST(system_waits, tasks_that_are_nested_too_deeply_end_with_the_limit_named)
+{
+    const trp_config config = {.node = {.num_cpus = 2}};
+    trp_runtime *runtime = NULL;
+    cr_assert_eq(trp_init(&config, &runtime, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(nest(runtime, 60), 60);
+    const int64_t reached = nest(runtime, 1500);
+    cr_expect(reached >= 64 && reached < 200, "%" PRId64 " deep", reached);
+    cr_expect_eq(nest(runtime, 3), 3);
     trp_shutdown(&runtime);
 }
 

@@ -48,32 +48,34 @@ own_group(const char *file_name, char *path, size_t size)
         (void)fclose(file);
 }
 
-/* The least that is left of our group and of those around it. */
+/* The least that our group and those around it may have, or that is left of that. */
 static uint64_t
-group_left(const char *mount, const char *own)
+group_least(const char *mount, const char *own, bool left)
 {
     char group[3900], path[4096];
-    uint64_t left = UINT64_MAX;
+    uint64_t least = UINT64_MAX;
     own_group(own, group, sizeof group);
     for (;;) {
         uint64_t most = 0, used = 0;
         (void)snprintf(path, sizeof path, "%s%s/memory.max", mount, group);
         const bool limited = read_number(path, "", &most);
         (void)snprintf(path, sizeof path, "%s%s/memory.current", mount, group);
-        if (limited && read_number(path, "", &used) && (most > used ? most - used : 0) < left)
-            left = most > used ? most - used : 0;
+        if (limited && (!left || read_number(path, "", &used)) && (most > used ? most - used : 0) < least)
+            least = most > used ? most - used : 0;
         char *slash = strrchr(group, '/');
         if (slash == NULL)
-            return left;
+            return least;
         *slash = '\0';
     }
 }
 
+static const struct tri_memory_places usual_places = {"/proc/meminfo", "/dev/shm", "/sys/fs/cgroup",
+                                                      "/proc/self/cgroup"};
+
 trp_err
 tri_memory_read(const struct tri_memory_places *places, struct tri_memory *memory, trp_error *error)
 {
-    static const struct tri_memory_places usual = {"/proc/meminfo", "/dev/shm", "/sys/fs/cgroup", "/proc/self/cgroup"};
-    const struct tri_memory_places *at = places != NULL ? places : &usual;
+    const struct tri_memory_places *at = places != NULL ? places : &usual_places;
     uint64_t total_kib;
     struct statvfs shm;
     if (!read_number(at->meminfo, "MemTotal:", &total_kib))
@@ -82,8 +84,19 @@ tri_memory_read(const struct tri_memory_places *places, struct tri_memory *memor
         return tri_fail_errno(error, TRP_EINVAL, errno, "there is no shared memory at %s", at->shm_dir);
     *memory = (struct tri_memory){.total = total_kib * 1024,
                                   .shm_left = (uint64_t)shm.f_bavail * shm.f_frsize,
-                                  .cgroup_left = group_left(at->cgroup_dir, at->own_cgroup)};
+                                  .cgroup_left = group_least(at->cgroup_dir, at->own_cgroup, true)};
     return TRP_OK;
+}
+
+uint64_t
+tri_memory_most(const struct tri_memory_places *places)
+{
+    const struct tri_memory_places *at = places != NULL ? places : &usual_places;
+    const uint64_t group = group_least(at->cgroup_dir, at->own_cgroup, false);
+    uint64_t total_kib;
+    const uint64_t machine = read_number(at->meminfo, "MemTotal:", &total_kib) ? total_kib * 1024 : UINT64_MAX;
+    const uint64_t most = group < machine ? group : machine;
+    return most != UINT64_MAX ? most : 0;
 }
 
 trp_err

@@ -27,6 +27,9 @@ struct tri_memory_places {
  * limits. */
 trp_err tri_memory_read(const struct tri_memory_places *places, struct tri_memory *memory, trp_error *error);
 
+/* Bytes that programs may have here: the machine's, or a control group's if that is less. 0: nothing says so. */
+uint64_t tri_memory_most(const struct tri_memory_places *places);
+
 /*
  * The arena's limit in bytes, a multiple of 4096. asked: 0 is the usual. `said` (may be NULL) is what to tell the node's owner: empty, or why
  * the usual size is less than usual. Errors: TRP_ESTOREFULL with the size that would do.  Pure.

@@ -131,6 +131,7 @@ send_start(struct tri_root *root)
         .incarnation = root->incarnation,
         .num_cpus = root->options.num_cpus,
         .num_gpus = root->options.num_gpus,
+        .memory_bytes = root->memory_bytes,
         .is_service = root->options.mode == TRI_ROOT_SERVICE,
         .log_level = (uint32_t)root->options.log_level,
         .spare_hosts = SPARE_HOSTS,

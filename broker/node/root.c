@@ -285,6 +285,7 @@ fill_defaults(struct tri_root *root)
     cpu_set_t set;
     if (root->options.num_cpus == 0)
         root->options.num_cpus = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    root->memory_bytes = tri_memory_most(NULL);
     if (root->options.module_path == NULL)
         root->options.module_path = getenv("TRP_MODULE_PATH");
     if (gethostname(root->node_name, sizeof root->node_name) < 0 || root->node_name[0] == '\0')

@@ -135,6 +135,7 @@ struct tri_root {
     struct tri_root_options options;
     struct tri_home home;
     char node_name[64];
+    uint64_t memory_bytes; /* what actors and tasks may ask for; 0: not known */
     tri_worker_main_fn *worker;
     const char *broker_path;
     pid_t pid;

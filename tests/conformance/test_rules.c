@@ -247,12 +247,22 @@ ROW_WITH_BROKER(r21_what_no_node_has_is_refused_at_once)
     trp_actor_options options = {.name = "big", .num_cpus = 1000};
     cr_expect_eq(trp_spawn(rt, "counter:Counter", TRP_NOARGS, &options, &actor, &error), TRP_ENORESOURCE);
     cr_expect(strstr(error.message, "1000") != NULL && strstr(error.message, "2") != NULL, "%s", error.message);
-    trp_request request = {.method = "conformance:add", .args = TRP_ARGS(1), .num_cpus = 1000};
-    trp_err err = trp_submit(rt, &request, &ref, &error);
-    if (err == TRP_OK)
-        err = trp_get(ref, 20000, NULL, &error);
-    cr_expect_eq(err, TRP_ENORESOURCE, "%s", error.message);
-    trp_ref_release(&ref);
+    options = (trp_actor_options){.name = "vast", .memory_bytes = UINT64_C(1) << 50};
+    cr_expect_eq(trp_spawn(rt, "counter:Counter", TRP_NOARGS, &options, &actor, &error), TRP_ENORESOURCE);
+    cr_expect(strstr(error.message, "1125899906842624 bytes of memory to be placed; node") != NULL &&
+                  strstr(error.message, "0 GPUs, ") != NULL,
+              "%s", error.message);
+    const trp_request requests[] = {
+        {.method = "conformance:add", .args = TRP_ARGS(1), .num_cpus = 1000},
+        {.method = "conformance:add", .args = TRP_ARGS(1), .memory_bytes = UINT64_C(1) << 50},
+    };
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        trp_err err = trp_submit(rt, &requests[i], &ref, &error);
+        if (err == TRP_OK)
+            err = trp_get(ref, 20000, NULL, &error);
+        cr_expect_eq(err, TRP_ENORESOURCE, "%zu: %s", i, error.message);
+        trp_ref_release(&ref);
+    }
 }
 
 /* R22: killed actors free their name; calls to them fail; kill of a dead one is no failure. */

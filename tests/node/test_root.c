@@ -232,6 +232,7 @@ Test(root, tells_its_broker_who_it_is_and_its_starter_that_it_is_ready)
     start_root(false);
     cr_expect_eq(message.start.incarnation, 1);
     cr_expect_gt(message.start.num_cpus, 0);
+    cr_expect_gt(message.start.memory_bytes, 64 << 20);
     cr_expect_not(message.start.is_service);
     cr_expect_eq(message.start.expected_count, 0);
     cr_expect_str_eq(texts[0], home);

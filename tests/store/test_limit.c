@@ -76,6 +76,7 @@ Test(limit, the_least_of_all_control_groups_around_counts)
     cr_assert_eq(tri_memory_read(&places, &memory, NULL), TRP_OK);
     cr_expect_eq(memory.total, 1000 * 1024);
     cr_expect_eq(memory.cgroup_left, 1000);
+    cr_expect_eq(tri_memory_most(&places), 5000);
     cr_expect(memory.shm_left > 0);
     write_file(inner, "memory.max", "4100\n");
     cr_assert_eq(tri_memory_read(&places, &memory, NULL), TRP_OK);
@@ -83,10 +84,17 @@ Test(limit, the_least_of_all_control_groups_around_counts)
     write_file(inner, "memory.max", "3000\n");
     cr_assert_eq(tri_memory_read(&places, &memory, NULL), TRP_OK);
     cr_expect_eq(memory.cgroup_left, 0, "more is used than is allowed");
+    cr_expect_eq(tri_memory_most(&places), 3000);
+    write_file(inner, "memory.max", "max\n");
+    write_file(outer, "memory.max", "5000000\n");
+    cr_expect_eq(tri_memory_most(&places), 1000 * 1024, "the machine has less");
+    write_file(outer, "memory.max", "max\n");
+    cr_expect_eq(tri_memory_most(&places), 1000 * 1024);
     write_file(dir, "meminfo", "MemTotal: much\n");
     trp_error error;
     cr_expect_eq(tri_memory_read(&places, &memory, &error), TRP_EINVAL);
     cr_expect_not_null(strstr(error.message, meminfo), "%s", error.message);
+    cr_expect_eq(tri_memory_most(&places), 0);
     char command[64];
     (void)snprintf(command, sizeof command, "rm -r %s", dir);
     cr_assert_eq(system(command), 0);

@@ -114,6 +114,7 @@ def line_of(command, case):
     said = done.stderr.decode("utf-8", "replace").replace(command.directory, "DIR")
     said = re.sub(r"xxx[x.]+", "xxx...", re.sub(r"node '[^']*'", "node '...'", re.sub(r"\b[0-9a-f]{32}\b", "ID", said)))
     said = re.sub(r"\(process \d+\)", "(process N)", said)
+    said = re.sub(r"GPUs, \d+ bytes of memory", "GPUs, N bytes of memory", said)
     if done.returncode == 0:
         said = "accepted"
     elif done.stdout or not said.startswith("troupe") or not said.endswith("\n") or (said.count("\n") > 1 and verb != "start"):

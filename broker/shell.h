@@ -21,6 +21,7 @@
 #include "broker/core/core.h"
 #include "broker/node/control.h"
 #include "broker/node/home.h"
+#include "broker/node/lines.h"
 #include "store/store.h"
 
 struct tri_shell;
@@ -156,7 +157,8 @@ struct tri_shell {
     /* life */
     bool stopping, root_gone, ended;
     uint64_t stop_ns;
-    uint64_t dropped; /* packets of nobody */
+    uint64_t dropped;    /* packets of nobody */
+    struct tri_rate bad; /* lines of the log about what processes should not have said */
 };
 
 /* shell.c */
@@ -197,8 +199,12 @@ void tri_member_gone(struct tri_member *member);   /* a driver: the core hears o
 void tri_member_leaves(struct tri_member *member); /* its door is closed */
 void tri_member_stays(struct tri_member *member);  /* it is back */
 void tri_shell_send_cut(struct tri_shell *shell, uint64_t link_peer, const trp_error *why);
-void tri_shell_leaving(struct tri_shell *shell);   /* those whose time has come */
-void tri_shell_heartbeat(struct tri_shell *shell); /* PING, or the end, of silent hosts */
+/* Of somebody who is not logged in: CUT is sent, the link is struck; `refuse` says so in the log, too. */
+void tri_shell_turn_away(struct tri_shell *shell, uint64_t link_peer, const trp_error *why);
+void tri_shell_refuse(struct tri_shell *shell, uint64_t link_peer, const trp_error *why);
+bool tri_shell_may_log_bad(struct tri_shell *shell); /* one more line about what should not have been said */
+void tri_shell_leaving(struct tri_shell *shell);     /* those whose time has come */
+void tri_shell_heartbeat(struct tri_shell *shell);   /* PING, or the end, of silent hosts */
 void tri_shell_arm_heartbeat(struct tri_shell *shell);
 void tri_shell_close_doomed(struct tri_shell *shell);
 

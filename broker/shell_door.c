@@ -51,11 +51,17 @@ on_visitor(struct tri_shell *shell, struct tri_source *source)
     uint8_t message[64];
     int fds[4];
     size_t size = 0, fd_count = 0;
+    trp_error error;
     if (visitor->closed)
         return;
-    trp_err err = tri_door_recv(source->fd, message, sizeof message, &size, fds, 4, &fd_count, NULL);
+    trp_err err = tri_door_recv(source->fd, message, sizeof message, &size, fds, 4, &fd_count, &error);
     for (size_t i = 0; i < fd_count && err == TRP_OK; i++)
         close(fds[i]);
+    if (err == TRP_OK && size > 0 && tri_shell_may_log_bad(shell))
+        tri_log(TRI_WARNING, "process %d says %zu bytes at the door, where nothing is to be said: dropped",
+                visitor->pid, size);
+    if (err != TRP_OK && err != TRP_EAGAIN && tri_shell_may_log_bad(shell))
+        tri_log(TRI_WARNING, "the door of process %d is closed: %s", visitor->pid, error.message);
     if (err == TRP_EAGAIN || (err == TRP_OK && size > 0))
         return;
     struct tri_member *member = visitor->member;

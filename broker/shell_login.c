@@ -184,7 +184,10 @@ tri_shell_unnumbered(struct tri_shell *shell, uint64_t link_peer, const struct t
         return;
     }
     /* After a broker's death some come with a cookie that it gave them: they see its door closed, and come again. */
-    tri_log(TRI_INFO, "a process is not let in: %s", error.message);
-    tri_shell_send_cut(shell, link_peer, &error);
-    tri_link_strike(shell->server, link_peer);
+    if (error.code == TRP_EACCES) {
+        tri_log(TRI_INFO, "a process is not let in: %s", error.message);
+        tri_shell_turn_away(shell, link_peer, &error);
+    } else {
+        tri_shell_refuse(shell, link_peer, &error);
+    }
 }

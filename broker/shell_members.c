@@ -129,6 +129,35 @@ tri_shell_send_cut(struct tri_shell *shell, uint64_t link_peer, const trp_error 
         tri_packet_fini(&packet);
 }
 
+void
+tri_shell_turn_away(struct tri_shell *shell, uint64_t link_peer, const trp_error *why)
+{
+    tri_shell_send_cut(shell, link_peer, why);
+    tri_link_strike(shell->server, link_peer);
+}
+
+bool
+tri_shell_may_log_bad(struct tri_shell *shell)
+{
+    const uint64_t left_out = shell->bad.left_out;
+    if (!tri_rate_take(&shell->bad, tri_now_ns()))
+        return false;
+    if (left_out > 0)
+        tri_log(TRI_WARNING, "... %llu lines left out about what processes should not have said",
+                (unsigned long long)left_out);
+    shell->bad.left_out = 0;
+    return true;
+}
+
+/* Which process it is nobody knows: only HELLO ties a link to the door. */
+void
+tri_shell_refuse(struct tri_shell *shell, uint64_t link_peer, const trp_error *why)
+{
+    if (tri_shell_may_log_bad(shell))
+        tri_log(TRI_WARNING, "a process that is not logged in is cut: %s", why->message);
+    tri_shell_turn_away(shell, link_peer, why);
+}
+
 static void
 tell_root_driver_gone(struct tri_member *member)
 {

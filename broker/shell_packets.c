@@ -202,8 +202,7 @@ on_packet(struct tri_shell *shell, uint64_t link_peer, struct tri_packet *packet
         if (member != NULL) {
             tri_member_cut(member, &error);
         } else {
-            tri_shell_send_cut(shell, link_peer, &error);
-            tri_link_strike(shell->server, link_peer);
+            tri_shell_refuse(shell, link_peer, &error);
         }
     } else if (head.sequence == 0 && head.envelope_count > 0) {
         tri_shell_unnumbered(shell, link_peer, packet);
@@ -238,6 +237,8 @@ tri_shell_receive(struct tri_shell *shell)
         struct tri_member *member = tri_member_find(shell, link_peer);
         if (member != NULL && !member->struck && member->index != TRI_NO_PEER)
             tri_member_cut(member, &error);
+        else if (err == TRP_EPROTO && member == NULL)
+            tri_shell_refuse(shell, link_peer, &error);
         else if (err == TRP_EPROTO)
             tri_link_strike(shell->server, link_peer);
     }

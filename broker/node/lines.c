@@ -2,10 +2,12 @@
  * lines.c - what hosts print: a stream cut into lines, how many may go on per second, and the last ones for the death
  * record. Pure; it knows no process and no descriptor.
  */
-#include "broker/node/root.h"
+#include "broker/node/lines.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "transport/base/base.h"
 
 bool
 tri_rate_take(struct tri_rate *rate, uint64_t now_ns)

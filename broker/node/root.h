@@ -20,6 +20,7 @@
 #include "broker/broker.h"
 #include "broker/node/control.h"
 #include "broker/node/home.h"
+#include "broker/node/lines.h"
 #include "store/store.h"
 #include "transport/transport.h"
 
@@ -58,38 +59,6 @@ void tri_home_ending(const struct tri_home *home); /* the next node waits for th
 /* Removes private nodes in `parent` that nobody's lock holds and that belong to us; says how many. */
 unsigned tri_home_sweep(const char *parent);
 void tri_home_unlink_sockets(const struct tri_home *home);
-
-/* ----------------------------------------------------------------------------------------------------------- lines */
-
-enum {
-    TRI_LINE_MAX = 4096, /* longer ones are cut */
-    TRI_LINES_PER_S = 1000,
-    TRI_LINES_BURST = 2000,
-    TRI_RECENT_LINES = 20,
-    TRI_RECENT_WIDTH = 240,
-};
-struct tri_rate {
-    uint64_t last_ns, milli; /* thousandths of a line that may be printed now */
-    uint64_t left_out;       /* since the last line that went out */
-};
-bool tri_rate_take(struct tri_rate *rate, uint64_t now_ns);
-
-struct tri_recent {
-    unsigned next;
-    char text[TRI_RECENT_LINES][TRI_RECENT_WIDTH];
-};
-void tri_recent_add(struct tri_recent *recent, const char *line);
-/* The last lines, each with its end, oldest first; what does not fit is left out at the front. */
-void tri_recent_format(const struct tri_recent *recent, char *text, size_t size);
-
-/* Cuts a stream into lines. */
-struct tri_lines {
-    char *text; /* TRI_LINE_MAX + 1 bytes, when there is something */
-    size_t size;
-};
-typedef void tri_line_fn(void *user, const char *line);
-void tri_lines_feed(struct tri_lines *lines, const char *data, size_t size, tri_line_fn *emit, void *user);
-void tri_lines_flush(struct tri_lines *lines, tri_line_fn *emit, void *user); /* a last line without an end; frees */
 
 /* ------------------------------------------------------------------------------------------------------------ root */
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/system/bad_peers.h"
@@ -195,4 +196,59 @@ SYSTEM_TEST(peers, a_call_whose_deadline_passes_at_its_host_is_told_by_name)
     cr_expect_not_null(strstr(error.message, "actor 'system_module:Counter'"), "%s", error.message);
     peer_close(&peer);
     system_service_stop(&service);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- the log */
+
+struct wanted {
+    const char *path, *words;
+};
+
+static bool
+log_says(void *user)
+{
+    const struct wanted *wanted = user;
+    static char text[65536];
+    FILE *file = fopen(wanted->path, "r");
+    if (file == NULL)
+        return false;
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    (void)fclose(file);
+    return strstr(text, wanted->words) != NULL;
+}
+
+/* What a stranger sends over a link, or, where it is said at the door, there; and what is in the log then. */
+SYSTEM_TEST(peers, what_strangers_say_wrong_costs_a_line_in_the_log)
+{
+    static const struct {
+        const char *said;
+        size_t size;
+        bool at_door;
+        const char *words;
+    } rows[] = {
+        {"this is no batch", 16, false, "a process that is not logged in is cut: "},
+        {"hello?", 6, true, "says 6 bytes at the door"},
+        {"a word that is larger than all that could be said at this door ...", 65, true, "larger than 64 bytes"},
+    };
+    struct system_process service;
+    char log[128], pid[32];
+    snprintf(log, sizeof log, "%s/log", system_directory());
+    snprintf(pid, sizeof pid, "process %d ", (int)getpid());
+    const char *more[] = {"--log-file", log, "--log-level", "warning", NULL};
+    system_service_start(&service, more);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct peer peer;
+        struct wanted wanted = {log, rows[i].words};
+        peer_open(&peer, system_service_directory());
+        if (rows[i].at_door)
+            cr_assert_eq(send(peer.door, rows[i].said, rows[i].size, MSG_NOSIGNAL), (ssize_t)rows[i].size);
+        else
+            peer_send(&peer, rows[i].said, rows[i].size, false);
+        cr_expect(system_await(log_says, &wanted), "nothing of '%s' is in the log", rows[i].words);
+        wanted.words = pid;
+        cr_expect(!rows[i].at_door || log_says(&wanted), "'%s' without the process", rows[i].words);
+        peer_close(&peer);
+    }
+    system_service_stop(&service);
+    unlink(log);
 }

@@ -62,7 +62,8 @@ Test(call, call_refuses_whom_it_does_not_find_and_what_does_not_fit)
         {"troupe call who echo 1", 4, "", "troupe call: no actor is called 'who'; `troupe ls actors` lists them\n"},
         {"troupe call '' echo 1", 3, "", "troupe call: name is empty\n"},
         {"troupe call stage eco 1", 4, "",
-         "troupe call: class Stage has no method 'eco'; it has bytes, count, crash, echo, fail, go, kind, last, odd, tensor, wait; "
+         "troupe call: class Stage has no method 'eco'; it has bytes, count, crash, echo, fail, go, kind, last, odd, "
+         "tensor, wait; "
          "did you "
          "mean 'echo'?\n"},
         {"troupe call stage echo", 3, "", "troupe call: echo: parameter 'x' is missing; it wants a value\n"},

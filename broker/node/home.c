@@ -259,6 +259,8 @@ find_path(struct tri_home *home, const char *given, trp_error *error)
             strlen(given), PATH_LIMIT, PATH_LIMIT - SOCKET_NAME + 1, given);
     TRP_TRY(tri_directory(given, true, path, sizeof path, error));
     char *full = realpath(path, NULL);
+    if (full == NULL && errno == ENOENT)
+        return tri_fail_errno(error, TRP_ENOENT, errno, "cannot enter %s", path);
     if (full == NULL)
         return fail_at(error, errno, "enter", path);
     bool fits = strlen(full) + SOCKET_NAME - 1 <= PATH_LIMIT;
@@ -319,8 +321,12 @@ static trp_err
 take_directory(struct tri_home *home, const char *given, int *errnum, trp_error *error)
 {
     bool waited = false;
+    trp_err err = TRP_OK;
     for (int tries = 0; tries < 8; tries++) {
-        TRP_TRY(find_path(home, given, error));
+        err = find_path(home, given, error);
+        if (err == TRP_ENOENT)
+            continue; /* it was taken away between two looks */
+        TRP_TRY(err);
         *errnum = lock_directory(home->path, true, &home->lock_fd);
         if (*errnum != 0)
             home->lock_fd = -1;
@@ -330,7 +336,7 @@ take_directory(struct tri_home *home, const char *given, int *errnum, trp_error 
             await_end(home->path);
         waited = waited || *errnum == EWOULDBLOCK;
     }
-    return TRP_OK;
+    return err;
 }
 
 trp_err

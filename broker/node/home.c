@@ -330,11 +330,15 @@ take_directory(struct tri_home *home, const char *given, int *errnum, trp_error 
         *errnum = lock_directory(home->path, true, &home->lock_fd);
         if (*errnum != 0)
             home->lock_fd = -1;
-        if (*errnum != ENOENT && (*errnum != EWOULDBLOCK || waited))
+        bool ending;
+        const bool is_held = *errnum == EWOULDBLOCK, has_pid = is_held && read_pid(home->path, &ending) != 0;
+        if (*errnum != ENOENT && (!is_held || (waited && has_pid)))
             break;
-        if (*errnum == EWOULDBLOCK)
+        if (has_pid)
             await_end(home->path);
-        waited = waited || *errnum == EWOULDBLOCK;
+        else if (is_held)
+            (void)poll(NULL, 0, 10); /* it has removed its files and is about to let go, or writes its first */
+        waited = waited || has_pid;
     }
     return err;
 }

@@ -210,7 +210,7 @@ call_actor(trp_actor *actor, const char *method, trp_value args, trp_ref **ref, 
 
     TRP_TRY(tri_handle_enter(actor != NULL ? &actor->handle : NULL, "actor", &process, error));
     err = check_basics(method, args, error);
-    if (err == TRP_OK && process->store != NULL)
+    if (err == TRP_OK)
         err = tri_large_args(process, actor->handle.runtime, &args, &large, error);
     if (err == TRP_OK)
         err = pack_call(process, actor, args, &submit, error);

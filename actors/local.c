@@ -32,10 +32,7 @@ make_packet(struct packet *made, const struct tri_route *route, const struct tri
             continue;
         if (made->packet.frame_count > TRI_PACKET_FRAMES)
             return TRI_FAIL(error, TRP_ELIMIT, "more than %d large arguments", TRI_PACKET_FRAMES);
-        if (sections[i].frame != NULL && sections[i].frame->data == sections[i].data)
-            frame = tri_buf_retain(sections[i].frame);
-        else
-            frame = tri_buf_copy(sections[i].data, (size_t)sections[i].size);
+        frame = tri_section_frame(&sections[i]);
         if (frame == NULL)
             return TRI_FAIL(error, TRP_ENOMEM, "no memory for a message");
         made->packet.frames[made->packet.frame_count++] = frame;

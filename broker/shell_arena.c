@@ -124,15 +124,9 @@ tri_shell_ended_spaces(struct tri_shell *shell)
 }
 
 static uint64_t
-size_of(const struct tri_control_start *start, enum tri_arena_part part)
+size_of(const struct tri_control_start *start, int part)
 {
-    const uint64_t sizes[TRI_PARTS] = {
-        [TRI_PART_ARENA] = (uint64_t)start->arena_granules * 4096,
-        [TRI_PART_WORDS] = (start->arena_slots * sizeof(tri_slot_word) + 4095) / 4096 * 4096,
-        [TRI_PART_PINS] = TRI_TENANTS_MAX * TRI_PIN_TABLE_BYTES,
-        [TRI_PART_REGISTER] = tri_register_bytes(start->arena_granules, start->arena_slots),
-    };
-    return sizes[part];
+    return tri_part_bytes((enum tri_arena_part)part, start->arena_granules, start->arena_slots);
 }
 
 trp_err
@@ -144,8 +138,7 @@ tri_shell_take_arena(struct tri_shell *shell, const struct tri_control_start *st
     shell->parts[TRI_PART_ARENA] =
         (struct tri_segment){.fd = TRI_ARENA_FD, .read_fd = -1, .size = size_of(start, TRI_PART_ARENA)};
     for (int i = TRI_PART_ARENA + 1; i < TRI_PARTS; i++)
-        TRP_TRY(
-            tri_segment_map(TRI_ARENA_FD + i, size_of(start, (enum tri_arena_part)i), true, &shell->parts[i], error));
+        TRP_TRY(tri_segment_map(TRI_ARENA_FD + i, size_of(start, i), true, &shell->parts[i], error));
     shell->config.arena = (struct tri_arena){
         .granules = start->arena_granules,
         .slots = start->arena_slots,

@@ -210,12 +210,25 @@ tri_section_is_frame(const struct tri_section *section)
 {
     return section->size > TRI_COPY_MAX;
 }
+/* Whether its frame is its data, all of it and nothing else. */
+static inline bool
+tri_section_fills_frame(const struct tri_section *section)
+{
+    const struct tri_buf *frame = section->frame;
+    return frame != NULL && frame->data == section->data && frame->size == section->size;
+}
+/* The frame that its data travels as, retained: its own, else a copy. NULL: no memory. */
+static inline struct tri_buf *
+tri_section_frame(const struct tri_section *section)
+{
+    return tri_section_fills_frame(section) ? tri_buf_retain(section->frame)
+                                            : tri_buf_copy(section->data, (size_t)section->size);
+}
 /* Where all of its data lies in the arena; NULL: it does not. */
 static inline const struct tri_place *
 tri_section_place(const struct tri_section *section)
 {
-    const struct tri_buf *frame = section->frame;
-    return frame != NULL && frame->data == section->data && frame->size == section->size ? frame->place : NULL;
+    return tri_section_fills_frame(section) ? section->frame->place : NULL;
 }
 const char *tri_kind_name(uint8_t kind); /* "CALL"; "?" */
 

@@ -106,7 +106,7 @@ tri_arena_limit(const struct tri_memory *memory, uint64_t asked, uint64_t *limit
     const bool shm_is_less = memory->shm_left < memory->cgroup_left;
     const uint64_t left = shm_is_less ? memory->shm_left : memory->cgroup_left;
     const char *what = shm_is_less ? "/dev/shm has" : "the control group's memory limit leaves";
-    const uint64_t does = left - left % TRI_GRANULE_BYTES;
+    const uint64_t does = left - left % TRI_GRANULE;
     if (said != NULL && said_size > 0)
         said[0] = '\0';
     if (asked != 0 && asked < TRI_ARENA_LEAST)
@@ -128,6 +128,6 @@ tri_arena_limit(const struct tri_memory *memory, uint64_t asked, uint64_t *limit
         (void)snprintf(said, said_size, "the object store may have %" PRIu64 " MiB, not %" PRIu64 ": %s no more",
                        does / MIB, usual / MIB, what);
     const uint64_t taken = asked != 0 ? asked : usual < does ? usual : does;
-    *limit = (taken + TRI_GRANULE_BYTES - 1) / TRI_GRANULE_BYTES * TRI_GRANULE_BYTES; /* `does` is a multiple */
+    *limit = (taken + TRI_GRANULE - 1) / TRI_GRANULE * TRI_GRANULE; /* `does` is a multiple */
     return TRP_OK;
 }

@@ -5,9 +5,8 @@
 #ifndef TRI_LIMIT_H
 #define TRI_LIMIT_H
 
-#include "transport/base/base.h"
+#include "store/runs.h"
 
-#define TRI_GRANULE_BYTES   UINT64_C(4096)
 #define TRI_ARENA_LEAST     (UINT64_C(16) << 20) /* bytes; less is refused */
 #define TRI_ARENA_SHARE_PCT 30
 

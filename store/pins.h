@@ -33,7 +33,6 @@ struct tri_pin_table {
     _Atomic uint64_t entries[]; /* slot + 1 in the high half, generation in the low one; 0: free */
 };
 #define TRI_PINS_MAX        8191u /* with its head, 64 KiB */
-#define TRI_PIN_TABLES      4096u /* as many as a broker has peers */
 #define TRI_PIN_TABLE_BYTES (sizeof(struct tri_pin_table) + TRI_PINS_MAX * sizeof(uint64_t))
 
 /* ---------------------------------------------------------------------------------------------------------- processes */

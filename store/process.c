@@ -10,15 +10,15 @@
 #include <unistd.h>
 
 #include "schemas/schemas.h"
+#include "store/register.h"
 #include "store/segment.h"
 
 struct tri_store {
     pthread_mutex_t lock;
     uint32_t references; /* the process, and each buffer */
-    bool mapped, writable;
     struct tri_store_shape shape;
-    int fds[TRI_STORE_FDS]; /* -1: mapped, or not needed */
-    struct tri_segment reading, writing, words, pins;
+    int fds[TRI_STORE_FDS];                           /* -1: mapped, and not needed any more */
+    struct tri_segment reading, writing, words, pins; /* mapped when they are wanted */
     struct tri_pinner pinner;
     struct tri_space space;
     uint32_t *slots; /* leased, and of no object */
@@ -46,13 +46,18 @@ granules_of(uint64_t size)
 /* -------------------------------------------------------------------------------------------------- beginning, ending */
 
 static void
+close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static void
 close_fds(int fds[TRI_STORE_FDS])
 {
-    for (int i = 0; i < TRI_STORE_FDS; i++) {
-        if (fds[i] >= 0)
-            close(fds[i]);
-        fds[i] = -1;
-    }
+    for (int i = 0; i < TRI_STORE_FDS; i++)
+        close_fd(&fds[i]);
 }
 
 trp_err
@@ -111,47 +116,44 @@ tri_store_end(struct tri_store **store)
     let_go(gone);
 }
 
-/* One of the segments; its descriptor is the segment's then. */
+/* One of the segments, if it is not mapped yet. */
 static trp_err
-map_one(struct tri_store *store, int which, uint64_t size, bool writable, struct tri_segment *segment, trp_error *error)
+map_one(const struct tri_store *store, enum tri_arena_part part, bool writable, struct tri_segment *segment,
+        trp_error *error)
 {
-    const int fd = dup(store->fds[which]);
-    if (fd < 0)
-        return TRI_FAIL(error, TRP_ELIMIT, "no descriptor is left for the arena");
-    const trp_err err = tri_segment_map(fd, size, writable, segment, error);
-    if (err != TRP_OK)
-        close(fd);
-    return err;
+    return segment->base != NULL
+               ? TRP_OK
+               : tri_segment_view(store->fds[part], tri_part_bytes(part, store->shape.granules, store->shape.slots),
+                                  writable, segment, error);
 }
 
 /* At the first use: most processes never have any. */
 static trp_err
 map_all(struct tri_store *store, trp_error *error)
 {
-    if (store->mapped)
+    if (store->pins.base != NULL)
         return TRP_OK;
-    const uint64_t words =
-        ((uint64_t)store->shape.slots * sizeof(tri_slot_word) + TRI_GRANULE - 1) / TRI_GRANULE * TRI_GRANULE;
-    TRP_TRY(map_one(store, 0, (uint64_t)store->shape.granules * TRI_GRANULE, false, &store->reading, error));
-    TRP_TRY(map_one(store, 1, words, false, &store->words, error));
-    TRP_TRY(map_one(store, 2, TRI_PIN_TABLES * (uint64_t)TRI_PIN_TABLE_BYTES, true, &store->pins, error));
-    if (store->shape.table >= TRI_PIN_TABLES)
+    if (store->shape.table >= TRI_TENANTS_MAX)
         return TRI_FAIL(error, TRP_EPROTO, "a table of pins of number %u", store->shape.table);
+    TRP_TRY(map_one(store, TRI_PART_ARENA, false, &store->reading, error));
+    TRP_TRY(map_one(store, TRI_PART_WORDS, false, &store->words, error));
+    TRP_TRY(map_one(store, TRI_PART_PINS, true, &store->pins, error));
     tri_pinner_init(
         &store->pinner,
         (struct tri_pin_table *)(void *)(store->pins.base + store->shape.table * (uint64_t)TRI_PIN_TABLE_BYTES));
-    store->mapped = true;
+    close_fd(&store->fds[TRI_PART_WORDS]);
+    close_fd(&store->fds[TRI_PART_PINS]);
     return TRP_OK;
 }
 
 static trp_err
 map_to_write(struct tri_store *store, trp_error *error)
 {
-    TRP_TRY(map_all(store, error));
-    if (store->writable)
+    if (store->writing.base != NULL)
         return TRP_OK;
-    TRP_TRY(map_one(store, 0, (uint64_t)store->shape.granules * TRI_GRANULE, true, &store->writing, error));
-    store->writable = true;
+    TRP_TRY(map_all(store, error));
+    TRP_TRY(map_one(store, TRI_PART_ARENA, true, &store->writing, error));
+    close_fd(&store->fds[TRI_PART_ARENA]);
     return TRP_OK;
 }
 

@@ -3,14 +3,13 @@
  */
 #include "store/register.h"
 
+#include "store/pins.h"
 #include "store/runs.h"
-
-#define PAGE UINT64_C(4096)
 
 static uint64_t
 padded(uint64_t size)
 {
-    return (size + PAGE - 1) / PAGE * PAGE;
+    return (size + TRI_GRANULE - 1) / TRI_GRANULE * TRI_GRANULE;
 }
 
 static uint64_t
@@ -32,9 +31,15 @@ records_at(uint32_t granules)
 }
 
 uint64_t
-tri_register_bytes(uint32_t granules, uint32_t slots)
+tri_part_bytes(enum tri_arena_part part, uint32_t granules, uint32_t slots)
 {
-    return records_at(granules) + padded(slots * sizeof(struct tri_slot_record));
+    const uint64_t sizes[TRI_PARTS] = {
+        [TRI_PART_ARENA] = (uint64_t)granules * TRI_GRANULE,
+        [TRI_PART_WORDS] = padded(slots * sizeof(tri_slot_word)),
+        [TRI_PART_PINS] = TRI_TENANTS_MAX * TRI_PIN_TABLE_BYTES,
+        [TRI_PART_REGISTER] = records_at(granules) + padded(slots * sizeof(struct tri_slot_record)),
+    };
+    return sizes[part];
 }
 
 void

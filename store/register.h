@@ -49,7 +49,8 @@ struct tri_register {
     struct tri_slot_record *records;
 };
 
-uint64_t tri_register_bytes(uint32_t granules, uint32_t slots); /* a multiple of 4096 */
+/* How large a part is, a multiple of a granule: as root, broker and processes map it. */
+uint64_t tri_part_bytes(enum tri_arena_part part, uint32_t granules, uint32_t slots);
 void tri_register_at(struct tri_register *made, void *memory, uint32_t granules);
 
 /* How many slots an arena of so many granules has. */

@@ -139,6 +139,14 @@ tri_segment_map(int fd, uint64_t size, bool writable, struct tri_segment *segmen
     return TRP_OK;
 }
 
+trp_err
+tri_segment_view(int fd, uint64_t size, bool writable, struct tri_segment *segment, trp_error *error)
+{
+    TRP_TRY(tri_segment_map(fd, size, writable, segment, error));
+    segment->fd = segment->read_fd = -1;
+    return TRP_OK;
+}
+
 /* fallocate, which may be interrupted again and again: no signal is let in meanwhile. 0, or errno. */
 static int
 allocate(int fd, int mode, uint64_t offset, uint64_t size)

@@ -32,6 +32,8 @@ trp_err tri_segment_create(const char *name, uint64_t size, struct tri_segment *
 trp_err tri_segment_attach(const char *name, struct tri_segment *segment, trp_error *error);
 /* One whose descriptor came from its owner; takes `fd` over on success. TRP_EPROTO: it is not of that size, or no such thing. */
 trp_err tri_segment_map(int fd, uint64_t size, bool writable, struct tri_segment *segment, trp_error *error);
+/* The same, of a descriptor that stays its owner's, and that the mapping does not need any more. */
+trp_err tri_segment_view(int fd, uint64_t size, bool writable, struct tri_segment *segment, trp_error *error);
 /* Its descriptors stay, to be handed on. */
 void tri_segment_unmap(struct tri_segment *segment);
 void tri_segment_close(struct tri_segment *segment); /* zero-initialised and closed ones pass */

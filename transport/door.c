@@ -292,8 +292,8 @@ read_cookie(const char *path, int timeout_ms, struct tri_greeting *greeting, trp
     return TRI_FAIL(error, TRP_EPROTO, "%s sent a cookie of %zu bytes, expected 8: it is no broker", path, size);
 }
 
-static void
-close_greeting(struct tri_greeting *greeting)
+void
+tri_greeting_close_fds(struct tri_greeting *greeting)
 {
     for (size_t i = 0; i < greeting->fd_count; i++)
         close_fd(&greeting->fds[i]);
@@ -313,23 +313,11 @@ tri_door_greet(const char *path, int timeout_ms, struct tri_greeting *greeting, 
     if (err == TRP_OK)
         err = read_cookie(path, timeout_ms, &made, error);
     if (err != TRP_OK) {
-        close_greeting(&made);
+        tri_greeting_close_fds(&made);
         close_fd(&made.fd);
         return err;
     }
     *greeting = made;
-    return TRP_OK;
-}
-
-trp_err
-tri_door_connect(const char *path, int timeout_ms, int *fd, uint64_t *cookie, trp_error *error)
-{
-    struct tri_greeting greeting;
-
-    TRP_TRY(tri_door_greet(path, timeout_ms, &greeting, error));
-    close_greeting(&greeting);
-    *fd = greeting.fd;
-    *cookie = greeting.cookie;
     return TRP_OK;
 }
 

@@ -119,10 +119,7 @@ append_large(struct tri_section *to, const struct tri_section *section, size_t r
     *references = NULL;
     if (refs_size > 0 && (*references = tri_buf_copy(section->refs, refs_size)) == NULL)
         return false;
-    if (section->frame != NULL && section->frame->data == section->data && section->frame->size == section->size)
-        to->frame = tri_buf_retain(section->frame);
-    else
-        to->frame = tri_buf_copy(section->data, section->size);
+    to->frame = tri_section_frame(section);
     if (to->frame == NULL) {
         tri_buf_release(references);
         return false;

@@ -128,15 +128,6 @@ tri_packet_each(const struct tri_packet *packet, tri_envelope_fn *visit, void *u
     return TRP_OK;
 }
 
-/* The frame that a large section is sent as: the one it lies in if that is exactly it, else a copy. NULL: no memory. */
-static struct tri_buf *
-frame_of(const struct tri_section *section)
-{
-    if (section->frame != NULL && section->frame->data == section->data && section->frame->size == section->size)
-        return tri_buf_retain(section->frame);
-    return tri_buf_copy(section->data, section->size);
-}
-
 trp_err
 tri_packet_add_frames(struct tri_packet *packet, const struct tri_section *sections, uint32_t section_count,
                       trp_error *error)
@@ -147,7 +138,7 @@ tri_packet_add_frames(struct tri_packet *packet, const struct tri_section *secti
         struct tri_buf *frame;
         if (!tri_section_is_frame(&sections[i]))
             continue;
-        frame = frame_of(&sections[i]);
+        frame = tri_section_frame(&sections[i]);
         if (frame == NULL) {
             while (packet->frame_count > before)
                 tri_buf_release(&packet->frames[--packet->frame_count]);

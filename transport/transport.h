@@ -240,8 +240,7 @@ int tri_door_server_fd(const struct tri_door_server *server);
 trp_err tri_door_accept(struct tri_door_server *server, int *fd, int *pidfd, int32_t *pid, trp_error *error);
 void tri_door_server_close(struct tri_door_server **server); /* and unlinks */
 /* Client. The first message from the server is the 8-byte cookie. */
-trp_err tri_door_connect(const char *path, int timeout_ms, int *fd, uint64_t *cookie, trp_error *error);
-/* The same with the descriptors that came along with the cookie, which are the caller's then. */
+/* It may come with descriptors, which are the caller's then. */
 enum { TRI_DOOR_FDS = 4 };
 struct tri_greeting {
     int fd; /* the door */
@@ -249,6 +248,7 @@ struct tri_greeting {
     int fds[TRI_DOOR_FDS];
     size_t fd_count;
 };
+void tri_greeting_close_fds(struct tri_greeting *greeting); /* all but the door */
 trp_err tri_door_greet(const char *path, int timeout_ms, struct tri_greeting *greeting, trp_error *error);
 /* Messages of up to 64 KiB with up to 4 descriptors. recv: *size 0: end of file, the peer is gone. */
 trp_err tri_door_send(int fd, const void *data, size_t size, const int *fds, size_t fd_count, trp_error *error);

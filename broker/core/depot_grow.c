@@ -66,7 +66,7 @@ tri_depot_make_room(struct tri_depot *store, uint32_t wanted)
     trp_error why;
     if (store->gone_count > 0 && tri_depot_reclaim(store))
         return TRI_ROOM_MADE;
-    if (tri_depot_stat(store).slots_free == 0 || !tri_runs_wanted(store->runs, wanted, &extent, &count))
+    if (tri_depot_slots_free(store) == 0 || !tri_runs_wanted(store->runs, wanted, &extent, &count))
         return TRI_ROOM_NONE;
     while (tri_runs_is_backed(store->runs, extent))
         extent++; /* some of the neighbours may be */

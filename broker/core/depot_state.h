@@ -70,6 +70,11 @@ void tri_depot_stop_backing(struct tri_depot *store);
 void tri_depot_give_idle(struct tri_depot *store);
 bool tri_depot_reclaim(struct tri_depot *store); /* whether anything that was gone is free now */
 
+static inline uint32_t
+tri_depot_slots_free(const struct tri_depot *store)
+{
+    return store->arena.slots - store->slots_used + (uint32_t)store->free_slot_count;
+}
 static inline bool
 tri_depot_has_owners(const struct tri_depot *store, uint32_t granule)
 {

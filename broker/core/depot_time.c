@@ -328,7 +328,7 @@ tri_depot_stat(const struct tri_depot *store)
         .waiters = store->waiters,
         .tenants = tenants,
         .slots = store->arena.slots,
-        .slots_free = store->arena.slots - store->slots_used + (uint32_t)store->free_slot_count,
+        .slots_free = tri_depot_slots_free(store),
     };
 }
 

@@ -27,8 +27,8 @@ find_limit(const struct tri_root *root, uint64_t *limit, trp_error *error)
     TRP_TRY(tri_arena_limit(&memory, root->options.store_bytes, limit, said, sizeof said, error));
     if (said[0] != '\0' && !given)
         tri_log(root->options.mode == TRI_ROOT_SERVICE ? TRI_WARNING : TRI_INFO, "%s", said);
-    if (*limit / TRI_GRANULE_BYTES > GRANULES_MAX)
-        *limit = GRANULES_MAX * TRI_GRANULE_BYTES;
+    if (*limit / TRI_GRANULE > GRANULES_MAX)
+        *limit = (uint64_t)GRANULES_MAX * TRI_GRANULE;
     return TRP_OK;
 }
 
@@ -52,12 +52,11 @@ make(uint64_t size, struct tri_segment *segment, trp_error *error)
 static trp_err
 make_all(struct tri_node_arena *arena, uint64_t limit, trp_error *error)
 {
-    arena->granules = (uint32_t)(limit / TRI_GRANULE_BYTES);
+    arena->granules = (uint32_t)(limit / TRI_GRANULE);
     arena->slots = tri_slots_for(arena->granules);
-    TRP_TRY(make(limit, &arena->parts[TRI_PART_ARENA], error));
-    TRP_TRY(make((arena->slots * sizeof(tri_slot_word) + 4095) / 4096 * 4096, &arena->parts[TRI_PART_WORDS], error));
-    TRP_TRY(make(TRI_TENANTS_MAX * TRI_PIN_TABLE_BYTES, &arena->parts[TRI_PART_PINS], error));
-    return make(tri_register_bytes(arena->granules, arena->slots), &arena->parts[TRI_PART_REGISTER], error);
+    for (int i = 0; i < TRI_PARTS; i++)
+        TRP_TRY(make(tri_part_bytes((enum tri_arena_part)i, arena->granules, arena->slots), &arena->parts[i], error));
+    return TRP_OK;
 }
 
 trp_err

@@ -124,8 +124,11 @@ void
 process_visit(struct process *process)
 {
     *process = (struct process){.door = -1};
-    cr_assert_eq(tri_door_connect(stage.door_path, WAIT_MS, &process->door, &process->login.cookie, &error), TRP_OK,
-                 "%s", error.message);
+    struct tri_greeting greeting;
+    cr_assert_eq(tri_door_greet(stage.door_path, WAIT_MS, &greeting, &error), TRP_OK, "%s", error.message);
+    tri_greeting_close_fds(&greeting);
+    process->door = greeting.fd;
+    process->login.cookie = greeting.cookie;
     process->login.version_min = process->login.version_max = TRI_WIRE_VERSION;
     process->login.role = TRI_DRIVER;
     process->login.pid = getpid();

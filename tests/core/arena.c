@@ -56,7 +56,7 @@ arena_new(uint32_t granules)
                                       .user = arena};
     arena->arena.words = calloc(arena->arena.slots, sizeof(tri_slot_word));
     arena->arena.pins = calloc(TRI_TENANTS_MAX, TRI_PIN_TABLE_BYTES);
-    arena->arena.reg = calloc(1, tri_register_bytes(granules, arena->arena.slots));
+    arena->arena.reg = calloc(1, tri_part_bytes(TRI_PART_REGISTER, granules, arena->arena.slots));
     cr_assert(arena->arena.words != NULL && arena->arena.pins != NULL && arena->arena.reg != NULL);
     return arena;
 }

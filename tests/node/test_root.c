@@ -268,7 +268,7 @@ Test(root, hands_each_broker_the_same_arena_of_which_no_page_was_touched)
     start_root(true);
     const uint32_t granules = message.start.arena_granules, slots = message.start.arena_slots;
     const uint64_t sizes[TRI_PARTS] = {(uint64_t)granules * 4096, slots * UINT64_C(8), UINT64_C(4096) * 65536,
-                                       tri_register_bytes(granules, slots)};
+                                       tri_part_bytes(TRI_PART_REGISTER, granules, slots)};
     cr_assert_gt(granules, 0);
     cr_expect_eq(slots, tri_slots_for(granules));
     cr_expect_not(message.start.arena_used);

@@ -6,10 +6,11 @@
 
 #include "schemas/schemas.h"
 #include "store/process.h"
+#include "store/register.h"
 #include "store/segment.h"
 
 enum { GRANULES = 1024, SLOTS = 512 };
-#define PINS_SIZE (TRI_PIN_TABLES * (uint64_t)TRI_PIN_TABLE_BYTES)
+#define PINS_SIZE (TRI_TENANTS_MAX * (uint64_t)TRI_PIN_TABLE_BYTES)
 
 struct stage {
     struct tri_segment arena, words, pins;

@@ -65,14 +65,14 @@ exit_code(pid_t pid)
 static int
 knock_and_stay(const struct house *house)
 {
-    uint64_t cookie;
-    int fd, pipe_ends[2];
+    struct tri_greeting greeting;
+    int pipe_ends[2];
 
-    if (tri_door_connect(house->path, DEADLINE_MS, &fd, &cookie, &why) != TRP_OK || pipe(pipe_ends) != 0)
+    if (tri_door_greet(house->path, DEADLINE_MS, &greeting, &why) != TRP_OK || pipe(pipe_ends) != 0)
         return 1;
     if (write(pipe_ends[1], "hello", 5) != 5)
         return 2;
-    if (tri_door_send(fd, &cookie, sizeof cookie, pipe_ends, 1, &why) != TRP_OK)
+    if (tri_door_send(greeting.fd, &greeting.cookie, sizeof greeting.cookie, pipe_ends, 1, &why) != TRP_OK)
         return 3;
     for (;;)
         (void)pause();
@@ -122,10 +122,9 @@ Test(door, tells_who_came_gives_the_cookie_and_passes_descriptors)
 static int
 expect_refused(const struct house *house)
 {
-    uint64_t cookie;
-    int fd = -1;
+    struct tri_greeting greeting = {.fd = -1};
 
-    if (tri_door_connect(house->path, DEADLINE_MS, &fd, &cookie, &why) != TRP_EACCES || fd != -1)
+    if (tri_door_greet(house->path, DEADLINE_MS, &greeting, &why) != TRP_EACCES || greeting.fd != -1)
         return 1;
     return strstr(why.message, "did not let this process in") != NULL ? 0 : 2;
 }
@@ -150,10 +149,9 @@ Test(door, closed_before_the_cookie_means_not_let_in)
 static int
 knock_and_go(const struct house *house)
 {
-    uint64_t cookie;
-    int fd;
+    struct tri_greeting greeting;
 
-    return tri_door_connect(house->path, 0, &fd, &cookie, &why) == TRP_ETIMEDOUT ? 0 : 1;
+    return tri_door_greet(house->path, 0, &greeting, &why) == TRP_ETIMEDOUT ? 0 : 1;
 }
 
 Test(door, who_is_gone_already_is_not_let_in_but_the_next_one_is)
@@ -222,13 +220,12 @@ Test(door, paths_that_cannot_be_are_refused)
     cr_assert_eq(mkdir(path, 0755), 0);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct tri_door_server *server = NULL;
-        uint64_t cookie;
-        int fd = -1;
+        struct tri_greeting greeting = {.fd = -1};
         (void)snprintf(path, sizeof path, "%s/%s", directory, rows[i].name);
         EXPECT(rows[i].listen, tri_door_listen(path, &server, &why));
-        EXPECT(rows[i].connect, tri_door_connect(path, 100, &fd, &cookie, &why));
+        EXPECT(rows[i].connect, tri_door_greet(path, 100, &greeting, &why));
         cr_assert_null(server);
-        cr_assert_eq(fd, -1);
+        cr_assert_eq(greeting.fd, -1);
     }
     remove_directory(directory);
 }
@@ -236,12 +233,12 @@ Test(door, paths_that_cannot_be_are_refused)
 Test(door, a_server_that_says_nothing_is_not_waited_for_longer_than_asked)
 {
     struct house house;
-    uint64_t cookie, before;
-    int fd = -1;
+    struct tri_greeting greeting;
+    uint64_t before;
 
     set_up(&house);
     before = tri_now_ns();
-    EXPECT(TRP_ETIMEDOUT, tri_door_connect(house.path, 30, &fd, &cookie, &why));
+    EXPECT(TRP_ETIMEDOUT, tri_door_greet(house.path, 30, &greeting, &why));
     cr_assert_geq(tri_now_ns() - before, 29 * TRI_NS_PER_MS);
     tear_down(&house);
 }

@@ -181,17 +181,6 @@ def check_environment(source):
     return ["the variable %s is not documented" % name for name in sorted(read_by - told - NOT_TOLD)]
 
 
-def check_paths(source, build):
-    """Programs that pages show without running them, for they take long, are there."""
-    wrong = []
-    for page in ("docs/benchmarks.md", "docs/rivals.md"):
-        for path in re.findall(r"^    (?:TROUPE_\w+=\S+ )?((?:\./|build/|bench/)\S+)", read(source, page), re.M):
-            there = build + path[5:] if path.startswith("build/") else os.path.join(source, path)
-            if not os.access(there, os.X_OK):
-                wrong.append("%s shows %s, which is no program" % (page, path))
-    return wrong
-
-
 def check_listings(command):
     wrong = []
     for lines, kind in ((LISTINGS, list), (OBJECTS, dict)):
@@ -225,7 +214,7 @@ def main():
             command.says("troupe spawn play:Stage -n s -q && troupe put 5 -n five -q && troupe call s wait -n w -q")
             command.says("troupe task play:echo 1 -q")
             wrong = check_errors(source, manual) + check_verbs(manual, command)
-            wrong += check_paths(source, build) + check_settings(source, command) + check_environment(source)
+            wrong += check_settings(source, command) + check_environment(source)
             wrong += check_listings(command) + check_statuses(source, manual, command)
         finally:
             command.run("troupe stop -q")

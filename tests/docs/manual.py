@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """manual.py SOURCE BUILD - runs the examples of the manual pages: in literal blocks of a section EXAMPLES the lines after "$ "
 are run by one shell ("> " goes on with a line), with a node of its own and the example modules; what is below them is what they print, where "..." is any
-text. A block that does not begin so is a file and no command.
+text. A block that does not begin so is a configuration file: each of its settings is what `troupe config show` says of it. What
+troupe(7) says of an address in a backtrace is done with one of a module's functions.
 """
 
 import fnmatch
 import glob
+import json
 import os
 import re
 import subprocess
@@ -38,6 +40,40 @@ def examples(path):
                 elif found:
                     found[-1][1] += line + "\n"
     return found
+
+
+def files(path):
+    """The blocks of examples that are no commands, as text."""
+    with open(path, encoding="utf-8") as file:
+        sections = [section for section in file.read().split("\n.Sh ") if section.startswith("EXAMPLES")]
+    blocks = [block for section in sections for block in BLOCK.findall(section)]
+    return ["".join(plain(line) + "\n" for line in block.splitlines()) for block in blocks if not block.startswith("$ ")]
+
+
+def differ(text, build):
+    """What the command does not find in this configuration file, or finds otherwise."""
+    wanted = re.findall(r"^    ([\w-]+) = (.*)$", text, re.M)
+    with tempfile.NamedTemporaryFile("w", suffix=".cfg") as file:
+        file.write(text)
+        file.flush()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("TROUPE_", "TRP_"))}
+        command = [build + "/tools/troupe", "config", "show", "--json"]
+        environment["TROUPE_CONFIG"] = file.name
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        rows = json.loads(done.stdout) if done.returncode == 0 else []
+        there = {(row["setting"], str(row["value"])) for row in rows if row["from"].startswith(file.name)}
+    return ["%s = %s: %s" % (*row, done.stderr or "is not so") for row in wanted if row not in there] if wanted else [text]
+
+
+def astray(source, build):
+    """What troupe(7) does with an address of a backtrace."""
+    with open(source + "/man/troupe.7", encoding="utf-8") as file:
+        line = re.search(r"^\.Dl (addr2line .*)$", file.read(), re.M)[1]
+    module = build + "/examples/counter.so"
+    symbols = subprocess.run(["nm", module], capture_output=True, text=True, check=True).stdout
+    address, name = re.search(r"^([0-9a-f]+) t (counter_increment)$", symbols, re.M).groups()
+    said = subprocess.run(line.replace("FILE", module).replace("ADDRESS", address).split(), capture_output=True, text=True)
+    return [] if said.stdout.splitlines()[:1] == [name] else ["troupe.7: %s\n%s%s" % (line, said.stdout, said.stderr)]
 
 
 def matches(picture, text):
@@ -86,7 +122,11 @@ def check(path, source, build):
 
 def main():
     source, build = sys.argv[1:]
-    return 1 if sum(check(path, source, build) for path in sorted(glob.glob(source + "/man/*.[1-9]"))) else 0
+    paths = sorted(glob.glob(source + "/man/*.[1-9]"))
+    wrong = ["%s: %s" % (path, row) for path in paths for text in files(path) for row in differ(text, build)]
+    wrong += astray(source, build)
+    print("\n".join(wrong))
+    return 1 if sum(check(path, source, build) for path in paths) or wrong else 0
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ a node directory of its own and the programs of this build. What a page shows an
     ```c and other  go to the file that the paragraph above names last in backticks; added to it if it says "to the end of".
                    Without a name they are C, the inside of a function that returns trp_err and has `rt` and `error`: they
                    are run together, before the next console and at the end of the page
+    ```sh          lines for somebody in the checkout, run one by one in a copy of it (checkout.py), unless a file *.sh or *.trp is named
     ```python, ```erlang   are parsed only, where there is a python3 or an erlc
 
 Links have to lead somewhere, and a `troupe VERB --option` within the text has to exist.
@@ -22,6 +23,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import checkout
 
 FENCE = re.compile(r"^```(\w*)$")
 NAME = re.compile(r"`([\w./-]*[\w-]\.\w+)`")
@@ -217,11 +220,27 @@ class Page:
         if status != 0:
             raise Wrong("line %d: %s is not right:\n%s" % (block.line, name, said))
 
+    def run_in_checkout(self, block):
+        """Each line by itself, in a copy of the tree that lasts as long as the page."""
+        copy = self.directory + ".checkout"
+        if not os.path.exists(copy):
+            checkout.copy_of(self.source, self.build, copy)
+        for line in checkout.lines_of(block.text):
+            said, status = checkout.run_line(self.source, copy, self.shell, line, self.skipped.append)
+            print(said, flush=True)
+            if status != 0:
+                raise Wrong("line %d: %r ended with %d" % (block.line, line, status))
+
     def run_block(self, block):
         names = NAME.findall(block.above)
+        if block.language == "sh":
+            names = [name for name in names if name.endswith((".sh", ".trp"))]
         if block.language == "console":
             self.run_parts()
             self.console(block)
+        elif block.language == "sh" and not names:
+            self.run_parts()
+            self.run_in_checkout(block)
         elif not block.language:
             raise Wrong("line %d: a block without a language, which nobody runs" % block.line)
         elif names:

@@ -60,7 +60,7 @@ def main():
             print("there is no ./%s" % name)
             return 1
     try:
-        Page(source, build, "README.md", tried_elsewhere=("Troupe", "Installing")).run()
+        Page(source, build, "README.md", tried_elsewhere=("Installing",)).run()
     except Wrong as wrong:
         print("README.md: %s" % wrong)
         return 1

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """rivals.py SOURCE BUILD - whether bench/rivals' own side and its page fit together: every case of the page is measured, and the
-page is made of the figures as they are. What the rivals need, and the plots, are not needed for it.
+page is made of the figures as they are. What the rivals need, and the plots, are not needed for it; the program for Ray, which
+few machines have, is parsed.
 """
 
+import ast
 import json
 import os
 import subprocess
@@ -37,6 +39,8 @@ def main():
     quantiles = [us for _, us in cases["call.sync"]["quantiles"]]
     assert quantiles == sorted(quantiles) and quantiles[0] > 0, quantiles
     assert len(cases["outstanding"]["points"]) >= 5
+    with open(os.path.join(source, "bench/rivals/ray_side.py"), encoding="utf-8") as file:
+        ast.parse(file.read())
     assert refused(build, "--nonsense") == 2 and refused(build, "a", "b", "c") == 2
 
     ours = {"label": "Troupe", "cases": {"call.sync": {"value": 100.0}, "call.async": {"value": 1000000.0}}}

@@ -7,6 +7,7 @@
 
 #include <limits.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,22 @@ host_loop(struct tri_host *host, bool is_main, trp_error *error)
     return err;
 }
 
+/* A thread of ours ends in the middle of a module's code (pthread_exit, pthread_cancel): what it was in the middle of could never
+ * be answered, so the process dies of it. It may hold the lock. */
+static void
+on_thread_ended(void *user)
+{
+    struct tri_host *host = user;
+    const struct tri_execution *execution = tri_current_execution;
+    const struct tri_callable *callable = execution != NULL ? execution->callable : NULL;
+    if (callable != NULL)
+        snprintf(host->progress->rule, sizeof host->progress->rule, "%.110s%s%.110s() ended its thread",
+                 callable->class_name, callable->class_name[0] != '\0' ? "." : "", callable->name);
+    else
+        tri_text_copy(host->progress->rule, sizeof host->progress->rule, "its module ended a thread of the host");
+    (void)raise(SIGKILL);
+}
+
 static void *
 run_thread(void *user)
 {
@@ -198,10 +215,12 @@ run_thread(void *user)
     trp_error error;
     if (tri_crash_thread_begin(&error) != TRP_OK)
         tri_log(TRI_WARNING, "%s", error.message);
+    pthread_cleanup_push(on_thread_ended, host);
     tri_process_lock(host->process);
     (void)host_loop(host, false, &error); /* the main thread gets the same error, and says it */
     tri_process_poke(host->process);
     tri_process_unlock(host->process);
+    pthread_cleanup_pop(0);
     tri_crash_thread_end();
     return NULL;
 }
@@ -339,6 +358,22 @@ set_heap(void)
     (void)mallopt(M_TRIM_THRESHOLD, KEEP_FREE_BYTES);
 }
 
+/* From the first call to the actor's end. */
+static trp_err
+live(struct tri_host *host, trp_error *error)
+{
+    trp_err err;
+    pthread_cleanup_push(on_thread_ended, host);
+    tri_process_lock(host->process);
+    err = host_loop(host, true, error);
+    host->ending = true;
+    tri_process_unlock(host->process);
+    if (err == TRP_OK)
+        host_end(host);
+    pthread_cleanup_pop(0);
+    return err;
+}
+
 void
 trp_worker_warm(void)
 {
@@ -360,16 +395,11 @@ trp_worker_main(const struct tri_worker_start *start)
         tri_modules_destroy(&host.modules);
         return EXIT_NO_BROKER;
     }
-    tri_process_lock(host.process);
-    err = host_loop(&host, true, &error);
-    host.ending = true;
-    tri_process_unlock(host.process);
-    if (err == TRP_OK)
-        host_end(&host);
-    else
+    err = live(&host, &error);
+    if (err != TRP_OK) { /* methods of other threads may run still: nothing is taken from under them */
         tri_log(TRI_INFO, "%s", error.message);
-    if (err != TRP_OK) /* methods of other threads may run still: nothing is taken from under them */
         _exit(EXIT_NO_BROKER);
+    }
     int code = host.actor.failed ? EXIT_NOT_CONSTRUCTED : EXIT_ENDED;
     tri_frames_free(&host);
     tri_process_close(&host.process);

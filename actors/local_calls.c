@@ -390,6 +390,26 @@ run_function(struct tri_local *local, struct tri_local_call *call)
         tri_execution_refuse(&call->execution, &error);
 }
 
+/* Its thread is the user's own, in the middle of a wait that it never comes back to: there is nobody to tell any more. */
+static void
+on_thread_ended(void *user)
+{
+    const struct tri_callable *callable = ((const struct tri_local_call *)user)->execution.callable;
+    const char *class_name = callable != NULL ? callable->class_name : "";
+
+    tri_log(TRI_ERROR, "%s%s%s() ended its thread, which in local mode is the program's", class_name,
+            class_name[0] != '\0' ? "." : "", callable != NULL ? callable->name : "a module");
+    abort();
+}
+
+static void
+run_guarded(struct tri_local *local, struct tri_local_call *call)
+{
+    pthread_cleanup_push(on_thread_ended, call);
+    run_function(local, call);
+    pthread_cleanup_pop(0);
+}
+
 static void
 run(struct tri_local *local, struct tri_local_call *call)
 {
@@ -406,7 +426,7 @@ run(struct tri_local *local, struct tri_local_call *call)
     }
     call->fault = tri_local_take_fault(local, call);
     tri_process_unlock(local->process);
-    run_function(local, call);
+    run_guarded(local, call);
     tri_process_lock(local->process);
     if (call->execution.reply == NULL)
         local->open--;

@@ -268,6 +268,7 @@ struct tri_progress {
     _Atomic uint32_t ran_tasks;                 /* not 0: it has started one */
     _Atomic uint64_t actor_space, actor_number; /* of the actor that was made here, before anything of it runs */
     char failure[512];                          /* why the actor could not be made; "": it could */
+    char rule[256];                             /* what its code did for which it kills itself; "": nothing */
     char backtrace[TRI_BACKTRACE_SIZE];         /* lines, NUL-terminated */
 };
 

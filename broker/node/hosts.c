@@ -471,6 +471,9 @@ collect_host(struct tri_root *root, struct tri_hosted *host, const siginfo_t *in
     if (host->memory_bytes != 0)
         root->limited_count--;
     const struct tri_progress *page = host->progress;
+    if (host->rule[0] == '\0')
+        tri_text_clean(page_text(host->rule, sizeof host->rule, page->rule, sizeof page->rule),
+                       strnlen(page->rule, sizeof page->rule));
     tri_keeper_ended(root, (struct tri_id){atomic_load(&page->actor_space), atomic_load(&page->actor_number)});
     root->tasks_lost |= atomic_load(&page->ran_tasks) != 0;
     log_exit(root, host, info);

@@ -60,7 +60,8 @@ struct trp_ctx {
 /*
  * The function of a method. `self` is the actor's state; no lock is needed while its class's max_concurrency is 1.
  * Return trp_return(ctx, value); TRP_OK alone returns null. Any failure is the caller's TRP_ETASK, with the words in
- * ctx->error, and `self` stays as it was left; but TRP_ESTOP, the end of an iteration, stays what it is.
+ * ctx->error, and `self` stays as it was left; but TRP_ESTOP, the end of an iteration, stays what it is. To end the
+ * thread that it runs on (pthread_exit) is a crash; in local mode that thread, and the crash, are the program's.
  */
 typedef trp_err trp_method_fn(trp_ctx *ctx, void *self);
 

@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,8 +81,10 @@ Test(trouble, a_crash_says_how_and_where)
         const char *how, *says;
         int signal_number;
     } rows[] = {
-        {"segv", "SIGSEGV", 11}, {"null", "SIGSEGV", 11}, {"stack", "SIGSEGV", 11}, {"abort", "SIGABRT", 6},
-        {"fpe", "SIGFPE", 8},    {"kill", "SIGKILL", 9},  {"exit", "7", 0},
+        {"segv", "SIGSEGV", 11},  {"null", "SIGSEGV", 11},
+        {"stack", "SIGSEGV", 11}, {"abort", "SIGABRT", 6},
+        {"fpe", "SIGFPE", 8},     {"kill", "SIGKILL", 9},
+        {"exit", "7", 0},         {"thread", "Trouble.crash() ended its thread", 9},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         trp_actor *actor = spawn("trouble:Trouble", TRP_NOARGS, "victim");
@@ -104,6 +107,22 @@ Test(trouble, a_crash_says_how_and_where)
         trp_ref_release(&after);
         trp_actor_release(&actor);
     }
+}
+
+/* Wherever a module's code ends the thread that it was given, its host dies of it, and nobody waits for ever. */
+Test(trouble, code_that_ends_its_thread_is_a_crash)
+{
+    trp_actor *pair = spawn("trouble:Pair", TRP_NOARGS, NULL),
+              *born = spawn("trouble:Stillborn", TRP_ARGS("thread"), NULL);
+    trp_ref *slow = call(pair, "slow", TRP_ARGS(10000)), *task = NULL;
+    expect_failure(call(pair, "crash", TRP_ARGS("thread")), TRP_EACTORDIED, "Pair.crash() ended its thread");
+    expect_failure(slow, TRP_EACTORDIED, "Pair.crash() ended its thread");
+    expect_failure(call(born, "self", TRP_NOARGS), TRP_EACTORDIED, "Stillborn.init() ended its thread");
+    cr_expect_eq(error.ran, TRP_NOT_RUN);
+    cr_assert_eq(trp_task(rt, "trouble:crash", TRP_ARGS("thread"), &task, &error), TRP_OK, "%s", error.message);
+    expect_failure(task, TRP_EACTORDIED, "trouble:crash() ended its thread");
+    trp_actor_release(&pair);
+    trp_actor_release(&born);
 }
 
 /* Methods that misbehave without dying: the actor answers afterwards. */
@@ -282,4 +301,29 @@ Test(trouble, unknown_modules_and_tasks_say_what_there_is)
         expect_failure(ref, rows[i].err, rows[i].says);
         cr_expect_str_eq(error.method, rows[i].name);
     }
+}
+
+/* ------------------------------------------------------------------------------------------------------- local mode */
+
+static void
+start_local(void)
+{
+    trp_config config = {.mode = TRP_MODE_LOCAL, .node = {.module_path = TEST_MODULE_DIR}};
+    cr_assert_eq(trp_init(&config, &rt, &error), TRP_OK, "%s", error.message);
+}
+
+static void
+stop_local(void)
+{
+    trp_shutdown(&rt);
+}
+
+TestSuite(local_trouble, .init = start_local, .fini = stop_local);
+
+/* The thread is the program's own: there is nobody left to tell, and nobody waits for ever. */
+Test(local_trouble, code_that_ends_its_thread_ends_the_program, .signal = SIGABRT)
+{
+    trp_actor *actor = spawn("trouble:Trouble", TRP_NOARGS, NULL);
+    trp_err err = trp_get(call(actor, "crash", TRP_ARGS("thread")), PATIENCE_MS, NULL, &error);
+    cr_assert_fail("it came back with %s", trp_strerror(err));
 }

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,8 @@ crash(const char *how)
         overflow_stack(NULL);
     if (strcmp(how, "exit") == 0)
         exit(7);
+    if (strcmp(how, "thread") == 0)
+        pthread_exit(NULL);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (strcmp(how, rows[i].how) == 0)
             raise(rows[i].signal_number);

@@ -12,6 +12,14 @@
 
 enum { EXECUTIONS_MAX = 64 }; /* on one thread, each in the middle of the one before */
 
+/* What the broker knows a wait by: its call; of a constructor, which is none, the actor that it makes. */
+static struct tri_id
+wait_id(const struct tri_host *host, const struct tri_execution *execution)
+{
+    const struct tri_frame *frame = execution->owner;
+    return frame->call != NULL ? execution->id : host->actor.id;
+}
+
 static bool
 waits_for(const struct tri_execution *execution, struct tri_id id)
 {
@@ -68,8 +76,7 @@ tri_host_wait_begins(void *user, struct tri_execution *execution, const struct t
     execution->waiting = true;
     tri_list_append(&host->waiting, &execution->waiting_link);
     give_back_queue(host);
-    if (!tri_id_is_none(execution->id)) /* a constructor is no call: its start deadline bounds it */
-        tri_proc_blocked(tri_process_proc(host->process), execution->id, ids, count, any);
+    tri_proc_blocked(tri_process_proc(host->process), wait_id(host, execution), ids, count, any);
 }
 
 /* What came to be run in place and has not been goes back, if nobody else waits here. */
@@ -94,8 +101,7 @@ tri_host_wait_ends(void *user, struct tri_execution *execution)
     execution->wait_count = 0;
     tri_list_remove(&execution->waiting_link);
     give_back_in_place(host);
-    if (!tri_id_is_none(execution->id))
-        tri_proc_unblocked(tri_process_proc(host->process), execution->id);
+    tri_proc_unblocked(tri_process_proc(host->process), wait_id(host, execution));
 }
 
 /* The first call that this execution is to run while it waits. NULL: none. */
@@ -176,7 +182,7 @@ tri_host_deadlock(void *user, struct tri_id parent, const struct tri_section *se
     uint32_t count = 0;
     for (struct tri_node *node = host->waiting.next; node != &host->waiting; node = node->next) {
         struct tri_execution *execution = TRI_OWNER(node, struct tri_execution, waiting_link);
-        if (!tri_id_equal(execution->id, parent))
+        if (!tri_id_equal(wait_id(host, execution), parent))
             continue;
         execution->wait_failed = true;
         if (tri_error_unpack(section, chain, &count, &execution->wait_error) == TRP_OK && count > 0)

@@ -191,6 +191,25 @@ Test(trouble, a_constructor_that_fails_or_crashes_is_every_calls_error)
     trp_actor_release(&too_many);
 }
 
+/* Its calls are in its own queue. What the constructor was told is the cause of every call's error. */
+static void
+expect_stuck_constructor(void)
+{
+    trp_actor *actor = spawn("trouble:Stillborn", TRP_ARGS("self"), NULL);
+    trp_ref *ref = call(actor, "self", TRP_NOARGS);
+    cr_assert_eq(trp_get(ref, PATIENCE_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
+    cr_expect(strstr(error.message, "could never end") != NULL, "%s", error.message);
+    trp_value cause = trp_field(trp_failure(ref), "cause");
+    cr_expect_eq(trp_as_i64(trp_field(cause, "number")), TRP_EDEADLOCK);
+    trp_ref_release(&ref);
+    trp_actor_release(&actor);
+}
+
+Test(trouble, a_constructor_that_waits_for_its_own_actor_is_told_so)
+{
+    expect_stuck_constructor();
+}
+
 Test(trouble, an_error_passed_on_keeps_its_cause)
 {
     trp_actor *first = spawn("trouble:Trouble", TRP_NOARGS, "first"),
@@ -326,4 +345,9 @@ Test(local_trouble, code_that_ends_its_thread_ends_the_program, .signal = SIGABR
     trp_actor *actor = spawn("trouble:Trouble", TRP_NOARGS, NULL);
     trp_err err = trp_get(call(actor, "crash", TRP_ARGS("thread")), PATIENCE_MS, NULL, &error);
     cr_assert_fail("it came back with %s", trp_strerror(err));
+}
+
+Test(local_trouble, a_constructor_that_waits_for_its_own_actor_is_told_so)
+{
+    expect_stuck_constructor();
 }

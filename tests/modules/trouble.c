@@ -300,11 +300,24 @@ static const trp_method trouble_methods[] = {
     {0},
 };
 
+/* Calls a method of the actor that this constructs, which cannot begin before. */
+static trp_err
+wait_for_self(trp_ctx *ctx)
+{
+    trp_ref *ref = NULL;
+    TRP_TRY(trp_call(ctx->actor, "self", TRP_NOARGS, &ref, ctx->error));
+    trp_err err = trp_get(ref, TRP_FOREVER, NULL, ctx->error);
+    trp_ref_release(&ref);
+    return err;
+}
+
 /* Its constructor does what a method does: crashes, hangs, fails. */
 static trp_err
 stillborn_init(trp_ctx *ctx, void *self)
 {
     const char *how = ctx->args[0].as.str;
+    if (strcmp(how, "self") == 0)
+        return wait_for_self(ctx);
     if (strcmp(how, "hang") == 0)
         return method_hang(ctx, self);
     if (strcmp(how, "fail") == 0)

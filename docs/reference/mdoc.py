@@ -229,8 +229,19 @@ def put_description(writer, page, texts):
                 put_members(writer, declaration)
 
 
+VALUE = re.compile(r"\btrp_value \w+[,);]")
+
+
+def takes_values(page):
+    """Whether something on it wants a value that its caller builds."""
+    return page.header.file != "base.h" and any(
+        VALUE.search(declaration.code) for declaration in page.declarations if declaration.kind in ("function", "type")
+    )
+
+
 def put_see_also(writer, page, texts):
     found = writer.found
+    texts = texts + ["TRP_V"] * takes_values(page)
     names = {found[name].name for name in mentioned(texts) if name in found} | {header_page_name(page.header), "troupe"}
     names.discard(page.name)
     rows = [(name, "3") for name in names] + [("troupe", "7")]
@@ -309,6 +320,16 @@ def header_page(page, found, kinds, pages, date):
     return lines
 
 
+def link_targets(headers, found):
+    """{name: page} of all that `man` finds: also the macros that are called as a function is, constants, and codes of errors."""
+    targets = {name: page for name, page in found.items() if not name.startswith("DL")}
+    for declaration in (d for header in headers for d in header.declarations):
+        for member in declaration.members if declaration.kind == "macro" or declaration.is_enum else []:
+            if member.name and not member.name.startswith("kDL"):
+                targets.setdefault(member.name, found[declaration.name])
+    return targets
+
+
 def write_pages(headers, pages, found, date):
     """{file's name: its text}"""
     kinds = {d.name: d.kind for header in headers for d in header.declarations}
@@ -323,6 +344,6 @@ def write_pages(headers, pages, found, date):
         else:
             lines = header_page(page, found, kinds, pages, date)
         files[page.name + ".3"] = "\n".join(lines) + "\n"
-    for name in sorted(files_of(found)):
-        files.setdefault(name + ".3", ".so man3/%s.3\n" % found[name].name if name in found else "")
+    for name, page in sorted(link_targets(headers, found).items()):
+        files.setdefault(name + ".3", ".so man3/%s.3\n" % page.name)
     return files

@@ -48,6 +48,11 @@ def named(path):
     return re.findall(r"^\.Nm (\S+)", text_of(path), re.M)
 
 
+def constants(path):
+    """Those that a manual page lists."""
+    return re.findall(r'^\.It Dv "(\w+)', text_of(path), re.M)
+
+
 class Page(HTMLParser):
     """The anchors and links of a page, and its tags that are not closed in order."""
 
@@ -91,17 +96,30 @@ def declared(source):
     return set(re.findall(r"\b(?:trp|TRP)_\w+\b", code))
 
 
+def constants_of(source):
+    """What `man` has to find beside functions: codes of errors, constants, and macros that are used like functions."""
+    code = "".join(COMMENT.sub(" ", text_of(path)) for path in glob.glob(source + "/include/troupe/*.h"))
+    found = re.findall(r"\bX\((TRP_\w+),|^#define (TRP_[A-Z]\w*[A-Z])\(|^ +(TRP_[A-Z]\w*\w) = ", code, re.M)
+    names = {name for names in found for name in names if name}
+    return {name for name in names if not re.match(r"TRP_(EACH_|COUNT|PRINTF|0$)|.*_$", name)}
+
+
 def wrong_pages(source, build):
     pages = {os.path.basename(path)[:-2]: path for path in glob.glob(build + "/docs/man3/*.3")}
     functions = exported(build, source)
     for name in sorted(functions - set(pages)):
         yield "%s(3) is missing" % name
     known = declared(source)
+    for name in sorted(constants_of(source) - set(pages)):
+        yield "%s(3) is missing" % name
     for name, path in sorted(pages.items()):
         if not name.startswith("troupe") and name not in known:
             yield "%s(3): no header declares it" % name
         target = re.match(r"\.so man3/(\S+)\.3\n$", text_of(path))
-        if target and (target[1] not in pages or name not in named(pages[target[1]]) + [target[1]]):
+        see_also = text_of(path).split(".Sh SEE ALSO")[-1]
+        if '"trp_value args"' in text_of(path) and ".Xr TRP_V 3" not in see_also:
+            yield "%s(3) takes values, and does not refer to TRP_V(3)" % name
+        if target and (target[1] not in pages or name not in named(pages[target[1]]) + constants(pages[target[1]]) + [target[1]]):
             if not target[1].startswith("troupe_"):
                 yield "%s(3) stands for %s(3), which does not have it" % (name, target[1])
         if not target and name in functions and ".Sh DESCRIPTION\n.Sh" in text_of(path):
@@ -146,11 +164,13 @@ def wrong_examples(source):
 def wrong_manual(build):
     """Whether man(1) finds a page by a name that it has beside its first one."""
     man = shutil.which("man")
-    if man is None:
-        return
-    done = subprocess.run([man, "-M", build + "/docs", "-P", "cat", "3", "trp_kept"], capture_output=True, text=True, check=False)
-    if "minimized" not in done.stdout and "trp_keep(trp_ref *ref" not in re.sub(r".\x08", "", done.stdout):
-        yield "man trp_kept: %s%s" % (done.stdout, done.stderr)
+    for name, wanted in (("trp_kept", "trp_keep(trp_ref *ref"), ("TRP_MAP", "TRP_LIST(...)"), ("trp_map", "trp_map(const"),
+                         ("TRP_EINVAL", "TRP_ENOENT = 10"), ("TRP_REF", "TRP_ACTOR = "), ("trp_ref", "trp_ref_retain(")):
+        if man is None:
+            return
+        done = subprocess.run([man, "-M", build + "/docs", "-P", "cat", "3", name], capture_output=True, text=True, check=False)
+        if "minimized" not in done.stdout and wanted not in re.sub(r".\x08", "", done.stdout):
+            yield "man %s: %s%s" % (name, done.stdout, done.stderr)
 
 
 # ------------------------------------------------------------------------------------------------------------- names

@@ -88,6 +88,18 @@ Test(module_new, a_new_module_builds_and_passes_its_tests)
          "  get()            the sum\n",
          ""},
         {"troupe module test word_count/build/word_count.so", 0, "*\n16 passed, 0 failed\n", ""},
+        {"rm word_count/build/word_count.so; echo oops >>word_count/test_word_count.c; troupe module build word_count "
+         "2>said",
+         0, "word_count/build/word_count.so\n", ""},
+        {"tail -n 1 said; grep -c 'test_word_count.c:.*error' said", 0,
+         "troupe module build: warning: what is built is the module alone: its tests do not compile; what the compiler "
+         "said is above\n*",
+         ""},
+        {"troupe module build --test word_count 2>said", 1, "", NULL},
+        {"tail -n 1 said", 0,
+         "troupe module build: what is built is the module alone: its tests do not compile; what the compiler said is "
+         "above\n",
+         ""},
         {"echo oops >>word_count/word_count.c; troupe module build word_count 2>said", 1, "", NULL},
         {"tail -n 1 said", 0, "troupe module build: meson compile failed; what it said is above\n", ""},
         {"grep -c 'word_count.c:.*error' said", 0, "*", ""},

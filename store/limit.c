@@ -122,8 +122,12 @@ tri_arena_limit(const struct tri_memory *memory, uint64_t asked, uint64_t *limit
                         "an object store of %" PRIu64 " MiB does not fit: %s %" PRIu64 " MiB left; %" PRIu64
                         " bytes would do",
                         asked / MIB, what, left / MIB, does);
+    if (asked > TRI_ARENA_MOST)
+        return TRI_FAIL(error, TRP_ESTOREFULL,
+                        "an object store of %" PRIu64 " bytes is too large: at most %" PRIu64 " MiB", asked,
+                        TRI_ARENA_MOST / MIB);
     uint64_t usual = memory->total / 100 * TRI_ARENA_SHARE_PCT;
-    usual = usual < TRI_ARENA_LEAST ? TRI_ARENA_LEAST : usual;
+    usual = usual < TRI_ARENA_LEAST ? TRI_ARENA_LEAST : usual > TRI_ARENA_MOST ? TRI_ARENA_MOST : usual;
     if (asked == 0 && usual > does && said != NULL)
         (void)snprintf(said, said_size, "the object store may have %" PRIu64 " MiB, not %" PRIu64 ": %s no more",
                        does / MIB, usual / MIB, what);

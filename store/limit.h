@@ -8,6 +8,7 @@
 #include "store/runs.h"
 
 #define TRI_ARENA_LEAST     (UINT64_C(16) << 20) /* bytes; less is refused */
+#define TRI_ARENA_MOST      (UINT64_C(1) << 42)  /* what the word of a slot can say the place of (store/pins.h) */
 #define TRI_ARENA_SHARE_PCT 30
 
 /* Bytes; UINT64_MAX: not limited. */
@@ -31,7 +32,7 @@ uint64_t tri_memory_most(const struct tri_memory_places *places);
 
 /*
  * The arena's limit in bytes, a multiple of 4096. asked: 0 is the usual. `said` (may be NULL) is what to tell the node's owner: empty, or why
- * the usual size is less than usual. Errors: TRP_ESTOREFULL with the size that would do.  Pure.
+ * the usual size is less than usual. Errors: TRP_ESTOREFULL with the size that would do. Pure.
  */
 trp_err tri_arena_limit(const struct tri_memory *memory, uint64_t asked, uint64_t *limit, char *said, size_t said_size,
                         trp_error *error);

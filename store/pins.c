@@ -6,12 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATE_SHIFT 32
+enum { STATE_SHIFT = 62, START_SHIFT = 32, SLOT_SHIFT = 32 };
+#define START_MAX ((UINT32_C(1) << (STATE_SHIFT - START_SHIFT)) - 1)
 
 static uint64_t
-word_of(enum tri_slot_state state, uint32_t generation)
+word_of(enum tri_slot_state state, uint32_t generation, uint32_t start)
 {
-    return (uint64_t)state << STATE_SHIFT | generation;
+    return (uint64_t)state << STATE_SHIFT | (uint64_t)start << START_SHIFT | generation;
+}
+
+static enum tri_slot_state
+state_of(uint64_t word)
+{
+    return (enum tri_slot_state)(word >> STATE_SHIFT);
+}
+
+static uint32_t
+start_of(uint64_t word)
+{
+    return (uint32_t)(word >> START_SHIFT) & START_MAX;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- processes */
@@ -50,18 +63,21 @@ tri_pin_new(struct tri_pinner *pinner, uint32_t slot, uint32_t generation, uint3
 {
     if (!take_entry(pinner, entry))
         return false;
-    atomic_store(&pinner->table->entries[*entry], ((uint64_t)slot + 1) << STATE_SHIFT | generation);
+    atomic_store(&pinner->table->entries[*entry], ((uint64_t)slot + 1) << SLOT_SHIFT | generation);
     return true;
 }
 
 enum tri_pinned
-tri_pin(struct tri_pinner *pinner, tri_slot_word *words, uint32_t slot, uint32_t generation, uint32_t *entry)
+tri_pin(struct tri_pinner *pinner, tri_slot_word *words, uint32_t slot, uint32_t generation, uint32_t *entry,
+        uint32_t *start)
 {
     uint32_t taken;
     if (!tri_pin_new(pinner, slot, generation, &taken))
         return TRI_PIN_FULL;
-    if (atomic_load(&words[slot]) == word_of(TRI_SLOT_RESIDENT, generation)) {
+    const uint64_t word = atomic_load(&words[slot]);
+    if (state_of(word) == TRI_SLOT_RESIDENT && (uint32_t)word == generation) {
         *entry = taken;
+        *start = start_of(word);
         return TRI_PINNED;
     }
     tri_unpin(pinner, taken);
@@ -81,31 +97,32 @@ tri_unpin(struct tri_pinner *pinner, uint32_t entry)
 void
 tri_slot_renew(tri_slot_word *word)
 {
-    atomic_store(word, word_of(TRI_SLOT_ABSENT, tri_slot_generation(word) + 1));
+    atomic_store(word, word_of(TRI_SLOT_ABSENT, tri_slot_generation(word) + 1, 0));
 }
 
 void
-tri_slot_show(tri_slot_word *word, uint32_t generation)
+tri_slot_show(tri_slot_word *word, uint32_t generation, uint32_t start)
 {
-    atomic_store(word, word_of(TRI_SLOT_RESIDENT, generation));
+    TRI_ASSERT(start <= START_MAX);
+    atomic_store(word, word_of(TRI_SLOT_RESIDENT, generation, start));
 }
 
 void
 tri_slot_mark(tri_slot_word *word)
 {
-    atomic_store(word, word_of(TRI_SLOT_LEAVING, tri_slot_generation(word)));
+    atomic_store(word, word_of(TRI_SLOT_LEAVING, tri_slot_generation(word), tri_slot_start(word)));
 }
 
 void
 tri_slot_clear(tri_slot_word *word)
 {
-    atomic_store(word, word_of(TRI_SLOT_ABSENT, tri_slot_generation(word)));
+    atomic_store(word, word_of(TRI_SLOT_ABSENT, tri_slot_generation(word), 0));
 }
 
 enum tri_slot_state
 tri_slot_state(tri_slot_word *word)
 {
-    return (enum tri_slot_state)(atomic_load(word) >> STATE_SHIFT);
+    return state_of(atomic_load(word));
 }
 
 uint32_t
@@ -115,13 +132,19 @@ tri_slot_generation(tri_slot_word *word)
 }
 
 uint32_t
+tri_slot_start(tri_slot_word *word)
+{
+    return start_of(atomic_load(word));
+}
+
+uint32_t
 tri_pins_collect(struct tri_pin_table *table, tri_slot_word *words, uint32_t slots, uint64_t *bits)
 {
     const uint32_t used = atomic_load(&table->used);
     const uint32_t entries = used < TRI_PINS_MAX ? used : TRI_PINS_MAX;
     for (uint32_t i = 0; i < entries; i++) {
         const uint64_t entry = atomic_load(&table->entries[i]);
-        const uint64_t slot = (entry >> STATE_SHIFT) - 1; /* of a free entry: beyond all */
+        const uint64_t slot = (entry >> SLOT_SHIFT) - 1; /* of a free entry: beyond all */
         if (slot < slots && tri_slot_generation(&words[slot]) == (uint32_t)entry)
             bits[slot / 64] |= UINT64_C(1) << slot % 64;
     }

@@ -2,7 +2,7 @@
  * pins.h - how a process reads an object in place, and the broker knows not to take it away, without a message between them.
  *
  * Each object that can be in the arena has a slot, and each slot a word: its state and generation, which only brokers write and
- * all processes map read-only. Each process has a table of pins that only it writes and brokers map read-only. A pin is the
+ * all processes map read-only; while the object is resident it says where it lies, too: it may come back at another place. Each process has a table of pins that only it writes and brokers map read-only. A pin is the
  * slot and generation of an object in an entry of the table:
  *
  *   process: write the entry; read the word: still resident in that generation? then it stays. Else clear the entry, ask.
@@ -18,7 +18,7 @@
 
 #include "transport/base/base.h"
 
-typedef _Atomic uint64_t tri_slot_word; /* generation in the low half, state in the high one */
+typedef _Atomic uint64_t tri_slot_word; /* from the low end: generation 32 bits, first granule 30, state 2 */
 
 enum tri_slot_state {
     TRI_SLOT_ABSENT, /* of nobody, or not in the arena now */
@@ -47,12 +47,12 @@ void tri_pinner_init(struct tri_pinner *pinner, struct tri_pin_table *table);
 void tri_pinner_fini(struct tri_pinner *pinner);
 
 enum tri_pinned {
-    TRI_PINNED,   /* *entry is to be given to tri_unpin */
+    TRI_PINNED,   /* *entry is to be given to tri_unpin; the object lies at granule *start until then */
     TRI_PIN_GONE, /* not resident in this generation: ask the broker */
     TRI_PIN_FULL  /* the table has no entry, or the process no memory, left */
 };
 enum tri_pinned tri_pin(struct tri_pinner *pinner, tri_slot_word *words, uint32_t slot, uint32_t generation,
-                        uint32_t *entry);
+                        uint32_t *entry, uint32_t *start);
 /* The first pin of an object that this process is making: nobody else knows of the slot yet, and its word is not looked at. false: the
  * table is full. */
 bool tri_pin_new(struct tri_pinner *pinner, uint32_t slot, uint32_t generation, uint32_t *entry);
@@ -62,14 +62,15 @@ void tri_unpin(struct tri_pinner *pinner, uint32_t entry);
 
 /* The slot gets another object: its next generation, which is not there yet. */
 void tri_slot_renew(tri_slot_word *word);
-/* The slot has the object of this generation, in the arena. */
-void tri_slot_show(tri_slot_word *word, uint32_t generation);
+/* The slot has the object of this generation, in the arena from this granule on. */
+void tri_slot_show(tri_slot_word *word, uint32_t generation, uint32_t start);
 /* First step of giving it up. The second is tri_pins_collect over all tables; the third show or clear. */
 void tri_slot_mark(tri_slot_word *word);
 /* It is not in the arena any more; the generation stays. */
 void tri_slot_clear(tri_slot_word *word);
 enum tri_slot_state tri_slot_state(tri_slot_word *word);
 uint32_t tri_slot_generation(tri_slot_word *word);
+uint32_t tri_slot_start(tri_slot_word *word); /* of one that is not absent */
 
 /* Sets the bit of each of `slots` slots that is pinned in this table in the generation that its word has. Returns how many pins
  * were looked at. */

@@ -254,21 +254,38 @@ tri_store_tell(struct tri_buf *const *frames, uint32_t count)
 }
 
 static bool
-is_inside(const struct tri_store *store, const struct tri_place *place)
+is_inside(const struct tri_store *store, uint32_t start, uint64_t size)
 {
-    return place->slot < store->shape.slots && place->size > 0 && place->size <= TRI_STORED_MAX &&
-           place->start < store->shape.granules && granules_of(place->size) <= store->shape.granules - place->start;
+    return size > 0 && size <= TRI_STORED_MAX && start < store->shape.granules &&
+           granules_of(size) <= store->shape.granules - start;
 }
 
-/* With the lock. No pin is left: it is copied, while the broker keeps it there until this packet is acknowledged. */
 static trp_err
-find_pinned(struct tri_store *store, struct stored *stored, const struct tri_place *place, trp_error *error)
+fail_outside(const struct tri_store *store, uint32_t slot, uint32_t start, uint64_t size, trp_error *error)
 {
-    uint8_t *data = store->reading.base + (uint64_t)place->start * TRI_GRANULE;
+    return TRI_FAIL(error, TRP_EPROTO, "an object of %llu bytes at granule %u, slot %u, of an arena of %u and %u",
+                    (unsigned long long)size, start, slot, store->shape.granules, store->shape.slots);
+}
+
+/* With the lock; where it lies its word says. No pin is left: it is copied, while the broker keeps it there until this packet is
+ * acknowledged. */
+static trp_err
+find_pinned(struct tri_store *store, struct stored *stored, const struct tri_place *said, trp_error *error)
+{
+    struct tri_place found = *said, *place = &found;
+    tri_slot_word *words = words_of(store);
     const enum tri_pinned pinned =
-        tri_pin(&store->pinner, words_of(store), place->slot, place->generation, &stored->entry);
+        tri_pin(&store->pinner, words, place->slot, place->generation, &stored->entry, &found.start);
     if (pinned == TRI_PIN_GONE)
         return TRI_FAIL(error, TRP_EOBJLOST, "the object in slot %u of the arena is not there any more", place->slot);
+    if (pinned == TRI_PIN_FULL)
+        found.start = tri_slot_start(&words[place->slot]);
+    if (!is_inside(store, found.start, found.size)) {
+        if (pinned == TRI_PINNED)
+            tri_unpin(&store->pinner, stored->entry);
+        return fail_outside(store, place->slot, found.start, found.size, error);
+    }
+    uint8_t *data = store->reading.base + (uint64_t)found.start * TRI_GRANULE;
     if (pinned == TRI_PIN_FULL) {
         stored->copy = malloc((size_t)place->size);
         if (stored->copy == NULL)
@@ -289,10 +306,8 @@ tri_store_find(struct tri_store *store, const struct tri_place *place, struct tr
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for an object in the arena");
     (void)pthread_mutex_lock(&store->lock);
     trp_err err = map_all(store, error);
-    if (err == TRP_OK && !is_inside(store, place))
-        err = TRI_FAIL(error, TRP_EPROTO, "an object of %llu bytes at granule %u, slot %u, of an arena of %u and %u",
-                       (unsigned long long)place->size, place->start, place->slot, store->shape.granules,
-                       store->shape.slots);
+    if (err == TRP_OK && (place->slot >= store->shape.slots || !is_inside(store, 0, place->size)))
+        err = fail_outside(store, place->slot, place->start, place->size, error);
     if (err == TRP_OK)
         err = find_pinned(store, stored, place, error);
     (void)pthread_mutex_unlock(&store->lock);

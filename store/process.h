@@ -44,7 +44,7 @@ trp_err tri_store_lease(struct tri_store *store, struct tri_span run, const uint
 /* Room that has been idle goes back, as long as `keep` granules stay; with it slots beyond the last few. false: nothing does. */
 bool tri_store_give(struct tri_store *store, uint64_t keep, struct tri_span *run);
 
-/* The buffer of an object of others, or of an own one that comes back: pinned. TRP_EPROTO: there can be no such place. TRP_EOBJLOST: it is not
+/* The buffer of an object of others, or of an own one that comes back: pinned, and where its word says that it lies. TRP_EPROTO: there can be no such place. TRP_EOBJLOST: it is not
  * there (any more). TRP_ENOMEM. */
 trp_err tri_store_find(struct tri_store *store, const struct tri_place *place, struct tri_buf **buf, trp_error *error);
 

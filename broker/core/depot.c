@@ -489,7 +489,7 @@ seal(struct tri_depot *store, uint32_t tenant, const struct tri_place *place, st
     __atomic_store_n(&record->use, (uint8_t)TRI_SLOT_SEALED, __ATOMIC_RELEASE);
     unlease(store, tenant, span);
     store->tenants[tenant].slots--;
-    tri_slot_show(&store->arena.words[place->slot], place->generation);
+    tri_slot_show(&store->arena.words[place->slot], place->generation, place->start);
     *buf = &object->buf;
     return TRP_OK;
 }
@@ -507,7 +507,7 @@ again(struct tri_depot *store, struct tri_stored *object)
     store->gone -= granules;
     store->sealed += granules;
     atomic_store_explicit(&object->buf.references, 1, memory_order_relaxed);
-    tri_slot_show(&store->arena.words[object->place.slot], object->place.generation);
+    tri_slot_show(&store->arena.words[object->place.slot], object->place.generation, object->place.start);
     return &object->buf;
 }
 
@@ -522,7 +522,7 @@ tri_depot_open(struct tri_depot *store, uint32_t tenant, const struct tri_place 
     if (record->use == TRI_SLOT_LEASED && record->tenant == tenant)
         return seal(store, tenant, place, buf, error);
     struct tri_stored *object = record->use == TRI_SLOT_SEALED ? store->objects[place->slot] : NULL;
-    if (object == NULL || object->place.start != place->start || object->place.size != place->size)
+    if (object == NULL || object->place.size != place->size)
         return TRI_FAIL(error, TRP_EPROTO, "a place in slot %u, which has %s", place->slot,
                         object != NULL ? "another object" : "none of its own");
     *buf = again(store, object);

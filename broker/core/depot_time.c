@@ -125,7 +125,7 @@ attach_objects(struct tri_depot *store, struct tri_place *places, uint32_t count
             return TRP_ENOMEM;
         tri_list_append(&store->found, &object->link);
         memset(store->reg.owners + span.start, 0, span.count * sizeof *store->reg.owners);
-        tri_slot_show(&store->arena.words[places[i].slot], places[i].generation);
+        tri_slot_show(&store->arena.words[places[i].slot], places[i].generation, places[i].start);
     }
     return TRP_OK;
 }

@@ -27,6 +27,8 @@ Test(limit, the_rule)
         {{10 * GIB, 8 * GIB, UINT64_MAX}, 16 * MIB - 1, 0, "at least 16 MiB"},
         {{10 * GIB, 15 * MIB, UINT64_MAX}, 0, 0, "/dev/shm has 15 MiB left"},
         {{10 * GIB, 8 * GIB, 0}, 0, 0, "leaves 0 MiB left"},
+        {{100000 * GIB, 9000 * GIB, UINT64_MAX}, 0, 4096 * GIB, ""},
+        {{100000 * GIB, 9000 * GIB, UINT64_MAX}, 4096 * GIB + 1, 0, "at most 4194304 MiB"},
         {{20 * MIB, 8 * GIB, UINT64_MAX}, 0, 16 * MIB, ""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

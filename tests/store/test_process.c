@@ -127,13 +127,14 @@ Test(store_process, what_others_made_is_found_where_it_lies_if_it_is_there)
     struct tri_buf *buf = NULL;
     trp_error error;
     set(&stage);
-    memcpy(stage.arena.base + 5 * TRI_GRANULE, "over there", 11);
+    memcpy(stage.arena.base + 6 * TRI_GRANULE, "over there", 11);
     struct tri_place place = {.frame = 9, .slot = 77, .generation = 4, .start = 5, .size = 11};
     cr_expect_eq(tri_store_find(stage.store, &place, &buf, &error), TRP_EOBJLOST, "it is not shown");
-    tri_slot_show(word(&stage, 77), 4);
+    tri_slot_show(word(&stage, 77), 4, 6);
     cr_assert_eq(tri_store_find(stage.store, &place, &buf, NULL), TRP_OK);
     cr_expect_str_eq((const char *)buf->data, "over there");
     cr_expect(buf->place->frame == 0 && is_pinned(&stage, 77));
+    cr_expect_eq(buf->place->start, 6, "its word says where it lies, not who sends the place");
     struct tri_buf *second = NULL;
     tri_slot_mark(word(&stage, 77));
     cr_expect_eq(tri_store_find(stage.store, &place, &second, NULL), TRP_EOBJLOST, "it is leaving");
@@ -147,8 +148,6 @@ Test(store_process, places_that_cannot_be_are_refused)
 {
     static const struct tri_place bad[] = {
         {.slot = SLOTS, .start = 0, .size = 1},
-        {.slot = 1, .start = GRANULES, .size = 1},
-        {.slot = 1, .start = GRANULES - 1, .size = TRI_GRANULE + 1},
         {.slot = 1, .start = 0, .size = (uint64_t)GRANULES * TRI_GRANULE + 1},
         {.slot = 1, .start = 0, .size = 0},
         {.slot = 1, .start = 0, .size = UINT64_MAX},
@@ -159,6 +158,13 @@ Test(store_process, places_that_cannot_be_are_refused)
     set(&stage);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_eq(tri_store_find(stage.store, &bad[i], &buf, NULL), TRP_EPROTO, "row %zu", i);
+    const struct tri_place two = {.slot = 1, .size = TRI_GRANULE + 1};
+    static const uint32_t starts[] = {GRANULES, GRANULES - 1, 0x3fffffff};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        tri_slot_show(word(&stage, 1), 0, starts[i]);
+        cr_expect_eq(tri_store_find(stage.store, &two, &buf, NULL), TRP_EPROTO, "start %zu", i);
+        cr_expect_not(is_pinned(&stage, 1), "start %zu", i);
+    }
     const uint32_t slots[] = {1, SLOTS};
     cr_expect_eq(tri_store_lease(stage.store, (struct tri_span){0, 1}, slots, 2, NULL), TRP_EPROTO);
     cr_expect_eq(tri_store_lease(stage.store, (struct tri_span){GRANULES, 1}, slots, 1, NULL), TRP_EPROTO);
@@ -174,7 +180,7 @@ Test(store_process, without_a_pin_to_spare_what_others_made_is_copied)
     cr_assert_not_null(held);
     set(&stage);
     memcpy(stage.arena.base, "a", 2);
-    tri_slot_show(word(&stage, 0), 0);
+    tri_slot_show(word(&stage, 0), 0, 0);
     const struct tri_place place = {.slot = 0, .generation = 0, .start = 0, .size = 2};
     for (uint32_t i = 0; i < TRI_PINS_MAX; i++)
         cr_assert_eq(tri_store_find(stage.store, &place, &held[i], NULL), TRP_OK);

@@ -13,7 +13,8 @@
 enum { READERS = 4, SLOTS = 16, WORDS = 64, READS = 30000, HELD = 3 };
 
 static tri_slot_word words[SLOTS];
-static uint32_t contents[SLOTS][WORDS]; /* all of them the generation */
+enum { PLACES = 2 * SLOTS };             /* an object may be at either of its slot's two */
+static uint32_t contents[PLACES][WORDS]; /* all of them the generation */
 static struct tri_pin_table *tables[READERS];
 static _Atomic unsigned readers_left = READERS, failures;
 static _Atomic uint64_t pinned_reads;
@@ -26,10 +27,10 @@ check(bool holds, const char *what)
 }
 
 static void
-read_object(uint32_t slot, uint32_t generation)
+read_object(uint32_t start, uint32_t generation)
 {
     for (int i = 0; i < WORDS; i++)
-        check(contents[slot][i] == generation, "a pinned object is another one");
+        check(contents[start][i] == generation, "a pinned object is another one");
 }
 
 static void *
@@ -39,7 +40,7 @@ reader(void *argument)
     uint64_t random = number + 1;
     struct tri_pinner pinner;
     struct {
-        uint32_t slot, generation, entry;
+        uint32_t start, generation, entry;
         bool held;
     } held[HELD] = {{0}};
     tri_pinner_init(&pinner, tables[number]);
@@ -47,19 +48,18 @@ reader(void *argument)
         const uint32_t slot = (uint32_t)(tri_random_next(&random) % SLOTS),
                        i = (uint32_t)(tri_random_next(&random) % HELD);
         if (held[i].held) {
-            read_object(held[i].slot, held[i].generation);
+            read_object(held[i].start, held[i].generation);
             tri_unpin(&pinner, held[i].entry);
             held[i].held = false;
         }
         const uint32_t generation = tri_slot_generation(&words[slot]);
-        const enum tri_pinned pinned = tri_pin(&pinner, words, slot, generation, &held[i].entry);
+        const enum tri_pinned pinned = tri_pin(&pinner, words, slot, generation, &held[i].entry, &held[i].start);
         check(pinned != TRI_PIN_FULL, "a table of 65,536 is full");
         if (pinned != TRI_PINNED)
             continue;
-        held[i].slot = slot;
         held[i].generation = generation;
         held[i].held = true;
-        read_object(slot, generation);
+        read_object(held[i].start, generation);
         reads++;
     }
     for (uint32_t i = 0; i < HELD; i++)
@@ -85,15 +85,18 @@ replace(uint64_t *random)
     for (uint32_t slot = 0; slot < SLOTS; slot++) {
         if (!(chosen >> slot & 1))
             continue;
-        uint32_t generation = tri_slot_generation(&words[slot]);
+        uint32_t generation = tri_slot_generation(&words[slot]), start = tri_slot_start(&words[slot]);
         if (!(pinned >> slot & 1)) {
             tri_slot_clear(&words[slot]);
-            generation++;
-            for (int i = 0; i < WORDS; i++)
-                contents[slot][i] = generation;
+            generation += (uint32_t)(tri_random_next(random) & 1); /* another object, or the same one comes back */
+            start = 2 * slot + (uint32_t)(tri_random_next(random) & 1);
+            for (int i = 0; i < WORDS; i++) {
+                contents[2 * slot][i] = contents[2 * slot + 1][i] = UINT32_MAX;
+                contents[start][i] = generation;
+            }
             replaced++;
         }
-        tri_slot_show(&words[slot], generation);
+        tri_slot_show(&words[slot], generation, start);
     }
     return replaced;
 }
@@ -104,7 +107,7 @@ main(void)
     pthread_t threads[READERS];
     uint64_t random = 99, replaced = 0;
     for (uint32_t slot = 0; slot < SLOTS; slot++)
-        tri_slot_show(&words[slot], 0);
+        tri_slot_show(&words[slot], 0, 2 * slot);
     for (size_t i = 0; i < READERS; i++)
         if ((tables[i] = calloc(1, TRI_PIN_TABLE_BYTES)) == NULL ||
             pthread_create(&threads[i], NULL, reader, (void *)i) != 0)

@@ -171,7 +171,7 @@ tri_host_deliver(struct tri_host *host, struct tri_incoming *call, const struct 
 }
 
 /* A one-way call has nobody to tell. */
-static void
+static __attribute__((noinline)) void
 log_failure(const struct tri_frame *frame)
 {
     struct tri_failure chain[8];

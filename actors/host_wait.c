@@ -10,8 +10,6 @@
 
 #include <stdlib.h>
 
-enum { EXECUTIONS_MAX = 64 }; /* on one thread, each in the middle of the one before */
-
 /* What the broker knows a wait by: its call; of a constructor, which is none, the actor that it makes. */
 static struct tri_id
 wait_id(const struct tri_host *host, const struct tri_execution *execution)
@@ -120,6 +118,7 @@ next_in_place(struct tri_host *host, const struct tri_execution *execution)
 static void
 refuse_in_place(struct tri_host *host, struct tri_incoming *call)
 {
+    char why[TRI_STACK_TEXT];
     struct tri_frame *frame = tri_frame_get(host);
     if (frame == NULL) { /* as where it would have run */
         tri_log(TRI_ERROR, "no memory to refuse a call");
@@ -127,10 +126,8 @@ refuse_in_place(struct tri_host *host, struct tri_incoming *call)
     }
     const char *method = tri_call_method(&call->sections[0]);
     trp_error error;
-    TRI_FAIL(&error, TRP_ELIMIT,
-             "%s() could not start: tasks that wait for tasks are nested too deeply. All hosts wait, and on the thread "
-             "of the one that waits for it stand %d executions already, the limit",
-             method, EXECUTIONS_MAX);
+    (void)tri_stack_low(why);
+    TRI_FAIL(&error, TRP_ELIMIT, "%s() could not start: all hosts wait, and %s", method, why);
     tri_text_copy(error.method, sizeof error.method, method);
     error.ran = TRP_NOT_RUN;
     frame->call = call;
@@ -165,7 +162,7 @@ tri_host_wait_work(void *user, struct tri_execution *execution, trp_err *err, tr
     if (call == NULL)
         return false;
     tri_list_remove(&call->link);
-    if (execution->depth + 1 >= EXECUTIONS_MAX) {
+    if (tri_stack_low(NULL)) {
         refuse_in_place(host, call);
         return true;
     }

@@ -235,24 +235,25 @@ tri_local_waits(struct tri_local *local, bool waits)
 }
 
 bool
-tri_local_step(struct tri_local *local, bool *stuck)
+tri_local_step(struct tri_local *local, trp_err *stuck)
 {
     struct tri_proc *proc = local->process->proc;
     const uint64_t next_ns = tri_proc_next_ns(proc);
 
-    *stuck = false;
+    *stuck = TRP_OK;
     if (next_ns != TRI_NEVER && tri_now_ns() >= next_ns) {
         tri_proc_tick(proc, tri_now_ns());
         return true;
     }
     if (tri_process_ring(local->process) || handle_next(local) || tri_local_keep_promises(local) ||
-        tri_local_run_next(local))
+        tri_local_run_next(local, stuck))
         return true;
     tri_proc_round(proc, tri_now_ns());
     if (!tri_list_empty(&local->arrived))
         return true;
-    *stuck = local->running == 0 && local->open == local->waiting && next_ns == TRI_NEVER &&
-             local->process->alarm_ns == TRI_NEVER;
+    if (*stuck == TRP_OK && local->running == 0 && local->open == local->waiting && next_ns == TRI_NEVER &&
+        local->process->alarm_ns == TRI_NEVER)
+        *stuck = TRP_EDEADLOCK;
     return false;
 }
 

@@ -277,7 +277,7 @@ append_dependencies(struct tri_local *local, struct tri_local_call *call)
     return TRP_OK;
 }
 
-static void
+static __attribute__((noinline)) void
 fail_with_cause(struct tri_local *local, struct tri_local_call *call, const struct broken *broken)
 {
     struct tri_failure chain[8], failure = {0};
@@ -320,7 +320,7 @@ run_call(struct tri_local *local, struct tri_local_call *call, trp_error *error)
 }
 
 /* A one-way call has nobody to tell. */
-static void
+static __attribute__((noinline)) void
 log_failure(const struct tri_local_call *call)
 {
     struct tri_failure chain[8];
@@ -458,6 +458,29 @@ may_start(struct tri_local *local, struct tri_local_call *call, struct broken *b
     return look_at_dependencies(local, call, broken);
 }
 
+/* Made by what runs on this thread, and for a result: it can be told. */
+static bool
+is_own(const struct tri_local_call *call)
+{
+    const struct tri_route *route = &call->letter->route;
+
+    return !call->constructs && !tri_id_is_none(route->result) &&
+           tri_id_equal(route->parent, tri_current_execution->id);
+}
+
+static __attribute__((noinline)) void
+refuse_deep(struct tri_local *local, struct tri_local_call *call)
+{
+    struct tri_failure failure = {0};
+    char who[TRI_NAME_MAX + 64], why[TRI_STACK_TEXT] = "";
+    const struct tri_about about = tri_local_about(call->actor, call->letter, true, who, sizeof who);
+
+    (void)tri_stack_low(why);
+    tri_about_refused(&failure.error, TRP_ELIMIT, &about, why);
+    fail_call(local, call, &failure);
+    drop_call(local, call);
+}
+
 struct lane {
     const struct tri_local_actor *actor, *caller;
 };
@@ -475,8 +498,9 @@ is_blocked(const struct lane *lanes, size_t count, const struct tri_local_call *
 }
 
 bool
-tri_local_run_next(struct tri_local *local)
+tri_local_run_next(struct tri_local *local, trp_err *too_deep)
 {
+    const bool deep = tri_stack_low(NULL);
     struct lane lanes[LANES_MAX];
     size_t lane_count = 0;
     struct tri_node *node;
@@ -493,7 +517,13 @@ tri_local_run_next(struct tri_local *local)
             drop_call(local, call);
             return true;
         }
-        if (ready != PENDING) {
+        if (ready != PENDING && deep && is_own(call)) {
+            refuse_deep(local, call);
+            return true;
+        }
+        if (ready != PENDING && deep) {
+            *too_deep = TRP_ELIMIT;
+        } else if (ready != PENDING) {
             if (append_dependencies(local, call) != TRP_OK)
                 local->process->no_memory = true;
             run(local, call);

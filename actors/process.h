@@ -261,9 +261,10 @@ void tri_local_end(struct tri_process *process);
 void tri_local_destroy(struct tri_local **local);
 uint64_t tri_local_post(struct tri_local *local, const struct tri_route *route, const struct tri_section *sections,
                         uint32_t section_count);
-/* Does something that is due: true. `*stuck`: nothing is and nothing ever will be, if nobody outside does something. */
+/* Does something that is due: true. `*stuck`: TRP_EDEADLOCK: nothing is and nothing ever will be, if nobody outside does something;
+ * TRP_ELIMIT: something is, for which this thread has too little stack left; else TRP_OK. */
 void tri_local_waits(struct tri_local *local, bool waits); /* a function on this thread waits, or goes on */
-bool tri_local_step(struct tri_local *local, bool *stuck);
+bool tri_local_step(struct tri_local *local, trp_err *stuck);
 /* trp_cancel: what runs hears it now, what has not started when what was said so far is looked at. */
 void tri_local_cancel(struct tri_local *local, struct tri_id id);
 /* There is nothing to do until *to_ns. Under a clock that stands (troupe/testing.h) it is that time now: true; or as long as

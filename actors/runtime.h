@@ -130,6 +130,11 @@ void tri_process_disown(struct tri_process *process, struct tri_view *view);
 
 /* The execution that this thread is in the middle of; NULL: none. Thread-local (docs/decisions.md). */
 extern _Thread_local __attribute__((tls_model("initial-exec"))) struct tri_execution *tri_current_execution;
+/* Whether so much stands on this thread that no further function may be run in the middle of that: what is left of its stack is
+ * for what runs. `text`: why, and the limit; NULL, or unchanged otherwise. */
+enum { TRI_STACK_TEXT = 256 };
+bool tri_stack_low(char *text);
+
 /* What calls made on this thread inherit. */
 struct tri_inherited {
     struct tri_id parent;

@@ -122,7 +122,7 @@ trp_test_advance(trp_runtime *runtime, int64_t ms, trp_error *error)
 {
     struct tri_process *process = NULL;
     trp_err err = TRP_ETIMEDOUT;
-    bool stuck = false;
+    trp_err stuck = TRP_OK;
 
     TRP_TRY(tri_check_time("ms", ms, error));
     TRP_TRY(tri_test_enter(runtime, "trp_test_advance", &process, error));
@@ -203,7 +203,7 @@ trp_test_crash(trp_actor *actor, trp_error *error)
 {
     struct tri_process *process = NULL;
     struct tri_local_actor *found;
-    bool stuck = false;
+    trp_err stuck = TRP_OK;
 
     TRP_TRY(tri_handle_enter(actor != NULL ? &actor->handle : NULL, "actor", &process, error));
     tri_process_unlock(process);

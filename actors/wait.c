@@ -184,13 +184,26 @@ sleep_alone(struct tri_process *process, struct tri_waiter *waiter, uint64_t unt
     process->rousing -= atomic_load_explicit(&waiter->poked, memory_order_relaxed);
 }
 
+/* What this execution waits for does not come, since nothing runs that could bring it. */
+static trp_err
+refuse_wait(trp_err why, trp_error *error)
+{
+    char text[TRI_STACK_TEXT] = "";
+
+    if (why == TRP_EDEADLOCK)
+        return TRI_FAIL(error, why,
+                        "this wait could never end: nothing else runs in local mode, and what it waits for waits, too");
+    (void)tri_stack_low(text);
+    return TRI_FAIL(error, why, "what this waits for could not be run: %s", text);
+}
+
 /* Local mode: there is no broker to wait for, this thread does what is due. */
 static trp_err
 step_or_sleep(struct tri_process *process, struct tri_waiter *waiter, uint64_t until_ns, trp_error *error)
 {
     struct tri_inherited inherited = {.deadline_ns = TRI_NEVER};
     uint64_t next_ns;
-    bool stuck = false;
+    trp_err stuck = TRP_OK;
     bool stepped;
 
     if (tri_current_execution != NULL) {
@@ -200,7 +213,7 @@ step_or_sleep(struct tri_process *process, struct tri_waiter *waiter, uint64_t u
         tri_local_waits(process->local, true);
     }
     stepped = tri_local_step(process->local, &stuck);
-    if (!stepped && !(stuck && tri_current_execution != NULL)) {
+    if (!stepped && (stuck == TRP_OK || tri_current_execution == NULL)) {
         next_ns = tri_proc_next_ns(process->proc);
         if (process->alarm_ns < next_ns)
             next_ns = process->alarm_ns;
@@ -210,10 +223,7 @@ step_or_sleep(struct tri_process *process, struct tri_waiter *waiter, uint64_t u
     }
     if (tri_current_execution != NULL)
         tri_local_waits(process->local, false);
-    if (!stepped && stuck && tri_current_execution != NULL)
-        return TRI_FAIL(error, TRP_EDEADLOCK,
-                        "this wait could never end: nothing else runs in local mode, and what it waits for waits, too");
-    return TRP_OK;
+    return stepped || stuck == TRP_OK || tri_current_execution == NULL ? TRP_OK : refuse_wait(stuck, error);
 }
 
 static trp_err

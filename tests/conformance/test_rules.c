@@ -398,6 +398,18 @@ ROW(tasks_that_wait_for_tasks_do_not_block_the_node)
     stage_expect(stage_task(rt, "conformance:nested", TRP_ARGS(40)), "40");
 }
 
+/* Those for which there is no host stand on one thread. Where its stack ends the call that would be one more is refused; whoever
+ * called it hears why. */
+ROW(r17_calls_that_wait_for_calls_end_at_a_limit)
+{
+    trp_error error;
+    stage_expect(stage_task(rt, "conformance:nested", TRP_ARGS(1000)), "1000");
+    stage_expect_error(stage_task(rt, "conformance:nested", TRP_ARGS(1000000)), TRP_ETASK, &error);
+    cr_expect_eq(error.cause, TRP_ELIMIT, "%s", error.message);
+    cr_expect(strstr(error.message, "stack") != NULL, "%s", error.message);
+    stage_expect(stage_task(rt, "conformance:nested", TRP_ARGS(40)), "40");
+}
+
 ROW(an_actor_that_waits_for_itself_is_told_so)
 {
     trp_error error;

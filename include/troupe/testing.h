@@ -10,6 +10,7 @@
  *     trp_test_init((const trp_module *[]){&troupe_module_counter, NULL}, &rt, &error);
  *     trp_spawn(rt, "counter:Counter", TRP_NOARGS, NULL, &counter, &error);
  *     trp_test_call(counter, "increment", TRP_ARGS(5), &value, &error);
+ *     TRP_TEST_EQUAL(value, 5);
  *
  * What holds for every function here: it is for local mode, and TRP_ENOTSUP with a node; it is called by the test, and
  * TRP_EINVAL inside a method. runtime.h's rules on threads, ownership and failure are these, too.
@@ -125,6 +126,41 @@ TRP_API trp_value trp_test_result(trp_ctx *ctx);
 
 /* Before trp_shutdown. A reply that was deferred and is still held may be given afterwards. */
 TRP_API void trp_test_ctx_free(trp_ctx **ctx);
+
+/* --------------------------------------------------------------------------------------------------- comparisons */
+
+/* Whether a value differs from what is expected (trp_equal; two TRP_NONE do not). Then `text` says how, cut to `size`: both as
+ * trp_format writes them, and the first place where they differ. Needs no runtime; any thread. */
+TRP_API bool trp_test_differ(trp_value got, trp_value expected, char *text, size_t size);
+
+/* The same of what a function returned; `error` (may be NULL) is what it has filled in. */
+TRP_API bool trp_test_returned(trp_err got, trp_err expected, const trp_error *error, char *text, size_t size);
+
+/*
+ * The same as assertions, which end the test. `expected` is a value or what TRP_V takes:
+ *
+ *     TRP_TEST_RETURNS(trp_test_call(counter, "increment", TRP_ARGS(5), &value, &error), TRP_OK, &error);
+ *     TRP_TEST_EQUAL(value, TRP_MAP("calls", 1, "mean", 5.0));
+ *
+ * A failure is Criterion's, whose header the test includes, too. With another framework TRP_TEST_FAIL, which takes what printf
+ * does, is defined before this header is included.
+ */
+#define TRP_TEST_EQUAL(got, expected)                                                                                  \
+    do {                                                                                                               \
+        char trp_text_[1200];                                                                                          \
+        if (trp_test_differ((got), TRP_V(expected), trp_text_, sizeof trp_text_))                                      \
+            TRP_TEST_FAIL("%s\n%s", #got, trp_text_);                                                                  \
+    } while (0)
+#define TRP_TEST_RETURNS(call, code, error)                                                                            \
+    do {                                                                                                               \
+        const trp_err trp_got_ = (call);                                                                               \
+        char trp_text_[1200];                                                                                          \
+        if (trp_test_returned(trp_got_, (code), (error), trp_text_, sizeof trp_text_))                                 \
+            TRP_TEST_FAIL("%s\n%s", #call, trp_text_);                                                                 \
+    } while (0)
+#ifndef TRP_TEST_FAIL
+#define TRP_TEST_FAIL(...) cr_assert(0, __VA_ARGS__)
+#endif
 
 #ifdef __cplusplus
 }

@@ -79,7 +79,7 @@ static const char class_module[] =
 "{\n" \
 "    const trp_module *modules[] = {&troupe_module_@name@, NULL};\n" \
 "\n" \
-"    cr_assert_eq(trp_test_init(modules, &rt, &error), TRP_OK, \"%s\", error.message);\n" \
+"    TRP_TEST_RETURNS(trp_test_init(modules, &rt, &error), TRP_OK, &error);\n" \
 "}\n" \
 "\n" \
 "static void\n" \
@@ -101,9 +101,9 @@ TEST_SET_UP
 "    struct @name@ state = {.value = 3};\n"
 "    trp_ctx *ctx = NULL;\n"
 "\n"
-"    cr_assert_eq(trp_test_ctx(rt, \"amount:i=1\", TRP_ARGS(4), &ctx, &error), TRP_OK, \"%s\", error.message);\n"
-"    cr_expect_eq(@name@_add(ctx, &state), TRP_OK);\n"
-"    cr_expect(trp_equal(trp_test_result(ctx), trp_i64(7)));\n"
+"    TRP_TEST_RETURNS(trp_test_ctx(rt, \"amount:i=1\", TRP_ARGS(4), &ctx, &error), TRP_OK, &error);\n"
+"    TRP_TEST_RETURNS(@name@_add(ctx, &state), TRP_OK, ctx->error);\n"
+"    TRP_TEST_EQUAL(trp_test_result(ctx), 7);\n"
 "    trp_test_ctx_free(&ctx);\n"
 "}\n"
 "\n"
@@ -112,12 +112,12 @@ TEST_SET_UP
 "    trp_actor *actor = NULL;\n"
 "    trp_value sum;\n"
 "\n"
-"    cr_assert_eq(trp_spawn(rt, \"@name@:@Name@\", TRP_ARGS(10), NULL, &actor, &error), TRP_OK, \"%s\", error.message);\n"
-"    cr_assert_eq(trp_test_call(actor, \"add\", TRP_NOARGS, &sum, &error), TRP_OK, \"%s\", error.message);\n"
-"    cr_expect_eq(trp_as_i64(sum), 11);\n"
-"    cr_expect_eq(trp_test_call(actor, \"add\", TRP_ARGS(INT64_MAX), NULL, &error), TRP_ETASK);\n"
+"    TRP_TEST_RETURNS(trp_spawn(rt, \"@name@:@Name@\", TRP_ARGS(10), NULL, &actor, &error), TRP_OK, &error);\n"
+"    TRP_TEST_RETURNS(trp_test_call(actor, \"add\", TRP_NOARGS, &sum, &error), TRP_OK, &error);\n"
+"    TRP_TEST_EQUAL(sum, 11);\n"
+"    TRP_TEST_RETURNS(trp_test_call(actor, \"add\", TRP_ARGS(INT64_MAX), NULL, &error), TRP_ETASK, &error);\n"
 "    cr_expect_eq(error.cause, TRP_ELIMIT);\n"
-"    cr_expect_eq(trp_test_call(actor, \"add\", TRP_ARGS(\"one\"), NULL, &error), TRP_ETYPE);\n"
+"    TRP_TEST_RETURNS(trp_test_call(actor, \"add\", TRP_ARGS(\"one\"), NULL, &error), TRP_ETYPE, &error);\n"
 "    trp_actor_release(&actor);\n"
 "}\n";
 
@@ -155,9 +155,9 @@ TEST_SET_UP
 "{\n"
 "    trp_ctx *ctx = NULL;\n"
 "\n"
-"    cr_assert_eq(trp_test_ctx(rt, \"number:i\", TRP_ARGS(-4), &ctx, &error), TRP_OK, \"%s\", error.message);\n"
-"    cr_expect_eq(@name@_square(ctx), TRP_OK);\n"
-"    cr_expect(trp_equal(trp_test_result(ctx), trp_i64(16)));\n"
+"    TRP_TEST_RETURNS(trp_test_ctx(rt, \"number:i\", TRP_ARGS(-4), &ctx, &error), TRP_OK, &error);\n"
+"    TRP_TEST_RETURNS(@name@_square(ctx), TRP_OK, ctx->error);\n"
+"    TRP_TEST_EQUAL(trp_test_result(ctx), 16);\n"
 "    trp_test_ctx_free(&ctx);\n"
 "}\n"
 "\n"
@@ -166,9 +166,9 @@ TEST_SET_UP
 "    trp_ref *ref = NULL;\n"
 "    trp_value square;\n"
 "\n"
-"    cr_assert_eq(trp_task(rt, \"@name@:square\", TRP_ARGS(5), &ref, &error), TRP_OK, \"%s\", error.message);\n"
-"    cr_assert_eq(trp_get(ref, 1000, &square, &error), TRP_OK, \"%s\", error.message);\n"
-"    cr_expect_eq(trp_as_i64(square), 25);\n"
+"    TRP_TEST_RETURNS(trp_task(rt, \"@name@:square\", TRP_ARGS(5), &ref, &error), TRP_OK, &error);\n"
+"    TRP_TEST_RETURNS(trp_get(ref, 1000, &square, &error), TRP_OK, &error);\n"
+"    TRP_TEST_EQUAL(square, 25);\n"
 "    trp_ref_release(&ref);\n"
 "}\n";
 

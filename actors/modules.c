@@ -5,7 +5,6 @@
  */
 #include "actors/modules.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -85,88 +84,6 @@ tri_modules_destroy(struct tri_modules **modules)
     free(freed);
 }
 
-/* ------------------------------------------------------------------------------------------------------- the path */
-
-/* The next directory of the path at *rest; false: no more. Empty ones are left out. */
-static bool
-next_directory(const char **rest, char *directory, size_t size)
-{
-    while (**rest == ':')
-        (*rest)++;
-    if (**rest == '\0')
-        return false;
-    size_t length = strcspn(*rest, ":");
-    snprintf(directory, size, "%.*s", (int)(length < size ? length : size - 1), *rest);
-    *rest += length;
-    return true;
-}
-
-/* Appends ", text" to a list that is cut with "..." where it would be too long. */
-static void
-list_add(char *list, size_t size, const char *text, int length)
-{
-    size_t used = strlen(list);
-    if (used + (size_t)length + 8 < size)
-        snprintf(list + used, size - used, "%s%.*s", used > 0 ? ", " : "", length, text);
-    else if (used + 5 < size && strstr(list, ", ...") == NULL)
-        strcat(list, ", ...");
-}
-
-static bool
-is_module_file(const char *name, size_t *length)
-{
-    size_t size = strlen(name);
-    *length = size >= 3 ? size - 3 : 0;
-    return size > 3 && strcmp(name + size - 3, ".so") == 0 && tri_module_name_ok(name, size - 3);
-}
-
-enum { LISTED_MAX = 64 };
-struct listed {
-    char names[LISTED_MAX][TRI_MODULE_NAME_MAX + 1];
-    size_t count;
-};
-
-static void
-list_name(struct listed *listed, const char *name, size_t length)
-{
-    if (listed->count == LISTED_MAX || length > TRI_MODULE_NAME_MAX)
-        return;
-    memcpy(listed->names[listed->count], name, length);
-    listed->names[listed->count++][length] = '\0';
-}
-
-static int
-by_name(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
-/* The names of all modules that could be loaded, in order. */
-static void
-list_modules(const struct tri_modules *modules, char *list, size_t size)
-{
-    char directory[PATH_MAX];
-    struct listed listed = {.count = 0};
-    size_t length;
-    list[0] = '\0';
-    for (size_t i = 0; modules->linked[i] != NULL; i++)
-        if (modules->linked[i]->name != NULL)
-            list_name(&listed, modules->linked[i]->name, strlen(modules->linked[i]->name));
-    for (const char *rest = modules->path; next_directory(&rest, directory, sizeof directory);) {
-        DIR *open = opendir(directory);
-        if (open == NULL)
-            continue;
-        for (const struct dirent *entry; (entry = readdir(open)) != NULL;)
-            if (is_module_file(entry->d_name, &length))
-                list_name(&listed, entry->d_name, length);
-        closedir(open);
-    }
-    qsort(listed.names, listed.count, sizeof listed.names[0], by_name);
-    for (size_t i = 0; i < listed.count; i++)
-        if (i == 0 || strcmp(listed.names[i], listed.names[i - 1]) != 0)
-            list_add(list, size, listed.names[i], (int)strlen(listed.names[i]));
-}
-
 /* ---------------------------------------------------------------------------------------------------------- trust */
 
 /* Code is loaded only from where nobody else can put it. */
@@ -203,10 +120,12 @@ check_trust(const char *directory, const char *file, trp_error *error)
 
 /* -------------------------------------------------------------------------------------------------------- loading */
 
+/* `shown`: how the user knows it. */
 static trp_err
-open_file(const char *name, const char *file, const trp_module **module, trp_error *error)
+open_file(const char *name, const char *file, const char *shown, const trp_module **module, trp_error *error)
 {
     char symbol[TRI_MODULE_NAME_MAX + 32];
+    TRP_TRY(tri_module_file_check(file, shown, name, error));
     void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL)
         return TRI_FAIL(error, TRP_EMODULE, "module '%s' cannot be loaded: %s", name, dlerror());
@@ -218,18 +137,6 @@ open_file(const char *name, const char *file, const trp_module **module, trp_err
     TRP_TRY(tri_module_check_stamp(found, name, file, error));
     *module = found;
     return TRP_OK;
-}
-
-static trp_err
-no_such_module(const struct tri_modules *modules, const char *name, trp_error *error)
-{
-    char list[200];
-    list_modules(modules, list, sizeof list);
-    if (list[0] == '\0')
-        tri_text_copy(list, sizeof list, "none");
-    return TRI_FAIL(error, TRP_ENOENT, "there is no module '%.64s' in %.128s (there are: %s); %s", name,
-                    modules->path[0] != '\0' ? modules->path : "the module path, which is empty", list,
-                    modules->remedy);
 }
 
 static trp_err
@@ -248,7 +155,7 @@ find_module(const struct tri_modules *modules, const char *name, const trp_modul
         *module = candidate;
         return TRP_OK;
     }
-    for (const char *rest = modules->path; next_directory(&rest, directory, sizeof directory);) {
+    for (const char *rest = modules->path; tri_path_next(&rest, directory, sizeof directory);) {
         snprintf(file, sizeof file, "%s/%s.so", directory, name);
         if (realpath(file, real) == NULL) {
             if (errno == ENOENT || errno == ENOTDIR)
@@ -256,9 +163,9 @@ find_module(const struct tri_modules *modules, const char *name, const trp_modul
             return tri_fail_errno(error, TRP_EACCES, errno, "cannot look at %s", file);
         }
         TRP_TRY(check_trust(directory, real, error));
-        return open_file(name, real, module, error);
+        return open_file(name, real, file, module, error);
     }
-    return no_such_module(modules, name, error);
+    return tri_no_such_module(name, modules->path, modules->linked, modules->remedy, error);
 }
 
 /* "module:row": loads the module unless it is. With the lock. */
@@ -291,7 +198,7 @@ tri_module_load_file(const char *file, const trp_module **module, trp_error *err
     struct tri_loaded *loaded = NULL;
     const trp_module *found = NULL;
     size_t length;
-    if (!is_module_file(base, &length))
+    if (!tri_is_module_file(base, &length))
         return TRI_FAIL(error, TRP_EINVAL,
                         "'%.200s' is not the name of a module's file: \"NAME.so\", the name a C identifier of at most "
                         "%d bytes",
@@ -302,7 +209,7 @@ tri_module_load_file(const char *file, const trp_module **module, trp_error *err
                               "cannot look at %s", file);
     snprintf(directory, sizeof directory, "%.*s", (int)(base - file), file);
     TRP_TRY(check_trust(directory[0] != '\0' ? directory : ".", real, error));
-    TRP_TRY(open_file(name, real, &found, error));
+    TRP_TRY(open_file(name, real, file, &found, error));
     TRP_TRY(tri_loaded_new(found, &loaded, error));
     tri_loaded_free(&loaded);
     *module = found;
@@ -336,7 +243,7 @@ find_class(struct tri_modules *modules, const char *name, const trp_module **mod
             *class_row = found;
             return TRP_OK;
         }
-        list_add(names, sizeof names, found->name, (int)strlen(found->name));
+        tri_list_add(names, sizeof names, found->name, (int)strlen(found->name));
     }
     return no_such_row(loaded, "class", row, names, error);
 }
@@ -362,7 +269,7 @@ find_task(struct tri_modules *modules, const char *name, const struct tri_callab
         return TRP_OK;
     }
     for (size_t i = 0; i < loaded->task_count; i++)
-        list_add(names, sizeof names, loaded->tasks[i].row->name, (int)strlen(loaded->tasks[i].row->name));
+        tri_list_add(names, sizeof names, loaded->tasks[i].row->name, (int)strlen(loaded->tasks[i].row->name));
     return no_such_row(loaded, "task", row, names, error);
 }
 
@@ -427,7 +334,7 @@ tri_modules_find_method(struct tri_modules *modules, const trp_class *class_row,
         return TRP_OK;
     }
     for (size_t i = 0; i < info->method_count; i++)
-        list_add(names, sizeof names, info->methods[i].name, (int)strlen(info->methods[i].name));
+        tri_list_add(names, sizeof names, info->methods[i].name, (int)strlen(info->methods[i].name));
     return TRI_FAIL(error, TRP_ENOMETHOD, "class %s has no method '%.200s'; it has %s", class_row->name, name,
                     names[0] != '\0' ? names : "none");
 }

@@ -552,7 +552,8 @@ Test(files, what_is_no_module_is_refused_with_the_loaders_words)
         trp_err err;
         const char *says;
     } rows[] = {
-        {EXAMPLES_DIR "/counter.so", "other.so", 0755, TRP_EMODULE, "has no symbol troupe_module_other"},
+        {EXAMPLES_DIR "/counter.so", "other.so", 0755, TRP_EMODULE,
+         "describes the module 'counter': it has to be called counter.so"},
         {EXAMPLES_DIR "/counter.so", "counter.so", 0775, TRP_EACCES, "can be written by others (mode 0775)"},
         {EXAMPLES_DIR "/counter.so", "counter.txt", 0755, TRP_EINVAL, "is not the name of a module's file"},
         {EXAMPLES_DIR "/counter.so", "my-counter.so", 0755, TRP_EINVAL, "is not the name of a module's file"},
@@ -560,7 +561,7 @@ Test(files, what_is_no_module_is_refused_with_the_loaders_words)
         {TEST_MODULE_DIR "/bad_name.so", "bad_name.so", 0755, TRP_EMODULE, "calls itself"},
         {TEST_MODULE_DIR "/bad_symbol.so", "bad_symbol.so", 0755, TRP_EMODULE, "cannot be loaded"},
         {TEST_MODULE_DIR "/bad_rows.so", "bad_rows.so", 0755, TRP_EMODULE, "cannot be used"},
-        {"/etc/passwd", "passwd.so", 0755, TRP_EMODULE, "cannot be loaded"},
+        {"/etc/passwd", "passwd.so", 0755, TRP_EMODULE, "is not a shared object"},
         {NULL, "none.so", 0755, TRP_ENOENT, "cannot look at"},
     };
     cr_assert_not_null(mkdtemp(directory));

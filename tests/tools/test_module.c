@@ -93,6 +93,33 @@ Test(module, what_cannot_be_a_module_is_refused_with_the_reason)
     COMMAND_RUN(rows);
 }
 
+Test(module, a_node_says_the_same_of_what_it_cannot_load)
+{
+    static const struct command_row rows[] = {
+        {"cp $EXAMPLES/counter.so $EXAMPLES/fib.so .; : >empty.so; echo text >text.so; mkdir folder.so; "
+         "troupe start -d -q --module-path $PWD; cp counter.so other.so; cp $EXAMPLES/../actors/libtroupe.so.0 lib.so; "
+         "head -c 9000 fib.so >damaged.so",
+         0, "", ""},
+        {"troupe task text:f", 4, "",
+         "troupe task: */text.so is not a shared object: it does not begin like one; modules are built with -shared "
+         "-fPIC\n"},
+        {"troupe spawn text:Text -n t", 4, "", "troupe spawn: */text.so is not a shared object: *\n"},
+        {"troupe task empty:f", 4, "", "troupe task: */empty.so is empty; build it anew\n"},
+        {"troupe task lib:f", 4, "",
+         "troupe task: */lib.so is a shared object, but no module: it has no symbol troupe_module_lib; *\n"},
+        {"troupe spawn other:Counter -n t", 4, "", "troupe spawn: */other.so describes the module 'counter': *\n"},
+        {"troupe task damaged:f", 4, "", "troupe task: */damaged.so is damaged: it should have *\n"},
+        {"troupe task folder:f", 4, "", "troupe task: */folder.so is a directory, and no file\n"},
+        {"troupe task fibb:fib 5", 4, "",
+         "troupe task: there is no module 'fibb' in * (there are: *fib, *); did you mean 'fib'?\n"},
+        {"troupe spawn countr:Counter -n t", 4, "", "troupe spawn: there is no module *; did you mean 'counter'?\n"},
+        {"troupe task far_away:f", 4, "",
+         "troupe task: there is no module 'far_away' in *; the program has joined *\n"},
+        {"troupe stop -q", 0, "", ""},
+    };
+    COMMAND_RUN(rows);
+}
+
 Test(module, code_that_runs_when_a_module_is_loaded_takes_nobody_along)
 {
     static const struct command_row rows[] = {

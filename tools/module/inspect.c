@@ -251,12 +251,11 @@ static int
 run_inspect(struct tri_cli *cli, const struct tri_args *args)
 {
     const char *path = args->operands[0];
-    char name[TRI_MODULE_NAME_SIZE];
     struct tri_values values = {0};
     trp_value module;
     int exit_code;
 
-    exit_code = tri_module_file(cli, path, name);
+    exit_code = tri_module_file(cli, path);
     if (exit_code == TRI_EXIT_OK)
         exit_code = tri_module_describe(cli, &values, path, &module);
     if (exit_code == TRI_EXIT_OK && tri_wants_value(cli))

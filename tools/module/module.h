@@ -3,7 +3,7 @@
  *
  *     new.c, templates.c   writes a module with its build and its test
  *     build.c              meson, called so that hosts load what it makes
- *     file.c               what a file is, before any of its code runs
+ *     file.c               what a module's file is called
  *     inspect.c, show.c    what a module offers, asked in a process of its own; and that for people
  *     test.c, calls.c      the conformance run
  *     parameters.c         the parameters of a description, and values that fit them, or do not
@@ -18,9 +18,8 @@ enum { TRI_MODULE_NAME_SIZE = 64, TRI_PARAMETERS_MAX = 32 };
 /* A C identifier of 1 to 63 bytes, as modules are named. */
 bool tri_is_module_name(const char *name, size_t size);
 
-/* file.c: whether `path` can be a module at all: its name, that it is a whole shared object for this machine, and describes what
- * it is named for. Else it is said. `name`: room for TRI_MODULE_NAME_SIZE. */
-int tri_module_file(struct tri_cli *cli, const char *path, char *name);
+/* file.c: whether `path` can be read, and is called as a module's file is. Else it is said. */
+int tri_module_file(struct tri_cli *cli, const char *path);
 
 /* inspect.c: the description of the module in `path`: a MAP, kept in `values`. It is loaded in a process of its own. */
 int tri_module_describe(struct tri_cli *cli, struct tri_values *values, const char *path, trp_value *module);

@@ -358,7 +358,6 @@ run_test(struct tri_cli *cli, const struct tri_args *args)
 {
     const char *timeout = tri_option(args, "timeout"), *path = args->operands[0];
     struct tri_run run = {.cli = cli, .timeout_ms = TIMEOUT_MS};
-    char name[TRI_MODULE_NAME_SIZE];
     trp_value module;
     int exit_code;
 
@@ -370,7 +369,7 @@ run_test(struct tri_cli *cli, const struct tri_args *args)
     if (exit_code == TRI_EXIT_OK)
         exit_code = take_init(&run, tri_option(args, "init"));
     if (exit_code == TRI_EXIT_OK)
-        exit_code = tri_module_file(cli, path, name);
+        exit_code = tri_module_file(cli, path);
     if (exit_code == TRI_EXIT_OK)
         exit_code = tri_module_describe(cli, &run.values, path, &module);
     if (exit_code == TRI_EXIT_OK)

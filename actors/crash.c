@@ -18,6 +18,7 @@
 enum { FRAMES_MAX = 64, STACK_SIZE = 64 * 1024, HANDLER_SECONDS = 5 };
 
 static struct tri_progress *page;
+static const char *volatile starting; /* not NULL: why an abort ends the start */
 static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 static _Thread_local void *stack;
 
@@ -85,6 +86,11 @@ on_crash(int signal_number, siginfo_t *info, void *context)
     }
     inside = 1;
     atomic_store(&page->crash_signal, signal_number);
+    if (signal_number == SIGABRT && starting != NULL) {
+        struct writer why = {page->failure, page->failure + sizeof page->failure - 1};
+        put(&why, starting);
+        atomic_store(&page->unstarted, TRP_ELIMIT);
+    }
     alarm(HANDLER_SECONDS); /* should what follows hang on a lock of the loader */
     struct writer writer = {page->backtrace, page->backtrace + sizeof page->backtrace - 1};
     int count = backtrace(frames, FRAMES_MAX);
@@ -119,6 +125,12 @@ tri_crash_thread_end(void)
     sigaltstack(&none, NULL);
     munmap(stack, STACK_SIZE);
     stack = NULL;
+}
+
+void
+tri_crash_starting(const char *why)
+{
+    starting = why;
 }
 
 void

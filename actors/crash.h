@@ -11,6 +11,9 @@
 void tri_crash_warm(void);
 /* Once per process. TRP_ENOMEM. */
 trp_err tri_crash_install(struct tri_progress *progress, trp_error *error);
+/* From here on an abort is what libzmq does where it gets no thread or descriptor: the host could not start, as `why` says.
+ * NULL: it is whoever calls it again. The text stays the caller's. */
+void tri_crash_starting(const char *why);
 /* In each further thread that runs user code: a stack for the handler, so that an overflow of the thread's own is
  * reported, too. */
 trp_err tri_crash_thread_begin(trp_error *error);

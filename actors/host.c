@@ -304,7 +304,11 @@ host_open(struct tri_host *host, const struct tri_worker_start *start, trp_error
     };
     TRP_TRY(tri_crash_install(start->progress, error));
     TRP_TRY(open_modules(host, start, error));
+    tri_crash_starting(
+        "ZeroMQ did not get what it needs to start in a host's process: allow more processes and threads "
+        "(ulimit -u, or pids.max of the control group), more open files (ulimit -n), more memory");
     TRP_TRY(tri_process_open(&config, &host->process, error));
+    tri_crash_starting(NULL);
     tri_stored_rooms(host->process, &host->rooms);
     tri_process_lock(host->process);
     host->runtime.process = host->process;
@@ -392,6 +396,10 @@ trp_worker_main(const struct tri_worker_start *start)
     trp_err err = host_open(&host, start, &error);
     if (err != TRP_OK) {
         tri_log(TRI_ERROR, "%s", error.message);
+        if (err != TRP_EBROKER) { /* which dies with those that wait for this host */
+            tri_text_copy(start->progress->failure, sizeof start->progress->failure, error.message);
+            atomic_store(&start->progress->unstarted, err);
+        }
         tri_modules_destroy(&host.modules);
         return EXIT_NO_BROKER;
     }

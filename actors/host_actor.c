@@ -123,18 +123,18 @@ tri_host_construct(struct tri_host *host)
     trp_error error;
     tri_process_lock(host->process);
     struct tri_frame *frame = tri_frame_get(host);
-    tri_process_busy(host->process, true);
+    trp_err err = tri_process_runs(host->process, &error);
     tri_process_unlock(host->process);
     if (frame == NULL) {
         tri_log(TRI_ERROR, "no memory for an actor");
         abort();
     }
-    trp_err err = construct(host, frame, &error);
+    if (err == TRP_OK)
+        err = construct(host, frame, &error);
     if (err != TRP_OK)
         tri_execution_refuse(&frame->execution, &error);
     fflush(stdout);
     tri_process_lock(host->process);
-    tri_process_busy(host->process, false);
     (void)tri_host_describe(host, false);
     actor->failed = frame->execution.outcome == TRI_RAN_FAILURE;
     if (actor->failed)

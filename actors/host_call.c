@@ -450,7 +450,8 @@ tri_host_run(struct tri_host *host, struct tri_incoming *call, bool in_place)
         abort();
     }
     const bool is_task = is_task_call(call);
-    struct tri_trace_run run;
+    struct tri_trace_run run = {.trace = NULL};
+    trp_error error;
     frame->call = call;
     frame->execution.id = call->entry.id;
     frame->execution.deadline_ns = call->deadline_ns;
@@ -460,16 +461,17 @@ tri_host_run(struct tri_host *host, struct tri_incoming *call, bool in_place)
     tri_list_append(&host->running, &frame->link);
     tri_proc_start(tri_process_proc(host->process), call);
     progress_started(host, call);
-    tri_process_busy(host->process, true);
+    const trp_err begun = tri_process_runs(host->process, &error);
     if (call->trace != NULL && host->trace == NULL)
         host->trace = tri_trace_new();
     tri_process_unlock(host->process);
-    if (call->trace == NULL || trace_starts(frame, &run))
+    if (begun != TRP_OK)
+        tri_execution_refuse(&frame->execution, &error);
+    else if (call->trace == NULL || trace_starts(frame, &run))
         execute(frame);
     if (call->trace != NULL)
         trace_ends(frame, &run);
     tri_process_lock(host->process);
-    tri_process_busy(host->process, false);
     tri_list_remove(&frame->link);
     progress_finished(host);
     if (!in_place)

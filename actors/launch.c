@@ -169,7 +169,7 @@ make_directory(char *path, size_t size, trp_error *error)
         if (length < (int)size && mkdtemp(path) != NULL)
             return TRP_OK;
     }
-    return tri_fail_errno(error, TRP_EACCES, errno, "no directory for a private node can be made in /tmp");
+    return tri_fail_system(error, TRP_EACCES, errno, "no directory for a private node can be made in /tmp");
 }
 
 /* ------------------------------------------------------------------------------------------------------ its first words */
@@ -225,7 +225,7 @@ tri_child_start(const trp_config *config, struct tri_child *child, trp_error *er
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
         err = errno;
         (void)rmdir(child->directory);
-        return tri_fail_errno(error, TRP_ELIMIT, err, "no descriptors for a private node");
+        return tri_fail_system(error, TRP_ELIMIT, err, "no descriptors for a private node");
     }
     make_arguments(config, program, child->directory, &arguments);
     err = spawn(program, &arguments, pair[1], &child->pid);
@@ -235,7 +235,8 @@ tri_child_start(const trp_config *config, struct tri_child *child, trp_error *er
         (void)close(pair[0]);
         (void)rmdir(child->directory);
         child->pid = 0;
-        return tri_fail_errno(error, TRP_EBROKER, err, "'%s' cannot be started", program);
+        return err == EACCES ? tri_fail_errno(error, TRP_EBROKER, err, "'%s' cannot be started", program)
+                             : tri_fail_system(error, TRP_EBROKER, err, "'%s' cannot be started", program);
     }
     result = read_line(child->line, line, sizeof line, tri_now_ns() + READY_MS * TRI_NS_PER_MS, error);
     if (result == TRP_OK)

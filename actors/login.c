@@ -333,9 +333,10 @@ tri_process_away(struct tri_process *process)
     if (process->state == TRI_UP)
         process->gone_ns = tri_now_ns();
     if (process->reconnect_ms > 0) {
-        tri_process_need_keeper(process);
-        if (process->state > TRI_UP)
+        if (tri_process_need_keeper(process, &why) != TRP_OK) {
+            tri_process_fail(process, &why);
             return;
+        }
         process->state = TRI_AWAY; /* the keeper does the rest, when nobody sleeps on the old socket any more */
         tri_waiters_poke(process, true);
         tri_keeper_ring(process);

@@ -92,7 +92,7 @@ check_owner(const char *path, trp_error *error)
 {
     struct stat status;
     if (stat(path, &status) != 0)
-        return tri_fail_errno(error, TRP_EACCES, errno, "cannot look at %s", path);
+        return tri_fail_system(error, TRP_EACCES, errno, "cannot look at %s", path);
     if (status.st_uid != geteuid() && status.st_uid != 0)
         return TRI_FAIL(error, TRP_EACCES,
                         "%s belongs to user %u; modules are loaded only from what you or root own: chown it", path,
@@ -160,7 +160,7 @@ find_module(const struct tri_modules *modules, const char *name, const trp_modul
         if (realpath(file, real) == NULL) {
             if (errno == ENOENT || errno == ENOTDIR)
                 continue;
-            return tri_fail_errno(error, TRP_EACCES, errno, "cannot look at %s", file);
+            return tri_fail_system(error, TRP_EACCES, errno, "cannot look at %s", file);
         }
         TRP_TRY(check_trust(directory, real, error));
         return open_file(name, real, file, module, error);
@@ -205,8 +205,8 @@ tri_module_load_file(const char *file, const trp_module **module, trp_error *err
                         base, (int)TRI_MODULE_NAME_MAX);
     snprintf(name, sizeof name, "%.*s", (int)length, base);
     if (realpath(file, real) == NULL)
-        return tri_fail_errno(error, errno == ENOENT || errno == ENOTDIR ? TRP_ENOENT : TRP_EACCES, errno,
-                              "cannot look at %s", file);
+        return tri_fail_system(error, errno == ENOENT || errno == ENOTDIR ? TRP_ENOENT : TRP_EACCES, errno,
+                               "cannot look at %s", file);
     snprintf(directory, sizeof directory, "%.*s", (int)(base - file), file);
     TRP_TRY(check_trust(directory[0] != '\0' ? directory : ".", real, error));
     TRP_TRY(open_file(name, real, file, &found, error));

@@ -34,6 +34,17 @@ open_door(const struct tri_process *process, struct tri_greeting *greeting, trp_
     return err;
 }
 
+/* libzmq's come with its first socket, and cannot be refused then. A host's main thread polls until it runs something, and needs
+ * no keeper before; where memory is limited it may not get one any more then. */
+static trp_err
+start_threads(struct tri_process *process, trp_error *error)
+{
+    TRP_TRY(tri_link_context(&process->context, error));
+    if (!process->is_host)
+        TRP_TRY(tri_room_try_threads(error));
+    return !process->is_host || tri_room_is_limited() ? tri_process_begin(process, error) : TRP_OK;
+}
+
 /* Connects and logs in; the keeper, or who polls without one, ends the wait for WELCOME. */
 static trp_err
 open_connection(struct tri_process *process, trp_error *error)
@@ -42,14 +53,12 @@ open_connection(struct tri_process *process, trp_error *error)
     trp_err err;
 
     TRP_TRY(open_door(process, &greeting, error));
-    process->context = tri_link_context();
-    if (process->context == NULL) {
+    err = start_threads(process, error);
+    if (err != TRP_OK) {
         tri_stored_greeted(process, &greeting);
         (void)close(greeting.fd);
-        return tri_fail_errno(error, TRP_ELIMIT, errno, "no ZeroMQ context");
+        return err;
     }
-    if (!process->is_host) /* whose main thread polls until it runs something */
-        TRP_TRY(tri_process_begin(process, error));
     tri_process_lock(process);
     err = tri_process_connect(process, &greeting, error);
     if (err == TRP_OK)

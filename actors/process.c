@@ -246,7 +246,7 @@ tri_process_new(const struct tri_process_config *config, struct tri_process **pr
     made->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     made->keeper_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (made->bell < 0 || made->keeper_bell < 0)
-        err = tri_fail_errno(error, TRP_ELIMIT, errno, "no descriptor for a runtime");
+        err = tri_fail_system(error, TRP_ELIMIT, errno, "no descriptor for a runtime");
     if (err == TRP_OK)
         err = make_proc(made, error);
     if (err == TRP_OK && !atomic_compare_exchange_strong(&here.process, &none, made))
@@ -270,19 +270,17 @@ tri_process_begin(struct tri_process *process, trp_error *error)
     err = pthread_create(&process->keeper, NULL, tri_keeper_main, process);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (err != 0)
-        return tri_fail_errno(error, TRP_ELIMIT, err, "no thread for a runtime");
+        return tri_fail_system(error, TRP_ELIMIT, err, "this process gets no thread");
     process->keeper_runs = true;
     return TRP_OK;
 }
 
-void
-tri_process_need_keeper(struct tri_process *process)
+trp_err
+tri_process_need_keeper(struct tri_process *process, trp_error *error)
 {
-    trp_error why;
-
-    if (!process->keeper_runs && process->local == NULL && process->state <= TRI_UP &&
-        tri_process_begin(process, &why) != TRP_OK)
-        tri_process_fail(process, &why);
+    if (process->keeper_runs || process->local != NULL || process->state > TRI_UP)
+        return TRP_OK;
+    return tri_process_begin(process, error);
 }
 
 static trp_err

@@ -182,7 +182,7 @@ struct tri_process *tri_process_here(void);                               /* thi
 trp_err tri_process_new(const struct tri_process_config *config, struct tri_process **process, trp_error *error);
 trp_err tri_process_begin(struct tri_process *process, trp_error *error);                    /* the keeper */
 uint64_t tri_process_post_route(struct tri_process *process, const struct tri_route *route); /* without a body */
-void tri_process_need_keeper(struct tri_process *process); /* with the lock: there is one, or the process has failed */
+trp_err tri_process_need_keeper(struct tri_process *process, trp_error *error); /* with the lock; TRP_ELIMIT */
 
 /* login.c: with the lock */
 trp_err tri_process_connect(struct tri_process *process, const struct tri_greeting *greeting, trp_error *error);

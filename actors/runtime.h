@@ -106,9 +106,9 @@ bool tri_process_told(const struct tri_process *process); /* there are none, and
 size_t
 tri_process_callback_count(const struct tri_process *process); /* of trp_on_ready, whose reference has not ended */
 void tri_callbacks_end(struct tri_process *process, trp_runtime *runtime); /* runs all that are left: before fini */
-/* With the lock: a host's method starts or ends on this thread, which will not poll meanwhile: somebody else does, the keeper
- * after 2 ms. */
-void tri_process_busy(struct tri_process *process, bool busy);
+/* With the lock: a host's method starts on this thread, which will not poll meanwhile: somebody else does, the keeper after 2 ms.
+ * TRP_ELIMIT: there is no keeper, and none can be had. */
+trp_err tri_process_runs(struct tri_process *process, trp_error *error);
 /* Callbacks of trp_on_ready that are due, of this runtime (NULL: of any). With the lock, which is dropped while one runs: runs
  * one; false: none is due. A host calls it between two methods; tri_process_wait looks at done() again when one becomes due. */
 bool tri_process_callback_due(struct tri_process *process, const trp_runtime *runtime);

@@ -115,12 +115,13 @@ leave_poll(struct tri_process *process, const struct tri_waiter *waiter)
         tri_keeper_ring(process);
 }
 
-void
-tri_process_busy(struct tri_process *process, bool busy)
+trp_err
+tri_process_runs(struct tri_process *process, trp_error *error)
 {
-    tri_process_need_keeper(process);
-    if (busy && process->poller == NULL)
+    TRP_TRY(tri_process_need_keeper(process, error));
+    if (process->poller == NULL)
         leave_poll(process, NULL);
+    return TRP_OK;
 }
 
 static bool

@@ -211,9 +211,8 @@ open_sockets(struct tri_shell *shell, trp_error *error)
 {
     char address[sizeof shell->directory + 32];
     snprintf(address, sizeof address, "ipc://%s/broker.sock", shell->directory);
-    shell->context = tri_link_context();
-    if (shell->context == NULL)
-        return tri_fail_errno(error, TRP_ELIMIT, errno, "cannot start ZeroMQ; allow more open files (ulimit -n)");
+    TRP_TRY(tri_link_context(&shell->context, error));
+    TRP_TRY(tri_room_try_threads(error));
     TRP_TRY(tri_link_find(address)->bind(shell->context, address, &shell->server, error));
     shell->link_source = (struct tri_source){on_link, tri_link_fd(shell->server)};
     TRP_TRY(tri_shell_watch(shell, &shell->link_source, error));
@@ -238,7 +237,7 @@ start(struct tri_shell *shell, trp_error *error)
         tri_table_init(&shell->by_cookie, tri_random_secret()) != TRP_OK)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for a broker");
     if (shell->epoll_fd < 0)
-        return tri_fail_errno(error, TRP_ELIMIT, errno, "no epoll descriptor (ulimit -n)");
+        return tri_fail_system(error, TRP_ELIMIT, errno, "no epoll descriptor");
     tri_shell_ops(shell, &ops);
     TRP_TRY(tri_shell_start(shell, &ops, error));
     return open_sockets(shell, error);

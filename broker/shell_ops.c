@@ -133,7 +133,7 @@ tri_shell_report_failures(struct tri_shell *shell)
     trp_error error;
     while (shell->failed_fork_count > 0) {
         uint64_t token = shell->failed_forks[--shell->failed_fork_count];
-        tri_core_fork_failed(shell->core, token, "its environment is too large", shell->now_ns);
+        tri_core_fork_failed(shell->core, token, TRP_ELIMIT, "its environment is too large", shell->now_ns);
         shell->busy = true;
     }
     while (shell->any_failed && (member = find_failed(shell)) != NULL) {

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,7 +249,7 @@ static void
 on_fork_failed(struct tri_shell *shell, const union tri_control_message *message, const char **texts)
 {
     tri_log(shell->stopping ? TRI_DEBUG : TRI_WARNING, "no host: %s", texts[0]);
-    tri_core_fork_failed(shell->core, message->head.token, texts[0], shell->now_ns);
+    tri_core_fork_failed(shell->core, message->head.token, (trp_err)message->head.number, texts[0], shell->now_ns);
     shell->busy = true;
 }
 
@@ -275,17 +274,6 @@ static root_fn *const handlers[TRI_CONTROL_KIND_COUNT] = {
     [TRI_CONTROL_STOP] = on_stop,
 };
 
-/* Hosts end with the root; what they have started is in their process groups, and nobody else would end it. */
-static void
-kill_groups(const struct tri_shell *shell)
-{
-    for (const struct tri_node *node = shell->member_list.next; node != &shell->member_list; node = node->next) {
-        const struct tri_member *member = TRI_OWNER(node, struct tri_member, link);
-        if (member->token != 0 && member->pid > 1)
-            (void)kill(-member->pid, SIGKILL);
-    }
-}
-
 static void
 on_root(struct tri_shell *shell, struct tri_source *source)
 {
@@ -304,7 +292,6 @@ on_root(struct tri_shell *shell, struct tri_source *source)
     if (err == TRP_OK || err == TRP_EAGAIN)
         return;
     tri_log(TRI_ERROR, "the root is gone, the broker ends: %s", error.message);
-    kill_groups(shell);
     shell->root_gone = shell->ended = true;
 }
 

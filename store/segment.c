@@ -49,8 +49,8 @@ map(struct tri_segment *segment, bool writable, trp_error *error)
     void *base = mmap(NULL, segment->size, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED | MAP_NORESERVE,
                       writable ? segment->fd : segment->read_fd, 0);
     if (base == MAP_FAILED)
-        return tri_fail_errno(error, errno == ENOMEM ? TRP_ENOMEM : TRP_EINVAL, errno,
-                              "no room in this process for %" PRIu64 " bytes of shared memory", segment->size);
+        return tri_fail_system(error, TRP_EINVAL, errno,
+                               "no room in this process for %" PRIu64 " bytes of shared memory", segment->size);
     (void)madvise(base, segment->size, MADV_DONTDUMP);
     segment->base = base;
     return TRP_OK;
@@ -59,11 +59,8 @@ map(struct tri_segment *segment, bool writable, trp_error *error)
 static trp_err
 fail_name(trp_error *error, const char *what, const char *name)
 {
-    const trp_err code = errno == EEXIST   ? TRP_EEXIST
-                         : errno == ENOENT ? TRP_ENOENT
-                         : errno == EACCES ? TRP_EACCES
-                                           : TRP_EINVAL;
-    return tri_fail_errno(error, code, errno, "cannot %s shared memory %s%s", what, shm_dir, name);
+    const trp_err code = errno == EEXIST ? TRP_EEXIST : errno == ENOENT ? TRP_ENOENT : TRP_EINVAL;
+    return tri_fail_system(error, code, errno, "cannot %s shared memory %s%s", what, shm_dir, name);
 }
 
 /* Opens and maps what exists under the name. */

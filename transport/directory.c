@@ -62,7 +62,7 @@ make_absolute(char *path, size_t size, trp_error *error)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for a path");
     if (getcwd(path, size) == NULL) {
         free(rest);
-        return tri_fail_errno(error, TRP_EACCES, errno, "cannot tell which directory this is");
+        return tri_fail_system(error, TRP_EACCES, errno, "cannot tell which directory this is");
     }
     start = strlen(path);
     wanted = snprintf(path + start, size - start, "/%s", rest);
@@ -76,8 +76,8 @@ check(const char *path, trp_error *error)
     struct stat status;
 
     if (lstat(path, &status) != 0)
-        return tri_fail_errno(error, errno == ENOENT ? TRP_ENOENT : TRP_EACCES, errno,
-                              "there is no node's directory %s", path);
+        return tri_fail_system(error, errno == ENOENT ? TRP_ENOENT : TRP_EACCES, errno,
+                               "there is no node's directory %s", path);
     if (!S_ISDIR(status.st_mode))
         return TRI_FAIL(error, TRP_EACCES,
                         "%s is not a directory (or a symbolic link to one): remove it, or set "
@@ -100,7 +100,7 @@ tri_directory(const char *given, bool make, char *path, size_t size, trp_error *
     TRP_TRY(check_length(path, (size_t)wanted, size, error));
     TRP_TRY(make_absolute(path, size, error));
     if (make && mkdir(path, 0700) != 0 && errno != EEXIST)
-        return tri_fail_errno(error, TRP_EACCES, errno,
-                              "cannot make the node's directory %s; set TROUPE_DIR to one that can be made", path);
+        return tri_fail_system(error, TRP_EACCES, errno,
+                               "cannot make the node's directory %s; set TROUPE_DIR to one that can be made", path);
     return check(path, error);
 }

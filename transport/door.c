@@ -49,8 +49,7 @@ open_socket(int flags, int *fd, trp_error *error)
 {
     *fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
     if (*fd < 0)
-        return tri_fail_errno(error, errno == EMFILE || errno == ENFILE ? TRP_ELIMIT : TRP_ENOMEM, errno,
-                              "cannot make a socket");
+        return tri_fail_system(error, TRP_ENOMEM, errno, "cannot make a socket");
     return TRP_OK;
 }
 
@@ -71,7 +70,7 @@ check_directory(const char *path, trp_error *error)
     else
         slash[slash == directory ? 1 : 0] = '\0';
     if (stat(directory, &status) != 0)
-        return tri_fail_errno(error, TRP_EACCES, errno, "cannot use the directory %s", directory);
+        return tri_fail_system(error, TRP_EACCES, errno, "cannot use the directory %s", directory);
     if (status.st_uid != geteuid() || (status.st_mode & 077) != 0)
         return TRI_FAIL(error, TRP_EACCES, "%s must belong to this user and be closed to others: chmod 700 %s",
                         directory, directory);
@@ -87,7 +86,7 @@ remove_stale(const struct sockaddr_un *address, trp_error *error)
 
     if (lstat(address->sun_path, &status) != 0)
         return errno == ENOENT ? TRP_OK
-                               : tri_fail_errno(error, TRP_EACCES, errno, "cannot look at %s", address->sun_path);
+                               : tri_fail_system(error, TRP_EACCES, errno, "cannot look at %s", address->sun_path);
     if (!S_ISSOCK(status.st_mode))
         return TRI_FAIL(error, TRP_EACCES, "%s is in the way and no socket: remove it", address->sun_path);
     TRP_TRY(open_socket(SOCK_NONBLOCK, &fd, error));
@@ -97,8 +96,8 @@ remove_stale(const struct sockaddr_un *address, trp_error *error)
     if (rc == 0 || errnum != ECONNREFUSED)
         return TRI_FAIL(error, TRP_EALREADY, "a node is running at %s", address->sun_path);
     if (unlink(address->sun_path) != 0 && errno != ENOENT)
-        return tri_fail_errno(error, TRP_EACCES, errno, "cannot remove the socket of a dead node, %s",
-                              address->sun_path);
+        return tri_fail_system(error, TRP_EACCES, errno, "cannot remove the socket of a dead node, %s",
+                               address->sun_path);
     return TRP_OK;
 }
 
@@ -111,10 +110,10 @@ start_listening(struct tri_door_server *server, const struct sockaddr_un *addres
     TRP_TRY(remove_stale(address, error));
     TRP_TRY(open_socket(SOCK_NONBLOCK, &server->fd, error));
     if (bind(server->fd, (const struct sockaddr *)address, sizeof *address) != 0)
-        return tri_fail_errno(error, errno == EADDRINUSE ? TRP_EALREADY : TRP_EACCES, errno, "cannot listen at %s",
-                              server->path);
+        return tri_fail_system(error, errno == EADDRINUSE ? TRP_EALREADY : TRP_EACCES, errno, "cannot listen at %s",
+                               server->path);
     if (listen(server->fd, BACKLOG) != 0 || lstat(server->path, &status) != 0)
-        return tri_fail_errno(error, TRP_EACCES, errno, "cannot listen at %s", server->path);
+        return tri_fail_system(error, TRP_EACCES, errno, "cannot listen at %s", server->path);
     server->device = status.st_dev;
     server->inode = status.st_ino;
     return TRP_OK;
@@ -191,8 +190,7 @@ identify(int fd, int *pidfd, int32_t *pid, trp_error *error)
     if (*pidfd < 0 && errno == ESRCH)
         return TRP_EAGAIN;
     if (*pidfd < 0)
-        return tri_fail_errno(error, errno == EMFILE || errno == ENFILE ? TRP_ELIMIT : TRP_EACCES, errno,
-                              "cannot watch process %d", who.pid);
+        return tri_fail_system(error, TRP_EACCES, errno, "cannot watch process %d", who.pid);
     if (!is_open(fd)) {
         close_fd(pidfd);
         return TRP_EAGAIN;
@@ -211,8 +209,7 @@ accept_socket(const struct tri_door_server *server, int *fd, trp_error *error)
         return TRP_OK;
     if (errno == EAGAIN)
         return TRI_FAIL(error, TRP_EAGAIN, "nobody is at the side door");
-    return tri_fail_errno(error, errno == EMFILE || errno == ENFILE ? TRP_ELIMIT : TRP_ENOMEM, errno,
-                          "cannot open the side door to a process");
+    return tri_fail_system(error, TRP_ENOMEM, errno, "cannot open the side door to a process");
 }
 
 trp_err
@@ -251,7 +248,7 @@ knock(int fd, const struct sockaddr_un *address, int timeout_ms, trp_error *erro
     if (rc == 0)
         return TRP_OK;
     if (errno == EACCES || errno == EPERM)
-        return tri_fail_errno(error, TRP_EACCES, errno, "cannot reach the broker at %s", address->sun_path);
+        return tri_fail_system(error, TRP_EACCES, errno, "cannot reach the broker at %s", address->sun_path);
     if (errno == EAGAIN)
         return TRI_FAIL(error, TRP_ETIMEDOUT, "the broker at %s did not open within %d ms", address->sun_path,
                         timeout_ms);

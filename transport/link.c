@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
@@ -13,7 +14,13 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { DESCRIPTORS_WANTED = 64, SOCKETS_MAX = 16 };
+enum {
+    DESCRIPTORS_WANTED = 64,
+    SOCKETS_MAX = 16,
+    THREADS = 3,                   /* libzmq's two, and the keeper */
+    OTHER_BYTES = 8 * 1024 * 1024, /* what the first packets take, and the heap that they come from */
+    HEAP_BYTES = 64 * 1024 * 1024, /* of address space, for each thread that allocates */
+};
 
 const struct tri_link_ops *const tri_link_table[] = {&tri_link_ipc, &tri_link_inproc, &tri_link_tcp, NULL};
 
@@ -67,41 +74,57 @@ next_are_free(rlim_t limit)
     return true;
 }
 
-static bool
-have_descriptors(void)
+static trp_err
+check_descriptors(trp_error *error)
 {
     struct rlimit limit;
+    rlim_t open_ones;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return false;
+        return tri_fail_system(error, TRP_ELIMIT, errno, "cannot learn how many files may be open");
     if (limit.rlim_cur < limit.rlim_max) {
         const struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
         if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
             limit = raised;
     }
-    if (limit.rlim_cur == RLIM_INFINITY || next_are_free(limit.rlim_cur) ||
-        limit.rlim_cur >= count_open() + DESCRIPTORS_WANTED)
-        return true;
-    errno = EMFILE;
-    return false;
+    if (limit.rlim_cur == RLIM_INFINITY || next_are_free(limit.rlim_cur))
+        return TRP_OK;
+    open_ones = count_open();
+    if (limit.rlim_cur >= open_ones + DESCRIPTORS_WANTED)
+        return TRP_OK;
+    return TRI_FAIL(error, TRP_ELIMIT,
+                    "this process may have %llu open files, has %llu and needs %d more: allow it more (ulimit -n)",
+                    (unsigned long long)limit.rlim_cur, (unsigned long long)open_ones, DESCRIPTORS_WANTED);
 }
 
-void *
-tri_link_context(void)
+trp_err
+tri_link_context_room(trp_error *error)
 {
-    void *context;
+    return tri_room_for(THREADS, OTHER_BYTES, error);
+}
 
-    if (!have_descriptors() || (context = zmq_ctx_new()) == NULL)
-        return NULL;
+trp_err
+tri_link_context(void **context, trp_error *error)
+{
+    void *made;
+
+    TRP_TRY(check_descriptors(error));
+    TRP_TRY(tri_link_context_room(error));
+    if (tri_room_for(THREADS, OTHER_BYTES + THREADS * HEAP_BYTES, NULL) != TRP_OK)
+        (void)mallopt(M_ARENA_MAX, 1); /* else one thread's heap might take what another one's stack needs */
+    made = zmq_ctx_new();
+    if (made == NULL)
+        return tri_fail_system(error, TRP_ELIMIT, errno, "ZeroMQ cannot be started");
     /* One I/O thread: a process has one peer, and the broker's core is the bottleneck, not its reading. */
-    (void)zmq_ctx_set(context, ZMQ_IO_THREADS, 1);
+    (void)zmq_ctx_set(made, ZMQ_IO_THREADS, 1);
     /* A process has one socket or two: a small table, made for each context. */
-    (void)zmq_ctx_set(context, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
+    (void)zmq_ctx_set(made, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
     /* The I/O thread does not interrupt who feeds it: that one goes on and gives it more (docs/decisions.md). */
-    (void)zmq_ctx_set(context, ZMQ_THREAD_SCHED_POLICY, SCHED_BATCH);
+    (void)zmq_ctx_set(made, ZMQ_THREAD_SCHED_POLICY, SCHED_BATCH);
     /* Ending never waits for peers that are gone. */
-    (void)zmq_ctx_set(context, ZMQ_BLOCKY, 0);
-    return context;
+    (void)zmq_ctx_set(made, ZMQ_BLOCKY, 0);
+    *context = made;
+    return TRP_OK;
 }
 
 void

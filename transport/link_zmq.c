@@ -102,17 +102,11 @@ set_options(struct tri_link *link, bool is_tcp, trp_error *error)
 static trp_err
 fail_open(const char *what, const char *address, trp_error *error)
 {
-    const int errnum = errno;
-    trp_err code = TRP_EINVAL;
+    const int errnum = errno; /* libzmq's own are not the system's */
+    const trp_err code = errnum == EADDRINUSE ? TRP_EALREADY : TRP_EINVAL;
 
-    if (errnum == EACCES || errnum == EPERM || errnum == EROFS)
-        code = TRP_EACCES;
-    else if (errnum == EMFILE || errnum == ENFILE)
-        code = TRP_ELIMIT;
-    else if (errnum == EADDRINUSE)
-        code = TRP_EALREADY;
-    else if (errnum == ENOMEM)
-        code = TRP_ENOMEM;
+    if (tri_errno_remedy(errnum)[0] != '\0')
+        return tri_fail_system(error, code, errnum, "cannot %s %s", what, address);
     return TRI_FAIL(error, code, "cannot %s %s: %s", what, address, zmq_strerror(errnum));
 }
 

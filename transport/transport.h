@@ -202,9 +202,11 @@ struct tri_link_ops {
 const struct tri_link_ops *tri_link_find(const char *address); /* by its scheme; NULL: none */
 extern const struct tri_link_ops *const tri_link_table[];      /* ended by NULL */
 
-/* A ZeroMQ context with our options; raises the soft limit of file descriptors. NULL: errno, EMFILE where fewer than 64
- * descriptors are left, because libzmq aborts the process when it gets none. */
-void *tri_link_context(void);
+/* A ZeroMQ context with our options; raises the soft limit of file descriptors. TRP_ELIMIT: fewer than 64 descriptors are left,
+ * or too little address space for its threads and the keeper; said beforehand, because libzmq aborts the process when it does
+ * not get what it needs. That so many threads can be started has to be known (tri_room_try_threads). */
+trp_err tri_link_context(void **context, trp_error *error);
+trp_err tri_link_context_room(trp_error *error); /* whether there is address space for one more */
 void tri_link_context_end(void **context);
 /* Takes over the packet's references on success. TRP_EAGAIN: the peer's queue is full. TRP_ENOENT: no such peer any more. */
 trp_err tri_link_send(struct tri_link *link, uint64_t peer, struct tri_packet *packet, trp_error *error);
@@ -267,7 +269,8 @@ struct tri_progress {
     _Atomic int32_t crash_signal;               /* 0: it did not crash */
     _Atomic uint32_t ran_tasks;                 /* not 0: it has started one */
     _Atomic uint64_t actor_space, actor_number; /* of the actor that was made here, before anything of it runs */
-    char failure[512];                          /* why the actor could not be made; "": it could */
+    _Atomic int32_t unstarted;                  /* trp_err of a host that could not log in; 0 */
+    char failure[512];                          /* why that, or why the actor could not be made; "": it could */
     char rule[256];                             /* what its code did for which it kills itself; "": nothing */
     char backtrace[TRI_BACKTRACE_SIZE];         /* lines, NUL-terminated */
 };

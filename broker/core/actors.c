@@ -405,6 +405,8 @@ tri_on_ready(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
         TRP_TRY(tri_error_unpack(&message->sections[0], chain, &count, error));
         char why[600];
         tri_say_unmade(why, sizeof why, &chain[0].error);
+        if (chain[0].error.code == TRP_ELIMIT) /* before the constructor, whose own failures are TRP_ETASK */
+            actor->unhoused = TRP_ELIMIT;
         tri_actor_die(core, actor, NULL, &message->sections[0], why);
         return TRP_OK;
     }

@@ -119,8 +119,8 @@ void tri_core_acknowledged(struct tri_core *core, tri_peer_index peer, uint64_t 
 void tri_core_peer_gone(struct tri_core *core, tri_peer_index peer, const struct tri_death *death, uint64_t now_ns);
 /* The root says: host `token` has ended (it may never have logged in, or its peer is still known: then it is gone now). */
 void tri_core_host_exited(struct tri_core *core, uint64_t token, const struct tri_death *death, uint64_t now_ns);
-/* The root could not fork. */
-void tri_core_fork_failed(struct tri_core *core, uint64_t token, const char *why, uint64_t now_ns);
+/* The root could not fork, or what it forked could not log in: with what code, and the sentence. */
+void tri_core_fork_failed(struct tri_core *core, uint64_t token, trp_err code, const char *why, uint64_t now_ns);
 /* This process has ended: what it had of the arena is free, and its table of pins. */
 void tri_core_space_ended(struct tri_core *core, uint64_t space, uint64_t now_ns);
 /* A place that a peer says (tri_places): sealed, if it was not. TRP_EPROTO. */

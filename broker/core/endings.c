@@ -55,12 +55,17 @@ void
 tri_actor_die(struct tri_core *core, struct tri_actor *actor, const struct tri_death *death,
               const struct tri_section *cause, const char *why)
 {
+    struct tri_failure unhoused = {0};
     char how[400];
     if (actor->state == TRI_ACTOR_DEAD)
         return;
     tri_death_text(death, why != NULL ? why : actor->kill_rule, how, sizeof how);
     if (death == NULL && actor->kill_rule != NULL && cause == NULL)
         snprintf(how, sizeof how, "it was ended by %s", actor->kill_rule);
+    if (actor->unhoused != TRP_OK && cause == NULL) {
+        tri_fail(&unhoused.error, actor->unhoused, "%s", how);
+        cause = tri_error_section(core, &unhoused);
+    }
     actor->state = TRI_ACTOR_DEAD;
     if (actor->creation != NULL &&
         actor->creation->caller != NULL) /* who may send its SPAWN again to the next broker */
@@ -69,7 +74,7 @@ tri_actor_die(struct tri_core *core, struct tri_actor *actor, const struct tri_d
         tri_lost_add(core, tri_thing_id(&actor->thing));
     actor->obituary = tri_obituary_new(death, cause);
     if (actor->obituary != NULL)
-        tri_fail(&actor->obituary->error, TRP_EACTORDIED, "%s", how);
+        tri_fail(&actor->obituary->error, actor->unhoused != TRP_OK ? actor->unhoused : TRP_EACTORDIED, "%s", how);
     tri_epitaph_add(core, actor);
     tri_name_free(core, actor);
     tri_timer_clear(&core->timers, &actor->timer);

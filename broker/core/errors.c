@@ -97,6 +97,8 @@ tri_call_fail_actor(struct tri_core *core, struct tri_pending *call, const struc
         tri_text_copy(why, sizeof why, "it has ended");
     const struct tri_about what = about(core, call, tri_actor_text(actor, text));
     tri_about_ended(&failure.error, &what, why);
+    if (actor->unhoused != TRP_OK)
+        failure.error.code = actor->unhoused;
     if (actor->obituary != NULL) {
         failure.death = actor->obituary->death;
         tri_death_sign(core, actor, actor->obituary->error.message, id, &failure.death);

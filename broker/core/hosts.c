@@ -178,6 +178,7 @@ tri_host_gone(struct tri_core *core, struct tri_host *host, const struct tri_dea
     struct tri_actor *actor = host->actor;
     bool started = host->state != TRI_HOST_FORKING || host->expected;
     uint8_t kind = host->kind;
+    const trp_err code = host->unhoused != TRP_OK ? host->unhoused : TRP_ENOWORKER;
     host->state = TRI_HOST_LOST;
     host->ending = true;
     tri_waits_of_host(core, host);
@@ -204,7 +205,7 @@ tri_host_gone(struct tri_core *core, struct tri_host *host, const struct tri_dea
     if (!started && kind == TRI_HOST_SPARE)
         core->stock_ns = core->now_ns + TRI_NS_PER_S;
     if (!started && kind == TRI_HOST_POOL)
-        tri_tasks_no_host(core, why != NULL ? why : "it ended before it logged in");
+        tri_tasks_no_host(core, code, why != NULL ? why : "it ended before it logged in");
     core->tasks_changed = core->placing_changed = true;
     tri_recovery_look(core);
 }
@@ -222,13 +223,17 @@ tri_core_host_exited(struct tri_core *core, uint64_t token, const struct tri_dea
 }
 
 void
-tri_core_fork_failed(struct tri_core *core, uint64_t token, const char *why, uint64_t now_ns)
+tri_core_fork_failed(struct tri_core *core, uint64_t token, trp_err code, const char *why, uint64_t now_ns)
 {
     struct tri_host *host = tri_host_find(core, token);
     tri_event_begin(core, now_ns);
     core->steps++;
-    if (host != NULL)
+    if (host != NULL) {
+        host->unhoused = code;
+        if (host->actor != NULL)
+            host->actor->unhoused = code;
         tri_host_gone(core, host, NULL, why);
+    }
     tri_event_end(core);
 }
 

@@ -63,10 +63,11 @@ struct tri_host {
     struct tri_node all;    /* core->all_hosts */
     struct tri_node pool;   /* core->pool, as long as that is its kind */
     uint8_t state, kind;
-    bool ending;   /* STOP or a kill was sent, or the constructor failed */
-    bool recalled; /* RECALL is out */
-    bool busy_cpu; /* the ledger has a CPU for it (pool) */
-    bool expected; /* recovery: has to report */
+    bool ending;      /* STOP or a kill was sent, or the constructor failed */
+    bool recalled;    /* RECALL is out */
+    bool busy_cpu;    /* the ledger has a CPU for it (pool) */
+    bool expected;    /* recovery: has to report */
+    trp_err unhoused; /* why it could not be had; TRP_OK */
     int32_t pid;
     struct tri_peer *peer; /* NULL until its login */
     struct tri_actor *actor;
@@ -222,7 +223,7 @@ enum tri_actor_state {
 };
 /* How it ended. */
 struct tri_obituary {
-    trp_error error;          /* what its calls get: code TRP_EACTORDIED */
+    trp_error error;          /* what its calls get: code TRP_EACTORDIED, or why it had no process */
     struct tri_death death;   /* texts point into `texts` */
     struct tri_parcel *cause; /* an Error section, or NULL */
     char *texts;
@@ -239,6 +240,7 @@ struct tri_actor {
     bool detached, closing, killed, stop_sent, holds_resources, was_ready;
     bool orphan;                     /* its creator died: the timer says how long it may drain */
     bool outlived;                   /* recovery: a younger one has its name, so that it was to end */
+    trp_err unhoused;                /* why no process could be had for it; TRP_OK */
     bool coming;                     /* ABSENT, and its creator, who is here, will send SPAWN again */
     uint64_t epoch, serial, creator; /* creator: space */
     double num_cpus, num_gpus;

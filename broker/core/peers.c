@@ -93,8 +93,10 @@ peer_new(struct tri_core *core, const struct tri_login *login, int32_t pid, stru
     struct tri_host *host = NULL;
     size_t slot = 0;
     if (core->peer_count >= core->limits.peers)
-        return TRI_FAIL(error, TRP_ELIMIT, "node '%s' has %u processes logged in, its limit", core->node,
-                        core->limits.peers);
+        return TRI_FAIL(error, TRP_ELIMIT,
+                        "node '%s' has %u processes logged in, as many as it may: end some, or start it with more open "
+                        "files (ulimit -n)",
+                        core->node, core->limits.peers);
     if (login->role == TRI_HOST)
         TRP_TRY(login_host(core, login, &host, error));
     struct tri_peer *peer = calloc(1, sizeof *peer);

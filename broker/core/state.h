@@ -331,7 +331,7 @@ void tri_task_left(struct tri_core *core, struct tri_host *host, struct tri_pend
 void tri_tasks_pump(struct tri_core *core);
 void tri_tasks_recall(struct tri_core *core);
 uint64_t tri_tasks_next_ns(const struct tri_core *core);
-void tri_tasks_no_host(struct tri_core *core, const char *why);
+void tri_tasks_no_host(struct tri_core *core, trp_err code, const char *why);
 struct tri_special *tri_special_new(const struct tri_needs *needs);
 void tri_special_free(struct tri_special **special);
 tri_core_handler tri_on_returned;

@@ -378,13 +378,13 @@ tri_task_left(struct tri_core *core, struct tri_host *host, struct tri_pending *
 
 /* No host could be had for the pool. Where there is none at all, what waits would wait for ever. */
 void
-tri_tasks_no_host(struct tri_core *core, const char *why)
+tri_tasks_no_host(struct tri_core *core, trp_err code, const char *why)
 {
     core->stock_ns = core->now_ns + TRI_NS_PER_S;
     if (core->pool_hosts > 0)
         return;
     while (!tri_list_empty(&core->tasks))
-        tri_call_fail(core, TRI_OWNER(core->tasks.next, struct tri_pending, link), TRP_ENOWORKER,
+        tri_call_fail(core, TRI_OWNER(core->tasks.next, struct tri_pending, link), code,
                       "no host for tasks could be started: %s", why);
 }
 

@@ -42,7 +42,7 @@ make(uint64_t size, struct tri_segment *segment, trp_error *error)
     for (int i = 0; i < 2; i++) {
         const int fd = fcntl(*fds[i], F_DUPFD_CLOEXEC, FIRST_FD);
         if (fd < 0)
-            return tri_fail_errno(error, TRP_ELIMIT, errno, "no descriptors for the object store (ulimit -n)");
+            return tri_fail_system(error, TRP_ELIMIT, errno, "no descriptors for the object store");
         close(*fds[i]);
         *fds[i] = fd;
     }

@@ -33,7 +33,7 @@ enum tri_control_kind {
     TRI_CONTROL_START = 1,   /* struct tri_control_start: the first message */
     TRI_CONTROL_EXPECTED,    /* struct tri_control_expected: as many as START says, over several messages */
     TRI_CONTROL_FORKED,      /* token, number: pid */
-    TRI_CONTROL_FORK_FAILED, /* token; text: why */
+    TRI_CONTROL_FORK_FAILED, /* token, number: trp_err; text: why it was not forked, or could not log in */
     TRI_CONTROL_EXITED,      /* struct tri_control_exited */
     TRI_CONTROL_LINE,        /* struct tri_control_line. A host printed it */
     TRI_CONTROL_STOP,        /* end in order */

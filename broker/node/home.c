@@ -23,45 +23,13 @@ enum { GRACE_MS = 100, ENDING_MS = 4000 }; /* a root takes at most 3 s to end */
 enum { PATH_LIMIT = 107, SOCKET_NAME = sizeof "/broker.sock", NEW_DIRECTORY_S = 60 };
 
 static trp_err
-errno_code(int errnum)
-{
-    switch (errnum) {
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return TRP_EACCES;
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-        return TRP_EDISKFULL;
-    case EMFILE:
-    case ENFILE:
-        return TRP_ELIMIT;
-    default:
-        return TRP_EINVAL;
-    }
-}
-
-static const char *
-remedy(int errnum)
-{
-    switch (errno_code(errnum)) {
-    case TRP_EACCES:
-        return "choose a directory of your own with --dir or $TROUPE_DIR";
-    case TRP_EDISKFULL:
-        return "free some room there, or allow larger files (ulimit -f), or choose another directory with --dir or "
-               "$TROUPE_DIR";
-    case TRP_ELIMIT:
-        return "allow more open files (ulimit -n)";
-    default:
-        return "choose another directory with --dir or $TROUPE_DIR";
-    }
-}
-
-static trp_err
 fail_at(trp_error *error, int errnum, const char *what, const char *path)
 {
-    return TRI_FAIL(error, errno_code(errnum), "cannot %s %s: %s; %s", what, path, strerror(errnum), remedy(errnum));
+    const trp_err code = tri_errno_code(errnum, TRP_EINVAL);
+    const char *remedy = code == TRP_EACCES ? "" : tri_errno_remedy(errnum);
+    return TRI_FAIL(error, code, "cannot %s %s: %s; %s%schoose %s with --dir or $TROUPE_DIR", what, path,
+                    strerror(errnum), remedy, remedy[0] != '\0' ? ", or " : "",
+                    code == TRP_EACCES ? "a directory of your own" : "another directory");
 }
 
 /* The pid of the node in `path`, as its file says; 0: it does not say. */

@@ -171,11 +171,11 @@ host_new(struct tri_root *root, const char *label, int ends[2], struct tri_hoste
         made->streams[i] = (struct tri_stream){.watch = {on_stream, -1}, .host = made, .number = i + 1};
     void *page = mmap(NULL, TRI_PROGRESS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     made->progress = page != MAP_FAILED ? page : NULL;
-    trp_err err = page != MAP_FAILED ? TRP_OK : tri_fail_errno(error, TRP_ENOMEM, errno, "no memory for a host");
+    trp_err err = page != MAP_FAILED ? TRP_OK : tri_fail_system(error, TRP_ENOMEM, errno, "no memory for a host");
     for (int i = 0; i < 2 && err == TRP_OK; i++) {
         int fds[2];
         if (pipe2(fds, O_CLOEXEC) < 0) {
-            err = tri_fail_errno(error, TRP_ELIMIT, errno, "no pipe for a host's output (ulimit -n)");
+            err = tri_fail_system(error, TRP_ELIMIT, errno, "no pipe for a host's output");
             break;
         }
         (void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
@@ -315,7 +315,7 @@ tri_hosts_fork(struct tri_root *root, uint64_t token, uint64_t memory_bytes, con
                   MADV_DONTFORK); /* no later host sees, or pays for, this one's page */
     if (host->pid < 0) {
         host_free(root, host);
-        return tri_fail_errno(error, TRP_ELIMIT, errnum, "cannot fork a host; allow more processes (ulimit -u)");
+        return tri_fail_system(error, TRP_ELIMIT, errnum, "cannot fork a host");
     }
     (void)setpgid(host->pid, host->pid); /* also done by the child: whoever comes first */
     add(root, host);
@@ -456,6 +456,17 @@ send_exited(struct tri_root *root, const struct tri_hosted *host, const siginfo_
     tri_keeper_send(root, &exited, sizeof exited, texts, sizeof texts / sizeof *texts);
 }
 
+/* It never was a host: whoever waits for it hears what it lacked. */
+static void
+send_unstarted(struct tri_root *root, const struct tri_hosted *host, trp_err code)
+{
+    char why[sizeof host->progress->failure + 1];
+    struct tri_control_head failed = {.kind = TRI_CONTROL_FORK_FAILED, .token = host->token, .number = code};
+    const char *text = page_text(why, sizeof why, host->progress->failure, sizeof host->progress->failure);
+    tri_text_clean(why, strlen(why));
+    tri_keeper_send(root, &failed, sizeof failed, &text, 1);
+}
+
 static void
 collect_host(struct tri_root *root, struct tri_hosted *host, const siginfo_t *info, const struct rusage *usage)
 {
@@ -477,7 +488,10 @@ collect_host(struct tri_root *root, struct tri_hosted *host, const siginfo_t *in
     tri_keeper_ended(root, (struct tri_id){atomic_load(&page->actor_space), atomic_load(&page->actor_number)});
     root->tasks_lost |= atomic_load(&page->ran_tasks) != 0;
     log_exit(root, host, info);
-    if (root->broker_pid != 0)
+    const int32_t unstarted = atomic_load(&page->unstarted);
+    if (root->broker_pid != 0 && unstarted > 0 && unstarted < TRP_ERR_LAST_)
+        send_unstarted(root, host, (trp_err)unstarted);
+    else if (root->broker_pid != 0)
         send_exited(root, host, info, usage);
     host_free(root, host);
 }

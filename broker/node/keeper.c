@@ -156,14 +156,14 @@ tri_keeper_start(struct tri_root *root, trp_error *error)
     TRP_TRY(find_broker(root, path, sizeof path, error));
     tri_home_unlink_sockets(&root->home);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
-        return tri_fail_errno(error, TRP_ELIMIT, errno, "cannot make the broker's socket (ulimit -n)");
+        return tri_fail_system(error, TRP_ELIMIT, errno, "cannot make the broker's socket");
     int errnum = spawn(root, path, fds[1], &root->broker_pid);
     close(fds[1]);
     if (errnum != 0) {
         root->broker_pid = 0;
         close(fds[0]);
-        return tri_fail_errno(error, errnum == EAGAIN ? TRP_ELIMIT : TRP_ENOENT, errnum,
-                              "cannot start the broker %.300s", path);
+        return errnum == EACCES ? tri_fail_errno(error, TRP_EACCES, errnum, "cannot start the broker %.300s", path)
+                                : tri_fail_system(error, TRP_ENOENT, errnum, "cannot start the broker %.300s", path);
     }
     tri_control_init(&root->control, fds[0]);
     root->incarnation++;
@@ -230,8 +230,10 @@ on_fork(struct tri_root *root, const union tri_control_message *message, const c
                                                 (const char *const *)texts + 1, head->text_count - 1, &pid, &error);
     answer.number = pid;
     const char *why = error.message;
-    if (err != TRP_OK)
+    if (err != TRP_OK) {
         answer.kind = TRI_CONTROL_FORK_FAILED;
+        answer.number = err;
+    }
     tri_keeper_send(root, &answer, sizeof answer, &why, err != TRP_OK);
 }
 

@@ -224,7 +224,7 @@ open_signals(struct tri_root *root, trp_error *error)
     (void)signal(SIGCHLD, SIG_DFL); /* whoever started us may have ignored it: then nobody could be awaited */
     root->signals = (struct tri_watch){on_signal, signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)};
     if (root->signals.fd < 0)
-        return tri_fail_errno(error, TRP_ELIMIT, errno, "cannot receive signals");
+        return tri_fail_system(error, TRP_ELIMIT, errno, "cannot receive signals");
     return tri_root_watch(root, &root->signals, error);
 }
 
@@ -235,7 +235,7 @@ open_descriptors(struct tri_root *root, trp_error *error)
     root->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     root->error_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     if (root->null_fd < 0 || root->epoll_fd < 0)
-        return tri_fail_errno(error, TRP_ELIMIT, errno, "cannot open /dev/null and an epoll descriptor");
+        return tri_fail_system(error, TRP_ELIMIT, errno, "cannot open /dev/null and an epoll descriptor");
     (void)dup2(root->null_fd, STDIN_FILENO);
     TRP_TRY(open_signals(root, error));
     if (root->options.ready_fd >= 0)
@@ -261,8 +261,8 @@ try_log(const struct tri_root *root, trp_error *error)
     const ssize_t written = write(STDERR_FILENO, line, (size_t)size);
     if (written == size)
         return TRP_OK;
-    return tri_fail_errno(error, TRP_EDISKFULL, written < 0 ? errno : ENOSPC, "cannot write the log file %.300s",
-                          root->options.log_file);
+    return tri_fail_system(error, TRP_EDISKFULL, written < 0 ? errno : ENOSPC, "cannot write the log file %.300s",
+                           root->options.log_file);
 }
 
 static trp_err
@@ -273,7 +273,7 @@ open_log(const struct tri_root *root, trp_error *error)
         return TRP_OK;
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
-        return tri_fail_errno(error, TRP_EACCES, errno, "cannot write the log file %.300s", path);
+        return tri_fail_system(error, TRP_EACCES, errno, "cannot write the log file %.300s", path);
     (void)dup2(fd, STDERR_FILENO);
     close(fd);
     return try_log(root, error);
@@ -323,6 +323,7 @@ start(struct tri_root *root, trp_error *error)
     (void)sched_setscheduler(0, SCHED_BATCH, &batch); /* and so are hosts: who wakes us goes on first, and sends more */
     fill_defaults(root);
     TRP_TRY(raise_descriptors(root, error));
+    TRP_TRY(tri_link_context_room(error));
     TRP_TRY(open_descriptors(root, error));
     TRP_TRY(tri_hosts_init(root, error));
     TRP_TRY(tri_home_open(&root->home, root->options.directory, is_private, error));

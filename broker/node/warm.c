@@ -5,9 +5,7 @@
  */
 #include "broker/node/root.h"
 
-#include <errno.h>
 #include <malloc.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -41,30 +39,15 @@ connect_and_exchange(void *context, const char *address, struct tri_link *server
     return err == TRP_EAGAIN || err == TRP_ETIMEDOUT ? TRP_OK : err; /* a busy machine: hosts start slower, no more */
 }
 
-static void *
-do_nothing(void *user)
-{
-    return user;
-}
-
-/* As those of a host will begin: on the stack of one that has ended, for which the C library binds a function late. */
-static void
-run_thread(void)
-{
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, do_nothing, NULL) == 0)
-        pthread_join(thread, NULL);
-}
-
 trp_err
 tri_root_warm(struct tri_root *root, trp_error *error)
 {
     char address[sizeof root->home.path + 32];
     snprintf(address, sizeof address, "ipc://%s/warm.sock", root->home.path);
-    root->warm_context = tri_link_context(); /* no threads: these come with a first socket */
-    void *context = root->warm_context != NULL ? tri_link_context() : NULL;
-    if (context == NULL)
-        return tri_fail_errno(error, TRP_ELIMIT, errno, "cannot start ZeroMQ; allow more open files (ulimit -n)");
+    void *context = NULL;
+    TRP_TRY(tri_link_context(&root->warm_context, error)); /* no threads: these come with a first socket */
+    TRP_TRY(tri_room_try_threads(error));
+    TRP_TRY(tri_link_context(&context, error));
     struct tri_link *server = NULL;
     trp_err err = tri_link_find(address)->bind(context, address, &server, error);
     if (err == TRP_OK) {
@@ -72,8 +55,9 @@ tri_root_warm(struct tri_root *root, trp_error *error)
         tri_link_close(&server);
     }
     tri_link_context_end(&context);
-    run_thread();
     (void)unlink(address + sizeof "ipc://" - 1);
+    if (err == TRP_OK)
+        err = tri_link_context_room(error); /* hosts begin here, and do not all find out by themselves */
     sigemptyset(&root->handled);
     for (int number = 1; number < NSIG; number++) {
         struct sigaction action;

@@ -252,13 +252,12 @@ enter(struct disk *disk, trp_error *error)
 {
     struct stat stat;
     if (mkdir(disk->path, 0700) != 0 && errno != EEXIST)
-        return tri_fail_errno(error, TRP_EACCES, errno, "cannot make the spill directory %.300s", disk->path);
+        return tri_fail_system(error, TRP_EACCES, errno, "cannot make the spill directory %.300s", disk->path);
     disk->directory = open(disk->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (disk->directory < 0)
-        return tri_fail_errno(error, errno == EMFILE || errno == ENFILE ? TRP_ELIMIT : TRP_EACCES, errno,
-                              "cannot open the spill directory %.300s", disk->path);
+        return tri_fail_system(error, TRP_EACCES, errno, "cannot open the spill directory %.300s", disk->path);
     if (fstat(disk->directory, &stat) != 0)
-        return tri_fail_errno(error, TRP_EACCES, errno, "cannot look at the spill directory %.300s", disk->path);
+        return tri_fail_system(error, TRP_EACCES, errno, "cannot look at the spill directory %.300s", disk->path);
     if (stat.st_uid != geteuid() || (stat.st_mode & 077) != 0)
         return TRI_FAIL(error, TRP_EACCES,
                         "the spill directory %.300s is of user %u with mode %04o: it must be of user %u with mode 0700",

@@ -18,23 +18,7 @@ id_of_file(uint64_t number)
 trp_err
 tri_spill_errno(int errnum)
 {
-    switch (errnum) {
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-        return TRP_EDISKFULL;
-    case ENOMEM:
-        return TRP_ENOMEM;
-    case EMFILE:
-    case ENFILE:
-        return TRP_ELIMIT;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return TRP_EACCES;
-    default:
-        return TRP_EUNAVAILABLE;
-    }
+    return tri_errno_code(errnum, TRP_EUNAVAILABLE);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- files */

@@ -46,6 +46,42 @@ Test(error, says_the_systems_reason)
     cr_assert_str_eq(error.message, "cannot write x: No space left on device");
 }
 
+Test(error, of_the_system_has_the_code_and_the_remedy_that_go_with_its_reason)
+{
+    static const struct {
+        int errnum;
+        trp_err code;
+        const char *message;
+    } rows[] = {
+        {EACCES, TRP_EACCES, "no x: Permission denied; choose a place that belongs to this user"},
+        {EPERM, TRP_EACCES, "no x: Operation not permitted; choose a place that belongs to this user"},
+        {EROFS, TRP_EACCES, "no x: Read-only file system; choose a place that can be written"},
+        {ENOSPC, TRP_EDISKFULL, "no x: No space left on device; free some room there (df), or remove files (df -i)"},
+        {EDQUOT, TRP_EDISKFULL,
+         "no x: Disk quota exceeded; free some room there: this user has used up what it may "
+         "have (quota)"},
+        {EFBIG, TRP_EDISKFULL, "no x: File too large; allow larger files (ulimit -f)"},
+        {EMFILE, TRP_ELIMIT, "no x: Too many open files; allow more open files (ulimit -n)"},
+        {ENFILE, TRP_ELIMIT,
+         "no x: Too many open files in system; the whole machine has too many open files (sysctl "
+         "fs.file-max)"},
+        {EAGAIN, TRP_ELIMIT,
+         "no x: Resource temporarily unavailable; allow more processes and threads (ulimit -u, or "
+         "pids.max of the control group)"},
+        {ENOMEM, TRP_ENOMEM, "no x: Cannot allocate memory; free some memory, or allow more address space (ulimit -v)"},
+        {ENAMETOOLONG, TRP_EINVAL, "no x: File name too long; choose a shorter path"},
+        {ENOTDIR, TRP_EBROKER, "no x: Not a directory"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        trp_error error;
+        cr_expect_eq(tri_fail_system(&error, TRP_EBROKER, rows[i].errnum, "no %s", "x"), rows[i].code);
+        cr_expect_eq(error.code, rows[i].code);
+        cr_expect_str_eq(error.message, rows[i].message);
+        cr_expect_eq(tri_fail_system(NULL, TRP_EBROKER, rows[i].errnum, "no"), rows[i].code);
+    }
+}
+
 Test(error, is_one_line)
 {
     trp_error error;

@@ -150,11 +150,11 @@ tri_core_host_exited(struct tri_core *core, uint64_t token, const struct tri_dea
 }
 
 void
-tri_core_fork_failed(struct tri_core *core, uint64_t token, const char *why, uint64_t now_ns)
+tri_core_fork_failed(struct tri_core *core, uint64_t token, trp_err code, const char *why, uint64_t now_ns)
 {
     (void)core;
     (void)now_ns;
-    say("fork_failed %llu %s", (unsigned long long)token, why);
+    say("fork_failed %llu %d %s", (unsigned long long)token, (int)code, why);
 }
 
 void

@@ -78,7 +78,7 @@ stage_start_ready(void)
     stage_start(0);
     expect_control(TRI_CONTROL_READY);
     expect_event("new 3 0 0 0");
-    stage.context = tri_link_context();
+    cr_assert_eq(tri_link_context(&stage.context, NULL), TRP_OK);
 }
 
 void

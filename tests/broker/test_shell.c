@@ -210,9 +210,9 @@ Test(shell, asks_the_root_for_hosts_and_passes_their_lines_on)
     const char *text = "hello";
     cr_assert_eq(tri_control_send(&stage.control, &line, sizeof line, &text, 1, &error), TRP_OK);
     expect_kind(&driver, TRI_LOG);
-    struct tri_control_head failed = {.kind = TRI_CONTROL_FORK_FAILED, .token = 5};
+    struct tri_control_head failed = {.kind = TRI_CONTROL_FORK_FAILED, .token = 5, .number = TRP_ELIMIT};
     cr_assert_eq(tri_control_send(&stage.control, &failed, sizeof failed, &text, 1, &error), TRP_OK);
-    expect_event("fork_failed 5 hello");
+    expect_event("fork_failed 5 31 hello");
     process_leave(&driver);
     stage_end();
 }
@@ -257,10 +257,10 @@ Test(shell, lines_for_a_driver_that_does_not_read_are_bounded_and_counted)
         struct tri_control_line line = {.head = {.kind = TRI_CONTROL_LINE, .token = 5}, .pid = 77, .stream = 1};
         send_whole(&line, sizeof line, sent);
     }
-    struct tri_control_head failed = {.kind = TRI_CONTROL_FORK_FAILED, .token = 5};
+    struct tri_control_head failed = {.kind = TRI_CONTROL_FORK_FAILED, .token = 5, .number = TRP_ELIMIT};
     const char *last = "all lines before this were read";
     send_whole(&failed, sizeof failed, last);
-    expect_event("fork_failed 5 all lines before this were read");
+    expect_event("fork_failed 5 31 all lines before this were read");
     while (left_out == 0)
         take_lines(&driver, &lines, &left_out);
     cr_expect_eq(lines + left_out, LINES, "%zu came, %llu were left out", lines, left_out);

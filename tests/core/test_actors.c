@@ -426,9 +426,12 @@ Test(actors, a_fork_that_fails_fails_the_actor)
     struct tri_spawn body = fake_spawn_body("");
     fake_spawn(fake, driver, actor, no_id, &body);
     fake_call(fake, driver, actor, call, 1, NULL, 0);
-    tri_core_fork_failed(fake->core, fake->forks[0], "too many processes", fake->now_ns);
+    tri_core_fork_failed(fake->core, fake->forks[0], TRP_ELIMIT, "too many processes", fake->now_ns);
     fake_check(fake);
-    cr_assert_not_null(strstr(fake_error(fake_result(fake, driver, call)).message, "too many processes"));
+    const trp_error error = fake_error(fake_result(fake, driver, call));
+    cr_expect_eq(error.code, TRP_ELIMIT);
+    cr_expect_eq(error.ran, TRP_NOT_RUN);
+    cr_expect_not_null(strstr(error.message, "too many processes"), "%s", error.message);
     fake_free(fake);
 }
 

@@ -316,8 +316,7 @@ start(const char *directory, bool silent)
     (void)pthread_cond_init(&fake->changed, NULL);
     tri_channel_init(&fake->channel, 65536, 64 * 1024 * 1024);
     fake->bell = eventfd(0, EFD_CLOEXEC);
-    fake->context = tri_link_context();
-    MUST(fake->context != NULL);
+    MUST(tri_link_context(&fake->context, NULL) == TRP_OK);
     MUST(tri_link_find(address)->bind(fake->context, address, &fake->link, NULL) == TRP_OK);
     MUST(tri_door_listen(path, &fake->server, NULL) == TRP_OK);
     MUST(pthread_create(&fake->thread, NULL, broker, fake) == 0);

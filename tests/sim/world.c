@@ -132,7 +132,7 @@ do_event(struct sim_world *world, const struct sim_event *event)
         sim_process_end(host);
     } else if (event->kind == SIM_FORK_FAILED) {
         world->core_moved = true;
-        tri_core_fork_failed(world->core, event->token, "there are too many processes", world->now_ns);
+        tri_core_fork_failed(world->core, event->token, TRP_ELIMIT, "there are too many processes", world->now_ns);
     } else {
         do_gone(world, event);
     }

@@ -142,9 +142,9 @@ main(void)
     pthread_t server, clients[CLIENTS];
     struct tri_link *link = NULL;
 
-    context = tri_link_context();
-    if (context == NULL || !make_shared() ||
-        tri_link_find("inproc://stress")->bind(context, "inproc://stress", &link, NULL) != TRP_OK)
+    if (tri_link_context(&context, NULL) != TRP_OK)
+        return 1;
+    if (!make_shared() || tri_link_find("inproc://stress")->bind(context, "inproc://stress", &link, NULL) != TRP_OK)
         return 2;
     if (pthread_create(&server, NULL, run_server, link) != 0)
         return 2;

@@ -172,6 +172,18 @@ task_double(trp_ctx *ctx)
     return trp_return(ctx, trp_i64(2 * ctx->args[0].as.i64));
 }
 
+/* One byte in a file for each time it runs. */
+static trp_err
+task_mark(trp_ctx *ctx)
+{
+    FILE *file = fopen(ctx->args[0].as.str, "a");
+    if (file == NULL)
+        return trp_fail(ctx, TRP_EACCES, "cannot write %s", ctx->args[0].as.str);
+    fputc('.', file);
+    fclose(file);
+    return trp_return(ctx, trp_null());
+}
+
 /* How deep tasks that wait for tasks came: `depth` and no deeper, or up to where one was refused. */
 static trp_err
 task_nest(trp_ctx *ctx)
@@ -199,6 +211,7 @@ static const trp_class classes[] = {
 static const trp_function tasks[] = {
     {.name = "double", .fn = task_double, .args = "n:i"},
     {.name = "read", .fn = read_fifo, .args = "path:s"},
+    {.name = "mark", .fn = task_mark, .args = "path:s"},
     {.name = "nest", .fn = task_nest, .args = "depth:i"},
     {0},
 };

@@ -216,7 +216,7 @@ Test(nodes, start_says_that_there_is_no_room)
 {
     static const struct command_row rows[] = {
         {"(ulimit -f 0; troupe start -d) 2>&1 | cat", 0,
-         "troupe start: cannot write *: File too large; free some room there, or allow larger files (ulimit -f), or "
+         "troupe start: cannot write *: File too large; allow larger files (ulimit -f), or "
          "choose "
          "another directory with --dir or $TROUPE_DIR\n",
          ""},
@@ -225,13 +225,15 @@ Test(nodes, start_says_that_there_is_no_room)
          "-n 1024 "
          "or more (4 for each process on the node)\n"},
         {"troupe start -d --log-file /dev/full", 1, "",
-         "troupe start: cannot write the log file /dev/full: No space left on device\n"},
+         "troupe start: cannot write the log file /dev/full: No space left on device; free some room there (df), or "
+         "remove files (df -i)\n"},
         {"troupe start -d --log-file /no/such/log", 1, "",
          "troupe start: cannot write the log file /no/such/log: No such file or directory\n"},
         {"mkdir d; troupe start -d --log-file d", 1, "",
          "troupe start: cannot write the log file */d: Is a directory\n"},
         {"troupe start --log-file /dev/full", 1, "",
-         "troupe start: cannot write the log file /dev/full: No space left on device\n"},
+         "troupe start: cannot write the log file /dev/full: No space left on device; free some room there (df), or "
+         "remove files (df -i)\n"},
         {"troupe start -d >/dev/full; e=$?; troupe stop -q; exit $e", 1, "",
          "troupe start: its output cannot be written: No space left on device\n"},
         {"ls node", 0, "log\n", ""},

@@ -9,6 +9,15 @@
 
 trp_error why;
 
+void *
+make_context(void)
+{
+    void *context = NULL;
+
+    EXPECT(TRP_OK, tri_link_context(&context, &why));
+    return context;
+}
+
 void
 make_directory(char path[64])
 {

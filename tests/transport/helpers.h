@@ -12,6 +12,8 @@ enum { DEADLINE_MS = 10000 };
 void make_directory(char path[64]);
 void remove_directory(const char *path);
 
+void *make_context(void); /* of links */
+
 /* A packet whose batch has `batch_size` bytes, at least 48 and a head without envelopes, and frames of these sizes, all of them
  * filled from `seed`. */
 void make_packet(struct tri_packet *packet, uint64_t seed, size_t batch_size, const size_t *frame_sizes,

@@ -38,7 +38,7 @@ struct stage {
 static void
 start_server(struct stage *stage)
 {
-    stage->server_context = stage->way->one_context ? stage->context : tri_link_context();
+    stage->server_context = stage->way->one_context ? stage->context : make_context();
     EXPECT(TRP_OK, stage->ops->bind(stage->server_context, stage->address, &stage->server, &why));
     tri_text_copy(stage->address, sizeof stage->address, tri_link_address(stage->server));
 }
@@ -60,7 +60,7 @@ set_up(struct stage *stage, int number)
     (void)snprintf(stage->address, sizeof stage->address, stage->way->address, stage->directory);
     stage->ops = tri_link_find(stage->address);
     cr_assert_not_null(stage->ops);
-    stage->context = tri_link_context();
+    stage->context = make_context();
     cr_assert_not_null(stage->context);
     start_server(stage);
 }

@@ -16,7 +16,7 @@ Test(link_open, addresses_that_cannot_be_are_refused)
         {"inproc://", TRP_EINVAL, "without a name"},
         {"ipc://", TRP_EINVAL, "without a name"},
     };
-    void *context = tri_link_context();
+    void *context = make_context();
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct tri_link_ops *ops = tri_link_find(rows[i].address);
@@ -31,7 +31,7 @@ Test(link_open, addresses_that_cannot_be_are_refused)
 
 Test(link_open, a_path_that_no_socket_can_have_is_refused_with_its_length)
 {
-    void *context = tri_link_context();
+    void *context = make_context();
     struct tri_link *link = NULL;
     char address[300];
 
@@ -64,7 +64,7 @@ Test(link_open, unknown_schemes_have_none)
 
 Test(link_open, two_servers_at_one_address_are_refused)
 {
-    void *context = tri_link_context();
+    void *context = make_context();
     struct tri_link *first = NULL, *second = NULL;
     const struct tri_link_ops *ops = tri_link_find("inproc://");
 
@@ -77,7 +77,7 @@ Test(link_open, two_servers_at_one_address_are_refused)
 
 Test(link_open, without_a_peer_nothing_is_taken_over)
 {
-    void *context = tri_link_context();
+    void *context = make_context();
     struct tri_link *client = NULL;
     struct tri_packet packet;
     char directory[64], address[128];

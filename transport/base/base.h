@@ -37,6 +37,24 @@ trp_err tri_fail(trp_error *error, trp_err code, const char *format, ...) __attr
 /* The same with errno's text behind it: "...: No space left on device". */
 trp_err tri_fail_errno(trp_error *error, trp_err code, int errnum, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* Where the system has refused something: what its errno means to a user (no permission, a full disk, too few of something),
+ * or `otherwise`; and what to do about it, "" where nothing is known. EAGAIN is that of fork and of threads. */
+trp_err tri_errno_code(int errnum, trp_err otherwise);
+const char *tri_errno_remedy(int errnum);
+/* tri_fail_errno with both: "cannot write x: No space left on device; free some room there (df), or remove files (df -i)". */
+trp_err tri_fail_system(trp_error *error, trp_err otherwise, int errnum, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* ------------------------------------------------------------------------------------------------------------ room */
+
+/* Whether this process may have `threads` more of the usual size, and `bytes` beside them, as its limits are (RLIMIT_AS,
+ * RLIMIT_DATA). TRP_ELIMIT: the sentence has the numbers and the remedy. Costs two system calls where there is no limit. */
+trp_err tri_room_for(unsigned threads, uint64_t bytes, trp_error *error);
+bool tri_room_is_limited(void);
+/* Whether threads can be started now: so many are, and end. More than any process of ours needs, so that others that start
+ * meanwhile, as the node's first host does, do not take them away. TRP_ELIMIT. */
+enum { TRI_ROOM_THREADS = 8 };
+trp_err tri_room_try_threads(trp_error *error);
 
 /* ------------------------------------------------------------------------------------------------------------- log */
 

@@ -3,6 +3,7 @@
  */
 #include "transport/base/base.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,68 @@ tri_fail_errno(trp_error *error, trp_err code, int errnum, const char *format, .
     finish_line(message, sizeof message,
                 snprintf(message, sizeof message, "%s: %s", sentence, strerror_r(errnum, reason, sizeof reason)));
     return fill(error, code, message);
+}
+
+/* ------------------------------------------------------------------------------------------- what the system refuses */
+
+static const struct refusal {
+    int errnum;
+    trp_err code;
+    const char *remedy;
+} refusals[] = {
+    {EACCES, TRP_EACCES, "choose a place that belongs to this user"},
+    {EPERM, TRP_EACCES, "choose a place that belongs to this user"},
+    {EROFS, TRP_EACCES, "choose a place that can be written"},
+    {ENOSPC, TRP_EDISKFULL, "free some room there (df), or remove files (df -i)"},
+    {EDQUOT, TRP_EDISKFULL, "free some room there: this user has used up what it may have (quota)"},
+    {EFBIG, TRP_EDISKFULL, "allow larger files (ulimit -f)"},
+    {EMFILE, TRP_ELIMIT, "allow more open files (ulimit -n)"},
+    {ENFILE, TRP_ELIMIT, "the whole machine has too many open files (sysctl fs.file-max)"},
+    {EAGAIN, TRP_ELIMIT, "allow more processes and threads (ulimit -u, or pids.max of the control group)"},
+    {ENOMEM, TRP_ENOMEM, "free some memory, or allow more address space (ulimit -v)"},
+    {ENAMETOOLONG, TRP_EINVAL, "choose a shorter path"},
+};
+
+static const struct refusal *
+find_refusal(int errnum)
+{
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+        if (refusals[i].errnum == errnum)
+            return &refusals[i];
+    return NULL;
+}
+
+trp_err
+tri_errno_code(int errnum, trp_err otherwise)
+{
+    const struct refusal *refusal = find_refusal(errnum);
+
+    return refusal != NULL ? refusal->code : otherwise;
+}
+
+const char *
+tri_errno_remedy(int errnum)
+{
+    const struct refusal *refusal = find_refusal(errnum);
+
+    return refusal != NULL ? refusal->remedy : "";
+}
+
+trp_err
+tri_fail_system(trp_error *error, trp_err otherwise, int errnum, const char *format, ...)
+{
+    const trp_err code = tri_errno_code(errnum, otherwise);
+    const char *remedy = tri_errno_remedy(errnum);
+    char sentence[sizeof error->message], reason[128];
+    va_list arguments;
+
+    if (error == NULL)
+        return code;
+    va_start(arguments, format);
+    finish_line(sentence, sizeof sentence, vsnprintf(sentence, sizeof sentence, format, arguments));
+    va_end(arguments);
+    return tri_fail(error, code, "%s: %s%s%s", sentence, strerror_r(errnum, reason, sizeof reason),
+                    remedy[0] != '\0' ? "; " : "", remedy);
 }
 
 _Noreturn void

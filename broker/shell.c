@@ -267,7 +267,7 @@ close_all(struct tri_shell *shell)
     if (shell->epoll_fd >= 0)
         close(shell->epoll_fd);
     if (shell->root_gone)
-        tri_home_remove_dead(shell->directory);
+        tri_home_remove_dead(shell->directory, shell->config.root_pid);
 }
 
 static void

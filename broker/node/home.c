@@ -68,13 +68,34 @@ write_pid(const struct tri_home *home, trp_error *error)
     return written == size ? TRP_OK : fail_at(error, errnum, "write", name);
 }
 
+enum tri_home_holder
+tri_home_holder(const struct tri_home *home)
+{
+    char name[sizeof home->path + 16];
+    struct stat ours, there;
+    snprintf(name, sizeof name, "%s/lock", home->path);
+    if (lstat(name, &there) < 0 || fstat(home->lock_fd, &ours) < 0)
+        return TRI_HOME_NOBODYS;
+    return ours.st_ino == there.st_ino && ours.st_dev == there.st_dev ? TRI_HOME_OURS : TRI_HOME_ANOTHERS;
+}
+
+/* dnotify, which is older than inotify and says less: closing an inotify descriptor takes the kernel up to 40 ms (measured), as
+ * long as a private node lives in a short program. */
+bool
+tri_home_watch(struct tri_home *home)
+{
+    home->watch_fd = open(home->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return home->watch_fd >= 0 && fcntl(home->watch_fd, F_NOTIFY, DN_DELETE | DN_RENAME | DN_MULTISHOT) == 0;
+}
+
 /* For whoever wants to take the directory: it waits then. Should this fail, it is told that a node lives here. */
 void
 tri_home_ending(const struct tri_home *home)
 {
     char name[sizeof home->path + 16];
     snprintf(name, sizeof name, "%s/node.pid", home->path);
-    int fd = home->lock_fd >= 0 ? open(name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW) : -1;
+    const bool ours = home->lock_fd >= 0 && tri_home_holder(home) == TRI_HOME_OURS;
+    int fd = ours ? open(name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW) : -1;
     if (fd < 0)
         return;
     if (write(fd, "ending\n", 7) != 7)
@@ -315,7 +336,7 @@ trp_err
 tri_home_open(struct tri_home *home, const char *given, bool is_private, trp_error *error)
 {
     int errnum = 0;
-    *home = (struct tri_home){.lock_fd = -1};
+    *home = (struct tri_home){.lock_fd = -1, .watch_fd = -1};
     TRP_TRY(take_directory(home, given, &errnum, error));
     if (errnum == EWOULDBLOCK)
         return fail_held(home, error);
@@ -340,17 +361,23 @@ tri_home_close(struct tri_home *home)
 {
     if (home->lock_fd < 0)
         return;
-    remove_files(home->path, true);
-    if (home->made && rmdir(home->path) < 0 && errno != ENOENT && errno != ENOTEMPTY) /* a log may lie there */
+    const bool anothers = tri_home_holder(home) == TRI_HOME_ANOTHERS;
+    if (!anothers)
+        remove_files(home->path, true);
+    if (!anothers && home->made && rmdir(home->path) < 0 && errno != ENOENT &&
+        errno != ENOTEMPTY) /* a log may lie there */
         tri_log(TRI_WARNING, "cannot remove %s: %s", home->path, strerror(errno));
     close(home->lock_fd);
-    home->lock_fd = -1;
+    if (home->watch_fd >= 0)
+        close(home->watch_fd);
+    home->lock_fd = home->watch_fd = -1;
 }
 
 void
-tri_home_remove_dead(const char *path)
+tri_home_remove_dead(const char *path, int root_pid)
 {
     int lock_fd = -1;
+    await_process(root_pid, GRACE_MS); /* its sockets may close before its lock */
     int errnum = lock_directory(path, false, &lock_fd);
     if (errnum != 0)
         return; /* another node has taken it, or removed it */

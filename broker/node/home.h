@@ -5,6 +5,6 @@
 #define TRI_HOME_H
 
 /* Removes what a node whose root was killed has left, unless another has taken the directory. */
-void tri_home_remove_dead(const char *path);
+void tri_home_remove_dead(const char *path, int root_pid);
 
 #endif

@@ -149,12 +149,28 @@ tri_root_end(struct tri_root *root, int exit_code)
     tri_keeper_stop(root);
 }
 
+/* Something was removed from the directory. Nobody can reach a node whose lock is not there any more. What another one has put
+ * there is not touched: the broker would remove its socket by name. */
+static void
+on_removed(struct tri_root *root)
+{
+    const enum tri_home_holder holder = tri_home_holder(&root->home);
+    if (root->ending || holder == TRI_HOME_OURS)
+        return;
+    tri_log(TRI_ERROR, "the node ends: its directory %s was removed", root->home.path);
+    if (holder == TRI_HOME_ANOTHERS && root->broker_pid != 0)
+        (void)kill(root->broker_pid, SIGKILL);
+    tri_root_end(root, 3);
+}
+
 static void
 on_signal(struct tri_root *root, struct tri_watch *watch)
 {
     struct signalfd_siginfo info;
     while (read(watch->fd, &info, sizeof info) == (ssize_t)sizeof info)
-        if (info.ssi_signo != SIGCHLD) {
+        if (info.ssi_signo == SIGIO) {
+            on_removed(root);
+        } else if (info.ssi_signo != SIGCHLD) {
             tri_log(TRI_INFO, "the node ends: %s", strsignal((int)info.ssi_signo));
             tri_root_end(root, 0);
         }
@@ -215,8 +231,8 @@ open_signals(struct tri_root *root, trp_error *error)
 {
     sigset_t set;
     sigemptyset(&set);
-    for (int i = 0; i < 4; i++)
-        sigaddset(&set, (const int[]){SIGCHLD, SIGTERM, SIGINT, SIGHUP}[i]);
+    for (int i = 0; i < 5; i++)
+        sigaddset(&set, (const int[]){SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGIO}[i]);
     (void)sigprocmask(SIG_SETMASK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
@@ -328,6 +344,8 @@ start(struct tri_root *root, trp_error *error)
     TRP_TRY(tri_hosts_init(root, error));
     TRP_TRY(tri_home_open(&root->home, root->options.directory, is_private, error));
     TRP_TRY(open_log(root, error));
+    if (!tri_home_watch(&root->home))
+        tri_log(TRI_WARNING, "should %s be removed, the node does not notice: %s", root->home.path, strerror(errno));
     check_module_path(root->options.module_path);
     TRP_TRY(tri_root_make_arena(root, error));
     TRP_TRY(tri_root_warm(root, error));
@@ -386,7 +404,7 @@ tri_root_main(int argc, char **argv, tri_worker_main_fn *worker, const char *bro
     trp_error error;
     root = (struct tri_root){.worker = worker, .broker_path = broker_path, .pid = getpid()};
     tri_list_init(&root.host_list);
-    root.home.lock_fd = root.epoll_fd = root.null_fd = root.error_fd = -1;
+    root.home.lock_fd = root.home.watch_fd = root.epoll_fd = root.null_fd = root.error_fd = -1;
     root.signals.fd = root.parent.fd = root.broker.fd = root.control.fd = -1;
     tri_log_setup("troupe-node", TRI_WARNING, STDERR_FILENO);
     if (tri_root_options_parse(argc, argv, &root.options, &error) != TRP_OK) {

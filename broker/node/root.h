@@ -47,8 +47,9 @@ extern const char tri_root_usage[];
 
 struct tri_home {
     char path[108];
-    int lock_fd; /* -1: not ours */
-    bool made;   /* the directory was not there before */
+    int lock_fd;  /* -1: not ours */
+    int watch_fd; /* -1: it is not watched */
+    bool made;    /* the directory was not there before */
 };
 /* Makes or takes the directory, locks it, sweeps what a dead node left in it and, for a private node, beside it. TRP_EALREADY:
  * a node lives there (its pid is said); one that is ending is waited for. TRP_EINVAL: too long a path. TRP_EACCES, TRP_EDISKFULL. */
@@ -56,6 +57,10 @@ trp_err tri_home_open(struct tri_home *home, const char *given, bool is_private,
 void tri_home_close(
     struct tri_home *home); /* removes what is ours, and the directory where it was made by us or is private */
 void tri_home_ending(const struct tri_home *home); /* the next node waits for this one's end, for a few seconds */
+/* Whose lock lies there now: somebody may have removed the directory, or put another one in its place. */
+enum tri_home_holder { TRI_HOME_OURS, TRI_HOME_NOBODYS, TRI_HOME_ANOTHERS };
+enum tri_home_holder tri_home_holder(const struct tri_home *home);
+bool tri_home_watch(struct tri_home *home); /* SIGIO comes when something is removed from it, or it is. false: errno */
 /* Removes private nodes in `parent` that nobody's lock holds and that belong to us; says how many. */
 unsigned tri_home_sweep(const char *parent);
 void tri_home_unlink_sockets(const struct tri_home *home);

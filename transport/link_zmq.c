@@ -57,8 +57,10 @@ static const struct option {
     {ZMQ_LINGER, BOTH, "LINGER", 0},
     /* No limit: a queue holds references to what the session keeps anyway, which credit bounds in calls and bytes. */
     {ZMQ_SNDHWM, BOTH, "SNDHWM", 0},
-    /* A flooding peer stays in its own socket instead of filling our memory before it is cut. Packets, of up to 256 KiB. */
-    {ZMQ_RCVHWM, BOTH, "RCVHWM", 1000},
+    /* A flooding peer stays in its own socket instead of filling our memory before it is cut. Packets: where that many wait and the
+     * peer dies, libzmq drops what its socket holds behind them, so that a server lets in more than an honest peer's window. */
+    {ZMQ_RCVHWM, SERVER, "RCVHWM", TRI_LINK_PACKETS},
+    {ZMQ_RCVHWM, CLIENT, "RCVHWM", 1000},
     /* Sending to a peer that is gone is told, not dropped silently. */
     {ZMQ_ROUTER_MANDATORY, SERVER, "ROUTER_MANDATORY", 1},
     /* Nobody takes another's routing id over. */

@@ -200,6 +200,8 @@ struct tri_link_ops {
     trp_err (*connect)(void *context, const char *address, struct tri_link **link, trp_error *error);
 };
 const struct tri_link_ops *tri_link_find(const char *address); /* by its scheme; NULL: none */
+/* Packets of one peer that wait at a server: twice the window of calls, as if each call were a packet, and had one beside it. */
+enum { TRI_LINK_PACKETS = 131072 };
 extern const struct tri_link_ops *const tri_link_table[];      /* ended by NULL */
 
 /* A ZeroMQ context with our options; raises the soft limit of file descriptors. TRP_ELIMIT: fewer than 64 descriptors are left,

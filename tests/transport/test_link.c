@@ -487,6 +487,47 @@ LINK_TEST(what_ended_is_told_when_all_of_it_can_be_received)
     tear_down(&stage);
 }
 
+/* Sends so many packets in a row and is gone when the kernel has all of them. */
+static void
+send_and_end(const char *address, uint64_t count)
+{
+    void *context = zmq_ctx_new(), *raw = zmq_socket(context, ZMQ_DEALER);
+    struct tri_packet packet;
+    const int all = 0, ever = -1;
+
+    cr_assert_not_null(raw);
+    cr_assert_eq(zmq_setsockopt(raw, ZMQ_SNDHWM, &all, sizeof all), 0);
+    cr_assert_eq(zmq_setsockopt(raw, ZMQ_LINGER, &ever, sizeof ever), 0);
+    cr_assert_eq(zmq_connect(raw, address), 0);
+    for (uint64_t i = 0; i < count; i++) {
+        make_packet(&packet, i, 64, NULL, 0);
+        cr_assert_eq(zmq_send(raw, packet.frames[0]->data, packet.frames[0]->size, 0), 64);
+        tri_packet_fini(&packet);
+    }
+    cr_assert_eq(zmq_close(raw), 0);
+    cr_assert_eq(zmq_ctx_term(context), 0);
+}
+
+LINK_TEST(of_a_peer_that_dies_while_thousands_of_its_packets_wait_all_are_received)
+{
+    enum { COUNT = 3000 };
+    const uint64_t until_ns = tri_now_ns() + DEADLINE_MS * TRI_NS_PER_MS;
+    struct stage stage;
+    uint64_t peer;
+
+    set_up(&stage, *number);
+    if (!stage.way->one_context) {
+        send_and_end(stage.address, COUNT);
+        peer = recv_number(stage.server, 0);
+        while (tri_link_connection(stage.server, peer) != TRI_DISCONNECTED && tri_now_ns() < until_ns)
+            (void)tri_link_readable(stage.server);
+        cr_expect_eq(tri_link_connection(stage.server, peer), TRI_DISCONNECTED, "some of it was not read");
+        for (uint64_t i = 1; i < COUNT; i++)
+            cr_expect_eq(recv_number(stage.server, i), peer);
+    }
+    tear_down(&stage);
+}
+
 /* So does a client of its server. */
 LINK_TEST(a_client_is_told_when_all_that_its_server_sent_can_be_received)
 {

@@ -29,7 +29,7 @@ struct fake {
     int bell;
     bool silent;
     bool stopping, answer;
-    size_t calls, hellos;
+    size_t calls, hellos, made;
     uint32_t credit;
     uint16_t version; /* of WELCOME; 0: ours */
     /* the thread's */
@@ -44,6 +44,7 @@ struct fake {
     struct tri_id *held;
     uint64_t *held_bytes;
     size_t held_count;
+    bool makes_actor;
 };
 
 static void
@@ -111,6 +112,21 @@ on_call(struct fake *fake, const struct tri_envelope *envelope)
         tri_session_release(&fake->channel.session, envelope->bytes);
 }
 
+/* Not acknowledged, where it is the last that this broker hears. */
+static void
+on_made(struct fake *fake)
+{
+    if (!fake->makes_actor)
+        return;
+    (void)close(fake->door);
+    fake->door = -1;
+    fake->left = true;
+    (void)pthread_mutex_lock(&fake->lock);
+    fake->made++;
+    (void)pthread_cond_broadcast(&fake->changed);
+    (void)pthread_mutex_unlock(&fake->lock);
+}
+
 static trp_err
 on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
 {
@@ -139,6 +155,9 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
         fake->door = -1;
         fake->left = true;
         break;
+    case TRI_READY:
+        on_made(fake);
+        break;
     case TRI_KILL:
     case TRI_WATCH:
         answer_value(fake, envelope->route.result, trp_null());
@@ -155,7 +174,7 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
 static trp_err
 on_hello(void *user, const struct tri_envelope *envelope, trp_error *error)
 {
-    const struct tri_route route = {.kind = TRI_WELCOME};
+    const struct tri_route route = {.kind = TRI_WELCOME}, create = {.kind = TRI_CREATE, .target = {1, 5}};
     struct fake *fake = user;
     struct tri_packet packet = {0};
     struct tri_section section;
@@ -182,6 +201,10 @@ on_hello(void *user, const struct tri_envelope *envelope, trp_error *error)
         emit(fake, &packet);
     else
         tri_packet_fini(&packet);
+    if (fake->makes_actor && !welcome.snapshot) {
+        MUST(tri_value_pack(&fake->packed, trp_null(), NULL, NULL, NULL) == TRP_OK); /* of no class */
+        MUST(tri_channel_post(&fake->channel, &create, &fake->packed.section, 1, NULL, NULL) == TRP_OK);
+    }
     (void)pthread_mutex_lock(&fake->lock);
     fake->hellos++;
     (void)pthread_cond_broadcast(&fake->changed);
@@ -377,6 +400,14 @@ fake_answer_held(struct fake *fake)
 }
 
 void
+fake_make_actor(struct fake *fake)
+{
+    (void)pthread_mutex_lock(&fake->lock);
+    fake->makes_actor = true;
+    (void)pthread_mutex_unlock(&fake->lock);
+}
+
+void
 fake_credit(struct fake *fake, uint32_t calls)
 {
     (void)pthread_mutex_lock(&fake->lock);
@@ -429,6 +460,12 @@ bool
 fake_await_hellos(struct fake *fake, size_t count)
 {
     return await(fake, &fake->hellos, count);
+}
+
+bool
+fake_await_made(struct fake *fake)
+{
+    return await(fake, &fake->made, 1);
 }
 
 void

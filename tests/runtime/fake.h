@@ -20,9 +20,11 @@ void fake_stop(struct fake **fake);                     /* as if it had died: do
 void fake_answer_held(struct fake *fake);               /* all calls of "hold", with their order numbers 0, 1, ... */
 void fake_credit(struct fake *fake, uint32_t calls);    /* of the next WELCOME */
 void fake_version(struct fake *fake, uint16_t version); /* of the next WELCOME, another than ours */
+void fake_make_actor(struct fake *fake);                /* who logs in has to; the answer is all that is heard of it */
 void fake_clean(const char *directory);                 /* removes it with its files */
 size_t fake_calls(struct fake *fake);                   /* that have come */
 bool fake_await_calls(struct fake *fake, size_t count); /* within 5 s */
 bool fake_await_hellos(struct fake *fake, size_t count);
+bool fake_await_made(struct fake *fake);
 
 #endif

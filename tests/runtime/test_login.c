@@ -93,6 +93,27 @@ Test(login, a_host_that_meets_a_dying_broker_logs_in_at_the_next_one)
     remove_node();
 }
 
+Test(login, a_host_whose_broker_dies_before_it_has_heard_all_tells_the_next_one)
+{
+    struct fake *fake;
+    int status = 0;
+    pid_t host;
+
+    make_node(true);
+    fake = fake_start(directory);
+    fake_make_actor(fake);
+    host = start_host();
+    cr_expect(fake_await_hellos(fake, 1));
+    cr_expect(fake_await_made(fake), "it does not say how its actor was made");
+    fake_stop(&fake);
+    fake = fake_start(directory);
+    cr_expect(fake_await_hellos(fake, 1), "the host has left");
+    cr_assert_eq(waitpid(host, &status, 0), host);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 2, "status %#x", status);
+    fake_stop(&fake);
+    remove_node();
+}
+
 Test(login, a_host_whose_node_is_gone_gives_up_at_once)
 {
     int status = 0;

@@ -95,11 +95,12 @@ tri_segment_attach(const char *name, struct tri_segment *segment, trp_error *err
     return err;
 }
 
-/* A name that nobody else has, for as long as it takes to open it twice. */
+/* A name that nobody else has, for as long as it takes to open it twice; it says whose it is, should it be left. */
 static void
 passing_name(char name[TRI_SEGMENT_NAME_MAX])
 {
-    (void)snprintf(name, TRI_SEGMENT_NAME_MAX, "/troupe-%u-%016" PRIx64, (unsigned)geteuid(), tri_random_secret());
+    (void)snprintf(name, TRI_SEGMENT_NAME_MAX, "/troupe-%u-%d-%016" PRIx64, (unsigned)geteuid(), (int)getpid(),
+                   tri_random_secret());
 }
 
 trp_err

@@ -209,6 +209,11 @@ def main():
     manual = read(source, "man/troupe.1")
     with tempfile.TemporaryDirectory() as directory:
         command = Command(build, directory)
+        # It ends the node when its pipe closes, even where this is killed.
+        guard = subprocess.Popen(
+            ["sh", "-c", 'read -r _; troupe stop -q; rm -rf "$0"', directory], env=command.environment, stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )
         command.says("troupe start -d -q")
         try:
             command.says("troupe spawn play:Stage -n s -q && troupe put 5 -n five -q && troupe call s wait -n w -q")
@@ -217,7 +222,8 @@ def main():
             wrong += check_settings(source, command) + check_environment(source)
             wrong += check_listings(command) + check_statuses(source, manual, command)
         finally:
-            command.run("troupe stop -q")
+            guard.communicate()
+            os.makedirs(directory, exist_ok=True)  # TemporaryDirectory wants to remove it
     print("\n".join(wrong))
     return 1 if wrong else 0
 

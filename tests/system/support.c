@@ -42,6 +42,7 @@ count_entries(const char *path)
     return count;
 }
 
+/* Names that processes have left which have ended: of those that live, others may be at work beside this test. */
 static unsigned
 count_shm(void)
 {
@@ -49,9 +50,11 @@ count_shm(void)
     DIR *dir = opendir("/dev/shm");
     if (dir == NULL)
         return 0;
-    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
-        if (strstr(entry->d_name, "troupe") != NULL || strncmp(entry->d_name, "trp", 3) == 0)
-            count++;
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        unsigned user;
+        int pid;
+        count += sscanf(entry->d_name, "troupe-%u-%d-", &user, &pid) == 2 && kill(pid, 0) < 0 && errno == ESRCH;
+    }
     closedir(dir);
     return count;
 }

@@ -116,7 +116,7 @@ distance(const char *a, const char *b)
 static const char *
 nearest(const struct listed *listed, const char *name)
 {
-    size_t best = 3; /* more than two letters off is another word */
+    size_t best = strlen(name) < 4 ? 2 : 3; /* more than two letters off is another word, of short ones one */
     const char *found = NULL;
     for (size_t i = 0; i < listed->count; i++) {
         const size_t here = distance(name, listed->names[i]);

@@ -89,9 +89,8 @@ Test(verbs, ls_and_describe_show_what_there_is)
          "troupe describe: no process has loaded a module 'other'; a module is known once a host has loaded it; "
          "`troupe module inspect FILE` shows what another offers\n"},
         {"troupe describe who", 4, "",
-         "troupe describe: no actor is called 'who', and no host has loaded a module of that name; `troupe module "
-         "inspect "
-         "FILE` shows what a module offers that is not loaded\n"},
+         "troupe describe: no actor is called 'who', and no host has loaded a module of that name; `troupe ls "
+         "modules --all` lists those that could be\n"},
         {"troupe describe plya", 4, "", "troupe describe: no actor is called 'plya', *; did you mean 'play'?\n"},
         {"troupe describe plya:Stage", 4, "",
          "troupe describe: no process has loaded a module 'plya'; did you mean 'play'?\n"},

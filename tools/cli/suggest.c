@@ -43,7 +43,7 @@ distance(const char *a, const char *b)
 const char *
 tri_suggest(const char *typed, const char *const *words)
 {
-    unsigned best = 3; /* more than two letters off is another word */
+    unsigned best = strlen(typed) < 4 ? 2 : 3; /* more than two letters off is another word, of short ones one */
     const char *found = NULL;
 
     for (; *words != NULL; words++) {

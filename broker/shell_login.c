@@ -50,6 +50,7 @@ tell_root_of_driver(struct tri_member *member)
 static void
 resume(struct tri_member *member, uint64_t link_peer, uint64_t received, bool welcomed)
 {
+    const uint64_t acknowledged = member->channel.session.peer_acknowledged;
     trp_error error;
     tri_member_drop_backlog(member);
     tri_member_relink(member, link_peer);
@@ -58,6 +59,8 @@ resume(struct tri_member *member, uint64_t link_peer, uint64_t received, bool we
     send_welcome(member, welcomed);
     if (tri_session_resume(&member->channel.session, received, tri_member_emit, member, &error) != TRP_OK)
         tri_member_cut(member, &error);
+    else if (received > acknowledged) /* it said so, too, and that was lost with the link */
+        tri_core_acknowledged(member->shell->core, member->index, received, member->shell->now_ns);
 }
 
 /* A visitor that has logged in says HELLO again: its link was cut, a packet was lost, or it did not hear WELCOME. */

@@ -36,6 +36,13 @@ on_has_credit(void *user, tri_peer_index peer, uint64_t bytes)
     return tri_session_has_credit(&addressee(user, peer)->channel.session, bytes);
 }
 
+static uint64_t
+on_unread(void *user, tri_peer_index peer)
+{
+    const struct tri_channel *channel = &addressee(user, peer)->channel;
+    return channel->session.sent_bytes + tri_channel_pending_bytes(channel);
+}
+
 static void
 on_release(void *user, tri_peer_index peer, uint64_t bytes)
 {
@@ -106,6 +113,7 @@ tri_shell_ops(struct tri_shell *shell, struct tri_core_ops *ops)
 {
     *ops = (struct tri_core_ops){.send = on_send,
                                  .has_credit = on_has_credit,
+                                 .unread = on_unread,
                                  .release = on_release,
                                  .cut = on_cut,
                                  .fork = on_fork,

@@ -46,6 +46,13 @@ on_has_credit(void *user, tri_peer_index peer, uint64_t bytes)
     return true;
 }
 
+static uint64_t
+on_unread(void *user, tri_peer_index peer)
+{
+    (void)user, (void)peer;
+    return 0;
+}
+
 static void
 on_release(void *user, tri_peer_index peer, uint64_t bytes)
 {
@@ -111,8 +118,8 @@ static trp_err
 open_stage(struct stage *stage, uint32_t names, const char *format, trp_error *error)
 {
     const struct tri_core_config config = {.incarnation = 1, .node = "bench", .num_cpus = 2, .seed = 1};
-    const struct tri_core_ops ops = {on_send, on_has_credit, on_release, on_cut, on_fork,
-                                     on_text, on_text,       NULL,       stage};
+    const struct tri_core_ops ops = {on_send, on_has_credit, on_unread, on_release, on_cut,
+                                     on_fork, on_text,       on_text,   NULL,       stage};
     *stage = (struct stage){.now_ns = TRI_NS_PER_S, .draw = 7, .names = names, .format = format};
     TRP_TRY(tri_core_new(&config, &ops, NULL, 0, stage->now_ns, &stage->core, error));
     TRP_TRY(login(stage, &stage->maker, error));

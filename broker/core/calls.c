@@ -139,14 +139,20 @@ first_in_lane(const struct tri_pending *call)
     return call->lane != NULL && call->lane->calls.next == &call->link;
 }
 
-static void
-lane_unstick(struct tri_core *core, struct tri_lane *lane)
+static bool
+held_up(const struct tri_pending *call)
+{
+    return call->missing > 0 || (call->caller != NULL && call->caller->full);
+}
+
+void
+tri_lane_look(struct tri_core *core, struct tri_lane *lane)
 {
     (void)core;
-    struct tri_pending *first = TRI_OWNER(lane->calls.next, struct tri_pending, link);
-    if (lane->stuck == (first->missing > 0))
+    const bool stuck = held_up(TRI_OWNER(lane->calls.next, struct tri_pending, link));
+    if (lane->stuck == stuck)
         return;
-    lane->stuck = first->missing > 0;
+    lane->stuck = stuck;
     tri_list_remove(&lane->link);
     tri_list_append(lane->stuck ? &lane->actor->stuck : &lane->actor->ready, &lane->link);
 }
@@ -171,7 +177,7 @@ tri_call_need_ready(struct tri_core *core, struct tri_need *need)
             tri_actor_creation_ready(core, call);
         } else if (first_in_lane(call)) {
             struct tri_actor *actor = call->actor;
-            lane_unstick(core, call->lane);
+            tri_lane_look(core, call->lane);
             tri_lanes_pump(core, actor);
         }
     }
@@ -260,6 +266,10 @@ tri_lanes_pump(struct tri_core *core, struct tri_actor *actor)
             tri_call_overdue(core, call);
             continue;
         }
+        if (held_up(call)) {
+            tri_lane_look(core, lane);
+            continue;
+        }
         if (!core->ops.has_credit(core->ops.user, actor->host->peer->index, tri_call_bytes(call, parcel->bytes)))
             return;
         tri_list_remove(&lane->link); /* to the end of the turn */
@@ -282,7 +292,7 @@ tri_lane_append(struct tri_core *core, struct tri_actor *actor, struct tri_pendi
         lane->entry.id = key;
         lane->actor = actor;
         tri_list_init(&lane->calls);
-        lane->stuck = call->missing > 0;
+        lane->stuck = held_up(call);
         tri_list_append(lane->stuck ? &actor->stuck : &actor->ready, &lane->link);
         tri_table_insert(&core->lanes, &lane->entry);
         actor->lane_count++;
@@ -304,7 +314,7 @@ tri_lane_leave(struct tri_core *core, struct tri_pending *call)
     if (!tri_list_empty(&lane->calls)) {
         const struct tri_pending *first = TRI_OWNER(lane->calls.next, struct tri_pending, link);
         core->judge_waits = core->judge_waits || (first->missing > 0 && !tri_list_empty(&core->waits));
-        lane_unstick(core, lane);
+        tri_lane_look(core, lane);
         tri_settle(core, &actor->thing); /* its next call may go */
         return;
     }
@@ -354,7 +364,7 @@ submit(struct tri_core *core, struct tri_pending *call, struct tri_actor *actor,
         struct tri_entry *entry = tri_table_find(&core->lanes, (struct tri_id){space, actor->serial});
         lane = entry != NULL ? TRI_OWNER(entry, struct tri_lane, entry) : NULL;
     }
-    if (lane == NULL && call->missing == 0 && tri_actor_takes(actor) &&
+    if (lane == NULL && !held_up(call) && tri_actor_takes(actor) &&
         core->ops.has_credit(core->ops.user, actor->host->peer->index, tri_call_bytes(call, message->bytes))) {
         forward(core, call, message->route, message->sections, message->section_count);
         return;
@@ -534,7 +544,7 @@ tri_on_cancel(struct tri_core *core, struct tri_peer *peer, const struct tri_mes
         if (call == NULL)
             object->cancelled = object->cancelled || object->state == TRI_OBJECT_UNKNOWN;
         else if ((call->kind == TRI_CALL_ACTOR || call->kind == TRI_CALL_TASK) && call->state != TRI_CALL_ANSWERED &&
-                 call->state != TRI_CALL_UNCLAIMED)
+                 call->state != TRI_CALL_LEFT && call->state != TRI_CALL_UNCLAIMED)
             cancel_call(core, call, asked);
     }
     return TRP_OK;

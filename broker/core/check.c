@@ -62,6 +62,7 @@ check_pending(struct check *check, const struct tri_object *object)
         break;
     case TRI_CALL_GIVEN:
     case TRI_CALL_ACCEPTED:
+    case TRI_CALL_LEFT:
         caused = listed(&call->link) && call->host != NULL;
         break;
     default:
@@ -222,6 +223,14 @@ check_host(struct check *check, const struct tri_host *host)
     }
     TRI_EACH((struct tri_node *)(uintptr_t)&host->waits, node)
     waits++;
+    TRI_EACH((struct tri_node *)(uintptr_t)&host->left, node)
+    {
+        const struct tri_pending *call = TRI_OWNER(node, struct tri_pending, link);
+        if (call->host != host || call->state != TRI_CALL_LEFT || call->object == NULL)
+            wrong(check, "host %d has a result for a call that has ended", host->pid);
+        if (call->caller == NULL)
+            count_call(check, call);
+    }
     if (calls != host->outstanding || waits != host->wait_count)
         wrong(check, "host %d has %u calls and %u waits, counted %u and %u", host->pid, calls, waits, host->outstanding,
               host->wait_count);
@@ -259,7 +268,10 @@ check_quiet(struct check *check, const struct tri_peer *peer, const struct tri_p
 static void
 check_peer(struct check *check, const struct tri_peer *peer)
 {
-    uint64_t calls = 0, bytes = 0;
+    uint64_t calls = 0, bytes = 0, coming = 0;
+    uint32_t left = 0;
+    TRI_EACH((struct tri_node *)(uintptr_t)&peer->left, node)
+    left++;
     TRI_EACH((struct tri_node *)(uintptr_t)&peer->calls, node)
     {
         const struct tri_pending *call = TRI_OWNER(node, struct tri_pending, caller_link);
@@ -267,10 +279,17 @@ check_peer(struct check *check, const struct tri_peer *peer)
         bytes += call->credited ? call->bytes : 0;
         if (call->caller != peer)
             wrong(check, "process %d has another's call", peer->pid);
+        coming += call->state == TRI_CALL_LEFT && call->asked ? call->packet : 0;
+        left -= call->state == TRI_CALL_LEFT && listed(&call->actor_link);
+        if (call->held && call->state == TRI_CALL_QUEUED && !peer->full)
+            wrong(check, "process %d takes its results, and its tasks are held back", peer->pid);
         if (call->quiet)
             check_quiet(check, peer, call);
         count_call(check, call);
     }
+    if (coming != peer->coming || left != 0 || (!tri_list_empty(&peer->left) && !peer->full))
+        wrong(check, "process %d: %" PRIu64 " bytes of results are asked for, %" PRIu64 " counted, %d others wait",
+              peer->pid, coming, peer->coming, (int)left);
     if (calls != peer->used_calls || bytes != peer->used_bytes)
         wrong(check, "process %d: %" PRIu64 " calls and %" PRIu64 " bytes are out, %" PRIu64 " and %" PRIu64 " counted",
               peer->pid, calls, bytes, peer->used_calls, peer->used_bytes);

@@ -303,6 +303,8 @@ tri_core_acknowledged(struct tri_core *core, tri_peer_index index, uint64_t sequ
         return;
     tri_event_begin(core, now_ns);
     tri_caller_acknowledged(core, peer, sequence);
+    if (peer->full)
+        tri_left_look(core, peer);
     if (peer->host != NULL)
         tri_host_acknowledged(core, peer->host, sequence);
     tri_event_end(core);

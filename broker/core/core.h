@@ -28,6 +28,7 @@ struct tri_core_limits {            /* 0: the default */
     uint64_t host_window_bytes;     /* 16 MiB */
     uint32_t waiting_hosts_per_cpu; /* 8 */
     uint32_t objects;               /* 16,777,216 */
+    uint64_t unread_bytes;          /* 64 MiB: on their way to one process, when a result is to follow */
 };
 
 /* What the shell has of the node's arena. granules 0: there is none. None of these functions may call back into the core. */
@@ -70,6 +71,8 @@ struct tri_core_ops {
                      uint32_t section_count, bool credited);
     /* Whether a credited envelope of this size fits into the peer's window now. */
     bool (*has_credit)(void *user, tri_peer_index peer, uint64_t bytes);
+    /* Bytes that were posted to it and that it has not acknowledged. */
+    uint64_t (*unread)(void *user, tri_peer_index peer);
     /* A credited envelope of a peer has ended: give its credit back. */
     void (*release)(void *user, tri_peer_index peer, uint64_t bytes);
     /* Close this peer: CUT with the error was sent before; kill it if it is a host. The core has forgotten it already. */

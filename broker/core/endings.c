@@ -124,7 +124,8 @@ tri_actor_drained(struct tri_core *core, struct tri_actor *actor)
 {
     struct tri_id none = {0, 0};
     bool created = actor->state == TRI_ACTOR_CREATED || actor->state == TRI_ACTOR_READY;
-    if (!actor->closing || actor->stop_sent || !created || actor->lane_count > 0 || actor->host->peer == NULL)
+    if (!actor->closing || actor->stop_sent || !created || actor->lane_count > 0 || actor->host->peer == NULL ||
+        !tri_list_empty(&actor->host->left)) /* results that would go with it */
         return;
     actor->stop_sent = true;
     tri_send_plain(core, actor->host->peer, TRI_STOP, TRI_DRAIN, tri_thing_id(&actor->thing), none, none, NULL);

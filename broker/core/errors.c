@@ -71,6 +71,13 @@ tri_call_fail(struct tri_core *core, struct tri_pending *call, trp_err code, con
     finish_failed(core, call, &failure);
 }
 
+/* What it is sent is to be small: the record of a death with its output and backtrace is for those who take it. */
+static bool
+is_full(const struct tri_pending *call)
+{
+    return call->caller != NULL && call->caller->full;
+}
+
 void
 tri_death_sign(const struct tri_core *core, const struct tri_actor *actor, const char *message, char *id,
                struct tri_death *death)
@@ -100,8 +107,10 @@ tri_call_fail_actor(struct tri_core *core, struct tri_pending *call, const struc
     if (actor->unhoused != TRP_OK)
         failure.error.code = actor->unhoused;
     if (actor->obituary != NULL) {
-        failure.death = actor->obituary->death;
-        tri_death_sign(core, actor, actor->obituary->error.message, id, &failure.death);
+        if (!is_full(call)) {
+            failure.death = actor->obituary->death;
+            tri_death_sign(core, actor, actor->obituary->error.message, id, &failure.death);
+        }
         if (actor->obituary->cause != NULL &&
             tri_error_unpack(&actor->obituary->cause->sections[0], chain, &count, NULL) == TRP_OK && count > 0) {
             failure.cause = &chain[0];
@@ -154,7 +163,8 @@ tri_call_fail_death(struct tri_core *core, struct tri_pending *call, trp_ran ran
     struct tri_about what = about(core, call, who);
     if (call->actor != NULL)
         tri_actor_text(call->actor, who);
-    tri_text_copy(fate, sizeof fate, words[ran]);
+    snprintf(fate, sizeof fate, "%s%s", words[ran],
+             call->state == TRI_CALL_LEFT ? ", and its caller had not taken its result" : "");
     if (call->kind == TRI_CALL_TASK && call->retries > 0)
         snprintf(fate, sizeof fate, "%s: it was started %u times", words[ran], call->retries + 1u);
     if (what.method[0] == '\0' && death != NULL && death->present && ran == TRP_MAY_HAVE_RUN && death->method != NULL)
@@ -163,9 +173,11 @@ tri_call_fail_death(struct tri_core *core, struct tri_pending *call, trp_ran ran
     what.ran = ran;
     tri_death_text(death, rule, how, sizeof how);
     tri_about_died(&failure.error, &what, how);
-    if (death != NULL)
-        failure.death = *death;
-    tri_death_sign(core, call->actor, how, id, &failure.death);
+    if (!is_full(call)) {
+        if (death != NULL)
+            failure.death = *death;
+        tri_death_sign(core, call->actor, how, id, &failure.death);
+    }
     finish_failed(core, call, &failure);
 }
 

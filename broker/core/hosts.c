@@ -31,6 +31,7 @@ tri_host_new(struct tri_core *core, uint64_t token)
     tri_list_init(&host->pool);
     tri_list_init(&host->given);
     tri_list_init(&host->accepted);
+    tri_list_init(&host->left);
     tri_list_init(&host->untold);
     tri_list_init(&host->waits);
     tri_table_insert(&core->hosts, &host->entry);
@@ -165,8 +166,8 @@ tri_calls_tell(struct tri_core *core)
 static void
 bury_calls(struct tri_core *core, struct tri_host *host, const struct tri_death *death)
 {
-    struct tri_node *lists[] = {&host->given, &host->accepted}; /* from the last one: each goes before what is there */
-    for (int i = 0; i < 2; i++)
+    struct tri_node *lists[] = {&host->given, &host->accepted, &host->left};
+    for (int i = 0; i < 3; i++) /* from the last one: each goes before what is there */
         while (!tri_list_empty(lists[i]))
             tri_call_dead_host(core, TRI_OWNER(lists[i]->prev, struct tri_pending, link), host, death);
 }
@@ -207,6 +208,7 @@ tri_host_gone(struct tri_core *core, struct tri_host *host, const struct tri_dea
     if (!started && kind == TRI_HOST_POOL)
         tri_tasks_no_host(core, code, why != NULL ? why : "it ended before it logged in");
     core->tasks_changed = core->placing_changed = true;
+    tri_left_look_all(core);
     tri_recovery_look(core);
 }
 

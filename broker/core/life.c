@@ -17,6 +17,7 @@ set_limits(struct tri_core *core)
     limits->host_window_bytes = limits->host_window_bytes ? limits->host_window_bytes : UINT64_C(16) << 20;
     limits->waiting_hosts_per_cpu = limits->waiting_hosts_per_cpu ? limits->waiting_hosts_per_cpu : 8;
     limits->objects = limits->objects ? limits->objects : 16777216;
+    limits->unread_bytes = limits->unread_bytes ? limits->unread_bytes : UINT64_C(64) << 20;
 }
 
 /* Of core->actor_packed: each answer has another id. */
@@ -37,6 +38,7 @@ init(struct tri_core *core)
     tri_list_init(&core->actors);
     tri_list_init(&core->placing);
     tri_list_init(&core->tasks);
+    tri_list_init(&core->held_tasks);
     tri_list_init(&core->waits);
     tri_list_init(&core->round);
     tri_list_init(&core->untold);
@@ -152,6 +154,7 @@ free_hosts(struct tri_core *core)
         tri_list_remove(&host->all);
         free_orphans(&host->given, offsetof(struct tri_pending, link));
         free_orphans(&host->accepted, offsetof(struct tri_pending, link));
+        free_orphans(&host->left, offsetof(struct tri_pending, link));
         while (!tri_list_empty(&host->waits)) {
             struct tri_wait *wait = TRI_OWNER(host->waits.next, struct tri_wait, by_host);
             tri_list_remove(&wait->by_host);

@@ -350,6 +350,17 @@ put_value(struct tri_core *core, struct tri_peer *peer, struct tri_object *objec
         tri_batch_add(core, peer, &peer->freed, tri_thing_id(&object->thing));
 }
 
+/* The result that its caller had no room for (left.c). */
+static trp_err
+left_comes(struct tri_core *core, struct tri_peer *peer, struct tri_object *object, const struct tri_message *message,
+           trp_error *error)
+{
+    struct tri_refs *refs = NULL;
+    TRP_TRY(tri_refs_take(core, peer, message->sections, 1, &refs, error));
+    tri_value_take(core, peer, object, message, refs);
+    return TRP_OK;
+}
+
 trp_err
 tri_on_put(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
 {
@@ -369,6 +380,9 @@ tri_on_put(struct tri_core *core, struct tri_peer *peer, const struct tri_messag
         tri_batch_add(core, peer, &peer->freed, id);
         return TRP_OK;
     }
+    struct tri_pending *left = fetched && object->call != NULL ? object->call : NULL;
+    if (left != NULL && left->state == TRI_CALL_LEFT && left->host == peer->host)
+        return left_comes(core, peer, object, message, error);
     bool wanted = object == NULL || object->state == TRI_OBJECT_UNKNOWN ||
                   (resolved(object) && object->value == NULL && object->fetching == peer);
     struct tri_refs *refs = NULL;

@@ -42,6 +42,10 @@ struct tri_peer {
     struct tri_node calls;    /* tri_call.caller_link: made by it, not ended */
     struct tri_node answered; /* tri_call.link: RESULT sent to it, oldest first */
     struct tri_node copies;   /* tri_hold.sent_link: RESULT sent to it as a holder */
+    struct tri_node
+        left;        /* tri_pending.actor_link: of the calls whose results are left with hosts, those not asked for */
+    uint64_t coming; /* bytes of those that were asked for */
+    bool full;       /* a result had no room among what it has to take first: no call of it is given to a host */
     struct tri_node round_link;
     struct tri_batch accepted, freed;
     struct tri_ring quiet;
@@ -73,14 +77,16 @@ struct tri_host {
     struct tri_actor *actor;
     struct tri_node given;    /* tri_call.link: sent, not acknowledged, oldest first */
     struct tri_node accepted; /* tri_call.link */
-    struct tri_node untold;   /* core->untold: callers have not been told of the last of these */
-    struct tri_node waits;    /* tri_wait.by_host */
-    uint64_t calls_sent;      /* CALL envelopes on this session */
-    uint64_t returned;        /* of these, tasks that came back unstarted */
-    uint32_t outstanding;     /* calls in given and accepted */
-    uint32_t window;          /* tasks given ahead */
-    uint32_t found;       /* calls in accepted that were found so: until all of them wait, one may stand on another */
-    uint64_t progress_ns; /* the last time a task ended or the first was given */
+    struct tri_node
+        left; /* tri_call.link: it has returned, and its result stays here, for want of room at its caller */
+    struct tri_node untold; /* core->untold: callers have not been told of the last of these */
+    struct tri_node waits;  /* tri_wait.by_host */
+    uint64_t calls_sent;    /* CALL envelopes on this session */
+    uint64_t returned;      /* of these, tasks that came back unstarted */
+    uint32_t outstanding;   /* calls in given and accepted */
+    uint32_t window;        /* tasks given ahead */
+    uint32_t found;         /* calls in accepted that were found so: until all of them wait, one may stand on another */
+    uint64_t progress_ns;   /* the last time a task ended or the first was given */
     uint32_t wait_count;
     struct tri_pending *special; /* the task with needs of its own that it was given */
     double lent_cpus;            /* of that task or of the actor, given back while it waits */
@@ -161,6 +167,7 @@ enum tri_call_state {
     TRI_CALL_QUEUED,      /* in a lane or the task queue */
     TRI_CALL_GIVEN,
     TRI_CALL_ACCEPTED,
+    TRI_CALL_LEFT,     /* its host has its result, and its caller no room for it (left.c); `packet` is its size */
     TRI_CALL_ANSWERED, /* RESULT is on its way to the caller */
     TRI_CALL_UNCLAIMED /* recovery: its caller says that a host has it */
 };
@@ -174,7 +181,7 @@ struct tri_special { /* what a task needs beyond a CPU */
 struct tri_pending {
     struct tri_node link;        /* by state: lane, task queue, host, answered, unclaimed */
     struct tri_node caller_link; /* peer->calls */
-    struct tri_node actor_link;  /* WATCH: actor->watchers */
+    struct tri_node actor_link;  /* WATCH: actor->watchers; LEFT: peer->left */
     uint8_t kind, state, retries;
     bool credited, one_way, in_place, no_retry, event_death;
     bool again;            /* it was sent to a broker that died: it may have run there */
@@ -182,6 +189,8 @@ struct tri_pending {
     bool quiet;            /* it has no object so far (quiet.c) */
     bool failed, released; /* quiet and answered: how, and that its caller has let go of the result */
     bool found;            /* recovery: its host had started it under the broker before */
+    bool asked;            /* LEFT: its host was asked for the result */
+    bool held;             /* a task in core->held_tasks */
     bool cancelled;        /* a holder asked for its end: it is given to nobody, any more */
     bool hands_on;         /* behind `need_count` needs is one more: for what it names and was asked for (handing.c) */
     uint16_t flags;
@@ -210,7 +219,7 @@ struct tri_lane {
     struct tri_node link;   /* actor->ready or actor->stuck */
     struct tri_node calls;
     struct tri_actor *actor;
-    bool stuck; /* its first call waits for an argument */
+    bool stuck; /* its first call waits for an argument, or its caller is full */
 };
 
 enum tri_actor_state {

@@ -117,8 +117,8 @@ peer_new(struct tri_core *core, const struct tri_login *login, int32_t pid, stru
     peer->reporting = login->space != 0;
     peer->newest = login->space != 0 || peer->entry.id.space <= core->strangers ? UINT64_MAX : 0;
     tri_text_copy(peer->program, sizeof peer->program, login->program != NULL ? login->program : "");
-    struct tri_node *lists[] = {&peer->holds,    &peer->kept,   &peer->calls,
-                                &peer->answered, &peer->copies, &peer->round_link};
+    struct tri_node *lists[] = {&peer->holds,  &peer->kept,       &peer->calls, &peer->answered,
+                                &peer->copies, &peer->round_link, &peer->left};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         tri_list_init(lists[i]);
     core->peers[slot] = peer;
@@ -184,7 +184,11 @@ drop_calls(struct tri_core *core, struct tri_peer *peer)
         call->caller = NULL;
         call->credited = false;
         bool wanted = call->object != NULL && (call->object->thing.hold_count > 0 || call->object->thing.flights > 0);
-        if (call->kind == TRI_CALL_WATCH && !wanted)
+        if (peer->full)
+            tri_call_turn(core, call);
+        if (call->state == TRI_CALL_LEFT)
+            tri_left_alone(core, call, wanted);
+        else if (call->kind == TRI_CALL_WATCH && !wanted)
             tri_call_fail(core, call, TRP_ECANCELLED, "its caller is gone");
         else if ((call->state == TRI_CALL_QUEUED || call->state == TRI_CALL_WAITING) && !call->one_way && !wanted &&
                  call->kind != TRI_CALL_SPAWN)

@@ -140,7 +140,7 @@ static bool
 may_be_quiet(const struct tri_core *core, const struct tri_peer *peer, const struct tri_envelope *envelope)
 {
     return envelope->route.result.space == peer->entry.id.space && plain(envelope) && !tri_core_open(core) &&
-           !core->sweeping && tri_credit_check(core, peer, NULL) == TRP_OK;
+           !core->sweeping && !peer->full && tri_credit_check(core, peer, NULL) == TRP_OK;
 }
 
 static struct tri_pending *
@@ -217,7 +217,8 @@ tri_quiet_result(struct tri_core *core, struct tri_peer *peer, const struct tri_
     const struct tri_route *route = &envelope->route;
     struct tri_peer *caller = tri_peer_of_space(core, route->result.space);
     struct tri_pending *call = caller != NULL ? in_ring(caller, route->result.number) : NULL;
-    if (call == NULL || call->host != peer->host || call->host == NULL || !plain(envelope))
+    if (call == NULL || call->host != peer->host || call->host == NULL || !plain(envelope) ||
+        !tri_has_room(core, caller, envelope->bytes))
         return false;
     tri_call_unlink(core, call);
     if (call->parcel != NULL)

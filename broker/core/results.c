@@ -24,6 +24,8 @@ tri_call_unlink(struct tri_core *core, struct tri_pending *call)
         call->host = NULL;
         if (call->kind == TRI_CALL_TASK)
             tri_task_left(core, host, call);
+    } else if (call->state == TRI_CALL_LEFT) {
+        tri_left_end(core, call);
     } else {
         tri_list_remove(&call->link);
     }
@@ -67,8 +69,8 @@ void
 tri_call_dead_host(struct tri_core *core, struct tri_pending *call, struct tri_host *host,
                    const struct tri_death *death)
 {
-    trp_ran ran = TRP_MAY_HAVE_RUN;
-    if (death != NULL && death->present && call->index > 0) {
+    trp_ran ran = call->state == TRI_CALL_LEFT ? TRP_RAN : TRP_MAY_HAVE_RUN;
+    if (ran == TRP_MAY_HAVE_RUN && death != NULL && death->present && call->index > 0) {
         ran = call->index > death->started ? TRP_NOT_RUN : ran;
         ran = call->index <= death->finished ? TRP_RAN : ran;
     }
@@ -156,10 +158,9 @@ tri_call_finish(struct tri_core *core, struct tri_pending *call, const struct tr
     tri_list_append(&caller->answered, &call->link);
 }
 
-/* What a call returned, or, where that leads back to its own name, the error that it is then. Takes `refs` over or drops them. */
-static void
-take_value(struct tri_core *core, struct tri_peer *peer, struct tri_object *object, const struct tri_message *message,
-           struct tri_refs *refs)
+void
+tri_value_take(struct tri_core *core, struct tri_peer *peer, struct tri_object *object,
+               const struct tri_message *message, struct tri_refs *refs)
 {
     const struct tri_section *section = &message->sections[0];
     bool failed = (message->route->flags & TRI_FAILED) != 0;
@@ -195,7 +196,7 @@ kept_result(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
     if (object->value != NULL)
         tri_refs_drop(core, &refs);
     else
-        take_value(core, peer, object, message, refs);
+        tri_value_take(core, peer, object, message, refs);
     return TRP_OK;
 }
 
@@ -219,10 +220,12 @@ tri_on_result(struct tri_core *core, struct tri_peer *peer, const struct tri_mes
         return TRI_FAIL(error, TRP_EPROTO, "RESULT of %s, a call that this host was not given",
                         tri_id_format(route->result, text));
     }
+    if (tri_result_left(core, peer, call, message->bytes))
+        return TRP_OK;
     struct tri_refs *refs = NULL;
     if (message->sections[0].ref_count > 0)
         TRP_TRY(tri_refs_take(core, peer, message->sections, 1, &refs, error));
-    take_value(core, peer, object, message, refs);
+    tri_value_take(core, peer, object, message, refs);
     return TRP_OK;
 }
 

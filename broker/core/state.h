@@ -65,6 +65,7 @@ struct tri_core {
     struct tri_asked asked[TRI_ASKED_MAX]; /* none while anything else happens */
     uint32_t asked_count;
     struct tri_node all_hosts, pool, actors, placing, tasks, waits, round, untold, delayed, unclaimed;
+    struct tri_node held_tasks; /* queued, too: their callers are full */
     uint32_t actor_count, host_count, queued_tasks, queued_calls, hold_count, pending, object_count;
     uint32_t waiting_hosts; /* pool hosts of which an execution waits */
     uint32_t waiting_most;  /* the most of them at once, ever */
@@ -278,6 +279,7 @@ void tri_call_dead_host(struct tri_core *core, struct tri_pending *call, struct 
                         const struct tri_death *death);
 void tri_lane_append(struct tri_core *core, struct tri_actor *actor, struct tri_pending *call);
 void tri_lane_leave(struct tri_core *core, struct tri_pending *call);
+void tri_lane_look(struct tri_core *core, struct tri_lane *lane); /* whether its first call is held up */
 /* One-way calls have no id: their caller hears how far the lane is accepted. */
 void tri_lane_tell(struct tri_core *core, const struct tri_route *lane, struct tri_peer *caller);
 void tri_lanes_pump(struct tri_core *core, struct tri_actor *actor);
@@ -288,7 +290,28 @@ void tri_call_spawned(struct tri_core *core, const struct tri_pending *call);
 void tri_host_acknowledged(struct tri_core *core, struct tri_host *host, uint64_t sequence);
 void tri_calls_tell(struct tri_core *core); /* ACCEPTED of what did not get its RESULT meanwhile */
 void tri_caller_acknowledged(struct tri_core *core, struct tri_peer *peer, uint64_t sequence);
+/* What a call returned, or, where that leads back to its own name, the error that it is then. Takes `refs` over or drops them. */
+void tri_value_take(struct tri_core *core, struct tri_peer *peer, struct tri_object *object,
+                    const struct tri_message *message, struct tri_refs *refs);
 tri_core_handler tri_on_call, tri_on_result, tri_on_cancel;
+
+/* left.c */
+static inline bool
+tri_has_room(struct tri_core *core, struct tri_peer *peer, uint64_t bytes)
+{
+    const uint64_t unread = core->ops.unread(core->ops.user, peer->index) + peer->coming;
+    if (unread == 0 || unread + bytes <= core->limits.unread_bytes)
+        return true;
+    peer->full = true;
+    return false;
+}
+/* Its RESULT, of so many bytes, has come, and is not taken: true. */
+bool tri_result_left(struct tri_core *core, struct tri_peer *peer, struct tri_pending *call, uint64_t bytes);
+void tri_left_alone(struct tri_core *core, struct tri_pending *call, bool wanted); /* its caller is gone */
+void tri_left_end(struct tri_core *core, struct tri_pending *call);
+void tri_left_look(struct tri_core *core, struct tri_peer *peer); /* of one that is full */
+void tri_left_look_all(struct tri_core *core);
+void tri_call_turn(struct tri_core *core, struct tri_pending *call);
 
 /* quiet.c */
 bool tri_quiet_call(struct tri_core *core, struct tri_peer *peer, const struct tri_envelope *envelope);

@@ -142,6 +142,7 @@ static void
 queue(struct tri_core *core, struct tri_pending *call, struct tri_node *before)
 {
     call->state = TRI_CALL_QUEUED;
+    call->held = false;
     tri_list_append(before, &call->link);
     core->queued_tasks++;
     core->tasks_changed = true;
@@ -334,6 +335,12 @@ tri_tasks_pump(struct tri_core *core)
             tri_call_overdue(core, call);
             continue;
         }
+        if (call->caller != NULL && call->caller->full) {
+            call->held = true;
+            tri_list_remove(&call->link);
+            tri_list_append(&core->held_tasks, &call->link);
+            continue;
+        }
         struct tri_host *host = pick(core, call);
         if (host == NULL)
             break;
@@ -461,7 +468,7 @@ tri_on_returned(struct tri_core *core, struct tri_peer *peer, const struct tri_m
     for (uint32_t i = 0; i < count; i++) {
         struct tri_object *object = tri_as_object(tri_thing_find(core, ids[i]));
         struct tri_pending *call = object != NULL ? object->call : NULL;
-        if (call == NULL || call->kind != TRI_CALL_TASK || call->host != peer->host || call->state == TRI_CALL_ANSWERED)
+        if (call == NULL || call->kind != TRI_CALL_TASK || call->host != peer->host || call->state == TRI_CALL_LEFT)
             return TRI_FAIL(error, TRP_EPROTO, "RETURNED names %s, no task that this host was given",
                             tri_id_format(ids[i], text));
     }

@@ -160,6 +160,11 @@ tell_place(const struct tri_core *core, const struct tri_pending *call, char *te
 
     if (call->missing > 0)
         snprintf(text, size, "waits for %u of its arguments", call->missing);
+    else if (call->state == TRI_CALL_LEFT)
+        snprintf(text, size, "has its result at process %d, until process %d takes what it was sent before",
+                 call->host->pid, call->caller != NULL ? call->caller->pid : 0);
+    else if (call->state == TRI_CALL_QUEUED && call->caller != NULL && call->caller->full)
+        snprintf(text, size, "waits until its caller, process %d, takes the results that it has", call->caller->pid);
     else if (call->state == TRI_CALL_QUEUED && task)
         snprintf(text, size, "waits in the queue of tasks (%u, with %g of %g CPUs taken)", core->queued_tasks,
                  core->ledger.cpus_used, core->ledger.cpus);
@@ -223,6 +228,8 @@ tell_next(struct tri_page *page, const struct tri_pending *call, const char *id)
         tell_holders(page);
     if (is_behind(call))
         return first_of_host(page, call->host);
+    if (call->state == TRI_CALL_LEFT)
+        return NULL;
     return tell_wait(page, call, id);
 }
 

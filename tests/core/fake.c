@@ -29,6 +29,12 @@ on_has_credit(void *user, tri_peer_index peer, uint64_t bytes)
     return !((struct fake *)user)->no_credit;
 }
 
+static uint64_t
+on_unread(void *user, tri_peer_index peer)
+{
+    return ((struct fake *)user)->unread[peer];
+}
+
 static void
 on_release(void *user, tri_peer_index peer, uint64_t bytes)
 {
@@ -81,7 +87,8 @@ fake_new(const struct tri_core_config *config, const struct tri_expected *expect
     struct fake *fake = calloc(1, sizeof *fake);
     cr_assert_not_null(fake);
     struct tri_core_config defaults = {.incarnation = 1, .node = "test", .num_cpus = 2};
-    struct tri_core_ops ops = {on_send, on_has_credit, on_release, on_cut, on_fork, on_label, on_kill, on_bury, fake};
+    struct tri_core_ops ops = {on_send, on_has_credit, on_unread, on_release, on_cut,
+                               on_fork, on_label,      on_kill,   on_bury,    fake};
     fake->now_ns = TRI_NS_PER_S;
     fake->numbers = 100;
     trp_err err = tri_core_new(config != NULL ? config : &defaults, &ops, expected, count, fake->now_ns, &fake->core,

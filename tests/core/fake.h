@@ -20,6 +20,7 @@ struct fake {
     struct sent *sent;
     size_t sent_count, sent_capacity;
     uint64_t packets[256]; /* by peer */
+    uint64_t unread[256];  /* by peer: so much it has not acknowledged */
     bool no_credit;
     bool goes_on; /* envelopes of one packet: the round has no end yet */
     uint64_t released, released_bytes, now_ns;

@@ -64,6 +64,15 @@ op_has_credit(void *user, tri_peer_index index, uint64_t bytes)
     return tri_session_has_credit(&peer_at(world, index)->channel.session, bytes);
 }
 
+static uint64_t
+op_unread(void *user, tri_peer_index index)
+{
+    struct sim_world *world = user;
+    const struct tri_channel *channel = &peer_at(world, index)->channel;
+
+    return channel->session.sent_bytes + tri_channel_pending_bytes(channel);
+}
+
 static void
 op_release(void *user, tri_peer_index index, uint64_t bytes)
 {
@@ -134,7 +143,8 @@ sim_root_ended(struct sim_world *world, struct tri_id actor)
 void
 sim_broker_start(struct sim_world *world)
 {
-    struct tri_core_ops ops = {op_send, op_has_credit, op_release, op_cut, op_fork, op_label, op_kill, op_bury, world};
+    struct tri_core_ops ops = {op_send, op_has_credit, op_unread, op_release, op_cut,
+                               op_fork, op_label,      op_kill,   op_bury,    world};
     struct tri_core_config config = {
         .incarnation = ++world->incarnation,
         .node = "sim",

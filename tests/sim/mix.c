@@ -68,6 +68,8 @@ sim_mix(struct sim_world *world)
     world->limits.credit_bytes = 60000 + sim_random(world, 200000);
     world->limits.host_window_calls = (uint32_t)(2 + sim_random(world, 12));
     world->limits.host_window_bytes = 2000 + sim_random(world, 40000);
+    world->limits.unread_bytes =
+        world->options.seed % 4 == 0 ? 300 : 0; /* drawn of nothing: the others stay what they were */
     world->limits.waiting_hosts_per_cpu = (uint32_t)(1 + sim_random(world, 4));
 }
 

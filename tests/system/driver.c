@@ -3,8 +3,9 @@
  * starts a private one ("-"), spawns a counter, says "READY" and its number, and waits until it is killed. With
  * SYSTEM_DRIVER_CALLS=hang it has called a method that never returns before; with =keep it has the node keep "left", an object; with =leave it has
  * the node keep the result of a task, says "KEPT" and its id, and is gone;
- * with =work it makes some calls and says "DONE".
+ * with =work it makes some calls and says "DONE"; with =flood it makes many, stops itself, and when it goes on takes each of their results.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,28 @@ work(trp_actor *actor)
     trp_value value;
     for (int i = 0; i < 2000; i++)
         TRP_TRY(call(actor, "add", &value));
+    return TRP_OK;
+}
+
+static trp_err
+flood(trp_actor *actor)
+{
+    enum { CALLS = 20000, BYTES = 20000 };
+    static trp_ref *refs[CALLS];
+    for (int64_t i = 0; i < CALLS; i++)
+        TRP_TRY(trp_call(actor, "fill", TRP_ARGS(BYTES, i), &refs[i], &error));
+    (void)raise(SIGSTOP);
+    for (int64_t i = 0; i < CALLS; i++) {
+        trp_value value;
+        int64_t number;
+        TRP_TRY(trp_get(refs[i], 20000, &value, &error));
+        memcpy(&number, value.as.bytes, sizeof number);
+        if (number != i || value.size != BYTES) {
+            printf("a result is another's\n");
+            return TRP_EINVAL;
+        }
+        trp_ref_release(&refs[i]);
+    }
     return TRP_OK;
 }
 
@@ -76,8 +99,10 @@ main(int argc, char **argv)
     if (err == TRP_OK)
         printf("READY %lld\n", (long long)trp_as_i64(value));
     fflush(stdout);
-    if (err == TRP_OK && calls != NULL && strcmp(calls, "work") == 0) {
-        err = work(actor);
+    const bool works = calls != NULL && strcmp(calls, "work") == 0,
+               floods = calls != NULL && strcmp(calls, "flood") == 0;
+    if (err == TRP_OK && (works || floods)) {
+        err = works ? work(actor) : flood(actor);
         if (err == TRP_OK)
             printf("DONE\n");
     }

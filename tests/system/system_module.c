@@ -94,6 +94,21 @@ counter_grow(trp_ctx *ctx, void *self)
         pause();
 }
 
+/* So many bytes, which begin with a number. */
+static trp_err
+counter_fill(trp_ctx *ctx, void *self)
+{
+    const size_t size = (size_t)ctx->args[0].as.i64;
+    (void)self;
+    char *block = calloc(1, size);
+    if (block == NULL)
+        return trp_fail(ctx, TRP_ENOMEM, "no memory for %zu bytes", size);
+    memcpy(block, &ctx->args[1].as.i64, sizeof(int64_t));
+    trp_err err = trp_return(ctx, trp_bytes(block, size));
+    free(block);
+    return err;
+}
+
 static void *
 allocate(void *barrier)
 {
@@ -158,6 +173,7 @@ static const trp_method counter_methods[] = {
     {.name = "crash", .fn = counter_crash},
     {.name = "hang", .fn = counter_hang},
     {.name = "heaps", .fn = counter_heaps},
+    {.name = "fill", .fn = counter_fill, .args = "size:i, number:i"},
     {.name = "leave_child", .fn = counter_leave_child},
     {.name = "grow", .fn = counter_grow, .args = "size:i"},
     {.name = "read", .fn = counter_read, .args = "path:s"},

@@ -157,6 +157,64 @@ SYSTEM_TEST(system_limits, a_flood_is_eagain_for_those_who_do_not_wait_and_waits
     trp_shutdown(&runtime);
 }
 
+struct steady {
+    pid_t pid;
+    long kib;
+    int looks;
+};
+
+static bool
+is_steady(void *user)
+{
+    struct steady *steady = user;
+    const long kib = system_resident_kib(steady->pid);
+    steady->looks = kib == steady->kib ? steady->looks + 1 : 0;
+    steady->kib = kib;
+    return steady->looks >= 40;
+}
+
+static long
+steady_mib(pid_t pid)
+{
+    struct steady steady = {.pid = pid};
+    cr_assert(system_await(is_steady, &steady), "process %d grows and grows", (int)pid);
+    return steady.kib / 1024;
+}
+
+/* 400 MB of results. */
+SYSTEM_TEST(system_limits, the_results_of_a_driver_that_is_stopped_do_not_fill_the_broker)
+{
+    struct system_process service, driver;
+    int status = 0;
+    system_service_start(&service, NULL);
+    const pid_t host = system_driver_start(&driver, system_service_directory(), "flood");
+    cr_assert_eq(waitpid(driver.pid, &status, WUNTRACED), driver.pid);
+    cr_assert(WIFSTOPPED(status));
+    trp_runtime *runtime = system_join();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    trp_ref *task = NULL;
+    trp_value value;
+    for (int i = 1; i <= 100; i++)
+        cr_assert_eq(system_call_i64(counter, "add", TRP_NOARGS), i);
+    cr_assert_eq(trp_task(runtime, "system_module:double", TRP_ARGS(21), &task, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_get(task, SYSTEM_WAIT_MS, &value, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(trp_as_i64(value), 42);
+    const long broker_mib = steady_mib(system_find_one("troupe-broker")), host_mib = steady_mib(host);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    cr_expect_lt(broker_mib, 120);
+    cr_expect_lt(host_mib, 250, "calls of who takes nothing are not given to a host");
+#else
+    (void)broker_mib, (void)host_mib;
+#endif
+    kill(driver.pid, SIGCONT);
+    system_expect_line(&driver, "DONE");
+    system_kill(&driver);
+    trp_ref_release(&task);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
 /* ------------------------------------------------------------------------------------------------------------- heaps */
 
 static int64_t

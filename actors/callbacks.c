@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "actors/checks.h"
+#include "actors/invoke.h"
 #include "actors/process.h"
 
 #define ALARM_AGAIN_NS TRI_NS_PER_S /* unless the method sets another */
@@ -29,15 +30,27 @@ tell(struct tri_process *process)
         (void)!read(process->due_fd, &count, sizeof count);
 }
 
-void
-tri_callbacks_ready(struct tri_process *process, struct tri_handle *handle)
+/* NULL: of all. */
+static void
+make_due(struct tri_process *process, struct tri_handle *handle, const trp_runtime *runtime)
 {
-    while (handle->more != NULL && !tri_list_empty(&handle->more->callbacks)) {
-        struct tri_node *node = handle->more->callbacks.next;
+    struct tri_node *node, *next;
+
+    for (node = handle->more->callbacks.next; node != &handle->more->callbacks; node = next) {
+        next = node->next;
+        if (runtime != NULL && TRI_OWNER(node, struct tri_callback, link)->runtime != runtime)
+            continue;
         tri_list_remove(node);
         tri_list_append(&process->due, node);
         process->callbacks--;
     }
+}
+
+void
+tri_callbacks_ready(struct tri_process *process, struct tri_handle *handle)
+{
+    if (handle->more != NULL)
+        make_due(process, handle, NULL);
     tell(process);
 }
 
@@ -48,7 +61,7 @@ first_due(struct tri_process *process, const trp_runtime *runtime)
 
     for (node = process->due.next; node != &process->due; node = node->next) {
         struct tri_callback *callback = TRI_OWNER(node, struct tri_callback, link);
-        if (runtime == NULL || callback->handle->runtime == runtime)
+        if (runtime == NULL || callback->runtime == runtime)
             return callback;
     }
     return NULL;
@@ -83,9 +96,10 @@ tri_callbacks_end(struct tri_process *process, trp_runtime *runtime)
     for (struct tri_slab *slab = process->slabs; slab != NULL && process->callbacks > 0; slab = slab->next)
         for (size_t i = 0; i < slab->used; i++) {
             struct tri_handle *handle = &slab->handles[i];
-            if (handle->live && (runtime == NULL || handle->runtime == runtime))
-                tri_callbacks_ready(process, handle); /* it will not end any more */
+            if (handle->live && handle->more != NULL)
+                make_due(process, handle, runtime); /* it will not end any more */
         }
+    tell(process);
     while (tri_process_run_callback(process, runtime)) {
     }
 }
@@ -148,7 +162,11 @@ trp_on_ready(trp_ref *ref, trp_on_ready_fn *on_ready, void *user, trp_error *err
     }
     if (tri_handle_more(&ref->handle) == NULL)
         err = TRI_FAIL(error, TRP_ENOMEM, "no memory for a callback");
-    *callback = (struct tri_callback){.handle = &ref->handle, .on_ready = on_ready, .user = user};
+    *callback = (struct tri_callback){.handle = &ref->handle,
+                                      .runtime = tri_current_execution != NULL ? tri_current_execution->ctx.runtime
+                                                                               : ref->handle.runtime,
+                                      .on_ready = on_ready,
+                                      .user = user};
     if (err == TRP_OK && ref->handle.ref.state == TRI_REF_PENDING)
         err = tri_proc_want(process->proc, &ref->handle.ref, error);
     if (err == TRP_OK) {

@@ -297,6 +297,7 @@ host_open(struct tri_host *host, const struct tri_worker_start *start, trp_error
     const struct tri_process_config config = {
         .directory = start->directory,
         .is_host = true,
+        .is_service = !start->is_private,
         .token = start->token,
         .reconnect_ms = 10000, /* a private node's root ends its hosts sooner */
         .hooks = &with_host,

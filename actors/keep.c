@@ -4,17 +4,24 @@
  */
 #include "actors/checks.h"
 #include "actors/submit.h"
+#include "store/kept.h"
 
-#define HOLDER       "kept"
-#define HOLDER_CLASS "troupe:Kept"
+#define HOLDER TRI_NODE_NAMESPACE "/kept"
 enum { TRIES = 3 }; /* the holder may die between being found and being asked */
+
+/* Whether this is the holder's name, and things are kept on disk that one before it has left. */
+bool
+tri_holder_sleeps(const struct tri_process *process, const char *name)
+{
+    return strcmp(name, HOLDER) == 0 && process->local == NULL && tri_kept_any(process->directory);
+}
 
 static trp_err
 open_holder(trp_runtime *runtime, bool makes, trp_actor **holder, trp_error *error)
 {
     if (makes)
-        return tri_spawn_of_node(runtime, HOLDER_CLASS, TRI_NODE_NAMESPACE "/" HOLDER, holder, error);
-    return trp_lookup(runtime, TRI_NODE_NAMESPACE "/" HOLDER, holder, error);
+        return tri_spawn_of_node(runtime, TRI_HOLDER_CLASS, HOLDER, holder, error);
+    return trp_lookup(runtime, HOLDER, holder, error);
 }
 
 static trp_err

@@ -4,9 +4,14 @@
  *
  * A reference here is a hold like any other, so the object lives while it stands in the table, also after its maker's death;
  * the value is asked for at once, so that it lies here, too, and does not go with the last process that had it.
+ *
+ * In a node service a value without references is written to disk as well (store/kept.h). The next holder, of this node or of the
+ * one that lives in its directory after it, finds it there, and makes an object of it when it is asked for.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "actors/kept_disk.h"
 #include "actors/modules.h"
 #include "actors/process.h"
 
@@ -16,14 +21,18 @@ enum { KEPT_MAX = 1048576 };
 
 struct kept {
     struct tri_entry by_name;
-    trp_ref *ref;
+    trp_ref *ref;      /* NULL: it lies on disk alone */
+    struct tri_id id;  /* of the object that was written */
     uint64_t until_ns; /* TRI_NEVER: until told otherwise */
+    bool on_disk;
     char name[];
 };
 
 struct holder {
     struct tri_table table; /* of struct kept */
     uint64_t alarm_ns, swept_ns;
+    trp_runtime *runtime; /* the actor's */
+    int files;            /* store/kept.h; -1: there are none yet */
 };
 
 /* ---------------------------------------------------------------------------------------------------------- the table */
@@ -35,11 +44,19 @@ kept_of(struct tri_entry *entry)
 }
 
 static void
-drop(struct holder *holder, struct kept *gone)
+forget(struct holder *holder, struct kept *gone)
 {
     tri_table_remove(&holder->table, &gone->by_name);
     trp_ref_release(&gone->ref);
     free(gone);
+}
+
+static void
+drop(struct holder *holder, struct kept *gone)
+{
+    if (gone->on_disk)
+        tri_kept_remove(holder->files, gone->name);
+    forget(holder, gone);
 }
 
 /* NULL: nothing is kept under this name, or no longer. */
@@ -55,6 +72,63 @@ find(struct holder *holder, const char *name)
         return kept;
     drop(holder, kept);
     return NULL;
+}
+
+static trp_err
+add(struct holder *holder, const char *name, struct kept **made, trp_error *error)
+{
+    const struct tri_id id = tri_id_of_text(name, strlen(name));
+    struct tri_entry *other = tri_table_find(&holder->table, id);
+    struct kept *kept;
+
+    if (other != NULL)
+        return TRI_FAIL(error, TRP_EEXIST, "the name '%s' cannot be told from '%s', which is taken", name,
+                        kept_of(other)->name);
+    if (holder->table.count == KEPT_MAX)
+        return TRI_FAIL(error, TRP_ELIMIT, "%d objects are kept, the limit", (int)KEPT_MAX);
+    kept = calloc(1, sizeof *kept + strlen(name) + 1);
+    if (kept == NULL || tri_table_reserve(&holder->table, 1) != TRP_OK) {
+        free(kept);
+        return TRI_FAIL(error, TRP_ENOMEM, "there is no memory to keep another object");
+    }
+    (void)strcpy(kept->name, name);
+    kept->until_ns = TRI_NEVER;
+    kept->by_name.id = id;
+    tri_table_insert(&holder->table, &kept->by_name);
+    *made = kept;
+    return TRP_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- disk */
+
+static trp_err
+save(struct holder *holder, struct kept *kept, trp_error *error)
+{
+    const struct tri_process *process = holder->runtime->process;
+
+    if (!process->is_service)
+        return TRP_OK;
+    if (kept->on_disk)
+        return tri_kept_renew(holder->files, kept->name, tri_wall_ms(kept->until_ns), error);
+    if (holder->files < 0)
+        TRP_TRY(tri_kept_open(process->directory, true, &holder->files, error));
+    return tri_kept_save(holder->files, kept->name, kept->until_ns, kept->ref, &kept->on_disk, error);
+}
+
+/* Makes an object of what is on disk alone. What is damaged is kept no longer. */
+static trp_err
+load(struct holder *holder, struct kept *kept, trp_error *error)
+{
+    trp_err err;
+
+    if (kept->ref != NULL)
+        return TRP_OK;
+    err = tri_kept_load(holder->files, kept->name, holder->runtime, &kept->ref, error);
+    if (err == TRP_EOBJLOST) {
+        tri_log(TRI_WARNING, "%s", error->message);
+        drop(holder, kept);
+    }
+    return err;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- time */
@@ -106,33 +180,17 @@ on_sweep(trp_ctx *ctx, void *self)
 static trp_err
 fail_taken(trp_ctx *ctx, const struct kept *kept)
 {
+    if (kept->ref == NULL)
+        return trp_fail(ctx, TRP_EEXIST, "an object is kept under the name '%s' already", kept->name);
     return trp_fail(ctx, TRP_EEXIST, "object %s is kept under the name '%s' already", trp_ref_id(kept->ref),
                     kept->name);
 }
 
-static trp_err
-add(trp_ctx *ctx, struct holder *holder, const char *name, trp_ref *ref, struct kept **made)
+/* Also where a holder before this one has written it. */
+static bool
+is_same(const struct kept *kept, const trp_ref *ref)
 {
-    const struct tri_id id = tri_id_of_text(name, strlen(name));
-    struct tri_entry *other = tri_table_find(&holder->table, id);
-    struct kept *kept;
-
-    if (other != NULL)
-        return trp_fail(ctx, TRP_EEXIST, "the name '%s' cannot be told from '%s', which is taken", name,
-                        kept_of(other)->name);
-    if (holder->table.count == KEPT_MAX)
-        return trp_fail(ctx, TRP_ELIMIT, "%d objects are kept, the limit", (int)KEPT_MAX);
-    kept = calloc(1, sizeof *kept + strlen(name) + 1);
-    if (kept == NULL || tri_table_reserve(&holder->table, 1) != TRP_OK) {
-        free(kept);
-        return trp_fail(ctx, TRP_ENOMEM, "there is no memory to keep another object");
-    }
-    (void)strcpy(kept->name, name);
-    kept->ref = trp_ref_retain(ref);
-    kept->by_name.id = id;
-    tri_table_insert(&holder->table, &kept->by_name);
-    *made = kept;
-    return TRP_OK;
+    return kept->ref != NULL ? kept->ref == ref : tri_id_equal(kept->id, ref->handle.ref.entry.id);
 }
 
 /* Its value is to come here when there is one. */
@@ -148,27 +206,54 @@ want(trp_ref *ref, trp_error *error)
     return err;
 }
 
+struct arrival {
+    struct holder *holder;
+    trp_reply *reply; /* NULL: nobody waits for it */
+    char name[];
+};
+
 static void
 on_here(trp_ref *ref, void *user)
 {
-    trp_reply *reply = user;
+    struct arrival *arrival = user;
+    struct kept *kept = find(arrival->holder, arrival->name);
+    trp_error why;
+    trp_err err = TRP_OK;
 
-    (void)ref;
-    trp_reply_value(&reply, trp_null());
+    if (kept != NULL && kept->ref == ref)
+        err = save(arrival->holder, kept, &why);
+    if (arrival->reply != NULL && err == TRP_OK)
+        trp_reply_value(&arrival->reply, trp_null());
+    else if (arrival->reply != NULL)
+        trp_reply_fail(&arrival->reply, (int32_t)err, "%s", why.message);
+    else if (err != TRP_OK)
+        tri_log(TRI_WARNING, "%s", why.message);
+    free(arrival);
 }
 
 /* Who has the value already hears that it is kept when it lies here, too, and may go then. */
 static trp_err
-answer_when_here(trp_ctx *ctx, trp_ref *ref)
+await(trp_ctx *ctx, struct holder *holder, struct kept *kept, bool answers)
 {
-    trp_reply *reply = NULL;
-    trp_err err;
+    struct arrival *arrival = calloc(1, sizeof *arrival + strlen(kept->name) + 1);
+    trp_err err = arrival != NULL ? TRP_OK : trp_fail(ctx, TRP_ENOMEM, "there is no memory to wait for a value");
 
-    TRP_TRY(trp_defer(ctx, &reply));
-    err = trp_on_ready(ref, on_here, reply, ctx->error);
-    if (err != TRP_OK)
-        trp_reply_fail(&reply, (int32_t)err, "the value cannot be waited for");
-    return TRP_OK;
+    if (err == TRP_OK) {
+        (void)strcpy(arrival->name, kept->name);
+        arrival->holder = holder;
+        err = want(kept->ref, ctx->error);
+    }
+    if (err == TRP_OK && answers)
+        err = trp_defer(ctx, &arrival->reply);
+    if (err == TRP_OK) {
+        err = trp_on_ready(kept->ref, on_here, arrival, ctx->error);
+        if (err == TRP_OK)
+            return TRP_OK;
+        if (answers)
+            trp_reply_fail(&arrival->reply, (int32_t)err, "the value cannot be waited for");
+    }
+    free(arrival);
+    return answers ? TRP_OK : err;
 }
 
 static trp_err
@@ -179,18 +264,30 @@ on_keep(trp_ctx *ctx, void *self)
     const char *name = trp_as_str(ctx->args[1]);
     const int64_t ttl_ms = trp_as_i64(ctx->args[2]);
     struct kept *kept = find(holder, name);
+    const bool is_new = kept == NULL;
+    trp_error why;
+    trp_err err = TRP_OK;
 
-    if (kept != NULL && kept->ref != ref)
+    if (!is_new && !is_same(kept, ref))
         return fail_taken(ctx, kept);
-    if (kept == NULL)
-        TRP_TRY(add(ctx, holder, name, ref, &kept));
+    if (is_new) {
+        err = add(holder, name, &kept, &why);
+        if (err != TRP_OK)
+            return trp_fail(ctx, (int32_t)err, "%s", why.message);
+    }
+    if (kept->ref == NULL)
+        kept->ref = trp_ref_retain(ref);
     kept->until_ns = tri_until_ns(ttl_ms);
     if (kept->until_ns < holder->alarm_ns)
         set_alarm(ctx, holder, kept->until_ns);
-    if (trp_ref_location(ref) != TRP_PENDING)
+    if (trp_ref_location(ref) == TRP_PENDING)
+        return await(ctx, holder, kept, trp_as_i64(ctx->args[3]) != 0);
+    err = save(holder, kept, &why);
+    if (err == TRP_OK)
         return TRP_OK;
-    TRP_TRY(want(ref, ctx->error));
-    return trp_as_i64(ctx->args[3]) != 0 ? answer_when_here(ctx, ref) : TRP_OK;
+    if (is_new)
+        drop(holder, kept);
+    return trp_fail(ctx, (int32_t)err, "%s", why.message);
 }
 
 static trp_err
@@ -200,7 +297,7 @@ on_drop(trp_ctx *ctx, void *self)
 
     if (kept == NULL)
         return TRP_OK;
-    if (kept->ref != trp_at(ctx->args[0], 0).as.ref)
+    if (!is_same(kept, trp_at(ctx->args[0], 0).as.ref))
         return fail_taken(ctx, kept);
     drop(self, kept);
     return TRP_OK;
@@ -211,9 +308,14 @@ on_find(trp_ctx *ctx, void *self)
 {
     const char *name = trp_as_str(ctx->args[0]);
     struct kept *kept = find(self, name);
+    trp_error why;
+    trp_err err;
 
     if (kept == NULL)
         return trp_fail(ctx, TRP_ENOENT, "nothing is kept under the name '%s'", name);
+    err = load(self, kept, &why);
+    if (err != TRP_OK)
+        return trp_fail(ctx, (int32_t)err, "%s", why.message);
     return trp_return(ctx, TRP_LIST(kept->ref));
 }
 
@@ -221,13 +323,13 @@ static trp_value
 describe(trp_ctx *ctx, const struct kept *kept, uint64_t now_ns)
 {
     static const char *const states[] = {[TRP_PENDING] = "pending", [TRP_FAILED] = "failed"};
-    const trp_location location = trp_ref_location(kept->ref);
+    const trp_location location = kept->ref != NULL ? trp_ref_location(kept->ref) : TRP_SPILLED;
     const bool forever = kept->until_ns == TRI_NEVER;
     const trp_value entries[] = {
         trp_str("name"),
         trp_str(kept->name),
         trp_str("id"),
-        trp_str(trp_ref_id(kept->ref)),
+        kept->ref != NULL ? trp_str(trp_ref_id(kept->ref)) : trp_null(),
         trp_str("state"),
         trp_str(location <= TRP_FAILED ? states[location] : "ready"),
         trp_str("left_ms"),
@@ -281,21 +383,50 @@ on_list(trp_ctx *ctx, void *self)
 
 /* ---------------------------------------------------------------------------------------------------- beginning and end */
 
+/* On disk, of a holder before this one. */
+static void
+found(void *user, const char *name, const struct tri_kept_about *about)
+{
+    struct holder *holder = user;
+    const uint64_t until_ns = tri_wall_until_ns(about->until_ms);
+    struct kept *kept;
+
+    if (until_ns == 0) {
+        tri_kept_remove(holder->files, name);
+        return;
+    }
+    if (add(holder, name, &kept, NULL) != TRP_OK)
+        return; /* the table is full: it stays on disk */
+    kept->on_disk = true;
+    kept->id = about->id;
+    kept->until_ns = until_ns;
+}
+
 static trp_err
 on_init(trp_ctx *ctx, void *self)
 {
     struct holder *holder = self;
+    const struct tri_process *process = ctx->runtime->process;
+    unsigned damaged;
 
     holder->alarm_ns = TRI_NEVER;
+    holder->files = -1;
+    holder->runtime = ctx->runtime;
     if (tri_table_init(&holder->table, tri_random_secret()) != TRP_OK)
         return trp_fail(ctx, TRP_ENOMEM, "there is no memory for a table");
-    return TRP_OK;
+    if (!process->is_service || tri_kept_open(process->directory, false, &holder->files, NULL) != TRP_OK)
+        return TRP_OK;
+    damaged = tri_kept_each(holder->files, found, holder);
+    if (damaged > 0)
+        tri_log(TRI_WARNING, "%u of the files of what is kept are damaged, and left alone", damaged);
+    return on_sweep(ctx, self); /* sets the alarm */
 }
 
+/* What is on disk stays: the next holder has it. */
 static void
-drop_one(struct tri_entry *entry, void *user)
+forget_one(struct tri_entry *entry, void *user)
 {
-    drop(user, kept_of(entry));
+    forget(user, kept_of(entry));
 }
 
 static void
@@ -303,8 +434,10 @@ fini(void *self)
 {
     struct holder *holder = self;
 
-    tri_table_each(&holder->table, drop_one, holder);
+    tri_table_each(&holder->table, forget_one, holder);
     tri_table_fini(&holder->table);
+    if (holder->files >= 0)
+        close(holder->files);
 }
 
 static const trp_method methods[] = {

@@ -246,7 +246,7 @@ tri_local_step(struct tri_local *local, trp_err *stuck)
         return true;
     }
     if (tri_process_ring(local->process) || handle_next(local) || tri_local_keep_promises(local) ||
-        tri_local_run_next(local, stuck))
+        tri_local_run_callback(local) || tri_local_run_next(local, stuck))
         return true;
     tri_proc_round(proc, tri_now_ns());
     if (!tri_list_empty(&local->arrived))

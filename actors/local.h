@@ -117,6 +117,8 @@ bool tri_local_new_call(struct tri_local *local, struct tri_local_message *messa
                         bool constructs);
 /* Runs one that may start; false: none may, or (*too_deep: TRP_ELIMIT, else unchanged) this thread has no stack for it. */
 bool tri_local_run_next(struct tri_local *local, trp_err *too_deep);
+/* One that is due of an actor of which no method runs (trp_on_ready). false: there is none. */
+bool tri_local_run_callback(struct tri_local *local);
 bool tri_local_keep_promises(struct tri_local *local);        /* answers what was delegated and has ended */
 void tri_local_replied(void *local, struct trp_reply *reply); /* tri_execution_ops: without the lock */
 void tri_local_drop_calls(struct tri_local *local, struct tri_local_actor *actor); /* those not started fail */

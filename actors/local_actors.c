@@ -210,6 +210,8 @@ tri_local_end_actor(struct tri_local *local, struct tri_local_actor *actor, cons
     }
     tri_local_drop_calls(local, actor);
     if (actor->self != NULL && actor->running == 0) {
+        if (!actor->crashed)
+            tri_callbacks_end(local->process, &actor->runtime);
         if (actor->row->fini != NULL && !actor->crashed) {
             tri_process_unlock(local->process);
             actor->row->fini(actor->self);
@@ -244,6 +246,28 @@ tri_local_idle(struct tri_local *local, struct tri_local_actor *actor)
     } else if (actor->draining && actor->queued == 0 && actor->state == TRI_LOCAL_READY) {
         tri_local_end_actor(local, actor, how_it_ends(actor));
     }
+}
+
+bool
+tri_local_run_callback(struct tri_local *local)
+{
+    struct tri_node *node;
+
+    if (tri_list_empty(&local->process->due))
+        return false;
+    for (node = local->born.next; node != &local->born; node = node->next) {
+        struct tri_local_actor *actor = actor_at(node);
+        if (actor->self == NULL || actor->running > 0 || !tri_process_callback_due(local->process, &actor->runtime))
+            continue;
+        actor->running++;
+        local->running++;
+        (void)tri_process_run_callback(local->process, &actor->runtime);
+        local->running--;
+        actor->running--;
+        tri_local_idle(local, actor);
+        return true;
+    }
+    return false;
 }
 
 static void

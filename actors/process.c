@@ -205,6 +205,7 @@ make_empty(struct tri_process *process, const struct tri_process_config *config)
 {
     process->state = TRI_LOGGING_IN;
     process->is_host = config->is_host;
+    process->is_service = config->is_service;
     process->token = config->token;
     process->reconnect_ms = config->reconnect_ms < RECONNECT_MAX_MS ? config->reconnect_ms : RECONNECT_MAX_MS;
     process->has_hooks = config->hooks != NULL;

@@ -38,6 +38,7 @@ struct tri_watcher {
 struct tri_callback {
     struct tri_node link; /* at its handle, or in process->due */
     struct tri_handle *handle;
+    trp_runtime *runtime; /* whose it is: that of the method which asked, else the handle's */
     trp_on_ready_fn *on_ready;
     void *user;
 };
@@ -76,7 +77,7 @@ struct tri_process {
     /* as configured */
     char directory[256];
     char program[64];
-    bool is_host;
+    bool is_host, is_service; /* a worker; of a node service */
     uint64_t token;
     int64_t reconnect_ms;
     struct tri_host_hooks hooks;

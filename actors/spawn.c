@@ -285,8 +285,9 @@ trp_lookup(trp_runtime *runtime, const char *name, trp_actor **actor, trp_error 
         err = answer(process, runtime, ref, actor, error);
     if (err == TRP_OK)
         keep_name(*actor, name, "");
+    const bool sleeps = err == TRP_ENOENT && tri_holder_sleeps(process, name);
     tri_process_unlock(process);
-    return err;
+    return sleeps ? tri_spawn_of_node(runtime, TRI_HOLDER_CLASS, name, actor, error) : err;
 }
 
 trp_err

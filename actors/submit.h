@@ -18,6 +18,10 @@ trp_err tri_resources_of(trp_value map, struct tri_resource *rows, uint32_t *cou
 #define TRI_NODE_NAMESPACE "troupe"
 trp_err tri_spawn_of_node(trp_runtime *runtime, const char *class_name, const char *name, trp_actor **actor,
                           trp_error *error);
+/* keep.c. With the lock. Whether this is the name of the actor that holds what is kept, and one before it has left things on disk
+ * for it: then it comes into being when it is looked up. */
+#define TRI_HOLDER_CLASS "troupe:Kept"
+bool tri_holder_sleeps(const struct tri_process *process, const char *name);
 trp_err tri_check_node(const struct tri_process *process, const char *node, trp_error *error);
 trp_err tri_check_amounts(const struct tri_process *process, double num_cpus, double num_gpus, trp_error *error);
 

@@ -8,13 +8,15 @@
  *   pins       how a process reads in place what a broker may want to take away, without a message
  *   space      pure: what a process has of the arena, and what of it is free
  *   process    a process's mappings, leases, slots and pins: buffers for new objects, and for those of others
+ *   kept       what a node service keeps on disk for its programs, a file each
  *   spill/     objects in files, LZ4 where it pays; a library of its own (spill/files.h)
  *
- * Brokers use segment to register, processes use process; nothing here knows messages.
+ * Brokers use segment to register, processes use process and kept; nothing here knows messages.
  */
 #ifndef TRI_STORE_H
 #define TRI_STORE_H
 
+#include "store/kept.h"
 #include "store/limit.h"
 #include "store/pins.h"
 #include "store/process.h"

@@ -381,9 +381,11 @@ tri_home_remove_dead(const char *path, int root_pid)
     int errnum = lock_directory(path, false, &lock_fd);
     if (errnum != 0)
         return; /* another node has taken it, or removed it */
-    bool made = was_made(lock_fd);
-    remove_files(path, true);
-    if (made && rmdir(path) < 0 && errno != ENOENT && errno != ENOTEMPTY)
+    bool made = was_made(lock_fd), stays = tri_kept_any(path); /* what is kept waits for the next node */
+    if (!stays)
+        tri_kept_clear(path);
+    remove_files(path, !stays);
+    if (made && !stays && rmdir(path) < 0 && errno != ENOENT && errno != ENOTEMPTY)
         tri_log(TRI_WARNING, "cannot remove %s: %s", path, strerror(errno));
     close(lock_fd);
 }

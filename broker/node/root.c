@@ -346,6 +346,8 @@ start(struct tri_root *root, trp_error *error)
     TRP_TRY(open_log(root, error));
     if (!tri_home_watch(&root->home))
         tri_log(TRI_WARNING, "should %s be removed, the node does not notice: %s", root->home.path, strerror(errno));
+    if (!is_private)
+        (void)tri_kept_sweep();
     check_module_path(root->options.module_path);
     TRP_TRY(tri_root_make_arena(root, error));
     TRP_TRY(tri_root_warm(root, error));
@@ -391,6 +393,8 @@ finish(struct tri_root *root)
     root->broker_pid = 0;
     tri_link_context_end(&root->warm_context);
     tri_root_end_arena(root);
+    if (root->home.lock_fd >= 0)
+        tri_kept_clear(root->home.path);
     tri_home_close(&root->home);
     tri_table_fini(&root->hosts);
     free(root->drivers);

@@ -1,6 +1,8 @@
 /*
  * test_kept.c - objects that the node holds (trp_keep): they outlive their makers, callers and brokers, and nothing else.
  */
+#include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +134,83 @@ SYSTEM_TEST(system_kept, what_is_kept_outlives_its_maker_that_was_killed_and_the
     system_service_stop(&service);
 }
 
+/* ------------------------------------------------------------------------------------------------------- a node's end */
+
+/* The one file in DIRECTORY/node/kept that is larger than a page. */
+static void
+damage_large(void)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/node/kept", system_directory());
+    DIR *directory = opendir(path);
+    cr_assert_not_null(directory);
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        struct stat status;
+        const int fd = openat(dirfd(directory), entry->d_name, O_RDWR);
+        if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 4096)
+            cr_expect_eq(pwrite(fd, "damaged", 7, status.st_size / 2), 7);
+        close(fd);
+    }
+    closedir(directory);
+}
+
+static void
+kill_node(struct system_process *service)
+{
+    system_kill(service);
+    system_expect_no_processes();
+}
+
+SYSTEM_TEST(system_kept, what_is_kept_outlives_a_node_that_was_killed)
+{
+    enum { LARGE = 8 * 1024 * 1024 };
+    struct system_process service;
+    trp_value value;
+    trp_ref *ref = NULL;
+    char *bytes = malloc(LARGE);
+    for (size_t i = 0; i < LARGE; i++)
+        bytes[i] = (char)(i * 7919 >> 3);
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    trp_actor *counter = spawn_detached(runtime, "counter");
+    put(runtime, "small", TRP_LIST(42, "text"));
+    put(runtime, "large", trp_bytes(bytes, LARGE));
+    cr_assert_eq(trp_call(counter, "add", TRP_ARGS(9), &ref, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_keep(ref, "result", 3600 * 1000, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_keep(ref, "result", 3600 * 1000, &error), TRP_OK, "%s", error.message);
+    trp_ref_release(&ref);
+    put(runtime, "dropped", trp_i64(1));
+    ref = kept(runtime, "dropped");
+    cr_assert_eq(trp_keep(ref, "dropped", 0, &error), TRP_OK, "%s", error.message);
+    trp_ref_release(&ref);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+    for (int i = 0; i < 2; i++) { /* by nobody in between; and by who has got it */
+        kill_node(&service);
+        system_service_start(&service, NULL);
+    }
+    runtime = system_join();
+    expect_kept(runtime, "small", "[42, \"text\"]");
+    expect_kept(runtime, "result", "9");
+    cr_expect_eq(trp_kept(runtime, "dropped", &ref, &error), TRP_ENOENT, "%s", error.message);
+    ref = kept(runtime, "large");
+    cr_assert_eq(trp_get(ref, SYSTEM_WAIT_MS, &value, &error), TRP_OK, "%s", error.message);
+    cr_expect(value.size == LARGE && memcmp(value.as.bytes, bytes, LARGE) == 0);
+    trp_ref_release(&ref);
+    trp_shutdown(&runtime);
+    kill_node(&service);
+    damage_large();
+    system_service_start(&service, NULL);
+    runtime = system_join();
+    expect_kept(runtime, "result", "9");
+    cr_expect_eq(trp_kept(runtime, "large", &ref, &error), TRP_EOBJLOST, "%s", error.message);
+    cr_expect_eq(trp_kept(runtime, "large", &ref, &error), TRP_ENOENT, "%s", error.message);
+    free(bytes);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
 /* -------------------------------------------------------------------------------------------------------------- calls */
 
 /* One that runs, one that waits behind it, a task that runs, and more tasks than there are processes for. */
@@ -221,7 +300,8 @@ SYSTEM_TEST(system_kept, a_call_that_runs_goes_on_without_its_caller_and_its_bro
 
 /* --------------------------------------------------------------------------------------------------------- the holder */
 
-SYSTEM_TEST(system_kept, what_was_kept_goes_with_its_holder_that_is_killed_and_others_are_kept_after_that)
+/* What has references goes with its holder: the objects that they mean do. */
+SYSTEM_TEST(system_kept, what_was_kept_comes_back_after_its_holder_was_killed)
 {
     struct system_process service;
     system_service_start(&service, NULL);
@@ -230,6 +310,9 @@ SYSTEM_TEST(system_kept, what_was_kept_goes_with_its_holder_that_is_killed_and_o
     trp_actor *holder = NULL;
     trp_value value;
     put(runtime, "x", trp_i64(1));
+    cr_assert_eq(trp_put(runtime, trp_i64(5), &ref, &error), TRP_OK, "%s", error.message);
+    put(runtime, "has references", TRP_LIST(ref));
+    trp_ref_release(&ref);
     cr_assert_eq(trp_query(runtime, "actors", &ref, &error), TRP_OK, "%s", error.message);
     cr_assert_eq(trp_get(ref, SYSTEM_WAIT_MS, &value, &error), TRP_OK, "%s", error.message);
     pid_t pid = 0;
@@ -244,6 +327,11 @@ SYSTEM_TEST(system_kept, what_was_kept_goes_with_its_holder_that_is_killed_and_o
     cr_assert_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_OK, "%s", error.message);
     trp_ref_release(&ref);
     trp_actor_release(&holder);
+    expect_kept(runtime, "x", "1");
+    cr_expect_eq(trp_kept(runtime, "has references", &ref, &error), TRP_ENOENT, "%s", error.message);
+    ref = kept(runtime, "x");
+    cr_expect_eq(trp_keep(ref, "x", 0, &error), TRP_OK, "%s", error.message);
+    trp_ref_release(&ref);
     cr_expect_eq(trp_kept(runtime, "x", &ref, &error), TRP_ENOENT, "%s", error.message);
     put(runtime, "x", trp_i64(2));
     expect_kept(runtime, "x", "2");

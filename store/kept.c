@@ -1,0 +1,497 @@
+/*
+ * kept.c - kept.h on a file system. A file is a head, the name, and the value's bytes from a multiple of 64 on.
+ */
+#include "store/kept.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define MAGIC      UINT64_C(0x005450454b505254) /* "TRPKEPT" */
+#define HASH_SIZE  32                           /* hex digits of a name's hash */
+#define NAME_SIZE  (HASH_SIZE + sizeof ".kept")
+#define SUFFIX     ".kept"
+#define NEW_SUFFIX ".new"
+#define PATH_SIZE  512
+enum { VERSION = 1, ALIGN = 64, AT_ONCE = 1 << 30 };
+
+static const char base_parent[] = "/var/tmp";
+
+/* As it is written: little-endian, no padding. */
+struct head {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t name_size; /* behind the head, without a NUL */
+    int64_t until_ms;
+    uint64_t size;
+    uint64_t hash; /* XXH3 (64 bits) of the value */
+    uint32_t meta_size;
+    uint32_t zero;
+    struct tri_id id;
+    uint64_t name_hash; /* of the name */
+    uint64_t head_hash; /* of the 72 bytes before */
+};
+_Static_assert(sizeof(struct head) == 80, "the layout of a head is fixed");
+
+/* ----------------------------------------------------------------------------------------------------------- errors */
+
+static trp_err
+code_of(int errnum)
+{
+    switch (errnum) {
+    case ENOENT:
+        return TRP_ENOENT;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return TRP_EDISKFULL;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case ELOOP:
+    case ENOTDIR:
+        return TRP_EACCES;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+        return TRP_ELIMIT;
+    default:
+        return TRP_EUNAVAILABLE;
+    }
+}
+
+static trp_err
+fail(trp_error *error, const char *what, const char *name)
+{
+    return tri_fail_errno(error, code_of(errno), errno, "cannot %s %s", what, name);
+}
+
+/* ------------------------------------------------------------------------------------------------------- directories */
+
+/* A directory of this user that nobody else may enter. */
+static bool
+is_ours(int fd, mode_t type)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && (status.st_mode & S_IFMT) == type && status.st_uid == geteuid() &&
+           (status.st_mode & 077) == 0;
+}
+
+static void
+base_path(char *path, size_t size)
+{
+    (void)snprintf(path, size, "%s/troupe-%u", base_parent, (unsigned)geteuid());
+}
+
+static bool
+make_directory(const char *path)
+{
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return false;
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const bool ours = fd >= 0 && is_ours(fd, S_IFDIR);
+    if (fd >= 0)
+        close(fd);
+    if (!ours)
+        errno = EACCES;
+    return ours;
+}
+
+static bool
+is_in_memory(const char *path)
+{
+    struct statfs status;
+    return statfs(path, &status) == 0 && (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
+}
+
+/* Says whose it is, for who sweeps. */
+static bool
+sign(const char *real, const char *node_directory)
+{
+    char path[PATH_SIZE];
+    (void)snprintf(path, sizeof path, "%s/node", real);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return false;
+    const size_t size = strlen(node_directory);
+    const bool done = write(fd, node_directory, size) == (ssize_t)size;
+    close(fd);
+    return done;
+}
+
+static trp_err
+make_kept(const char *node_directory, const char *link, trp_error *error)
+{
+    char base[PATH_SIZE / 4], real[PATH_SIZE / 2], id[TRI_ID_TEXT_SIZE];
+    if (!is_in_memory(node_directory))
+        return make_directory(link) ? TRP_OK : fail(error, "make", link);
+    base_path(base, sizeof base);
+    (void)tri_id_format(tri_id_of_text(node_directory, strlen(node_directory)), id);
+    (void)snprintf(real, sizeof real, "%s/kept-%s", base, id);
+    if (!make_directory(base))
+        return fail(error, "make", base);
+    if (!make_directory(real) || !sign(real, node_directory))
+        return fail(error, "make", real);
+    return symlink(real, link) == 0 || errno == EEXIST ? TRP_OK : fail(error, "make", link);
+}
+
+trp_err
+tri_kept_open(const char *node_directory, bool make, int *directory, trp_error *error)
+{
+    char path[PATH_SIZE];
+    (void)snprintf(path, sizeof path, "%s/kept", node_directory);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && make) {
+        TRP_TRY(make_kept(node_directory, path, error));
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    if (fd < 0)
+        return fail(error, "open", path);
+    if (!is_ours(fd, S_IFDIR)) {
+        close(fd);
+        return TRI_FAIL(error, TRP_EACCES, "%s is not this user's alone", path);
+    }
+    *directory = fd;
+    return TRP_OK;
+}
+
+static bool
+ends_with(const char *name, const char *suffix)
+{
+    const size_t size = strlen(name), tail = strlen(suffix);
+    return size > tail && strcmp(name + size - tail, suffix) == 0;
+}
+
+/* A list of what is in the directory; its descriptor stays the caller's. */
+static DIR *
+list(int directory)
+{
+    const int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *opened = fd >= 0 ? fdopendir(fd) : NULL;
+    if (opened == NULL && fd >= 0)
+        close(fd);
+    return opened;
+}
+
+bool
+tri_kept_any(const char *node_directory)
+{
+    int directory = -1;
+    bool any = false;
+    if (tri_kept_open(node_directory, false, &directory, NULL) != TRP_OK)
+        return false;
+    DIR *opened = list(directory);
+    for (const struct dirent *entry; !any && opened != NULL && (entry = readdir(opened)) != NULL;)
+        any = ends_with(entry->d_name, SUFFIX);
+    if (opened != NULL)
+        closedir(opened);
+    close(directory);
+    return any;
+}
+
+/* What is ours in it; whatever else lies there stays, and then the directory does, too. */
+static void
+empty(int directory)
+{
+    DIR *opened = list(directory);
+    for (const struct dirent *entry; opened != NULL && (entry = readdir(opened)) != NULL;)
+        if (ends_with(entry->d_name, SUFFIX) || ends_with(entry->d_name, NEW_SUFFIX) ||
+            strcmp(entry->d_name, "node") == 0)
+            (void)unlinkat(directory, entry->d_name, 0);
+    if (opened != NULL)
+        closedir(opened);
+}
+
+static void
+remove_base(void)
+{
+    char base[PATH_SIZE];
+    base_path(base, sizeof base);
+    (void)rmdir(base);
+}
+
+void
+tri_kept_clear(const char *node_directory)
+{
+    char path[PATH_SIZE], real[PATH_SIZE];
+    int directory = -1;
+    (void)snprintf(path, sizeof path, "%s/kept", node_directory);
+    if (tri_kept_open(node_directory, false, &directory, NULL) == TRP_OK) {
+        empty(directory);
+        close(directory);
+    }
+    const ssize_t size = readlink(path, real, sizeof real - 1);
+    if (size <= 0) {
+        (void)rmdir(path);
+        return;
+    }
+    real[size] = '\0';
+    (void)rmdir(real);
+    (void)unlink(path);
+    remove_base();
+}
+
+/* Whether the node that it was made for has it no more. */
+static bool
+is_left(int directory, const char *real)
+{
+    char node[PATH_SIZE / 2], path[PATH_SIZE], leads[PATH_SIZE];
+    const int fd = openat(directory, "node", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    const ssize_t size = fd >= 0 ? read(fd, node, sizeof node - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    if (size <= 0)
+        return false; /* it is being made */
+    node[size] = '\0';
+    (void)snprintf(path, sizeof path, "%s/kept", node);
+    const ssize_t length = readlink(path, leads, sizeof leads - 1);
+    return length < 0 ? errno == ENOENT || errno == ENOTDIR : strncmp(leads, real, (size_t)length) != 0;
+}
+
+unsigned
+tri_kept_sweep(void)
+{
+    char base[PATH_SIZE / 4], real[PATH_SIZE];
+    unsigned removed = 0;
+    base_path(base, sizeof base);
+    DIR *opened = opendir(base);
+    for (const struct dirent *entry; opened != NULL && (entry = readdir(opened)) != NULL;) {
+        if (strncmp(entry->d_name, "kept-", 5) != 0)
+            continue;
+        (void)snprintf(real, sizeof real, "%s/%s", base, entry->d_name);
+        const int directory = open(real, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (directory < 0)
+            continue;
+        if (is_ours(directory, S_IFDIR) && is_left(directory, real)) {
+            empty(directory);
+            removed += rmdir(real) == 0;
+        }
+        close(directory);
+    }
+    if (opened != NULL)
+        closedir(opened);
+    return removed;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- files */
+
+static void
+name_file(const char *name, const char *suffix, char *file)
+{
+    const struct tri_id id = tri_id_of_text(name, strlen(name));
+    (void)snprintf(file, NAME_SIZE, "%016" PRIx64 "%016" PRIx64 "%s", id.space, id.number, suffix);
+}
+
+static uint64_t
+hash_of_head(const struct head *head)
+{
+    return XXH3_64bits(head, offsetof(struct head, head_hash));
+}
+
+static uint64_t
+value_offset(const struct head *head)
+{
+    return (sizeof *head + head->name_size + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+/* All of it. 0, or errno. */
+static int
+write_all(int fd, const void *data, uint64_t size, uint64_t offset)
+{
+    const uint8_t *from = data;
+    while (size > 0) {
+        const ssize_t done = pwrite(fd, from, size < AT_ONCE ? size : AT_ONCE, (off_t)offset);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return done < 0 ? errno : ENOSPC;
+        from += done;
+        offset += (uint64_t)done;
+        size -= (uint64_t)done;
+    }
+    return 0;
+}
+
+/* false: it is shorter, or cannot be read. */
+static bool
+read_all(int fd, void *data, uint64_t size, uint64_t offset)
+{
+    uint8_t *to = data;
+    while (size > 0) {
+        const ssize_t done = pread(fd, to, size < AT_ONCE ? size : AT_ONCE, (off_t)offset);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return false;
+        to += done;
+        offset += (uint64_t)done;
+        size -= (uint64_t)done;
+    }
+    return true;
+}
+
+trp_err
+tri_kept_write(int directory, const char *name, const struct tri_kept_about *about, const struct tri_section *value,
+               trp_error *error)
+{
+    char file[NAME_SIZE], fresh[NAME_SIZE];
+    TRI_ASSERT(value->ref_count == 0);
+    struct head head = {.magic = MAGIC,
+                        .version = VERSION,
+                        .name_size = (uint32_t)strlen(name),
+                        .id = about->id,
+                        .until_ms = about->until_ms,
+                        .size = value->size,
+                        .hash = XXH3_64bits(value->data, value->size),
+                        .meta_size = value->meta_size};
+    head.name_hash = XXH3_64bits(name, head.name_size);
+    head.head_hash = hash_of_head(&head);
+    name_file(name, NEW_SUFFIX, fresh);
+    name_file(name, SUFFIX, file);
+    const int fd = openat(directory, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fail(error, "make a file to keep the object as", name);
+    errno = write_all(fd, &head, sizeof head, 0);
+    if (errno == 0)
+        errno = write_all(fd, name, head.name_size, sizeof head);
+    if (errno == 0)
+        errno = write_all(fd, value->data, value->size, value_offset(&head));
+    if (errno == 0 && ftruncate(fd, (off_t)(value_offset(&head) + value->size)) == 0 &&
+        renameat(directory, fresh, directory, file) == 0) {
+        close(fd);
+        return TRP_OK;
+    }
+    const trp_err err =
+        tri_fail_errno(error, code_of(errno), errno,
+                       "the %" PRIu64 " bytes that are to be kept as '%s' cannot be written", value->size, name);
+    close(fd);
+    (void)unlinkat(directory, fresh, 0);
+    return err;
+}
+
+void
+tri_kept_remove(int directory, const char *name)
+{
+    char file[NAME_SIZE];
+    name_file(name, SUFFIX, file);
+    (void)unlinkat(directory, file, 0);
+}
+
+/* Its head and name. NULL, or what is wrong with it. */
+static const char *
+read_head(int fd, struct head *head, char name[TRI_NAME_MAX + 1])
+{
+    struct stat status;
+    if (!is_ours(fd, S_IFREG) || fstat(fd, &status) != 0)
+        return "it is no file of this user alone";
+    if (!read_all(fd, head, sizeof *head, 0) || head->magic != MAGIC)
+        return "it is no such file";
+    if (head->version != VERSION)
+        return "it is of another version";
+    if (head->head_hash != hash_of_head(head))
+        return "its head is damaged";
+    if (head->name_size == 0 || head->name_size > TRI_NAME_MAX || head->size == 0 || head->size > TRI_STORED_MAX ||
+        head->meta_size > head->size || (uint64_t)status.st_size != value_offset(head) + head->size)
+        return "its size is not what it says";
+    if (!read_all(fd, name, head->name_size, sizeof *head) || head->name_hash != XXH3_64bits(name, head->name_size))
+        return "its name is damaged";
+    name[head->name_size] = '\0';
+    return strlen(name) == head->name_size ? NULL : "its name is damaged";
+}
+
+trp_err
+tri_kept_renew(int directory, const char *name, int64_t until_ms, trp_error *error)
+{
+    char file[NAME_SIZE], is[TRI_NAME_MAX + 1];
+    struct head head;
+    name_file(name, SUFFIX, file);
+    const int fd = openat(directory, file, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return fail(error, "open the file of", name);
+    const char *wrong = read_head(fd, &head, is);
+    trp_err err = wrong == NULL ? TRP_OK : TRI_FAIL(error, TRP_EOBJLOST, "what is kept as '%s': %s", name, wrong);
+    if (err == TRP_OK) {
+        head.until_ms = until_ms;
+        head.head_hash = hash_of_head(&head);
+        errno = write_all(fd, &head, sizeof head, 0);
+        err = errno == 0 ? TRP_OK : fail(error, "write the file of", name);
+    }
+    close(fd);
+    return err;
+}
+
+unsigned
+tri_kept_each(int directory, tri_kept_visit *visit, void *user)
+{
+    char name[TRI_NAME_MAX + 1], file[NAME_SIZE];
+    unsigned damaged = 0;
+    struct head head;
+    DIR *opened = list(directory);
+    for (const struct dirent *entry; opened != NULL && (entry = readdir(opened)) != NULL;) {
+        if (ends_with(entry->d_name, NEW_SUFFIX))
+            (void)unlinkat(directory, entry->d_name, 0);
+        if (!ends_with(entry->d_name, SUFFIX))
+            continue;
+        const int fd = openat(directory, entry->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        bool right = fd >= 0 && read_head(fd, &head, name) == NULL;
+        if (right) {
+            name_file(name, SUFFIX, file);
+            right = strcmp(file, entry->d_name) == 0;
+        }
+        if (fd >= 0)
+            close(fd);
+        if (right)
+            visit(user, name, &(struct tri_kept_about){head.id, head.until_ms});
+        damaged += !right;
+    }
+    if (opened != NULL)
+        closedir(opened);
+    return damaged;
+}
+
+trp_err
+tri_kept_find(int directory, const char *name, struct tri_kept_file *found, trp_error *error)
+{
+    char file[NAME_SIZE], is[TRI_NAME_MAX + 1];
+    struct head head;
+    name_file(name, SUFFIX, file);
+    const int fd = openat(directory, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return fail(error, "open the file of", name);
+    const char *wrong = read_head(fd, &head, is);
+    if (wrong == NULL && strcmp(is, name) != 0)
+        wrong = "it is of another name";
+    if (wrong != NULL) {
+        close(fd);
+        return TRI_FAIL(error, TRP_EOBJLOST, "%s", wrong);
+    }
+    *found = (struct tri_kept_file){
+        .fd = fd, .offset = value_offset(&head), .size = head.size, .hash = head.hash, .meta_size = head.meta_size};
+    return TRP_OK;
+}
+
+trp_err
+tri_kept_read(struct tri_kept_file *file, uint8_t *to, trp_error *error)
+{
+    const bool right = read_all(file->fd, to, file->size, file->offset) && XXH3_64bits(to, file->size) == file->hash;
+    tri_kept_close(file);
+    return right ? TRP_OK : TRI_FAIL(error, TRP_EOBJLOST, "the value's %" PRIu64 " bytes are damaged", file->size);
+}
+
+void
+tri_kept_close(struct tri_kept_file *file)
+{
+    if (file->fd >= 0)
+        close(file->fd);
+    file->fd = -1;
+}

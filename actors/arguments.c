@@ -30,6 +30,8 @@ open_appended(struct tri_arguments *arguments, struct tri_process *process, trp_
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for %u arguments", section_count - 1);
     for (uint32_t i = 1; i < section_count; i++) {
         struct tri_view *view = &arguments->appended[arguments->appended_count];
+        if (sections[i].data == NULL) /* in the arena: pinned when it came, if that was possible */
+            return TRI_FAIL(error, TRP_EOBJLOST, "the value of an argument was not in the arena when the call came");
         TRP_TRY(tri_view_open(view, &sections[i], error));
         trp_err err = adopt(process, runtime, &sections[i], view, error);
         if (err != TRP_OK) {

@@ -45,7 +45,7 @@ tri_handle_new(void *user, bool is_actor)
     handle->runtime = NULL;
     handle->more = NULL;
     handle->mark = 0;
-    handle->given = 0;
+    handle->given = handle->gets = handle->readers = 0;
     handle->live = true;
     handle->ref.is_actor = is_actor;
     tri_list_init(&handle->ref.waiters);
@@ -88,9 +88,11 @@ tri_process_disown(struct tri_process *process, struct tri_view *view)
     view->actors = NULL;
 }
 
-static void
-close_view(struct tri_process *process, struct tri_held *held)
+void
+tri_handle_close(struct tri_process *process, struct tri_held *held)
 {
+    if (!held->open)
+        return;
     held->open = false;
     tri_process_disown(process, &held->view);
     tri_view_close(&held->view);
@@ -103,8 +105,8 @@ tri_handle_free(void *user, struct tri_ref *ref)
     struct tri_process *process = user;
     struct tri_handle *handle = (struct tri_handle *)(void *)ref;
 
-    if (ref->held != NULL && ref->held->open)
-        close_view(process, ref->held);
+    if (ref->held != NULL)
+        tri_handle_close(process, ref->held);
     ref->held = NULL;
     if (process->state == TRI_CLOSED && handle->given > 0)
         process->zombies++;
@@ -119,8 +121,8 @@ tri_handles_end(struct tri_process *process)
     for (struct tri_slab *slab = process->slabs; slab != NULL; slab = slab->next)
         for (size_t i = 0; i < slab->used; i++) {
             struct tri_handle *handle = &slab->handles[i];
-            if (handle->live && handle->ref.held != NULL && handle->ref.held->open)
-                close_view(process, handle->ref.held);
+            if (handle->live && handle->ref.held != NULL)
+                tri_handle_close(process, handle->ref.held);
         }
 }
 
@@ -206,6 +208,11 @@ tri_handle_open(struct tri_handle *handle, trp_error *error)
     TRI_ASSERT(held != NULL);
     if (held->open)
         return TRP_OK;
+    if (tri_section_place(&held->section) != NULL) {
+        if (!held->pinned)
+            return TRI_FAIL(error, TRP_EPROTO, "a value in the arena where one has to lie in the message");
+        held->section.data = held->frame->data;
+    }
     TRP_TRY(tri_view_open(&held->view, &held->section, error));
     if (held->section.ref_count > 0) {
         trp_err err = tri_process_adopt(handle->process, handle->runtime, &held->section, &held->view, error);

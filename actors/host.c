@@ -46,6 +46,7 @@ on_create(void *user, const struct tri_envelope *envelope)
         tri_log(TRI_ERROR, "no memory for an actor");
         abort();
     }
+    tri_arguments_pin(host->actor.create->sections, host->actor.create->section_count);
 }
 
 static void

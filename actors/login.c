@@ -281,6 +281,8 @@ tri_process_receive(struct tri_process *process)
         if (err == TRP_OK) {
             err = on_packet(process, &packet, &why);
             tri_packet_fini(&packet);
+            if (process->store != NULL)
+                tri_store_settle(process->store);
         }
         if (err != TRP_OK)
             tri_process_fail(process, &why);

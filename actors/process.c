@@ -102,6 +102,8 @@ on_run(void *user, struct tri_incoming *call)
 {
     struct tri_process *process = user;
 
+    if (call->section_count > 1)
+        tri_arguments_pin((struct tri_section *)(uintptr_t)call->sections, call->section_count); /* the call is ours */
     process->hooks.run(process->hooks.user, call); /* whoever receives pokes waiters when it is through */
 }
 
@@ -183,6 +185,7 @@ make_proc(struct tri_process *process, trp_error *error)
         .ref_new = tri_handle_new,
         .ref_free = tri_handle_free,
         .ready = on_ready,
+        .here = tri_pinned_here,
         .run = process->has_hooks ? on_run : NULL,
         .create = process->has_hooks ? on_create : NULL,
         .stop = process->has_hooks ? on_stop : NULL,

@@ -33,6 +33,7 @@ struct tri_waiter {
 struct tri_watcher {
     struct tri_node link;
     struct tri_waiter *waiter;
+    trp_error refusal; /* of HERE; TRP_OK: none came */
 };
 
 struct tri_callback {
@@ -221,8 +222,10 @@ int tri_poll_ms(uint64_t until_ns, uint64_t now_ns);
 struct tri_ref *tri_handle_new(void *user, bool is_actor);
 void tri_handle_free(void *user, struct tri_ref *ref);
 void tri_handles_end(struct tri_process *process); /* at the end, before the proc goes: closes every view */
-struct tri_handle_more *tri_handle_more(struct tri_handle *handle);   /* NULL: no memory */
-trp_err tri_handle_open(struct tri_handle *handle, trp_error *error); /* ref.held->view of a READY one */
+struct tri_handle_more *tri_handle_more(struct tri_handle *handle); /* NULL: no memory */
+trp_err tri_handle_open(struct tri_handle *handle,
+                        trp_error *error); /* ref.held->view of a READY one, which is pinned */
+void tri_handle_close(struct tri_process *process, struct tri_held *held); /* if it is open */
 /* Locks the handle's process if it may be used: TRP_EINVAL (NULL), TRP_EFORKED, TRP_ECLOSED. */
 trp_err tri_handle_enter(const struct tri_handle *handle, const char *what, struct tri_process **process,
                          trp_error *error);
@@ -238,6 +241,16 @@ void tri_stored_end(struct tri_process *process);
 /* A buffer in the arena; waits for the broker to give room. TRP_OK with NULL: there is none to be had, and the value can travel.
  * TRP_ESTOREFULL: it is too large for that. Or what ends a wait. */
 trp_err tri_stored_take(struct tri_process *process, uint64_t size, struct tri_buf **buf, trp_error *error);
+
+/* pinned.c: with the lock. What lies here is there, and pinned. */
+/* Pins it, and waits until it is in the arena: until somebody looks and finds no `gets` and `readers`. The errors of HERE, and
+ * of waits. */
+trp_err tri_pinned_get(struct tri_process *process, struct tri_handle *handle, uint64_t until_ns, trp_error *error);
+trp_err tri_pinned_want(struct tri_process *process, struct tri_handle *handle, uint64_t until_ns,
+                        trp_error *error); /* asks, if it is not there, and does not wait */
+void tri_pinned_look(struct tri_process *process, struct tri_handle *handle); /* nobody reads it: not pinned any more */
+bool tri_pinned_is_there(const struct tri_handle *handle);
+trp_err tri_pinned_here(void *process, struct tri_ref *ref, const trp_error *why, trp_error *error);
 
 /* callbacks.c: with the lock */
 void tri_callbacks_ready(struct tri_process *process, struct tri_handle *handle);

@@ -71,6 +71,7 @@ take(struct tri_handle *handle, trp_value *value, trp_error *error)
     }
     TRP_TRY(tri_handle_open(handle, error));
     *value = tri_view_value(&handle->ref.held->view, 0);
+    handle->gets++;
     return TRP_OK;
 }
 
@@ -141,6 +142,17 @@ enter(const trp_ref *ref, const char *what, struct tri_process **process, trp_er
     return err;
 }
 
+/* Where it lies in the arena it may have to be brought back first. */
+static trp_err
+pin(struct tri_process *process, struct tri_handle *handle, uint64_t until_ns, int64_t timeout_ms, trp_error *error)
+{
+    if (handle->ref.held != NULL && handle->ref.held->pinned)
+        return TRP_OK;
+    if (until_ns == 0 && !tri_pinned_is_there(handle))
+        until_ns = tri_until_ns(timeout_ms);
+    return tri_pinned_get(process, handle, until_ns, error);
+}
+
 static uint64_t
 until_of(int64_t timeout_ms, const struct tri_ref *ref)
 {
@@ -155,11 +167,15 @@ trp_get(trp_ref *ref, int64_t timeout_ms, trp_value *value, trp_error *error)
 
     TRP_TRY(tri_check_timeout(timeout_ms, error));
     TRP_TRY(enter(ref, "ref", &process, error));
-    err = tri_ref_wait(process, &ref->handle, until_of(timeout_ms, &ref->handle.ref), true, error);
+    const uint64_t until = until_of(timeout_ms, &ref->handle.ref);
+    err = tri_ref_wait(process, &ref->handle, until, true, error);
     if (err == TRP_ETIMEDOUT)
         err = out_of_time(process, &ref->handle.ref, timeout_ms, error);
-    else if (err == TRP_OK)
+    else if (err == TRP_OK && value != NULL)
+        err = pin(process, &ref->handle, until, timeout_ms, error);
+    if (err == TRP_OK)
         err = take(&ref->handle, value, error);
+    tri_pinned_look(process, &ref->handle);
     tri_process_unlock(process);
     return err;
 }
@@ -219,7 +235,8 @@ want_all(struct tri_process *process, trp_ref *const *refs, size_t count, trp_er
 }
 
 static trp_err
-wait_for_all(struct tri_process *process, trp_ref *const *refs, size_t count, int64_t timeout_ms, trp_error *error)
+wait_for_all(struct tri_process *process, trp_ref *const *refs, size_t count, uint64_t until_ns, int64_t timeout_ms,
+             trp_error *error)
 {
     struct get_all all = {.refs = refs, .count = count};
     struct tri_waiter waiter;
@@ -237,8 +254,7 @@ wait_for_all(struct tri_process *process, trp_ref *const *refs, size_t count, in
         if (err == TRP_OK)
             err = pending_ids(refs, count, &ids, &id_count, error);
         if (err == TRP_OK)
-            err = tri_waiter_wait(process, &waiter, all_have_ended, &all, tri_until_ns(timeout_ms), ids, id_count,
-                                  false, error);
+            err = tri_waiter_wait(process, &waiter, all_have_ended, &all, until_ns, ids, id_count, false, error);
     }
     if (err == TRP_ETIMEDOUT)
         err = out_of_time(process, &refs[all.next]->handle.ref, timeout_ms, error);
@@ -263,6 +279,27 @@ check_refs(trp_ref *const *refs, size_t count, trp_error *error)
     return TRP_OK;
 }
 
+/* Those that are not in the arena are asked for first, and each stays when it has come. */
+static trp_err
+open_all(struct tri_process *process, trp_ref *const *refs, size_t count, uint64_t until_ns, trp_error *error)
+{
+    trp_err err = TRP_OK;
+
+    for (size_t i = 0; i < count; i++)
+        refs[i]->handle.readers++;
+    for (size_t i = 0; i < count && err == TRP_OK; i++)
+        err = tri_pinned_want(process, &refs[i]->handle, until_ns, error);
+    for (size_t i = 0; i < count && err == TRP_OK; i++)
+        err = tri_pinned_get(process, &refs[i]->handle, until_ns, error);
+    for (size_t i = 0; i < count && err == TRP_OK; i++)
+        err = refs[i]->handle.ref.is_actor || refs[i]->handle.ref.state == TRI_REF_FAILED
+                  ? TRP_OK
+                  : tri_handle_open(&refs[i]->handle, error);
+    for (size_t i = 0; i < count; i++)
+        refs[i]->handle.readers--;
+    return err;
+}
+
 trp_err
 trp_get_all(trp_ref *const *refs, size_t count, int64_t timeout_ms, trp_value *values, trp_error *error)
 {
@@ -274,22 +311,31 @@ trp_get_all(trp_ref *const *refs, size_t count, int64_t timeout_ms, trp_value *v
         return TRP_OK;
     TRP_TRY(check_refs(refs, count, error));
     TRP_TRY(enter(refs[0], "refs", &process, error));
-    err = wait_for_all(process, refs, count, timeout_ms, error);
+    const uint64_t until = tri_until_ns(timeout_ms);
+    err = wait_for_all(process, refs, count, until, timeout_ms, error);
     for (size_t i = 0; i < count && err == TRP_OK; i++) /* first all, so that values are written on success only */
         err = take(&refs[i]->handle, NULL, error);
-    for (size_t i = 0; i < count && err == TRP_OK && values != NULL; i++)
-        err = refs[i]->handle.ref.is_actor ? TRP_OK : tri_handle_open(&refs[i]->handle, error);
+    if (err == TRP_OK && values != NULL)
+        err = open_all(process, refs, count, until, error);
     for (size_t i = 0; i < count && err == TRP_OK && values != NULL; i++)
         err = take(&refs[i]->handle, &values[i], error);
+    for (size_t i = 0; i < count && values != NULL; i++)
+        tri_pinned_look(process, &refs[i]->handle);
     tri_process_unlock(process);
     return err;
 }
 
-/* Nothing is pinned while objects lie in the memory of those who hold them: they stay until the last release. */
 void
 trp_unpin(trp_ref *ref)
 {
-    (void)ref;
+    struct tri_process *process = NULL;
+
+    if (tri_handle_enter(ref != NULL ? &ref->handle : NULL, "ref", &process, NULL) != TRP_OK)
+        return;
+    if (ref->handle.gets > 0)
+        ref->handle.gets--;
+    tri_pinned_look(process, &ref->handle);
+    tri_process_unlock(process);
 }
 
 static trp_err
@@ -456,8 +502,13 @@ tri_put(struct tri_process *process, trp_runtime *runtime, trp_value value, trp_
 
     TRP_TRY(tri_process_alive(process, error));
     TRP_TRY(pack_with_room(process, value, error));
-    const trp_err err = tri_proc_put(process->proc, &process->packed, &made, error);
+    trp_err err = tri_proc_put(process->proc, &process->packed, &made, error);
+    const bool is_stored = tri_section_place(&process->packed.section) != NULL;
     tri_packed_forget(&process->packed);
+    if (err == TRP_OK && is_stored)
+        err = tri_proc_publish(process->proc, made, error);
+    if (err != TRP_OK && made != NULL)
+        tri_proc_release(made);
     if (err == TRP_OK)
         *ref = tri_handle_give(process, runtime, made);
     return err;
@@ -513,7 +564,9 @@ trp_ref_location(const trp_ref *ref)
     if (ref->handle.ref.state == TRI_REF_FAILED)
         location = TRP_FAILED;
     else if (ref->handle.ref.state == TRI_REF_READY)
-        location = tri_section_place(tri_ref_value(&ref->handle.ref)) != NULL ? TRP_SHM : TRP_INLINE;
+        location = tri_section_place(tri_ref_value(&ref->handle.ref)) == NULL ? TRP_INLINE
+                   : tri_pinned_is_there(&ref->handle)                        ? TRP_SHM
+                                                                              : TRP_SPILLED;
     tri_process_unlock(process);
     return location;
 }

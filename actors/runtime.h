@@ -37,6 +37,8 @@ struct tri_handle {
     struct tri_handle_more *more; /* what few handles need: callbacks, texts, failures (handles.c) */
     uint64_t mark;                /* of the last trp_wait that saw it */
     uint32_t given;               /* handles that users and opened views have of it */
+    uint32_t gets;                /* of its value, that were not taken back */
+    uint32_t readers;             /* threads that wait for its value to be in the arena */
     bool live;                    /* not in the free list */
 };
 struct trp_ref {
@@ -121,6 +123,10 @@ void tri_process_alarm(struct tri_process *process, uint64_t at_ns, trp_actor *a
 uint64_t tri_process_alarm_ns(const struct tri_process *process); /* with the lock */
 /* With the lock, which is dropped meanwhile: makes the call if it is due. By whoever runs methods, between two of them. */
 bool tri_process_ring(struct tri_process *process);
+
+/* With the lock, when a call, or CREATE, has come: appended values that lie in the arena stay there until the sections' frames are
+ * released. */
+void tri_arguments_pin(struct tri_section *sections, uint32_t count);
 
 /* Packing with this process's handles. */
 extern const struct tri_handles tri_process_handles;

@@ -52,6 +52,8 @@ static const struct kind {
     [TRI_SPACE] = {"SPACE", 0, 0, 0, false},
     [TRI_LEASE] = {"LEASE", TRI_FAILED, 1, 1, false},
     [TRI_GIVEN] = {"GIVEN", 0, 1, 1, false},
+    [TRI_WANT] = {"WANT", 0, 0, 0, false},
+    [TRI_HERE] = {"HERE", TRI_FAILED, 1, 1, false},
     [TRI_SPAWN] = {"SPAWN", TRI_RETRIED, 1, TRI_SECTIONS_MAX, true},
     [TRI_CREATE] = {"CREATE", 0, 1, TRI_SECTIONS_MAX, true},
     [TRI_READY] = {"READY", TRI_FAILED, 0, 1, false},
@@ -290,9 +292,9 @@ read_section(const uint8_t *bytes, struct tri_buf *const *frame, struct tri_sect
 static bool
 may_be_stored(const struct tri_route *route, uint32_t section)
 {
-    if (route->kind == TRI_RESULT || route->kind == TRI_PUT)
+    if (route->kind == TRI_RESULT || route->kind == TRI_PUT || route->kind == TRI_HERE)
         return (route->flags & TRI_FAILED) == 0;
-    return route->kind == TRI_CALL && section > 0;
+    return (route->kind == TRI_CALL || route->kind == TRI_CREATE) && section > 0;
 }
 
 /* Sections with heads, in the `size` bytes behind the route. */

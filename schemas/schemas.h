@@ -64,6 +64,8 @@ enum tri_kind {
     TRI_SPACE = 48, /* P>B  no body: a lease of route.sequence granules in a row, please; one at a time */
     TRI_LEASE,      /* B>P  Lease, or Error with TRI_FAILED: the answer */
     TRI_GIVEN,      /* P>B  Lease: idle space and slots go back */
+    TRI_WANT,       /* P>B  no body: route.result, which P holds and has the place of, is not in the arena now */
+    TRI_HERE, /* B>P  Value without entries, which is there until the packet is acknowledged; or Error with TRI_FAILED */
     /* actors.fbs */
     TRI_SPAWN = 64, /* P>B  Spawn: route.target is the new actor's id, route.result the answer's or none */
     TRI_CREATE,     /* B>H  Spawn, the same section: be this actor, route.epoch */
@@ -210,12 +212,12 @@ tri_section_is_frame(const struct tri_section *section)
 {
     return section->size > TRI_COPY_MAX;
 }
-/* Whether its frame is its data, all of it and nothing else. */
+/* Whether its frame is its data, all of it and nothing else: one in the arena always is, and has data only while it is read. */
 static inline bool
 tri_section_fills_frame(const struct tri_section *section)
 {
     const struct tri_buf *frame = section->frame;
-    return frame != NULL && frame->data == section->data && frame->size == section->size;
+    return frame != NULL && frame->size == section->size && (frame->data == section->data || frame->place != NULL);
 }
 /* The frame that its data travels as, retained: its own, else a copy. NULL: no memory. */
 static inline struct tri_buf *

@@ -50,11 +50,29 @@ take_entry(struct tri_pinner *pinner, uint32_t *entry)
         *entry = pinner->unused[--pinner->unused_count];
         return true;
     }
-    const uint32_t used = atomic_load_explicit(&pinner->table->used, memory_order_relaxed);
-    if (used == TRI_PINS_MAX || !TRI_RESERVE(pinner->unused, pinner->unused_capacity, (size_t)used + 1))
+    const uint32_t used = pinner->used;
+    if (used == TRI_PINS_HELD || !TRI_RESERVE(pinner->unused, pinner->unused_capacity, (size_t)used + 1))
         return false;
-    atomic_store(&pinner->table->used, used + 1);
+    pinner->used++;
+    if (atomic_load_explicit(&pinner->table->used, memory_order_relaxed) < pinner->used)
+        atomic_store(&pinner->table->used, pinner->used);
     *entry = used;
+    return true;
+}
+
+static void
+write_entry(struct tri_pinner *pinner, uint32_t entry, uint32_t slot, uint32_t generation)
+{
+    atomic_store(&pinner->table->entries[entry], ((uint64_t)slot + 1) << SLOT_SHIFT | generation);
+}
+
+static bool
+is_resident(tri_slot_word *word, uint32_t generation, uint32_t *start)
+{
+    const uint64_t seen = atomic_load(word);
+    if (state_of(seen) != TRI_SLOT_RESIDENT || (uint32_t)seen != generation)
+        return false;
+    *start = start_of(seen);
     return true;
 }
 
@@ -63,7 +81,7 @@ tri_pin_new(struct tri_pinner *pinner, uint32_t slot, uint32_t generation, uint3
 {
     if (!take_entry(pinner, entry))
         return false;
-    atomic_store(&pinner->table->entries[*entry], ((uint64_t)slot + 1) << SLOT_SHIFT | generation);
+    write_entry(pinner, *entry, slot, generation);
     return true;
 }
 
@@ -74,10 +92,8 @@ tri_pin(struct tri_pinner *pinner, tri_slot_word *words, uint32_t slot, uint32_t
     uint32_t taken;
     if (!tri_pin_new(pinner, slot, generation, &taken))
         return TRI_PIN_FULL;
-    const uint64_t word = atomic_load(&words[slot]);
-    if (state_of(word) == TRI_SLOT_RESIDENT && (uint32_t)word == generation) {
+    if (is_resident(&words[slot], generation, start)) {
         *entry = taken;
-        *start = start_of(word);
         return TRI_PINNED;
     }
     tri_unpin(pinner, taken);
@@ -90,6 +106,23 @@ tri_unpin(struct tri_pinner *pinner, uint32_t entry)
     /* What was read of the object was read before. */
     atomic_store_explicit(&pinner->table->entries[entry], 0, memory_order_release);
     pinner->unused[pinner->unused_count++] = entry;
+}
+
+enum tri_pinned
+tri_pin_to_copy(struct tri_pinner *pinner, tri_slot_word *words, uint32_t slot, uint32_t generation, uint32_t *start)
+{
+    atomic_store(&pinner->table->used, TRI_PINS_MAX);
+    write_entry(pinner, TRI_PINS_HELD, slot, generation);
+    if (is_resident(&words[slot], generation, start))
+        return TRI_PINNED;
+    tri_pin_copied(pinner);
+    return TRI_PIN_GONE;
+}
+
+void
+tri_pin_copied(struct tri_pinner *pinner)
+{
+    atomic_store_explicit(&pinner->table->entries[TRI_PINS_HELD], 0, memory_order_release);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- brokers */

@@ -32,7 +32,8 @@ struct tri_pin_table {
     uint32_t reserved;
     _Atomic uint64_t entries[]; /* slot + 1 in the high half, generation in the low one; 0: free */
 };
-#define TRI_PINS_MAX        8191u /* with its head, 64 KiB */
+#define TRI_PINS_MAX        8191u              /* with its head, 64 KiB */
+#define TRI_PINS_HELD       (TRI_PINS_MAX - 1) /* the last entry is for who only copies */
 #define TRI_PIN_TABLE_BYTES (sizeof(struct tri_pin_table) + TRI_PINS_MAX * sizeof(uint64_t))
 
 /* ---------------------------------------------------------------------------------------------------------- processes */
@@ -40,6 +41,7 @@ struct tri_pin_table {
 /* What a process keeps of its own table. One thread at a time. */
 struct tri_pinner {
     struct tri_pin_table *table; /* of TRI_PIN_TABLE_BYTES, all zero at first */
+    uint32_t used;               /* entries from here on were never written */
     uint32_t *unused;            /* entries to be used again */
     size_t unused_count, unused_capacity;
 };
@@ -57,6 +59,10 @@ enum tri_pinned tri_pin(struct tri_pinner *pinner, tri_slot_word *words, uint32_
  * table is full. */
 bool tri_pin_new(struct tri_pinner *pinner, uint32_t slot, uint32_t generation, uint32_t *entry);
 void tri_unpin(struct tri_pinner *pinner, uint32_t entry);
+/* Where the table is full: one object at a time, until tri_pin_copied, to be copied meanwhile. TRI_PINNED or TRI_PIN_GONE. */
+enum tri_pinned tri_pin_to_copy(struct tri_pinner *pinner, tri_slot_word *words, uint32_t slot, uint32_t generation,
+                                uint32_t *start);
+void tri_pin_copied(struct tri_pinner *pinner);
 
 /* ------------------------------------------------------------------------------------------------------------- brokers */
 

@@ -23,19 +23,23 @@ struct tri_store {
     struct tri_space space;
     uint32_t *slots; /* leased, and of no object */
     size_t slot_count, slot_capacity;
-    size_t slots_out; /* of objects that nobody has heard of: they may come back, and have room there */
+    size_t slots_out;     /* of objects that nobody has heard of: they may come back, and have room there */
+    struct tri_node told; /* stored: of those that the broker may not have seen yet */
 };
 
-/* A buffer in the arena. */
+/* A buffer in the arena. Its data is set while it is pinned. */
 struct stored {
     struct tri_buf buf;
     struct tri_place place;
     struct tri_store *store;
     struct tri_span run;
-    uint32_t entry;    /* of the pin */
-    bool is_own, told; /* made here; and a broker has heard of it */
-    void *copy;        /* no pin was left: what was read; else NULL */
+    struct tri_node link; /* told, and pinned by us until the broker has seen it */
+    uint32_t pins;        /* who wants it to stay */
+    uint32_t entry;       /* of the pin; NO_ENTRY: the table was full, and it is copied */
+    bool is_own, told;    /* made here; and a broker has heard of it */
+    void *copy;
 };
+#define NO_ENTRY UINT32_MAX
 
 static uint32_t
 granules_of(uint64_t size)
@@ -76,6 +80,7 @@ tri_store_begin(const int fds[TRI_STORE_FDS], const struct tri_store_shape *shap
     *store = (struct tri_store){.references = 1, .shape = *shape};
     memcpy(store->fds, given, sizeof given);
     (void)pthread_mutex_init(&store->lock, NULL);
+    tri_list_init(&store->told);
     *made = store;
     return TRP_OK;
 }
@@ -165,34 +170,47 @@ words_of(const struct tri_store *store)
 
 /* ------------------------------------------------------------------------------------------------------------ buffers */
 
+/* With the lock. */
+static void
+drop_pin(struct stored *stored)
+{
+    if (stored->entry != NO_ENTRY)
+        tri_unpin(&stored->store->pinner, stored->entry);
+    free(stored->copy);
+    stored->copy = NULL;
+    stored->pins = 0;
+    stored->buf.data = NULL;
+}
+
 static void
 free_stored(struct tri_buf *buf)
 {
     struct stored *stored = buf->foreign;
     struct tri_store *store = stored->store;
     (void)pthread_mutex_lock(&store->lock);
-    if (stored->copy == NULL)
-        tri_unpin(&store->pinner, stored->entry);
+    if (stored->pins > 0)
+        drop_pin(stored);
+    tri_list_remove(&stored->link);
     if (stored->is_own && !stored->told) {
         /* Without memory for the books this process does not use them again; the broker has them back when it ends. */
         (void)tri_space_give(&store->space, stored->run);
         store->slots_out--;
         store->slots[store->slot_count++] = stored->place.slot;
     }
-    free(stored->copy);
     free(stored);
     let_go(store);
 }
 
 static void
-fill(struct stored *stored, struct tri_store *store, const struct tri_place *place, uint8_t *data)
+fill(struct stored *stored, struct tri_store *store, const struct tri_place *place)
 {
     stored->place = *place;
     stored->place.frame = 0;
     stored->store = store;
-    stored->buf = (struct tri_buf){
-        .data = data, .size = (size_t)place->size, .place = &stored->place, .free = free_stored, .foreign = stored};
+    stored->buf =
+        (struct tri_buf){.size = (size_t)place->size, .place = &stored->place, .free = free_stored, .foreign = stored};
     atomic_init(&stored->buf.references, 1);
+    tri_list_init(&stored->link);
     store->references++;
 }
 
@@ -216,8 +234,10 @@ make_own(struct tri_store *store, struct stored *stored, uint64_t size, uint32_t
     }
     store->slot_count--;
     store->slots_out++;
+    fill(stored, store, &place);
     stored->is_own = true;
-    fill(stored, store, &place, store->writing.base + (uint64_t)place.start * TRI_GRANULE);
+    stored->pins = 1;
+    stored->buf.data = store->writing.base + (uint64_t)place.start * TRI_GRANULE;
     return true;
 }
 
@@ -245,12 +265,34 @@ tri_store_tell(struct tri_buf *const *frames, uint32_t count)
         if (frames[i]->place == NULL || frames[i]->free != free_stored)
             continue;
         struct stored *stored = frames[i]->foreign;
-        (void)pthread_mutex_lock(&stored->store->lock);
-        if (stored->is_own && !stored->told)
-            stored->store->slots_out--;
+        struct tri_store *store = stored->store;
+        (void)pthread_mutex_lock(&store->lock);
+        if (stored->is_own && !stored->told) {
+            store->slots_out--;
+            tri_list_append(&store->told, &stored->link);
+        }
         stored->told = true;
-        (void)pthread_mutex_unlock(&stored->store->lock);
+        (void)pthread_mutex_unlock(&store->lock);
     }
+}
+
+void
+tri_store_settle(struct tri_store *store)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    struct tri_node *next;
+    for (struct tri_node *node = store->told.next; node != &store->told; node = next) {
+        struct stored *stored = TRI_OWNER(node, struct stored, link);
+        next = node->next;
+        if (tri_slot_state(&words_of(store)[stored->place.slot]) == TRI_SLOT_ABSENT)
+            continue;
+        tri_list_remove(&stored->link);
+        if (stored->pins > 1)
+            stored->pins--;
+        else
+            drop_pin(stored);
+    }
+    (void)pthread_mutex_unlock(&store->lock);
 }
 
 static bool
@@ -258,44 +300,6 @@ is_inside(const struct tri_store *store, uint32_t start, uint64_t size)
 {
     return size > 0 && size <= TRI_STORED_MAX && start < store->shape.granules &&
            granules_of(size) <= store->shape.granules - start;
-}
-
-static trp_err
-fail_outside(const struct tri_store *store, uint32_t slot, uint32_t start, uint64_t size, trp_error *error)
-{
-    return TRI_FAIL(error, TRP_EPROTO, "an object of %llu bytes at granule %u, slot %u, of an arena of %u and %u",
-                    (unsigned long long)size, start, slot, store->shape.granules, store->shape.slots);
-}
-
-/* With the lock; where it lies its word says. No pin is left: it is copied, while the broker keeps it there until this packet is
- * acknowledged. */
-static trp_err
-find_pinned(struct tri_store *store, struct stored *stored, const struct tri_place *said, trp_error *error)
-{
-    struct tri_place found = *said, *place = &found;
-    tri_slot_word *words = words_of(store);
-    const enum tri_pinned pinned =
-        tri_pin(&store->pinner, words, place->slot, place->generation, &stored->entry, &found.start);
-    if (pinned == TRI_PIN_GONE)
-        return TRI_FAIL(error, TRP_EOBJLOST, "the object in slot %u of the arena is not there any more", place->slot);
-    if (pinned == TRI_PIN_FULL)
-        found.start = tri_slot_start(&words[place->slot]);
-    if (!is_inside(store, found.start, found.size)) {
-        if (pinned == TRI_PINNED)
-            tri_unpin(&store->pinner, stored->entry);
-        return fail_outside(store, place->slot, found.start, found.size, error);
-    }
-    uint8_t *data = store->reading.base + (uint64_t)found.start * TRI_GRANULE;
-    if (pinned == TRI_PIN_FULL) {
-        stored->copy = malloc((size_t)place->size);
-        if (stored->copy == NULL)
-            return TRI_FAIL(error, TRP_ENOMEM, "no memory to copy an object of %llu bytes, and %u are pinned already",
-                            (unsigned long long)place->size, TRI_PINS_MAX);
-        data = memcpy(stored->copy, data, (size_t)place->size);
-    }
-    fill(stored, store, place, data);
-    (void)*(volatile const uint8_t *)data; /* who reads it soon finds its first page there */
-    return TRP_OK;
 }
 
 trp_err
@@ -307,15 +311,97 @@ tri_store_find(struct tri_store *store, const struct tri_place *place, struct tr
     (void)pthread_mutex_lock(&store->lock);
     trp_err err = map_all(store, error);
     if (err == TRP_OK && (place->slot >= store->shape.slots || !is_inside(store, 0, place->size)))
-        err = fail_outside(store, place->slot, place->start, place->size, error);
+        err = TRI_FAIL(error, TRP_EPROTO, "an object of %llu bytes in slot %u, of an arena of %u granules and %u slots",
+                       (unsigned long long)place->size, place->slot, store->shape.granules, store->shape.slots);
     if (err == TRP_OK)
-        err = find_pinned(store, stored, place, error);
+        fill(stored, store, place);
     (void)pthread_mutex_unlock(&store->lock);
     if (err == TRP_OK)
         *buf = &stored->buf;
     else
         free(stored);
     return err;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- reading */
+
+/* With the lock, and an entry that keeps it there: where its word says. A word of nonsense names nothing. */
+static uint8_t *
+data_at(const struct stored *stored, uint32_t start)
+{
+    const struct tri_store *store = stored->store;
+    return is_inside(store, start, stored->place.size) ? store->reading.base + (uint64_t)start * TRI_GRANULE : NULL;
+}
+
+static enum tri_pinned
+pin_copy(struct stored *stored)
+{
+    struct tri_store *store = stored->store;
+    const struct tri_place *place = &stored->place;
+    uint32_t start;
+    if (tri_pin_to_copy(&store->pinner, words_of(store), place->slot, place->generation, &start) != TRI_PINNED)
+        return TRI_PIN_GONE;
+    const uint8_t *data = data_at(stored, start);
+    stored->copy = data != NULL ? malloc((size_t)place->size) : NULL;
+    if (stored->copy != NULL)
+        stored->buf.data = memcpy(stored->copy, data, (size_t)place->size);
+    tri_pin_copied(&store->pinner);
+    stored->entry = NO_ENTRY;
+    return data == NULL ? TRI_PIN_GONE : stored->copy != NULL ? TRI_PINNED : TRI_PIN_FULL;
+}
+
+/* With the lock. */
+static enum tri_pinned
+first_pin(struct stored *stored)
+{
+    struct tri_store *store = stored->store;
+    const struct tri_place *place = &stored->place;
+    uint32_t start;
+    enum tri_pinned pinned =
+        tri_pin(&store->pinner, words_of(store), place->slot, place->generation, &stored->entry, &start);
+    if (pinned == TRI_PIN_FULL)
+        return pin_copy(stored);
+    if (pinned != TRI_PINNED)
+        return pinned;
+    stored->buf.data = data_at(stored, start);
+    if (stored->buf.data == NULL) {
+        tri_unpin(&store->pinner, stored->entry);
+        return TRI_PIN_GONE;
+    }
+    (void)*(volatile const uint8_t *)stored->buf.data; /* who reads it soon finds its first page there */
+    return TRI_PINNED;
+}
+
+enum tri_pinned
+tri_store_pin(struct tri_buf *buf)
+{
+    struct stored *stored = buf->foreign;
+    TRI_ASSERT(buf->free == free_stored);
+    (void)pthread_mutex_lock(&stored->store->lock);
+    const enum tri_pinned pinned = stored->pins > 0 ? TRI_PINNED : first_pin(stored);
+    stored->pins += pinned == TRI_PINNED;
+    (void)pthread_mutex_unlock(&stored->store->lock);
+    return pinned;
+}
+
+void
+tri_store_unpin(struct tri_buf *buf)
+{
+    struct stored *stored = buf->foreign;
+    TRI_ASSERT(buf->free == free_stored && stored->pins > 0);
+    (void)pthread_mutex_lock(&stored->store->lock);
+    if (--stored->pins == 0)
+        drop_pin(stored);
+    (void)pthread_mutex_unlock(&stored->store->lock);
+}
+
+bool
+tri_store_is_resident(struct tri_buf *buf)
+{
+    const struct stored *stored = buf->foreign;
+    tri_slot_word *word = &words_of(stored->store)[stored->place.slot];
+    return stored->pins > 0 ||
+           (tri_slot_state(word) == TRI_SLOT_RESIDENT && tri_slot_generation(word) == stored->place.generation);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- leases */

@@ -2,9 +2,10 @@
  * process.h - what a process has of its node's arena: the mappings, its leases, its slots and its pins. It makes buffers for new
  * objects in a lease, without asking anybody, and buffers for objects of others where they lie.
  *
- * A buffer of a new object is written before anybody else hears of it, and read-only from then on. While it lives the object is
- * pinned in this process's table, so that no broker takes it away. When it ends and was never told of, its room and its slot are
- * this process's again; else they are the broker's, which counts who holds the object.
+ * A buffer of a new object is written before anybody else hears of it, and read-only from then on. It is pinned in this process's
+ * table until a broker has it; if it ends and was never told of, its room and its slot are this process's again. A buffer
+ * of another object has no data until it is pinned: until then, and after, the broker may take it out of the arena.
+ * While a buffer lives its slot is not given to another object, which is the broker's business: it counts who holds the object.
  *
  * Any thread: it has a lock of its own, below all others. Its buffers may be released by any thread, and outlive tri_store_end.
  */
@@ -44,8 +45,16 @@ trp_err tri_store_lease(struct tri_store *store, struct tri_span run, const uint
 /* Room that has been idle goes back, as long as `keep` granules stay; with it slots beyond the last few. false: nothing does. */
 bool tri_store_give(struct tri_store *store, uint64_t keep, struct tri_span *run);
 
-/* The buffer of an object of others, or of an own one that comes back: pinned, and where its word says that it lies. TRP_EPROTO: there can be no such place. TRP_EOBJLOST: it is not
- * there (any more). TRP_ENOMEM. */
+/* What was told of: it is pinned for its maker's sake until the broker has seen it. To be called when something came from there. */
+void tri_store_settle(struct tri_store *store);
+
+/* The buffer of an object of others, or of an own one that comes back, not pinned: without data. TRP_EPROTO: there can be no such
+ * place. TRP_ENOMEM. */
 trp_err tri_store_find(struct tri_store *store, const struct tri_place *place, struct tri_buf **buf, trp_error *error);
+/* One more that reads it. TRI_PINNED: buf->data is good until as many tri_store_unpin, or the buffer's end; where the table is full it
+ * is a copy. TRI_PIN_GONE: it is not there. TRI_PIN_FULL: no memory for that copy. */
+enum tri_pinned tri_store_pin(struct tri_buf *buf);
+void tri_store_unpin(struct tri_buf *buf);
+bool tri_store_is_resident(struct tri_buf *buf); /* just now */
 
 #endif

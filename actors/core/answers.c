@@ -144,6 +144,8 @@ tri_on_answer(struct tri_proc *proc, const struct tri_envelope *envelope, trp_er
         add_method(proc, ref, &section);
     if (became)
         TRP_TRY(tri_ref_set(proc, ref, &section, (route->flags & TRI_FAILED) != 0, error));
+    else if (ref != NULL && ref->absent)
+        TRP_TRY(tri_absent_found(proc, ref, &section, (route->flags & TRI_FAILED) != 0, error));
     else if (ref != NULL && ref->kept && ref->state == TRI_REF_READY && (route->flags & TRI_FAILED) != 0)
         TRP_TRY(tri_ref_correct(proc, ref, &section, error));
     if (became && count > 0)

@@ -174,6 +174,7 @@ tri_on_incoming_create(struct tri_proc *proc, const struct tri_envelope *envelop
 {
     const struct tri_route *route = &envelope->route;
     struct tri_resident *resident;
+    struct tri_envelope said;
 
     if (route->section_count == 0 || tri_id_is_none(route->target))
         return TRI_FAIL(error, TRP_EPROTO, "CREATE came without an actor or a body");
@@ -183,7 +184,9 @@ tri_on_incoming_create(struct tri_proc *proc, const struct tri_envelope *envelop
     if (resident == NULL || tri_table_reserve(&proc->residents, 1) != TRP_OK)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for an actor");
     memset(resident, 0, sizeof *resident);
-    resident->create = tri_letter_copy(envelope);
+    said = *envelope; /* a new broker wants to know what it is, and not what its constructor read */
+    said.route.section_count = 1;
+    resident->create = tri_letter_copy(&said);
     if (resident->create == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for an actor");
     resident->entry.id = route->target;

@@ -155,6 +155,7 @@ static const struct {
     [TRI_DEADLOCK] = {BY_HOST, tri_on_incoming_deadlock},
     [TRI_FREED] = {BY_ANY, tri_on_freed},
     [TRI_FETCH] = {BY_ANY, tri_on_fetch},
+    [TRI_HERE] = {BY_ANY, tri_on_here},
     [TRI_CREATE] = {BY_HOST, tri_on_incoming_create},
     [TRI_STOP] = {BY_HOST, tri_on_incoming_stop},
     [TRI_LOG] = {BY_ANY, on_log},

@@ -24,6 +24,7 @@ struct tri_held {
     struct tri_ref_entry *entries;
     bool open;
     struct tri_view view;
+    bool pinned; /* in the arena; the runtime's, too */
 };
 
 /* A reference as this process knows it. The runtime's trp_ref begins with one. Freed by `freed` when nothing needs it. */
@@ -46,6 +47,7 @@ struct tri_ref {
     bool unrun : 1;     /* the process ended before its call began */
     bool seen : 1;      /* by a search that goes on */
     bool cancelled : 1; /* somebody here asked for the end of its call */
+    bool absent : 1;    /* its value was not where it lies: WANT was sent */
     uint64_t handed;    /* times handed over to this process (its maker starts with 1) */
     struct tri_held
         *held; /* READY: the value; FAILED: the Error; NULL: an actor, or an Error without memory for its text */
@@ -73,6 +75,8 @@ struct tri_proc_ops {
     void (*ref_free)(void *user, struct tri_ref *ref);
     /* It has become READY or FAILED. */
     void (*ready)(void *user, struct tri_ref *ref);
+    /* HERE has come: its value is where it lies until the packet is acknowledged, or (why) it is not. */
+    trp_err (*here)(void *user, struct tri_ref *ref, const trp_error *why, trp_error *error);
     /* Host: accepted, run it when its turn comes. `call` belongs to the proc until tri_proc_return. */
     void (*run)(void *user, struct tri_incoming *call);
     void (*create)(void *user, const struct tri_envelope *envelope); /* host: CREATE */
@@ -156,11 +160,16 @@ bool tri_proc_room(const struct tri_proc *proc); /* not too much waits in here *
 trp_err tri_proc_actor_new(struct tri_proc *proc, struct tri_ref **actor, trp_error *error);
 /* A READY reference made of a packed value; private until it is carried out. One handle. */
 trp_err tri_proc_put(struct tri_proc *proc, const struct tri_packed *packed, struct tri_ref **ref, trp_error *error);
+/* The broker hears of a value of our own now, not when something names it. */
+trp_err tri_proc_publish(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);
 void tri_proc_retain(struct tri_ref *ref);
 void tri_proc_release(
     struct tri_ref *ref); /* the last one: RELEASE, or forgotten if private; calls nobody waits for still run */
 /* Somebody here wants it: WAIT is sent unless it is ready, our own call, or asked for already. */
 trp_err tri_proc_want(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);
+/* Its value is known by its place, and is not there: WANT is sent, unless one is. */
+trp_err tri_proc_demand(struct tri_proc *proc, struct tri_ref *ref, uint64_t deadline_ns, uint64_t now_ns,
+                        trp_error *error);
 /* Asks for the end of the call that makes it. One that has never left this process is over now, and was not run. Of what has
  * ended, is no call, or was asked for before: nothing. */
 trp_err tri_proc_cancel(struct tri_proc *proc, struct tri_ref *ref, uint64_t now_ns, trp_error *error);

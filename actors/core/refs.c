@@ -69,7 +69,7 @@ tri_ref_make(struct tri_proc *proc, struct tri_id id, bool is_actor)
     ref->state = is_actor ? TRI_REF_READY : TRI_REF_PENDING;
     ref->is_actor = is_actor;
     ref->shared = ref->wanted = ref->kept = ref->returned = ref->own_call = ref->local = ref->resident = false;
-    ref->asked = ref->unrun = ref->seen = ref->cancelled = false;
+    ref->asked = ref->unrun = ref->seen = ref->cancelled = ref->absent = false;
     ref->handed = 0;
     ref->held = NULL;
     ref->out = NULL;
@@ -252,7 +252,7 @@ new_held(struct tri_proc *proc, const struct tri_section *section)
         memcpy(data, section->data, (size_t)section->size);
     held->entries = section->ref_count == 0 ? NULL : (struct tri_ref_entry *)(void *)(data + data_size);
     held->section.refs = held->entries;
-    held->open = false;
+    held->open = held->pinned = false;
     return held;
 }
 

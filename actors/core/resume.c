@@ -242,6 +242,7 @@ tell_everything(struct tri_proc *proc, trp_error *error)
     tri_cancels_again(proc);
     queue_again(proc);
     tri_refs_each(proc, want_again, proc);
+    tri_absent_again(proc);
     tri_outs_pump(proc);
     tri_proc_round(proc, proc->now_ns);
     for (node = proc->blocked.next; node != &proc->blocked; node = node->next)

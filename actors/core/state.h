@@ -279,6 +279,13 @@ tri_proc_handler tri_on_answer, tri_on_accepted, tri_on_freed, tri_on_fetch;
 /* It has ended here: the broker hears it, if it has asked. TRP_ENOMEM. */
 trp_err tri_ref_answer(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);
 
+/* absent.c */
+tri_proc_handler tri_on_here;
+void tri_absent_again(struct tri_proc *proc); /* to a new broker */
+/* What was asked for has come, as HERE or as RESULT of a broker that had to hear of it first. */
+trp_err tri_absent_found(struct tri_proc *proc, struct tri_ref *ref, const struct tri_section *section, bool failed,
+                         trp_error *error);
+
 /* cancel.c */
 tri_proc_handler tri_on_incoming_cancel;
 void tri_out_overdue(struct tri_proc *proc, struct tri_out *out); /* its deadline has passed */

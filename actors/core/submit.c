@@ -17,6 +17,7 @@ static bool
 goes_along(const struct appended *appended, const struct tri_ref_entry *entry, const struct tri_ref *ref)
 {
     return entry->place != TRI_NESTED && !ref->is_actor && ref->state == TRI_REF_READY && ref->held != NULL &&
+           tri_section_place(&ref->held->section) == NULL && /* the broker has that, and sees to it that it is there */
            appended->count < TRI_APPENDED_MAX && appended->entries + ref->held->section.ref_count <= TRI_REFS_MAX / 2 &&
            appended->frames + tri_section_is_frame(&ref->held->section) <= TRI_APPENDED_FRAMES_MAX;
 }
@@ -375,6 +376,12 @@ tri_proc_put(struct tri_proc *proc, const struct tri_packed *packed, struct tri_
     }
     *ref = made;
     return TRP_OK;
+}
+
+trp_err
+tri_proc_publish(struct tri_proc *proc, struct tri_ref *ref, trp_error *error)
+{
+    return tri_publish(proc, ref, error);
 }
 
 void

@@ -47,6 +47,7 @@ static const struct {
     [TRI_RELEASE] = {FROM_ANY, true, 0, tri_on_release},
     [TRI_SPACE] = {FROM_ANY, false, 0, tri_on_space},
     [TRI_GIVEN] = {FROM_ANY, true, 0, tri_on_given},
+    [TRI_WANT] = {FROM_ANY, false, 0, tri_on_want},
     [TRI_SPAWN] = {FROM_ANY, true, TRI_RETRIED, tri_on_spawn},
     [TRI_CREATE] = {FROM_HOST, true, 0, tri_on_create},
     [TRI_READY] = {FROM_HOST, false, TRI_FAILED, tri_on_ready},

@@ -199,6 +199,7 @@ tri_object_resolve(struct tri_core *core, struct tri_object *object, const struc
     object->contains = contains;
     if (keeper != NULL)
         tri_object_keeper(core, object, keeper);
+    thing->shared |= tri_section_place(section) != NULL; /* who reads it there pins it only meanwhile */
     if (others || thing->flights > 0 || object->waiting > 0 || object->wanted > 0 || thing->shared ||
         tri_core_open(core) || !answers_caller)
         keep_value(core, object, section, failed);
@@ -408,8 +409,8 @@ tri_on_put(struct tri_core *core, struct tri_peer *peer, const struct tri_messag
     return TRP_OK;
 }
 
-static void
-wait_one(struct tri_core *core, struct tri_peer *peer, struct tri_id id)
+void
+tri_object_wait(struct tri_core *core, struct tri_peer *peer, struct tri_id id)
 {
     struct tri_thing *thing = tri_thing_find(core, id);
     struct tri_object *object = tri_as_object(thing);
@@ -446,6 +447,6 @@ tri_on_wait(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
     uint32_t count;
     TRP_TRY(tri_ids_unpack(&message->sections[0], &ids, &count, error));
     for (uint32_t i = 0; i < count; i++)
-        wait_one(core, peer, ids[i]);
+        tri_object_wait(core, peer, ids[i]);
     return TRP_OK;
 }

@@ -252,6 +252,8 @@ tri_object_registered(const struct tri_object *object)
 {
     return tri_object_stored(object) && object->value->sections[0].ref_count == 0;
 }
+void tri_object_wait(struct tri_core *core, struct tri_peer *peer,
+                     struct tri_id id); /* sends RESULT when it is there */
 tri_core_handler tri_on_put, tri_on_wait;
 
 /* calls.c, results.c */
@@ -429,7 +431,7 @@ trp_err tri_arena_enter(struct tri_core *core, uint64_t space, int32_t pid, uint
 void tri_arena_left(struct tri_core *core, const struct tri_peer *peer);
 void tri_arena_look(struct tri_core *core);
 struct tri_peer *tri_peer_of_tenant(const struct tri_core *core, uint32_t tenant); /* NULL: it is not logged in */
-tri_core_handler tri_on_space, tri_on_given;
+tri_core_handler tri_on_space, tri_on_given, tri_on_want;
 
 /* query.c */
 tri_core_handler tri_on_query, tri_on_module;

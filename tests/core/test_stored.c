@@ -197,14 +197,48 @@ Test(stored, a_result_goes_to_its_caller_as_its_place_and_stays_while_that_reads
     fake_forget(stage.fake); /* as the sessions do, of what is acknowledged */
     arena_unpin(stage.arena, tenant_of(&stage, host), 0);
     fake_tick(stage.fake, 0);
-    cr_expect_eq(stat_of(&stage).gone_objects, 1, "nobody else ever named it");
+    unpin_all(&stage, driver);
+    fake_tick(stage.fake, 2 * TRI_GONE_LOOK_MS);
+    cr_expect_eq(stat_of(&stage).objects, 1, "its caller may read it later");
     const struct tri_id arg = fake_id(stage.fake, driver);
     cr_assert_eq(say(&stage, driver, PUT(arg), &place, NULL, 0), TRP_OK, "%s", stage.fake->error.message);
-    cr_expect_eq(stat_of(&stage).objects, 1, "and it may hand it on");
-    unpin_all(&stage, driver);
+    cr_expect_eq(stat_of(&stage).objects, 1, "or say it under another name");
+    cr_assert_eq(fake_release(stage.fake, driver, id, 1), TRP_OK);
+    cr_expect_eq(stat_of(&stage).objects, 1);
     cr_assert_eq(fake_release(stage.fake, driver, arg, 1), TRP_OK);
     fake_tick(stage.fake, 0);
     cr_expect_eq(stat_of(&stage).objects + stat_of(&stage).gone_objects, 0);
+    struck(&stage);
+}
+
+static const struct sent *
+want(struct stage *stage, tri_peer_index peer, struct tri_id id)
+{
+    fake_forget(stage->fake);
+    cr_assert_eq(fake_send(stage->fake, peer, (struct tri_route){.kind = TRI_WANT, .result = id}, NULL, 0), TRP_OK);
+    return fake_last(stage->fake, peer, TRI_HERE);
+}
+
+Test(stored, who_does_not_find_a_value_where_it_lies_asks_and_is_answered)
+{
+    struct stage stage = staged();
+    const tri_peer_index driver = fake_driver(stage.fake), other = fake_driver(stage.fake);
+    const struct tri_id inner = fake_id(stage.fake, driver), id = fake_id(stage.fake, driver);
+    const struct tri_ref_entry refs[] = {{.id = inner, .place = TRI_NESTED}};
+    cr_assert_eq(fake_put(stage.fake, driver, inner, 7, NULL, 0), TRP_OK);
+    const struct tri_place place = make(&stage, driver);
+    cr_assert_eq(say(&stage, driver, PUT(id), &place, refs, 1), TRP_OK);
+    const struct sent *here = want(&stage, driver, id);
+    cr_assert_not_null(here);
+    const struct tri_section *section = &here->parcel->sections[0];
+    cr_assert_not_null(tri_section_place(section));
+    cr_expect(section->ref_count == 0 && section->meta_size == 64, "it has what the value names");
+    cr_expect(tri_section_place(section)->slot == place.slot && here->parcel->route.flags == 0);
+    here = want(&stage, other, id);
+    cr_assert_not_null(here, "it does not hold it");
+    cr_expect_eq(here->parcel->route.flags, TRI_FAILED);
+    cr_expect_eq(fake_error(here).code, TRP_EOBJLOST);
+    cr_expect_eq(fake_send(stage.fake, driver, (struct tri_route){.kind = TRI_WANT}, NULL, 0), TRP_EPROTO);
     struck(&stage);
 }
 

@@ -55,6 +55,18 @@ op_ready(void *user, struct tri_ref *ref)
     ((struct fake *)user)->ready++;
 }
 
+static trp_err
+op_here(void *user, struct tri_ref *ref, const trp_error *why, trp_error *error)
+{
+    struct fake *fake = user;
+
+    (void)ref, (void)error;
+    fake->here += why == NULL;
+    fake->refused += why != NULL;
+    fake->why = why != NULL ? why->code : TRP_OK;
+    return TRP_OK;
+}
+
 static void
 op_run(void *user, struct tri_incoming *call)
 {
@@ -99,6 +111,7 @@ fake_open(struct fake *fake, bool is_host)
         .ref_new = op_ref_new,
         .ref_free = op_ref_free,
         .ready = op_ready,
+        .here = op_here,
         .run = op_run,
         .dropped = op_dropped,
         .cancelled = op_cancelled,

@@ -18,7 +18,9 @@ struct fake {
     uint32_t last_place; /* of the sections of the newest */
     size_t count;
     uint64_t credit, released, ready, freed, ran, dropped;
-    uint8_t cancelled; /* what the newest that had started was told */
+    uint64_t here, refused; /* answers to WANT, */
+    trp_err why;            /* and the last one's error */
+    uint8_t cancelled;      /* what the newest that had started was told */
     struct tri_incoming *call;
     struct tri_packed body, value;
 };

@@ -86,13 +86,20 @@ Test(pins, what_is_being_made_is_pinned_before_its_word_says_anything)
 Test(pins, entries_are_used_again_and_a_full_table_says_so)
 {
     struct stage *stage = staged();
-    uint32_t *entries = calloc(TRI_PINS_MAX, sizeof *entries), one, start;
+    uint32_t *entries = calloc(TRI_PINS_HELD, sizeof *entries), one, start;
     cr_assert_not_null(entries);
     tri_slot_show(&stage->words[3], 1, 0);
-    for (uint32_t i = 0; i < TRI_PINS_MAX; i++)
+    for (uint32_t i = 0; i < TRI_PINS_HELD; i++)
         cr_assert_eq(tri_pin(&stage->pinner, stage->words, 3, 1, &entries[i], &start), TRI_PINNED);
     cr_expect_eq(tri_pin(&stage->pinner, stage->words, 3, 1, &one, &start), TRI_PIN_FULL);
-    for (uint32_t i = 1; i < TRI_PINS_MAX; i++)
+    tri_slot_show(&stage->words[4], 9, 5);
+    cr_expect_eq(tri_pin_to_copy(&stage->pinner, stage->words, 4, 8, &start), TRI_PIN_GONE);
+    cr_expect_eq(tri_pin_to_copy(&stage->pinner, stage->words, 4, 9, &start), TRI_PINNED);
+    cr_expect(start == 5 && is_pinned(stage, 4), "for as long as it is copied");
+    tri_pin_copied(&stage->pinner);
+    cr_expect_not(is_pinned(stage, 4));
+    cr_expect_eq(tri_pin(&stage->pinner, stage->words, 3, 1, &one, &start), TRI_PIN_FULL, "that one is not to be had");
+    for (uint32_t i = 1; i < TRI_PINS_HELD; i++)
         tri_unpin(&stage->pinner, entries[i]);
     cr_expect(is_pinned(stage, 3), "one is left");
     cr_expect_eq(tri_pin(&stage->pinner, stage->words, 3, 1, &one, &start), TRI_PINNED);

@@ -99,7 +99,8 @@ Test(store_process, room_of_what_nobody_heard_of_is_used_again_and_told_objects_
     cr_assert_not_null(buf, "its room came back");
     const uint32_t slot = buf->place->slot;
     tri_store_tell(&buf, 1);
-    cr_expect(is_pinned(&stage, slot));
+    tri_store_settle(stage.store);
+    cr_expect(is_pinned(&stage, slot), "until the broker has seen it");
     tri_buf_release(&buf);
     cr_expect_not(is_pinned(&stage, slot));
     cr_expect_null(tri_store_take(stage.store, TRI_GRANULE, &wanted), "that is the broker's now");
@@ -121,24 +122,65 @@ Test(store_process, an_object_needs_a_slot_as_well_as_room)
     strike(&stage);
 }
 
-Test(store_process, what_others_made_is_found_where_it_lies_if_it_is_there)
+Test(store_process, what_a_broker_has_seen_is_not_pinned_for_its_makers_sake)
+{
+    struct stage stage;
+    uint32_t wanted;
+    set(&stage);
+    lease(&stage, 100, 8, 20, 3);
+    struct tri_buf *buf = tri_store_take(stage.store, 10, &wanted), *read = tri_store_take(stage.store, 10, &wanted);
+    cr_assert(buf != NULL && read != NULL);
+    const uint32_t slot = buf->place->slot;
+    cr_expect_eq(tri_store_pin(read), TRI_PINNED, "its maker reads it");
+    memcpy(buf->data, "mine", 5);
+    tri_slot_show(word(&stage, slot), 0, buf->place->start);
+    tri_slot_show(word(&stage, read->place->slot), 0, read->place->start);
+    tri_store_settle(stage.store);
+    cr_expect(is_pinned(&stage, slot), "nobody was told");
+    struct tri_buf *const both[] = {buf, read};
+    tri_store_tell(both, 2);
+    tri_store_tell(both, 2);
+    tri_store_settle(stage.store);
+    cr_expect_not(is_pinned(&stage, slot));
+    cr_expect_null(buf->data);
+    cr_expect(is_pinned(&stage, read->place->slot) && read->data != NULL);
+    tri_store_unpin(read);
+    cr_expect_not(is_pinned(&stage, read->place->slot));
+    cr_expect_eq(tri_store_pin(buf), TRI_PINNED);
+    cr_expect_str_eq((const char *)buf->data, "mine");
+    tri_buf_release(&buf);
+    tri_buf_release(&read);
+    strike(&stage);
+}
+
+Test(store_process, what_others_made_is_read_where_it_lies_while_it_is_there)
 {
     struct stage stage;
     struct tri_buf *buf = NULL;
-    trp_error error;
     set(&stage);
     memcpy(stage.arena.base + 6 * TRI_GRANULE, "over there", 11);
     struct tri_place place = {.frame = 9, .slot = 77, .generation = 4, .start = 5, .size = 11};
-    cr_expect_eq(tri_store_find(stage.store, &place, &buf, &error), TRP_EOBJLOST, "it is not shown");
+    cr_assert_eq(tri_store_find(stage.store, &place, &buf, NULL), TRP_OK, "it need not be there");
+    cr_expect(buf->data == NULL && buf->place->frame == 0 && !tri_store_is_resident(buf));
+    cr_expect_eq(tri_store_pin(buf), TRI_PIN_GONE);
+    tri_slot_show(word(&stage, 77), 3, 6);
+    cr_expect_eq(tri_store_pin(buf), TRI_PIN_GONE, "that is another one");
     tri_slot_show(word(&stage, 77), 4, 6);
-    cr_assert_eq(tri_store_find(stage.store, &place, &buf, NULL), TRP_OK);
-    cr_expect_str_eq((const char *)buf->data, "over there");
-    cr_expect(buf->place->frame == 0 && is_pinned(&stage, 77));
-    cr_expect_eq(buf->place->start, 6, "its word says where it lies, not who sends the place");
-    struct tri_buf *second = NULL;
+    cr_expect(tri_store_is_resident(buf));
+    cr_expect_eq(tri_store_pin(buf), TRI_PINNED);
+    cr_expect_str_eq((const char *)buf->data, "over there", "its word says where, not who sends the place");
+    cr_expect(is_pinned(&stage, 77));
     tri_slot_mark(word(&stage, 77));
-    cr_expect_eq(tri_store_find(stage.store, &place, &second, NULL), TRP_EOBJLOST, "it is leaving");
-    cr_expect(is_pinned(&stage, 77), "the first one holds it");
+    cr_expect_eq(tri_store_pin(buf), TRI_PINNED, "it is leaving, but not for who has it");
+    tri_store_unpin(buf);
+    cr_expect(is_pinned(&stage, 77) && buf->data != NULL);
+    tri_store_unpin(buf);
+    cr_expect(!is_pinned(&stage, 77) && buf->data == NULL);
+    cr_expect_eq(tri_store_pin(buf), TRI_PIN_GONE);
+    memcpy(stage.arena.base + 9 * TRI_GRANULE, "elsewhere!", 11);
+    tri_slot_show(word(&stage, 77), 4, 9);
+    cr_expect_eq(tri_store_pin(buf), TRI_PINNED);
+    cr_expect_str_eq((const char *)buf->data, "elsewhere!", "it came back at another place");
     tri_buf_release(&buf);
     cr_expect_not(is_pinned(&stage, 77));
     strike(&stage);
@@ -162,7 +204,9 @@ Test(store_process, places_that_cannot_be_are_refused)
     static const uint32_t starts[] = {GRANULES, GRANULES - 1, 0x3fffffff};
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
         tri_slot_show(word(&stage, 1), 0, starts[i]);
-        cr_expect_eq(tri_store_find(stage.store, &two, &buf, NULL), TRP_EPROTO, "start %zu", i);
+        cr_assert_eq(tri_store_find(stage.store, &two, &buf, NULL), TRP_OK, "start %zu", i);
+        cr_expect_eq(tri_store_pin(buf), TRI_PIN_GONE, "start %zu", i);
+        tri_buf_release(&buf);
         cr_expect_not(is_pinned(&stage, 1), "start %zu", i);
     }
     const uint32_t slots[] = {1, SLOTS};
@@ -175,16 +219,18 @@ Test(store_process, places_that_cannot_be_are_refused)
 Test(store_process, without_a_pin_to_spare_what_others_made_is_copied)
 {
     struct stage stage;
-    struct tri_buf **held = calloc(TRI_PINS_MAX, sizeof(struct tri_buf *)), *copy = NULL;
+    struct tri_buf **held = calloc(TRI_PINS_HELD, sizeof(struct tri_buf *)), *copy = NULL;
     uint32_t wanted = 9;
     cr_assert_not_null(held);
     set(&stage);
     memcpy(stage.arena.base, "a", 2);
     tri_slot_show(word(&stage, 0), 0, 0);
     const struct tri_place place = {.slot = 0, .generation = 0, .start = 0, .size = 2};
-    for (uint32_t i = 0; i < TRI_PINS_MAX; i++)
-        cr_assert_eq(tri_store_find(stage.store, &place, &held[i], NULL), TRP_OK);
+    for (uint32_t i = 0; i < TRI_PINS_HELD; i++)
+        cr_assert(tri_store_find(stage.store, &place, &held[i], NULL) == TRP_OK &&
+                  tri_store_pin(held[i]) == TRI_PINNED);
     cr_assert_eq(tri_store_find(stage.store, &place, &copy, NULL), TRP_OK);
+    cr_expect_eq(tri_store_pin(copy), TRI_PINNED);
     stage.arena.base[0] = 'b';
     cr_expect_str_eq((const char *)copy->data, "a");
     cr_expect_str_eq((const char *)held[0]->data, "b");
@@ -192,7 +238,7 @@ Test(store_process, without_a_pin_to_spare_what_others_made_is_copied)
     cr_expect_null(tri_store_take(stage.store, 1, &wanted));
     cr_expect_eq(wanted, 0, "more room would not help");
     tri_buf_release(&copy);
-    for (uint32_t i = 0; i < TRI_PINS_MAX; i++)
+    for (uint32_t i = 0; i < TRI_PINS_HELD; i++)
         tri_buf_release(&held[i]);
     struct tri_buf *own = tri_store_take(stage.store, 1, &wanted);
     cr_expect_not_null(own, "and then it is there");

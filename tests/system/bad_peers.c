@@ -396,6 +396,20 @@ space_of_nothing(struct peer *peer)
 }
 
 static void
+want_of_nothing(struct peer *peer)
+{
+    peer_say(peer, (struct tri_route){.kind = TRI_WANT}, NULL);
+}
+
+static void
+here_to_the_broker(struct peer *peer)
+{
+    struct tri_section body = {.data = packet + 4096, .meta_size = 64, .size = 64};
+    memset(packet + 4096, 0xa5, 64);
+    peer_say(peer, (struct tri_route){.kind = TRI_HERE, .result = peer_id(peer)}, &body);
+}
+
+static void
 lease_to_the_broker(struct peer *peer)
 {
     const struct tri_lease lease = {.count = 1};
@@ -642,6 +656,8 @@ const struct bad_peer bad_peers[] = {
     CUT(release_of_a_run_of_others),
     CUT(release_of_a_run_without_end),
     CUT(space_of_nothing),
+    CUT(want_of_nothing),
+    CUT(here_to_the_broker),
     CUT(lease_to_the_broker),
     CUT(given_that_was_never_leased),
     CUT(given_beyond_the_arena),

@@ -115,7 +115,34 @@ static const trp_method methods[] = {
     {0},
 };
 
+/* What its constructor was given is wrong in so many places. */
+struct reader {
+    int64_t wrong;
+};
+
+static trp_err
+reader_init(trp_ctx *ctx, void *self)
+{
+    struct reader *reader = self;
+    reader->wrong = count_wrong(ctx->args[0], trp_as_i64(ctx->args[1]));
+    return TRP_OK;
+}
+
+static trp_err
+on_wrong(trp_ctx *ctx, void *self)
+{
+    const struct reader *reader = self;
+    return trp_return(ctx, trp_i64(reader->wrong));
+}
+
+static const trp_method reader_methods[] = {{.name = "wrong", .fn = on_wrong}, {0}};
+
 static const trp_class classes[] = {
+    {.name = "Reader",
+     .self_size = sizeof(struct reader),
+     .methods = reader_methods,
+     .init = reader_init,
+     .init_args = "bytes:b, seed:i"},
     {.name = "Worker", .self_size = sizeof(struct worker), .methods = methods},
     {0},
 };

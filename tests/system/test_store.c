@@ -164,6 +164,81 @@ SYSTEM_TEST(store, an_object_outlives_its_maker_whatever_becomes_of_that)
     trp_shutdown(&runtime);
 }
 
+/* How often it is pinned, by all processes. */
+static int64_t
+pins_of(trp_runtime *runtime, trp_ref *ref)
+{
+    trp_ref *objects = NULL;
+    trp_value list;
+    int64_t pins = -1;
+    OK(trp_query(runtime, "objects", &objects, &error));
+    OK(trp_get(objects, SYSTEM_WAIT_MS, &list, &error));
+    for (size_t i = 0; i < list.size; i++)
+        if (strcmp(trp_as_str(trp_field(trp_at(list, i), "id")), trp_ref_id(ref)) == 0)
+            pins = trp_as_i64(trp_field(trp_at(list, i), "pins"));
+    trp_ref_release(&objects);
+    return pins;
+}
+
+SYSTEM_TEST(store, an_object_is_pinned_while_it_is_read_and_as_often_as_it_is_got)
+{
+    const size_t size = 2 * MIB;
+    trp_runtime *runtime = system_private();
+    trp_actor *maker = worker(runtime), *reader = worker(runtime);
+    trp_ref *mine = put(runtime, size, 1), *made = NULL, *checked = NULL;
+    trp_value value;
+    OK(trp_call(maker, "make", TRP_ARGS((int64_t)size, 2), &made, &error));
+    OK(trp_get(made, SYSTEM_WAIT_MS, NULL, &error));
+    OK(trp_call(reader, "check", TRP_ARGS(made, 2), &checked, &error));
+    OK(trp_get(checked, SYSTEM_WAIT_MS, &value, &error));
+    cr_expect_eq(trp_as_i64(value), 0);
+    trp_ref_release(&checked);
+    trp_ref *const refs[] = {mine, made};
+    for (int64_t i = 0; i < 2; i++) {
+        const int64_t until = system_now_ms() + SYSTEM_WAIT_MS;
+        while (pins_of(runtime, refs[i]) != 0) /* its maker lets go of it when the broker's word has come */
+            cr_assert_lt(system_now_ms(), until, "object %d is pinned by nobody who reads it", (int)i);
+        expect_pattern(refs[i], size, i + 1);
+        cr_expect_eq(pins_of(runtime, refs[i]), 1, "object %d", (int)i);
+        expect_pattern(refs[i], size, i + 1);
+        trp_unpin(refs[i]);
+        cr_expect_eq(pins_of(runtime, refs[i]), 1, "object %d was got twice", (int)i);
+        trp_unpin(refs[i]);
+        cr_expect_eq(pins_of(runtime, refs[i]), 0, "object %d", (int)i);
+        trp_unpin(refs[i]);
+        expect_pattern(refs[i], size, i + 1);
+        cr_expect_eq(pins_of(runtime, refs[i]), 1, "object %d is got again", (int)i);
+        cr_expect_eq(trp_ref_location(refs[i]), TRP_SHM);
+    }
+    trp_value values[2];
+    OK(trp_get_all(refs, 2, SYSTEM_WAIT_MS, values, &error));
+    trp_unpin(mine);
+    cr_expect_eq(pins_of(runtime, mine), 1);
+    trp_unpin(mine);
+    cr_expect_eq(pins_of(runtime, mine), 0);
+    trp_ref_release(&mine);
+    trp_ref_release(&made);
+    trp_actor_release(&maker);
+    trp_actor_release(&reader);
+    trp_shutdown(&runtime);
+}
+
+SYSTEM_TEST(store, constructors_take_large_values)
+{
+    trp_runtime *runtime = system_private();
+    trp_ref *ref = put(runtime, 2 * MIB, 9), *checked = NULL;
+    trp_actor *actor = NULL;
+    trp_value value;
+    OK(trp_spawn(runtime, "store_module:Reader", TRP_ARGS(ref, 9), NULL, &actor, &error));
+    OK(trp_call(actor, "wrong", TRP_NOARGS, &checked, &error));
+    OK(trp_get(checked, SYSTEM_WAIT_MS, &value, &error));
+    cr_expect_eq(trp_as_i64(value), 0);
+    trp_ref_release(&checked);
+    trp_ref_release(&ref);
+    trp_actor_release(&actor);
+    trp_shutdown(&runtime);
+}
+
 SYSTEM_TEST(store, ten_times_the_arena_goes_through_it_when_each_object_is_released)
 {
     const trp_config config = {.node = {.store_bytes = 64 * MIB}};

@@ -18,9 +18,13 @@ place_error(const struct tri_about *about, trp_error *error)
 void
 tri_say_unmade(char *text, size_t size, const trp_error *why)
 {
-    const bool unfound = why->code == TRP_ENOENT || why->code == TRP_EMODULE || why->code == TRP_ENOMETHOD ||
-                         why->code == TRP_EACCES || why->code == TRP_ELIMIT; /* its own failures are TRP_ETASK */
-    (void)snprintf(text, size, "%s: %.500s", unfound ? "it could not be made" : "its constructor failed", why->message);
+    static const trp_err before[] = {/* of its module, class, options or arguments; its own failures are TRP_ETASK */
+                                     TRP_ENOENT, TRP_EMODULE, TRP_ENOMETHOD, TRP_EACCES,
+                                     TRP_EINVAL, TRP_ETYPE,   TRP_ELIMIT};
+    bool ran = true;
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++)
+        ran = ran && why->code != before[i];
+    (void)snprintf(text, size, "%s: %.500s", ran ? "its constructor failed" : "it could not be made", why->message);
 }
 
 void

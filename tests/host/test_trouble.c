@@ -210,6 +210,41 @@ Test(trouble, a_constructor_that_waits_for_its_own_actor_is_told_so)
     expect_stuck_constructor();
 }
 
+/* The class is known where it is loaded: the actor is not made, and READY and every call say why. */
+static void
+expect_unmade(void)
+{
+    static const struct {
+        const char *class_name, *says;
+        uint32_t asked;
+    } rows[] = {
+        {"trouble:Pair", "max_concurrency 3 is asked for, class trouble:Pair declares 2", 3},
+        {"trouble:Trouble", "max_concurrency 2 is asked for, class trouble:Trouble declares 1", 2},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        trp_actor *actor = NULL;
+        trp_ref *ready = NULL, *ref;
+        const trp_actor_options options = {.max_concurrency = rows[i].asked};
+        cr_assert_eq(trp_spawn(rt, rows[i].class_name, TRP_NOARGS, &options, &actor, &error), TRP_OK, "%s",
+                     error.message);
+        cr_assert_eq(trp_watch(actor, TRP_WATCH_READY, &ready, &error), TRP_OK, "%s", error.message);
+        ref = call(actor, "self", TRP_NOARGS);
+        expect_failure(ready, TRP_EINVAL, rows[i].says);
+        cr_assert_eq(trp_get(ref, PATIENCE_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
+        cr_expect(strstr(error.message, rows[i].says) != NULL, "%s", error.message);
+        cr_expect(strstr(error.message, "could not be made") != NULL, "%s", error.message);
+        cr_expect_eq(error.cause, TRP_EINVAL);
+        cr_expect_eq(error.ran, TRP_NOT_RUN);
+        trp_ref_release(&ref);
+        trp_actor_release(&actor);
+    }
+}
+
+Test(trouble, more_calls_at_a_time_than_the_class_declares_make_no_actor)
+{
+    expect_unmade();
+}
+
 Test(trouble, an_error_passed_on_keeps_its_cause)
 {
     trp_actor *first = spawn("trouble:Trouble", TRP_NOARGS, "first"),
@@ -350,4 +385,9 @@ Test(local_trouble, code_that_ends_its_thread_ends_the_program, .signal = SIGABR
 Test(local_trouble, a_constructor_that_waits_for_its_own_actor_is_told_so)
 {
     expect_stuck_constructor();
+}
+
+Test(local_trouble, more_calls_at_a_time_than_the_class_declares_make_no_actor)
+{
+    expect_unmade();
 }

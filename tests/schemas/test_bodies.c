@@ -419,7 +419,8 @@ Test(bodies, why_an_actor_was_not_made)
         trp_err code;
         const char *says;
     } rows[] = {
-        {TRP_ETASK, "its constructor failed: no"},   {TRP_EINVAL, "its constructor failed: no"},
+        {TRP_ETASK, "its constructor failed: no"},   {TRP_ENOMEM, "its constructor failed: no"},
+        {TRP_EINVAL, "it could not be made: no"},    {TRP_ETYPE, "it could not be made: no"},
         {TRP_ENOENT, "it could not be made: no"},    {TRP_EMODULE, "it could not be made: no"},
         {TRP_ENOMETHOD, "it could not be made: no"}, {TRP_EACCES, "it could not be made: no"},
     };

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,6 +275,17 @@ static root_fn *const handlers[TRI_CONTROL_KIND_COUNT] = {
     [TRI_CONTROL_STOP] = on_stop,
 };
 
+/* Hosts end with the root; what they have started is in their process groups, and nobody else would end it. */
+static void
+kill_groups(const struct tri_shell *shell)
+{
+    for (const struct tri_node *node = shell->member_list.next; node != &shell->member_list; node = node->next) {
+        const struct tri_member *member = TRI_OWNER(node, struct tri_member, link);
+        if (member->token != 0 && member->pid > 1)
+            (void)kill(-member->pid, SIGKILL);
+    }
+}
+
 static void
 on_root(struct tri_shell *shell, struct tri_source *source)
 {
@@ -292,6 +304,7 @@ on_root(struct tri_shell *shell, struct tri_source *source)
     if (err == TRP_OK || err == TRP_EAGAIN)
         return;
     tri_log(TRI_ERROR, "the root is gone, the broker ends: %s", error.message);
+    kill_groups(shell);
     shell->root_gone = shell->ended = true;
 }
 

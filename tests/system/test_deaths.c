@@ -147,6 +147,28 @@ SYSTEM_TEST(system_deaths, a_host_that_is_killed_takes_what_it_started_along)
     trp_shutdown(&runtime);
 }
 
+static void
+expect_children_gone_with_root(trp_runtime *runtime)
+{
+    trp_actor *counter = system_spawn(runtime, NULL);
+    pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS);
+    pid_t child = (pid_t)system_call_i64(counter, "leave_child", TRP_NOARGS);
+    kill(system_find_one("troupe-node"), SIGKILL);
+    system_expect_gone(pid);
+    system_expect_gone(child);
+    trp_actor_release(&counter);
+    trp_shutdown(&runtime);
+}
+
+SYSTEM_TEST(system_deaths, a_root_that_is_killed_takes_what_its_hosts_started_along)
+{
+    struct system_process service;
+    expect_children_gone_with_root(system_private());
+    system_service_start(&service, NULL);
+    expect_children_gone_with_root(system_join());
+    system_wait(&service);
+}
+
 /* ----------------------------------------------------------------------------------------------------------- drivers */
 
 SYSTEM_TEST(system_deaths, an_actor_that_never_returns_does_not_outlive_its_driver_that_was_killed)

@@ -107,6 +107,7 @@ trp_defer(trp_ctx *ctx, trp_reply **reply)
         return TRI_FAIL(ctx->error, TRP_ENOMEM, "no memory for a delayed reply");
     made->ops = execution->ops;
     made->callable = execution->callable;
+    made->deadline_ns = execution->deadline_ns;
     tri_list_init(&made->link);
     tri_text_copy(made->actor, sizeof made->actor, execution->actor);
     tri_text_copy(made->node, sizeof made->node, ctx->place != NULL ? ctx->place->node : "");
@@ -166,6 +167,18 @@ trp_reply_fail(trp_reply **reply, int32_t cause, const char *format, ...)
     given->ops->replied(given->ops->user, given);
 }
 
+static bool
+has_passed(uint64_t deadline_ns)
+{
+    return deadline_ns != TRI_NEVER && tri_now_ns() >= deadline_ns;
+}
+
+bool
+trp_reply_cancelled(const trp_reply *reply)
+{
+    return reply != NULL && (__atomic_load_n(&reply->cancelled, __ATOMIC_RELAXED) || has_passed(reply->deadline_ns));
+}
+
 bool
 trp_cancelled(const trp_ctx *ctx)
 {
@@ -174,7 +187,7 @@ trp_cancelled(const trp_ctx *ctx)
         return false;
     if (execution->cancelled != NULL && __atomic_load_n(execution->cancelled, __ATOMIC_RELAXED) != TRI_GOES_ON)
         return true;
-    return execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns;
+    return has_passed(execution->deadline_ns);
 }
 
 void *

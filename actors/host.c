@@ -73,8 +73,7 @@ on_dropped(void *user, struct tri_incoming *call)
 static void
 on_cancelled(void *user, struct tri_incoming *call)
 {
-    if (call->cancelled == TRI_CANCELLED)
-        tri_host_cancel_promise(user, call);
+    tri_host_cancel_promise(user, call);
 }
 
 static void

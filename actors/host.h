@@ -117,8 +117,8 @@ void tri_host_replied(void *host, struct trp_reply *reply); /* tri_execution_ops
 void tri_host_fail_promises(struct tri_host *host);         /* the actor has ended */
 /* Its caller hears now that it is cancelled; what would have been the answer may come later, and the frame is done with then. */
 void tri_host_cancel_frame(struct tri_frame *frame);
-void tri_host_cancel_promise(struct tri_host *host,
-                             const struct tri_incoming *call); /* the same, if it is one of these */
+/* If it is one of these: whoever is to answer sees that nobody waits; and the same, if somebody has cancelled it. */
+void tri_host_cancel_promise(struct tri_host *host, const struct tri_incoming *call);
 
 /* host_wait.c: hooks, with the lock */
 void tri_host_wait_begins(void *host, struct tri_execution *execution, const struct tri_id *ids, uint32_t count,

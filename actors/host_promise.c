@@ -47,10 +47,12 @@ tri_host_cancel_promise(struct tri_host *host, const struct tri_incoming *call)
 {
     for (struct tri_node *node = host->promised.next; node != &host->promised; node = node->next) {
         struct tri_frame *frame = TRI_OWNER(node, struct tri_frame, link);
-        if (frame->call == call) {
+        if (frame->call != call)
+            continue;
+        tri_reply_cancel(frame->reply);
+        if (call->cancelled == TRI_CANCELLED)
             tri_host_cancel_frame(frame);
-            return;
-        }
+        return;
     }
 }
 
@@ -66,6 +68,8 @@ tri_host_defer(struct tri_frame *frame)
         keep_promise(frame, &reply->packed.section, reply->failed);
         tri_reply_free(&reply);
     } else {
+        if (frame->call->cancelled != TRI_GOES_ON) /* while its function ran */
+            tri_reply_cancel(reply);
         reply->owner = frame;
         frame->reply = reply;
         host->deferred++;

@@ -348,12 +348,20 @@ tri_reply_free(struct trp_reply **reply)
 }
 
 void
+tri_reply_cancel(trp_reply *reply)
+{
+    if (reply != NULL)
+        __atomic_store_n(&reply->cancelled, true, __ATOMIC_RELAXED);
+}
+
+void
 tri_reply_abandon(struct trp_reply **reply)
 {
     struct trp_reply *left = *reply;
     *reply = NULL;
     if (left == NULL)
         return;
+    tri_reply_cancel(left);
     left->abandoned = true;
     left->owner = NULL;
     if (left->answered)

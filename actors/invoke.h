@@ -85,9 +85,12 @@ struct trp_reply {
     bool answered;            /* `packed` is filled, ops->replied was called (which sets this) */
     bool abandoned;           /* nobody waits for it: replied only frees it */
     bool failed;
-    void *held; /* what ops->hold gave for `packed` */
+    bool cancelled;       /* nobody waits for it; read by its holder without the lock */
+    uint64_t deadline_ns; /* of its call: TRI_NEVER */
+    void *held;           /* what ops->hold gave for `packed` */
     struct tri_packed packed;
 };
+void tri_reply_cancel(trp_reply *reply);          /* with the lock: its holder sees it; NULL is left alone */
 void tri_reply_free(struct trp_reply **reply);    /* with the lock: unholds what it carries */
 void tri_reply_abandon(struct trp_reply **reply); /* with the lock: freed now if answered, else by its holder */
 /* Its answer is this failure, in the surroundings' words: packs it into reply->packed. */

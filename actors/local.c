@@ -359,8 +359,11 @@ tri_local_end(struct tri_process *process)
 static void
 free_calls(struct tri_local *local, struct tri_node *list)
 {
-    while (!tri_list_empty(list))
-        tri_local_end_call(local, TRI_OWNER(list->next, struct tri_local_call, link));
+    while (!tri_list_empty(list)) {
+        struct tri_local_call *call = TRI_OWNER(list->next, struct tri_local_call, link);
+        tri_reply_cancel(call->execution.reply);
+        tri_local_end_call(local, call);
+    }
 }
 
 void
@@ -387,7 +390,7 @@ tri_local_destroy(struct tri_local **local)
     tri_packed_fini(&gone->packed);
     (void)pthread_mutex_lock(&gone->late);
     gone->gone = true;
-    last = gone->open == 0;
+    last = gone->open + gone->abandoned == 0;
     (void)pthread_mutex_unlock(&gone->late);
     if (!last)
         return; /* with the last reply that is still to be given */

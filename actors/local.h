@@ -88,9 +88,10 @@ struct tri_local {
     struct tri_node born;
     struct tri_node arrived; /* tri_local_message, not looked at */
     struct tri_node calls, started, promised;
-    uint32_t running; /* functions that run and do not wait */
-    uint32_t open;    /* replies that somebody may still give: deferred ones, and one for each function that runs */
-    uint32_t waiting; /* functions that wait and have deferred nothing */
+    uint32_t running;   /* functions that run and do not wait */
+    uint32_t open;      /* replies that somebody may still give: deferred ones, and one for each function that runs */
+    uint32_t abandoned; /* deferred ones that nobody waits for, and that are still to be given */
+    uint32_t waiting;   /* functions that wait and have deferred nothing */
     struct tri_packed packed;
     uint64_t epochs;
     double num_cpus;
@@ -123,6 +124,10 @@ bool tri_local_keep_promises(struct tri_local *local);        /* answers what wa
 void tri_local_replied(void *local, struct trp_reply *reply); /* tri_execution_ops: without the lock */
 void tri_local_drop_calls(struct tri_local *local, struct tri_local_actor *actor); /* those not started fail */
 void tri_local_drop_unstarted(struct tri_local *local); /* of all; they fail with the process, not run */
+/* Those whose reply was put off fail: the actor has ended. */
+void tri_local_fail_promises(struct tri_local *local, const struct tri_local_actor *actor);
+/* Nobody waits for the reply that it has put off, if it has; its holder sees that. */
+void tri_local_abandon(struct tri_local *local, struct tri_local_call *call);
 void tri_local_answer(struct tri_local *local, struct tri_local_call *call, const struct tri_section *section,
                       bool failed);
 void tri_local_end_call(struct tri_local *local, struct tri_local_call *call);

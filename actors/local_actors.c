@@ -220,6 +220,7 @@ tri_local_end_actor(struct tri_local *local, struct tri_local_actor *actor, cons
         free(actor->self);
         actor->self = NULL;
     }
+    tri_local_fail_promises(local, actor);
     answer_watches(local, actor);
     for (struct tri_node *node = local->born.next; node != &local->born; node = node->next) {
         struct tri_local_actor *child = actor_at(node);
@@ -477,8 +478,7 @@ tri_local_constructed(struct tri_local *local, struct tri_local_call *call)
     struct tri_failure chain[8];
     uint32_t count = 0;
 
-    if (call->execution.reply != NULL)
-        tri_reply_abandon(&call->execution.reply);
+    tri_local_abandon(local, call);
     if (actor->state != TRI_LOCAL_NEW)
         return; /* killed meanwhile */
     actor->state = TRI_LOCAL_READY;

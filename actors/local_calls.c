@@ -130,7 +130,41 @@ cancel_promise(struct tri_local *local, struct tri_local_call *call)
     struct tri_failure failure = {0};
 
     tri_fail_promise(&failure.error, &call->execution);
+    tri_reply_cancel(call->execution.reply);
     fail_call(local, call, &failure);
+}
+
+void
+tri_local_abandon(struct tri_local *local, struct tri_local_call *call)
+{
+    if (call->execution.reply == NULL)
+        return;
+    local->open--;
+    if (!call->execution.reply->answered)
+        local->abandoned++;
+    tri_reply_abandon(&call->execution.reply);
+}
+
+void
+tri_local_fail_promises(struct tri_local *local, const struct tri_local_actor *actor)
+{
+    struct tri_node *node = local->promised.next;
+
+    while (node != &local->promised) {
+        struct tri_local_call *call = TRI_OWNER(node, struct tri_local_call, link);
+        struct tri_failure failure = {0};
+        char who[TRI_NAME_MAX + 64];
+        node = node->next;
+        if (call->actor != actor || call->execution.reply == NULL)
+            continue;
+        struct tri_about about = tri_local_about(actor, call->letter, true, who, sizeof who);
+        about.fate = "ran";
+        about.ran = TRP_RAN;
+        tri_about_ended(&failure.error, &about, "it ended before it gave the reply that it had put off");
+        tri_local_abandon(local, call);
+        fail_call(local, call, &failure);
+        tri_local_end_call(local, call);
+    }
 }
 
 static struct tri_local_call *
@@ -359,10 +393,7 @@ settle(struct tri_local *local, struct tri_local_call *call)
         tri_list_append(&local->promised, &call->link);
         return false;
     }
-    if (reply != NULL) { /* it deferred and then failed */
-        local->open--;
-        tri_reply_abandon(&execution->reply);
-    }
+    tri_local_abandon(local, call); /* it deferred and then failed */
     if (execution->outcome == TRI_RAN_FAILURE && tri_id_is_none(call->letter->route.result))
         log_failure(call);
     tri_local_answer(local, call, execution->section, execution->outcome == TRI_RAN_FAILURE);
@@ -558,8 +589,10 @@ tri_local_keep_promises(struct tri_local *local)
 static void
 reply_is_late(struct tri_local *local, struct trp_reply *reply)
 {
-    const bool last = --local->open == 0;
+    bool last;
 
+    *(reply->abandoned ? &local->abandoned : &local->open) -= 1;
+    last = local->open + local->abandoned == 0;
     free(reply->held);
     reply->held = NULL; /* what it held went with the runtime */
     tri_reply_free(&reply);
@@ -586,6 +619,7 @@ tri_local_replied(void *user, struct trp_reply *reply)
     reply->answered = true;
     call = reply->owner;
     if (reply->abandoned) {
+        local->abandoned--;
         tri_reply_free(&reply);
     } else if (call != NULL) {
         tri_local_answer(local, call, &reply->packed.section, reply->failed);

@@ -205,8 +205,10 @@ made_of(trp_ctx *ctx)
 void
 trp_test_cancel(trp_ctx *ctx)
 {
-    if (ctx != NULL)
-        __atomic_store_n(&made_of(ctx)->cancelled, TRI_CANCELLED, __ATOMIC_RELAXED);
+    if (ctx == NULL)
+        return;
+    __atomic_store_n(&made_of(ctx)->cancelled, TRI_CANCELLED, __ATOMIC_RELAXED);
+    tri_reply_cancel(made_of(ctx)->execution.reply);
 }
 
 /* Its value, for as long as the context lives. */
@@ -277,6 +279,7 @@ leave_to_reply(struct made *made, struct trp_reply *reply)
 
     (void)pthread_mutex_lock(&made->lock);
     open = !reply->answered;
+    tri_reply_cancel(reply);
     made->freed = open;
     (void)pthread_mutex_unlock(&made->lock);
     return open;

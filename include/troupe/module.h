@@ -92,6 +92,11 @@ TRP_API TRP_CHECKED trp_err trp_defer(trp_ctx *ctx, trp_reply **reply);
 TRP_API void trp_reply_value(trp_reply **reply, trp_value value);
 TRP_API void trp_reply_fail(trp_reply **reply, int32_t cause, const char *format, ...) TRP_PRINTF(3, 4);
 
+/* Nobody waits for this reply any more: somebody has cancelled the call (trp_cancel), its deadline has passed, or its actor has
+ * ended. It is to be answered all the same, which does nothing but give up the token. Any thread that holds the token; cheap
+ * in inner loops. False where `reply` is NULL. */
+TRP_API bool trp_reply_cancelled(const trp_reply *reply);
+
 /* Somebody has cancelled it (trp_cancel), or its deadline has passed, or the same of a call which it was made for: leave with
  * TRP_ECANCELLED. Any thread, while the method runs; cheap in inner loops. */
 TRP_API bool trp_cancelled(const trp_ctx *ctx);

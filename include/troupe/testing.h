@@ -114,7 +114,7 @@ TRP_API trp_err trp_test_crash(trp_actor *actor, trp_error *error);
 TRP_API TRP_CHECKED trp_err trp_test_ctx(trp_runtime *runtime, const char *description, trp_value args, trp_ctx **ctx,
                                          trp_error *error);
 
-/* From now on trp_cancelled(ctx) is true. */
+/* From now on trp_cancelled(ctx) is true, and trp_reply_cancelled of the reply that it has put off. */
 TRP_API void trp_test_cancel(trp_ctx *ctx);
 
 /*

@@ -285,6 +285,13 @@ log_let_go(trp_ctx *ctx, void *self)
 }
 
 static trp_err
+log_forsaken(trp_ctx *ctx, void *self)
+{
+    const struct log *log = self;
+    return trp_return(ctx, trp_bool(trp_reply_cancelled(log->reply)));
+}
+
+static trp_err
 log_getpid(trp_ctx *ctx, void *self)
 {
     (void)self;
@@ -405,6 +412,7 @@ static const trp_method log_methods[] = {
     {.name = "value", .fn = log_value},
     {.name = "hold", .fn = log_hold},
     {.name = "let_go", .fn = log_let_go, .args = "x:v=null"},
+    {.name = "forsaken", .fn = log_forsaken, .about = "whether nobody waits any more for what is held"},
     {.name = "getpid", .fn = log_getpid},
     {.name = "crash", .fn = log_crash},
     {.name = "return_twice", .fn = log_return_twice},

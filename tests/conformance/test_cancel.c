@@ -154,6 +154,50 @@ ROW(a_reply_that_was_put_off_is_waited_for_no_more)
     trp_actor_release(&log);
 }
 
+/* The host's clock may be behind by the way there. */
+static bool
+is_forsaken(trp_actor *log)
+{
+    const time_t until = time(NULL) + 20;
+    bool forsaken = false;
+
+    while (!forsaken && time(NULL) < until) {
+        trp_ref *ref = stage_call(log, "forsaken", TRP_NOARGS);
+        trp_value value;
+        trp_error error;
+        cr_assert_eq(trp_get(ref, 20000, &value, &error), TRP_OK, "%s", error.message);
+        forsaken = value.kind == TRP_BOOL && value.as.boolean;
+        trp_ref_release(&ref);
+    }
+    return forsaken;
+}
+
+/* However nobody came to wait for it any more. */
+ROW(who_is_to_reply_later_sees_that_nobody_waits)
+{
+    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
+    const trp_request in_time = {.actor = log, .method = "hold", .deadline_ms = 300};
+    trp_ref *held = stage_call(log, "hold", TRP_NOARGS), *late = NULL;
+    trp_error error;
+    stage_says(log, "forsaken", TRP_NOARGS, "false");
+    cr_expect_eq(trp_cancel(held, 0, &error), TRP_OK, "%s", error.message);
+    stage_expect_error(held, TRP_ECANCELLED, &error);
+    stage_says(log, "forsaken", TRP_NOARGS, "true");
+    stage_says(log, "let_go", TRP_NOARGS, "null");
+    stage_says(log, "forsaken", TRP_NOARGS, "false");
+
+    cr_assert_eq(trp_submit(rt, &in_time, &late, &error), TRP_OK, "%s", error.message);
+    stage_expect_error(late, TRP_ETIMEDOUT, &error);
+    cr_expect(is_forsaken(log));
+    stage_says(log, "let_go", TRP_NOARGS, "null");
+
+    held = stage_call(log, "hold", TRP_NOARGS);
+    stage_says(log, "forsaken", TRP_NOARGS, "false");
+    stage_says(log, "let_go", TRP_ARGS("heard"), "null");
+    stage_expect(held, "\"heard\"");
+    trp_actor_release(&log);
+}
+
 /* An argument that will never come fails the call that waits for it. */
 ROW(what_depends_on_a_cancelled_call_fails_with_it)
 {

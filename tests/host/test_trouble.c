@@ -303,7 +303,8 @@ Test(trouble, a_reply_that_was_put_off_comes_when_it_is_given)
     trp_actor_release(&gate);
 }
 
-Test(trouble, a_reply_that_is_never_given_fails_when_the_actor_ends)
+static void
+expect_promises_failed(void)
 {
     trp_actor *gate = spawn("gate:Gate", TRP_NOARGS, NULL), *trouble = spawn("trouble:Trouble", TRP_NOARGS, NULL);
     trp_ref *held = call(gate, "hold", TRP_NOARGS), *never = call(trouble, "never", TRP_NOARGS);
@@ -311,6 +312,11 @@ Test(trouble, a_reply_that_is_never_given_fails_when_the_actor_ends)
     trp_actor_release(&trouble);
     expect_failure(held, TRP_EACTORDIED, "put off");
     expect_failure(never, TRP_EACTORDIED, "put off");
+}
+
+Test(trouble, a_reply_that_is_never_given_fails_when_the_actor_ends)
+{
+    expect_promises_failed();
 }
 
 Test(trouble, calls_of_a_class_that_allows_it_run_side_by_side)
@@ -390,4 +396,9 @@ Test(local_trouble, a_constructor_that_waits_for_its_own_actor_is_told_so)
 Test(local_trouble, more_calls_at_a_time_than_the_class_declares_make_no_actor)
 {
     expect_unmade();
+}
+
+Test(local_trouble, a_reply_that_is_never_given_fails_when_the_actor_ends)
+{
+    expect_promises_failed();
 }

@@ -465,8 +465,17 @@ Test(local, a_deferred_reply_may_come_late_or_fail)
     trp_test_ctx_free(&ctx);
     ctx = context(NULL, TRP_NOARGS);
     cr_expect_eq(teller_later(ctx, &state), TRP_OK);
+    cr_expect_not(trp_reply_cancelled(state.replies[0]));
     trp_test_ctx_free(&ctx);
+    cr_expect(trp_reply_cancelled(state.replies[0]));
     trp_reply_value(&state.replies[0], trp_i64(1)); /* nobody is there any more */
+    cr_expect_not(trp_reply_cancelled(state.replies[0]), "it is answered");
+    ctx = context(NULL, TRP_NOARGS);
+    cr_expect_eq(teller_later(ctx, &state), TRP_OK);
+    trp_test_cancel(ctx);
+    cr_expect(trp_reply_cancelled(state.replies[1]));
+    trp_reply_value(&state.replies[1], trp_i64(1));
+    trp_test_ctx_free(&ctx);
 }
 
 /* --- where none of it is allowed --- */

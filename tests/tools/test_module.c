@@ -100,6 +100,39 @@ Test(module, a_node_says_the_same_of_what_it_cannot_load)
          "troupe start -d -q --module-path $PWD; cp counter.so other.so; cp $EXAMPLES/../actors/libtroupe.so.0 lib.so; "
          "head -c 9000 fib.so >damaged.so",
          0, "", ""},
+        {"mkdir more; cp fib.so $MODULES/bad_name.so more; cp fib.so more/my-fib.so; cp $EXAMPLES/echo.so more; "
+         "chmod g+w more/echo.so; troupe stop -q; troupe start -d -q --module-path $PWD:$PWD/more:$PWD/none; "
+         "troupe ls modules",
+         0, "", "no modules: one is listed when a process has loaded it; --all has those that could be\n"},
+        {"troupe task fib:fib 1; troupe ls modules --all | tr -s ' '", 0,
+         "1\nNAME STATE CLASSES TASKS FILE ABOUT\n"
+         "counter not loaded Counter */counter.so the smallest module\n"
+         "damaged refused */damaged.so */damaged.so is damaged: *\n"
+         "empty refused */empty.so */empty.so is empty; build it anew\n"
+         "fib loaded fib */fib.so*\n"
+         "folder refused */folder.so */folder.so is a directory, and no file\n"
+         "lib refused */lib.so */lib.so is a shared object, but no module: *\n"
+         "other refused */other.so */other.so describes the module 'counter': *\n"
+         "text refused */text.so */text.so is not a shared object: *\n"
+         "bad_name refused */more/bad_name.so module 'bad_name' calls itself *\n"
+         "echo refused */more/echo.so */more/echo.so can be written by others *\n"
+         "fib hidden */more/fib.so */fib.so comes first\n"
+         "my-fib refused */more/my-fib.so its name is no C identifier of at most 63 bytes\n"
+         "- refused */none No such file or directory\n",
+         ""},
+        {"troupe ls modules -a --json | grep -o '\"state\": \"loaded\", \"file\": \"[^\"]*\"'", 0,
+         "\"state\": \"loaded\", \"file\": \"*/fib.so\"\n", ""},
+        {"troupe ls actors --all", 2, "", "troupe ls: --all is for modules; `troupe ls actors` lists all there are\n"},
+        {"troupe describe counter", 4, "",
+         "troupe describe: no actor is called 'counter', and no host has loaded a module of that name; `troupe module "
+         "inspect */counter.so` shows what it would offer\n"},
+        {"troupe describe counter:Counter", 4, "",
+         "troupe describe: no process has loaded a module 'counter'; `troupe module inspect */counter.so` shows *\n"},
+        {"troupe describe countr", 4, "",
+         "troupe describe: no actor is called 'countr', and *; did you mean 'counter'?\n"},
+        {"troupe describe countr:Counter", 4, "",
+         "troupe describe: no process has loaded a module 'countr'; did you mean 'counter'?\n"},
+        {"troupe describe zzzzzz", 4, "", "troupe describe: *; `troupe ls modules --all` lists those that could be\n"},
         {"troupe task text:f", 4, "",
          "troupe task: */text.so is not a shared object: it does not begin like one; modules are built with -shared "
          "-fPIC\n"},

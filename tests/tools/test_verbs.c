@@ -63,7 +63,8 @@ Test(verbs, ls_and_describe_show_what_there_is)
         {"troupe ls actors --json", 0, "[]\n", ""},
         {"troupe ls actors -q", 0, "", ""},
         {"troupe ls calls", 0, "", "no calls under way\n"},
-        {"troupe ls modules", 0, "", "no modules: one is listed when a process has loaded it\n"},
+        {"troupe ls modules", 0, "",
+         "no modules: one is listed when a process has loaded it; --all has those that could be\n"},
         {"troupe spawn play:Stage --name s", 0, NULL, ""},
         {"troupe ls actors", 0, "NAME  CLASS       STATE  *PID*\ns     play:Stage  ready  *\n", ""},
         {"troupe ls actors --json", 0, "[{\"id\": \"*\", \"name\": \"default/s\", \"class\": \"play:Stage\", *}]\n",
@@ -86,8 +87,8 @@ Test(verbs, ls_and_describe_show_what_there_is)
         {"troupe describe play:Stag", 4, "",
          "troupe describe: module 'play' has neither class nor task 'Stag'; did you mean 'Stage'?\n"},
         {"troupe describe other:Stage", 4, "",
-         "troupe describe: no process has loaded a module 'other'; a module is known once a host has loaded it; "
-         "`troupe module inspect FILE` shows what another offers\n"},
+         "troupe describe: no process has loaded a module 'other'; `troupe ls modules --all` lists those that could "
+         "be\n"},
         {"troupe describe who", 4, "",
          "troupe describe: no actor is called 'who', and no host has loaded a module of that name; `troupe ls "
          "modules --all` lists those that could be\n"},

@@ -151,46 +151,51 @@ read_answer(int fd, int ended_fd, struct answer *answer)
 }
 
 /* What became of the process where it gave no answer. */
-static int
-refuse_death(struct tri_cli *cli, const char *path, int status)
+static void
+say_death(const char *path, int status, trp_error *error)
 {
-    trp_error error = {.code = TRP_EMODULE, .rank = -1};
-
     if (WIFSIGNALED(status))
-        (void)snprintf(error.message, sizeof error.message,
+        (void)snprintf(error->message, sizeof error->message,
                        "%.300s crashed while it was loaded, by signal %d (SIG%s); its constructor functions run then",
                        path, WTERMSIG(status),
                        sigabbrev_np(WTERMSIG(status)) != NULL ? sigabbrev_np(WTERMSIG(status)) : "?");
     else
-        (void)snprintf(error.message, sizeof error.message,
+        (void)snprintf(error->message, sizeof error->message,
                        "%.300s ended the process while it was loaded, with exit code %d; its constructor functions run "
                        "then",
                        path, WEXITSTATUS(status));
-    return tri_fail(cli, &error, NULL);
 }
 
+/* 0: it is there; TRI_EXIT_STOPPED, or another status with the reason in *error. */
 static int
 take_answer(struct tri_cli *cli, struct tri_values *values, const char *path, const struct answer *answer, int status,
-            trp_value *module)
+            trp_value *module, trp_error *error)
 {
-    trp_error error = {.code = TRP_EMODULE, .rank = -1};
     int exit_code;
 
     if (answer->stopped)
         return TRI_EXIT_STOPPED;
     if (answer->late) {
-        (void)snprintf(error.message, sizeof error.message,
+        (void)snprintf(error->message, sizeof error->message,
                        "%.300s does not come back from being loaded: it was ended after %d s", path, LOAD_MS / 1000);
-        return tri_fail(cli, &error, NULL);
+        return TRI_EXIT_NAME;
     }
-    if (answer->size == 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return refuse_death(cli, path, status);
+    if (answer->size == 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        say_death(path, status, error);
+        return TRI_EXIT_NAME;
+    }
+    const struct tri_hush before = tri_hush(cli);
     exit_code = tri_json_read(cli, values, path, answer->text, answer->size, module);
-    if (exit_code != TRI_EXIT_OK || trp_field(*module, "code").kind != TRP_I64)
+    tri_unhush(cli, before);
+    if (exit_code != TRI_EXIT_OK) {
+        (void)snprintf(error->message, sizeof error->message, "%.300s has a description that cannot be read", path);
         return exit_code;
-    error.code = (trp_err)trp_as_i64(trp_field(*module, "code"));
-    (void)snprintf(error.message, sizeof error.message, "%s", trp_as_str(trp_field(*module, "message")));
-    return tri_fail(cli, &error, NULL);
+    }
+    if (trp_field(*module, "code").kind != TRP_I64)
+        return TRI_EXIT_OK;
+    error->code = (trp_err)trp_as_i64(trp_field(*module, "code"));
+    (void)snprintf(error->message, sizeof error->message, "%s", trp_as_str(trp_field(*module, "message")));
+    return tri_exit_of(error->code);
 }
 
 /* It and all that it has made, which is in its process group. Its number is nobody else's before it is waited for. */
@@ -208,17 +213,26 @@ end_process(pid_t pid, bool wait)
     return status;
 }
 
+static int
+fail_with(trp_error *error, trp_err code, const char *what, int err)
+{
+    error->code = code;
+    (void)snprintf(error->message, sizeof error->message, "%s: %s", what, strerror(err));
+    return tri_exit_of(code);
+}
+
 int
-tri_module_describe(struct tri_cli *cli, struct tri_values *values, const char *path, trp_value *module)
+tri_module_ask(struct tri_cli *cli, struct tri_values *values, const char *path, trp_value *module, trp_error *error)
 {
     struct answer answer = {0};
     int fds[2], ended_fd, status, exit_code;
     bool read_well;
     pid_t pid;
 
+    *error = (trp_error){.code = TRP_EMODULE, .rank = -1};
     (void)fflush(NULL);
     if (pipe2(fds, O_CLOEXEC) != 0)
-        return tri_fail_file(cli, "a pipe", errno);
+        return fail_with(error, TRP_ELIMIT, "a pipe cannot be made", errno);
     tri_stop_watch();
     pid = fork();
     if (pid == 0) {
@@ -229,7 +243,7 @@ tri_module_describe(struct tri_cli *cli, struct tri_values *values, const char *
     (void)close(fds[1]);
     if (pid < 0) {
         (void)close(fds[0]);
-        return tri_fail_text(cli, "no process can be made: %s", strerror(errno));
+        return fail_with(error, TRP_ENOMEM, "no process can be made", errno);
     }
     (void)setpgid(pid, pid); /* whoever is first */
     (void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
@@ -239,10 +253,19 @@ tri_module_describe(struct tri_cli *cli, struct tri_values *values, const char *
     if (ended_fd >= 0)
         (void)close(ended_fd);
     status = end_process(pid, read_well && !answer.late && !answer.stopped);
-    exit_code = read_well ? take_answer(cli, values, path, &answer, status, module)
-                          : tri_fail_text(cli, "no memory for the description of %.300s", path);
+    exit_code = read_well ? take_answer(cli, values, path, &answer, status, module, error)
+                          : fail_with(error, TRP_ENOMEM, "its description", ENOMEM);
     free(answer.text);
     return exit_code;
+}
+
+int
+tri_module_describe(struct tri_cli *cli, struct tri_values *values, const char *path, trp_value *module)
+{
+    trp_error error;
+    const int exit_code = tri_module_ask(cli, values, path, module, &error);
+
+    return exit_code == TRI_EXIT_OK || exit_code == TRI_EXIT_STOPPED ? exit_code : tri_fail(cli, &error, NULL);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ the verb */

@@ -5,6 +5,7 @@
  *     build.c              meson, called so that hosts load what it makes
  *     file.c               what a module's file is called
  *     inspect.c, show.c    what a module offers, asked in a process of its own; and that for people
+ *     files.c              the files in a module path (files.h)
  *     test.c, calls.c      the conformance run
  *     parameters.c         the parameters of a description, and values that fit them, or do not
  */
@@ -23,6 +24,9 @@ int tri_module_file(struct tri_cli *cli, const char *path);
 
 /* inspect.c: the description of the module in `path`: a MAP, kept in `values`. It is loaded in a process of its own. */
 int tri_module_describe(struct tri_cli *cli, struct tri_values *values, const char *path, trp_value *module);
+/* The same without a word: why not is in *error, unless it is TRI_EXIT_STOPPED. */
+int tri_module_ask(struct tri_cli *cli, struct tri_values *values, const char *path, trp_value *module,
+                   trp_error *error);
 /* show.c */
 void tri_module_show(struct tri_cli *cli, const char *path, trp_value module);
 

@@ -9,6 +9,7 @@
 
 #include "tools/cli/offers.h"
 #include "tools/cli/signature.h"
+#include "tools/module/files.h"
 
 enum { SIGNATURE_SIZE = 1024 };
 
@@ -115,19 +116,37 @@ find_subject(struct tri_cli *cli, struct subject *subject, const char *text)
     subject->task = tri_offers_task(&subject->offers, text);
 }
 
+/* What helps with a module of this name that no host has loaded: where its file is, or which was probably meant; NULL: nothing. */
+static const char *
+remedy_of_module(struct tri_cli *cli, const char *name, char *text, size_t size)
+{
+    char path[8192], file[4400], meant[256];
+
+    if (!tri_module_path_of_node(cli, path, sizeof path))
+        return NULL;
+    if (tri_module_find(path, name, file, sizeof file, meant, sizeof meant))
+        (void)snprintf(text, size, "`troupe module inspect %s` shows what it would offer", file);
+    else if (meant[0] != '\0')
+        (void)snprintf(text, size, "did you mean '%s'?", meant);
+    else
+        return NULL;
+    return text;
+}
+
 static int
 refuse_name(struct tri_cli *cli, const struct subject *subject, const char *text)
 {
     const char *meant = tri_suggest_name(cli, text, subject->offers.actors, subject->offers.modules);
     trp_error error = {.code = TRP_ENOENT, .rank = -1};
-    char remedy[300];
+    char remedy[4500];
 
     (void)snprintf(error.message, sizeof error.message,
                    "no actor is called '%.255s', and no host has loaded a module of that name", text);
-    (void)snprintf(remedy, sizeof remedy, "did you mean '%.255s'?", meant != NULL ? meant : "");
-    return tri_fail(cli, &error,
-                    meant != NULL ? remedy
-                                  : "`troupe module inspect FILE` shows what a module offers that is not loaded");
+    if (meant != NULL)
+        (void)snprintf(remedy, sizeof remedy, "did you mean '%.255s'?", meant);
+    else if (remedy_of_module(cli, text, remedy, sizeof remedy) == NULL)
+        (void)snprintf(remedy, sizeof remedy, "`troupe ls modules --all` lists those that could be");
+    return tri_fail(cli, &error, remedy);
 }
 
 static int
@@ -135,7 +154,7 @@ refuse_subject(struct tri_cli *cli, const struct subject *subject, const char *t
 {
     const char *colon = strchr(text, ':'), *remedy;
     trp_error error = {.code = TRP_ENOENT, .rank = -1};
-    char module[300], meant[300];
+    char module[300], meant[4500];
 
     if (colon == NULL)
         return refuse_name(cli, subject, text);
@@ -150,10 +169,9 @@ refuse_subject(struct tri_cli *cli, const struct subject *subject, const char *t
     }
     (void)snprintf(error.message, sizeof error.message, "no process has loaded a module '%s'", module);
     remedy = tri_suggest_row(module, subject->offers.modules, meant, sizeof meant);
-    return tri_fail(cli, &error,
-                    remedy != NULL ? remedy
-                                   : "a module is known once a host has loaded it; `troupe module inspect FILE` shows "
-                                     "what another offers");
+    if (remedy == NULL)
+        remedy = remedy_of_module(cli, module, meant, sizeof meant);
+    return tri_fail(cli, &error, remedy != NULL ? remedy : "`troupe ls modules --all` lists those that could be");
 }
 
 static int
@@ -218,8 +236,9 @@ const struct tri_verb tri_verb_describe = {
     .operands = "WHAT",
     .words = describe_words,
     .flags = TRI_NEEDS_NODE,
-    .more = "WHAT is the name of an actor or of a module, MODULE:CLASS or MODULE:FUNCTION. Modules are those that a "
-            "host of\n"
-            "the node has loaded; `troupe module inspect FILE` shows what another one offers.\n",
+    .more =
+        "WHAT is the name of an actor or of a module, MODULE:CLASS or MODULE:FUNCTION. Modules are those that a "
+        "host of\n"
+        "the node has loaded; `troupe ls modules --all` has the others, and `troupe module inspect FILE` shows one.\n",
     .run = run_describe,
 };

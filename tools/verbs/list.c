@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "tools/module/files.h"
+
 enum { ROWS_MOST = 4096 }; /* the broker's answer ends here; what keeps has no such end */
 
 /* --------------------------------------------------------------------------------------------------------------- cells */
@@ -68,6 +70,14 @@ show_target(trp_value row, const char *key, char *text, size_t size)
     (void)snprintf(text, size, "%s%s%s", actor, actor[0] != '\0' && method[0] != '\0' ? "." : "", method);
 }
 
+static void
+show_about(trp_value row, const char *key, char *text, size_t size)
+{
+    const char *error = trp_as_str(trp_field(row, "error"));
+
+    (void)snprintf(text, size, "%s", error[0] != '\0' ? error : trp_as_str(trp_field(row, key)));
+}
+
 /* --------------------------------------------------------------------------------------------------------------- pages */
 
 static const struct tri_column actor_columns[] = {
@@ -81,6 +91,10 @@ static const struct tri_column module_columns[] = {
     {"CLASSES", "classes", false, show_names},
     {"TASKS", "tasks", false, show_names},
     {"ABOUT", "about", false, NULL},
+};
+static const struct tri_column file_columns[] = {
+    {"NAME", "name", false, show_name},    {"STATE", "state", false, NULL}, {"CLASSES", "classes", false, show_names},
+    {"TASKS", "tasks", false, show_names}, {"FILE", "file", false, NULL},   {"ABOUT", "about", false, show_about},
 };
 static const struct tri_column call_columns[] = {
     {"RESULT", "result", false, NULL},        {"KIND", "kind", false, NULL},
@@ -125,7 +139,8 @@ static const struct {
 } pages[] = {
     {"actors", COLUMNS(actor_columns), "no actors"},
     {"processes", COLUMNS(process_columns), "no processes"},
-    {"modules", COLUMNS(module_columns), "no modules: one is listed when a process has loaded it"},
+    {"modules", COLUMNS(module_columns),
+     "no modules: one is listed when a process has loaded it; --all has those that could be"},
     {"calls", COLUMNS(call_columns), "no calls under way"},
     {"nodes", COLUMNS(node_columns), "no nodes"},
     {"objects", COLUMNS(object_columns), "no objects"},
@@ -149,11 +164,31 @@ refuse_page(struct tri_cli *cli, const char *typed)
         cli, "there is no list of '%.100s'; there is: actors, processes, modules, calls, nodes, objects, kept", typed);
 }
 
+/* What the node has loaded, and could load. */
+static int
+list_files(struct tri_cli *cli, trp_ref *ref, trp_value loaded)
+{
+    struct tri_values values = {0};
+    trp_value rows;
+    char path[8192];
+    int exit_code;
+
+    if (!tri_module_path_of_node(cli, path, sizeof path))
+        return tri_fail_text(cli, "the module path of the node cannot be read");
+    exit_code = tri_module_files(cli, &values, path, loaded, &rows);
+    if (exit_code == TRI_EXIT_OK)
+        exit_code =
+            tri_give_rows(cli, ref, rows, COLUMNS(file_columns), "no modules, neither loaded nor in the module path");
+    tri_values_fini(&values);
+    return exit_code;
+}
+
 static int
 run_ls(struct tri_cli *cli, const struct tri_args *args)
 {
     trp_ref *ref = NULL;
     trp_value rows;
+    const bool all = tri_option(args, "all") != NULL;
     bool is_kept;
     size_t page = 0;
     int exit_code;
@@ -162,19 +197,26 @@ run_ls(struct tri_cli *cli, const struct tri_args *args)
         page++;
     if (page == PAGE_COUNT)
         return refuse_page(cli, args->operands[0]);
+    if (all && strcmp(pages[page].name, "modules") != 0)
+        return tri_refuse(cli, "--all is for modules; `troupe ls %s` lists all there are", pages[page].name);
     is_kept = strcmp(pages[page].name, "kept") == 0;
     exit_code = tri_join(cli);
     if (exit_code == TRI_EXIT_OK)
         exit_code = is_kept ? tri_kept_ask(cli, &ref, &rows) : tri_ask(cli, pages[page].name, &ref, &rows);
     if (exit_code != TRI_EXIT_OK)
         return exit_code;
-    exit_code = tri_give_rows(cli, ref, rows, pages[page].columns, pages[page].count, pages[page].none);
+    exit_code = all ? list_files(cli, ref, rows)
+                    : tri_give_rows(cli, ref, rows, pages[page].columns, pages[page].count, pages[page].none);
     if (!is_kept && rows.size >= ROWS_MOST)
         fprintf(cli->err, "troupe ls: only the first %d are shown\n", ROWS_MOST);
     trp_ref_release(&ref);
     return exit_code;
 }
 
+static const struct tri_option ls_options[] = {
+    {"all", 'a', NULL, "of modules: also the files in the module path that no host has loaded", NULL},
+    {0},
+};
 static const char *const ls_words[] = {"actors|processes|modules|calls|nodes|objects|kept", NULL};
 
 const struct tri_verb tri_verb_ls = {
@@ -183,9 +225,11 @@ const struct tri_verb tri_verb_ls = {
     .about = "lists actors, processes, modules, calls, nodes, objects, or what is kept",
     .operands = "WHAT",
     .words = ls_words,
+    .options = ls_options,
     .flags = TRI_NEEDS_NODE,
     .more = "WHAT is actors, processes, modules, calls, nodes, objects or kept. --json prints an array of objects with "
             "all that "
-            "is known.\n",
+            "is known. `ls modules --all` loads each file of the node's module path, in a process of its own, and says "
+            "what\nit offers, or why no host would load it.\n",
     .run = run_ls,
 };

@@ -61,7 +61,9 @@ tri_shell_line(struct tri_shell *shell, uint64_t token, int32_t pid, bool is_std
     const struct tri_log_line line = {
         .actor = label != NULL && label[0] != '\0' ? label : "host", .pid = pid, .is_stderr = is_stderr, .text = text};
     if (reader == NULL) {
-        tri_log(is_stderr ? TRI_WARNING : TRI_INFO, "(%s pid=%d) %s", line.actor, pid, text);
+        enum tri_level level = is_stderr ? TRI_WARNING : TRI_INFO;
+        text = tri_log_text(text, &level);
+        tri_log(level, "(%s pid=%d) %s", line.actor, pid, text);
         return;
     }
     tri_member_left_out(reader);

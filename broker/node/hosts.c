@@ -55,7 +55,9 @@ send_line(struct tri_root *root, struct tri_hosted *host, int number, const char
         tri_keeper_send(root, &message, sizeof message, &line, 1);
         return;
     }
-    tri_log(TRI_INFO, "(%s pid=%d) %s", host->label, (int)host->pid, line);
+    enum tri_level level = TRI_INFO;
+    line = tri_log_text(line, &level);
+    tri_log(level, "(%s pid=%d) %s", host->label, (int)host->pid, line);
 }
 
 struct line_context {

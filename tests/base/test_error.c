@@ -162,3 +162,26 @@ Test(array, doubles_and_refuses_what_cannot_be)
     cr_assert_eq(items[9999], 9999, "a refusal changed the array");
     free(items);
 }
+
+Test(log, a_line_that_was_logged_before_is_told_from_others)
+{
+    static const struct {
+        const char *line, *text;
+        enum tri_level level;
+    } rows[] = {
+        {"12:34:56.789 W troupe-worker: a task failed", "a task failed", TRI_WARNING},
+        {"12:34:56.789 E troupe-worker: ", "", TRI_ERROR},
+        {"12:34:56.789 D troupe: x: y", "x: y", TRI_DEBUG},
+        {"12:34:56.789 X troupe-worker: x", "12:34:56.789 X troupe-worker: x", TRI_INFO},
+        {"12:34:56.789 W somebody: x", "12:34:56.789 W somebody: x", TRI_INFO},
+        {"12:34:56.789 W troupe-worker", "12:34:56.789 W troupe-worker", TRI_INFO},
+        {"12:34:56", "12:34:56", TRI_INFO},
+        {"12:34:56.789 ", "12:34:56.789 ", TRI_INFO},
+        {"", "", TRI_INFO},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        enum tri_level level = TRI_INFO;
+        cr_expect_str_eq(tri_log_text(rows[i].line, &level), rows[i].text, "%s", rows[i].line);
+        cr_expect_eq(level, rows[i].level, "%s", rows[i].line);
+    }
+}

@@ -194,6 +194,8 @@ Test(call, send_and_task_answer_as_call_does)
         {"troupe send s echo 1", 0, "", ""},
         {"troupe send s eco 1", 4, "", "troupe send: actor 's' has no method 'eco'; did you mean 'echo'?\n"},
         {"troupe send s fail 1 x", 0, "", ""},
+        {"timeout 20 sh -c \"until grep 'nobody waits' log; do :; done\"", 0,
+         "*:*:*.* W troupe-broker: (s pid=*) s.fail failed, and nobody waits for it: x\n", ""},
         {"troupe task play:echo '[1]'", 0, "[1]\n", ""},
         {"troupe task play:ehco 1", 4, "",
          "troupe task: module 'play' has no task 'ehco'; it has die, echo; did you mean 'echo'?\n"},

@@ -149,12 +149,13 @@ Test(signatures, are_written_as_a_person_reads_them)
 {
     static const char *const rows[][2] = {
         {"", ""},
-        {"step:i=1", "step: int = 1"},
-        {"name:s, score:d=60.0", "name: string, score: float = 60.0"},
-        {"x:t, labels:[i], ...", "x: tensor, labels: list of int, ..."},
-        {"a:(is), b:{sb}, c:?=null", "a: tuple of int, string, b: map of bytes, c: bool = null"},
-        {"a:v={\"x\": [1, 2]}, b:s=\"a, b\\\"\", c:r", "a: any = {\"x\": [1, 2]}, b: string = \"a, b\\\"\", c: ref"},
-        {"a:[[i]], b:a", "a: list of list of int, b: actor"},
+        {"step:i=1", "step: int64 = 1"},
+        {"name:s, score:d=60.0", "name: string, score: float64 = 60.0"},
+        {"x:t, labels:[i], ...", "x: tensor, labels: list of int64, ..."},
+        {"a:(is), b:{sb}, c:?=null", "a: tuple of int64, string, b: map of bytes, c: bool = null"},
+        {"a:v={\"x\": [1, 2]}, b:s=\"a, b\\\"\", c:r",
+         "a: any = {\"x\": [1, 2]}, b: string = \"a, b\\\"\", c: reference"},
+        {"a:[[i]], b:a", "a: list of list of int64, b: actor"},
         {"a:[", "a: list of "},
     };
     char text[128];
@@ -164,6 +165,6 @@ Test(signatures, are_written_as_a_person_reads_them)
         cr_expect_str_eq(text, rows[i][1], "%s: %s", rows[i][0], text);
     }
     (void)tri_signature_text(":::=,=(", text, sizeof text); /* ends */
-    cr_expect_eq(tri_signature_text("step:i=1", text, 5), strlen("step: int = 1"));
+    cr_expect_eq(tri_signature_text("step:i=1", text, 5), strlen("step: int64 = 1"));
     cr_expect_str_eq(text, "step");
 }

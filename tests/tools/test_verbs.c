@@ -77,7 +77,7 @@ Test(verbs, ls_and_describe_show_what_there_is)
         {"troupe ls processes", 0, "KIND *\n*broker *  troupe-broker\nactor *ready *0 *0 *0  s\n*", ""},
         {"troupe describe play:Stage", 0,
          "class play:Stage(): for tests\n  wait(): until somebody says go\n  go(value: any = null)\n  crash()\n  "
-         "fail(cause: int, "
+         "fail(cause: int64, "
          "text: string)\n*",
          ""},
         {"troupe describe play:echo", 0, "task play:echo(x: any): gives back what it gets\n", ""},

@@ -1,5 +1,5 @@
 /*
- * signature.c - the parameters of a method as a person reads them: "step:i=1" is "step: int = 1". Pure; any thread. It takes
+ * signature.c - the parameters of a method as a person reads them: "step:i=1" is "step: int64 = 1". Pure; any thread. It takes
  * what modules offer, which was checked when they were loaded; what it does not know it writes as it is.
  */
 #include <string.h>
@@ -33,7 +33,8 @@ static const char *
 add_picture(struct text *text, const char *at, int level)
 {
     static const char letters[] = "id?sbtrav";
-    static const char *const words[] = {"int", "float", "bool", "string", "bytes", "tensor", "ref", "actor", "any"};
+    static const char *const words[] = {"int64",  "float64",   "bool",  "string", "bytes",
+                                        "tensor", "reference", "actor", "any"};
     static const char opens[] = "[({", closes[] = "])}";
     static const char *const kinds[] = {"list of ", "tuple of ", "map of "};
     const char *letter = *at != '\0' ? strchr(letters, *at) : NULL, *open = *at != '\0' ? strchr(opens, *at) : NULL;

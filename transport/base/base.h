@@ -62,6 +62,8 @@ enum tri_level { TRI_ERROR = 0, TRI_WARNING = 1, TRI_INFO = 2, TRI_DEBUG = 3 };
 /* One line, "12:34:56.789 W broker: text", to stderr (or the descriptor set). Any thread. Library code does not log what
  * it returns. */
 void tri_log(enum tri_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The text of a line that another process of ours has logged, and its level in *level; any other line as it is. */
+const char *tri_log_text(const char *line, enum tri_level *level);
 void tri_log_setup(const char *program, enum tri_level level, int fd);
 
 /* ----------------------------------------------------------------------------------------------------------- clock */

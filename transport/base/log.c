@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +37,26 @@ write_prefix(char *line, size_t size, enum tri_level level)
     (void)localtime_r(&now.tv_sec, &day);
     return (size_t)snprintf(line, size, "%02d:%02d:%02d.%03ld %c %s: ", day.tm_hour, day.tm_min, day.tm_sec,
                             now.tv_nsec / 1000000, "EWID"[level & 3], log_settings.program);
+}
+
+const char *
+tri_log_text(const char *line, enum tri_level *level)
+{
+    static const char prefix[] = "00:00:00.000 L troupe", levels[] = "EWID";
+    const char *text = line, *found = NULL;
+
+    for (const char *want = prefix; *want != '\0'; want++, text++) {
+        const bool fits = *want == '0'   ? *text >= '0' && *text <= '9'
+                          : *want == 'L' ? *text != '\0' && (found = strchr(levels, *text)) != NULL
+                                         : *text == *want;
+        if (!fits)
+            return line;
+    }
+    text += strspn(text, "-abcdefghijklmnopqrstuvwxyz");
+    if (text[0] != ':' || text[1] != ' ')
+        return line;
+    *level = (enum tri_level)(found - levels);
+    return text + 2;
 }
 
 void

@@ -105,6 +105,8 @@ Test(sh, errors_point_at_the_word)
         {"troupe sh -c 'while $x = 5 { }'", 2, "", "troupe sh: values are compared by '==': did you mean that? *"},
         {"troupe sh -c 'ls actors > out'", 2, "",
          "troupe sh: there is no redirection here: x = COMMAND keeps a result; a word is quoted\n  -c:1:11: *"},
+        {"troupe sh -c 'echo hi 2>err'; troupe sh -c 'echo hi 2>&1'", 2, "",
+         "troupe sh: there is no redirection here*  -c:1:9: *troupe sh: there is no redirection here*"},
         {"troupe sh -c 'if 1 < 2 { echo a >>out }'", 2, "", "troupe sh: there is no redirection here*"},
         {"troupe sh -c 'echo \">\" \">out\"'", 0, "> >out\n", ""},
         {"troupe sh -c 'echo 1\nech 2'", 2, "1\n", "troupe: unknown verb 'ech'*\n  -c:2:1: ech 2\n          ^~~\n"},

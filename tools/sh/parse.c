@@ -120,11 +120,14 @@ is_comparison(const struct tri_token *token)
     return false;
 }
 
-/* As other shells write where to. */
+/* As other shells write where to: ">file", "2>file", "<file". */
 static bool
 is_redirection(const struct parser *parser)
 {
-    return !parser->condition && (parser->token.text[0] == '>' || parser->token.text[0] == '<');
+    const char *text = parser->token.text;
+
+    text += strspn(text, "0123456789");
+    return !parser->condition && (*text == '>' || *text == '<');
 }
 
 static struct tri_node *

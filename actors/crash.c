@@ -27,8 +27,9 @@ struct writer {
 };
 
 static void
-put(struct writer *writer, const char *text)
+put(void *user, const char *text)
 {
+    struct writer *writer = user;
     while (*text != '\0' && writer->at < writer->end)
         *writer->at++ = *text++;
 }
@@ -76,7 +77,6 @@ on_crash(int signal_number, siginfo_t *info, void *context)
 {
     static volatile sig_atomic_t inside;
     void *frames[FRAMES_MAX];
-    (void)info;
     (void)context;
     int saved = errno;
     signal(signal_number, SIG_DFL);
@@ -93,6 +93,8 @@ on_crash(int signal_number, siginfo_t *info, void *context)
     }
     alarm(HANDLER_SECONDS); /* should what follows hang on a lock of the loader */
     struct writer writer = {page->backtrace, page->backtrace + sizeof page->backtrace - 1};
+    tri_crash_why(info, put, &writer); /* first: the stack may lead through what cannot be read */
+    *writer.at = '\0';
     int count = backtrace(frames, FRAMES_MAX);
     for (int i = 2; i < count; i++) { /* without this function and the kernel's frame */
         put_frame(&writer, frames[i]);

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "actors/crash.h"
+
 #ifndef TRI_MODULE_DIR
 #define TRI_MODULE_DIR "/usr/local/lib/troupe/modules"
 #endif
@@ -126,6 +128,7 @@ open_file(const char *name, const char *file, const char *shown, const trp_modul
 {
     char symbol[TRI_MODULE_NAME_MAX + 32];
     TRP_TRY(tri_module_file_check(file, shown, name, error));
+    tri_crash_loads(file);
     void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL)
         return TRI_FAIL(error, TRP_EMODULE, "module '%s' cannot be loaded: %s", name, dlerror());

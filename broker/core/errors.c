@@ -135,6 +135,16 @@ tri_call_fail_need(struct tri_core *core, struct tri_pending *call, const struct
     finish_failed(core, call, &failure);
 }
 
+/* A line before those of the stack, which are indented, says what it comes from. */
+static void
+say_signal(const struct tri_death *death, char *text, size_t size)
+{
+    const char *why = death->backtrace != NULL && death->backtrace[0] != ' ' ? death->backtrace : "";
+    snprintf(text, size, "its process %d ended by signal %d (SIG%s)%s%.*s", death->pid, death->signal,
+             sigabbrev_np(death->signal) != NULL ? sigabbrev_np(death->signal) : "?", why[0] != '\0' ? ": " : "",
+             (int)strcspn(why, "\n"), why);
+}
+
 void
 tri_death_text(const struct tri_death *death, const char *why, char *text, size_t size)
 {
@@ -145,8 +155,7 @@ tri_death_text(const struct tri_death *death, const char *why, char *text, size_
     else if (death->memory_limit)
         snprintf(text, size, "its process %d went over its memory limit", death->pid);
     else if (death->signal != 0)
-        snprintf(text, size, "its process %d ended by signal %d (SIG%s)", death->pid, death->signal,
-                 sigabbrev_np(death->signal) != NULL ? sigabbrev_np(death->signal) : "?");
+        say_signal(death, text, size);
     else
         snprintf(text, size, "its process %d exited with code %d", death->pid, death->exit_code);
 }

@@ -49,6 +49,45 @@ SYSTEM_TEST(system_deaths, a_call_that_runs_when_the_service_is_stopped_may_have
 
 /* ------------------------------------------------------------------------------------------------------------- hosts */
 
+SYSTEM_TEST(system_deaths, a_module_that_is_written_to_while_it_is_loaded_is_named_as_the_cause)
+{
+    char modules[128], command[1024];
+    const char *const more[] = {"--module-path", modules, NULL};
+    struct system_process service;
+    trp_ref *ref = NULL;
+    snprintf(modules, sizeof modules, "%s/modules", system_directory());
+    snprintf(command, sizeof command,
+             "mkdir -m 700 '%s' && IFS=: && for d in $TRP_MODULE_PATH; do "
+             "test ! -e $d/system_module.so || install $d/system_module.so '%s'; done",
+             modules, modules);
+    cr_assert_eq(system(command), 0);
+    system_service_start(&service, more);
+    trp_runtime *runtime = system_join();
+    trp_actor *counter = system_spawn(runtime, NULL);
+    cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 1);
+    snprintf(command, sizeof command, "install '%s/system_module.so' '%s/new' && mv '%s/new' '%s/system_module.so'",
+             modules, modules, modules, modules);
+    cr_assert_eq(system(command), 0);
+    cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 2, "a new file in its place changes nothing");
+    trp_actor *younger = system_spawn(runtime, NULL);
+    cr_expect_eq(system_call_i64(younger, "add", TRP_NOARGS), 1);
+    snprintf(command, sizeof command, ": >'%s/system_module.so'", modules);
+    cr_assert_eq(system(command), 0);
+    cr_assert_eq(trp_call(younger, "add", TRP_NOARGS, &ref, &error), TRP_OK, "%s", error.message);
+    cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
+    cr_expect_not_null(strstr(error.message, "SIGBUS"), "%s", error.message);
+    cr_expect_not_null(strstr(error.message, "system_module.so was written to while it was loaded"), "%s",
+                       error.message);
+    trp_ref_release(&ref);
+    cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 3);
+    trp_actor_release(&counter);
+    trp_actor_release(&younger);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+    snprintf(command, sizeof command, "rm -rf '%s'", modules);
+    cr_expect_eq(system(command), 0);
+}
+
 SYSTEM_TEST(system_deaths, an_actor_that_is_released_is_gone_soon_though_its_driver_does_nothing)
 {
     trp_runtime *runtime = system_private();

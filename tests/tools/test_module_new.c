@@ -79,6 +79,11 @@ Test(module_new, a_new_module_builds_and_passes_its_tests)
         {"grep -c '^Ok: *1 *$' word_count/build/troupe-test.log", 0, "1\n", ""},
         {"chmod g+w word_count/build/word_count.so; troupe module build word_count", 0,
          "word_count/build/word_count.so\n", ""},
+        /* Actors that live keep the file that they have. */
+        {"ln word_count/build/word_count.so old; echo '/* more */' >>word_count/word_count.c; troupe module build "
+         "word_count",
+         0, "word_count/build/word_count.so\n", ""},
+        {"test word_count/build/word_count.so -ef old && echo it was written to", 1, "", ""},
         {"troupe module inspect word_count/build/word_count.so", 0,
          "module word_count 0.1 (ABI 1.0, word_count/build/word_count.so)\n"
          "what it is for, in one line\n"

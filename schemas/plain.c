@@ -12,6 +12,39 @@ enum { PLAIN_BYTES = 2048 }; /* of a string or of bytes */
 
 /* --------------------------------------------------------------------------------------------------------- reading */
 
+/* Root, its vtable, the first field of that, the string: each offset is checked against the end before it is followed. */
+const char *
+tri_call_method_peek(const struct tri_section *section, uint32_t *length)
+{
+    const uint8_t *data = section->data;
+    const uint64_t size = section->meta_size <= section->size ? section->meta_size : 0;
+    uint32_t root, text, count;
+    int32_t back;
+    uint16_t field;
+
+    if (size < 16)
+        return NULL;
+    memcpy(&root, data, sizeof root);
+    if (root > size - 4)
+        return NULL;
+    memcpy(&back, data + root, sizeof back);
+    const uint64_t table = (uint64_t)((int64_t)root - back); /* below 0: beyond the end */
+    if (table > size - 6)
+        return NULL;
+    memcpy(&field, data + table + 4, sizeof field);
+    const uint64_t at = (uint64_t)root + field;
+    if (field == 0 || at > size - 4)
+        return NULL;
+    memcpy(&text, data + at, sizeof text);
+    if (at + text > size - 4)
+        return NULL;
+    memcpy(&count, data + at + text, sizeof count);
+    if (count > size - 4 - (at + text))
+        return NULL;
+    *length = count;
+    return (const char *)data + at + text + 4;
+}
+
 void
 tri_call_shape(struct tri_call_shape *shape, const struct tri_section *section, const struct tri_call *call)
 {

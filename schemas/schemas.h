@@ -342,6 +342,8 @@ bool tri_call_plain(const struct tri_call_shape *shape, const struct tri_section
                     uint32_t count, trp_value *values);
 /* Only the name, without opening the arguments: for logs and `why`. "" if it cannot be read. Verifies. */
 const char *tri_call_method(const struct tri_section *section);
+/* The same by its offsets alone, without verifying the rest: any bytes, without an end. NULL: it is not where it should be. */
+const char *tri_call_method_peek(const struct tri_section *section, uint32_t *length);
 
 /* errors.fbs: Error. A chain of causes at most 8 deep; the last ones are cut. */
 struct tri_death { /* how a process ended; all zero: no process did */

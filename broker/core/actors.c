@@ -344,6 +344,7 @@ tri_actor_settle(struct tri_core *core, struct tri_actor *actor)
         return;
     tri_special_free(&actor->special);
     tri_obituary_free(&actor->obituary);
+    tri_methods_free(actor);
     tri_list_remove(&actor->all);
     tri_table_remove(&core->things, &thing->entry);
     if (*recent(core, thing->entry.id) == actor)

@@ -228,6 +228,7 @@ forward(struct tri_core *core, struct tri_pending *call, const struct tri_route 
     struct tri_actor *actor = call->actor;
     struct tri_host *host = actor->host;
     struct tri_route route = *from;
+    call->method = tri_method_of(actor, &sections[0]);
     route.epoch = actor->epoch;
     route.flags &= (uint16_t)~TRI_RETRIED;
     if (call->one_way) /* so that the host knows the lane */

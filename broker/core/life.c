@@ -122,6 +122,7 @@ free_thing(struct tri_entry *entry, void *user)
     if (actor != NULL) {
         tri_special_free(&actor->special);
         tri_obituary_free(&actor->obituary);
+        tri_methods_free(actor);
         if (actor->name != NULL)
             tri_name_drop(&core->names, actor->name);
     }

@@ -201,6 +201,7 @@ struct tri_pending {
     struct tri_object *object;
     struct tri_peer *caller; /* NULL: gone, or not back yet */
     struct tri_actor *actor;
+    const struct tri_method *method; /* of `actor`, as long as that is there; NULL: not known */
     struct tri_host *host;
     struct tri_peer *keeper; /* quiet and answered: object->keeper */
     struct tri_lane *lane;
@@ -241,6 +242,13 @@ struct tri_actor_texts {          /* apart: they are seldom read, and a look-up 
     char label[TRI_NAME_MAX + 1]; /* name, or class */
     char class_name[TRI_NAME_MAX + 1];
 };
+struct tri_method {
+    struct tri_method *next;
+    uint64_t head;    /* the first bytes of its string in a call, the length and some of the text */
+    uint32_t at, end; /* where that lay in the last call that was looked at */
+    uint32_t length;
+    char text[];
+};
 struct tri_actor {
     struct tri_thing thing;
     struct tri_node all;  /* core->actors */
@@ -263,6 +271,7 @@ struct tri_actor {
     uint32_t lane_count;
     struct tri_node watchers;
     struct tri_name *name;
+    struct tri_method *methods;  /* that were called in it, the last one first */
     struct tri_special *special; /* custom resources */
     struct tri_obituary *obituary;
     const char *kill_rule;

@@ -223,8 +223,8 @@ call_row(struct tri_page *page, const struct tri_pending *call)
                          : call->kind == TRI_CALL_WATCH ? "watch"
                                                         : "call"));
     tri_page_put(page, "state", trp_str(tri_call_state(call)));
-    if (call->parcel != NULL && (call->kind == TRI_CALL_TASK || call->kind == TRI_CALL_ACTOR))
-        tri_page_text(page, "method", tri_call_method(&call->parcel->sections[0]));
+    if (call->kind == TRI_CALL_TASK || call->kind == TRI_CALL_ACTOR)
+        tri_page_text(page, "method", tri_method_text(call));
     if (call->actor != NULL)
         tri_page_text(page, "actor", call->actor->texts->label);
     tri_page_put(page, "sequence", trp_u64(call->sequence));

@@ -173,6 +173,7 @@ quiet_actor_call(struct tri_core *core, struct tri_peer *peer, const struct tri_
         return false;
     struct tri_pending *call = enter(core, TRI_CALL_ACTOR, peer, envelope);
     call->actor = actor;
+    call->method = tri_method_of(actor, &envelope->body);
     actor->pending++;
     struct tri_route onward = *route;
     onward.epoch = actor->epoch;

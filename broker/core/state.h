@@ -11,6 +11,8 @@
 
 #include "broker/core/parts.h"
 
+#include <string.h>
+
 /* -------------------------------------------------------------------------------------------------------------- core */
 
 struct tri_ledger {
@@ -296,6 +298,24 @@ void tri_caller_acknowledged(struct tri_core *core, struct tri_peer *peer, uint6
 void tri_value_take(struct tri_core *core, struct tri_peer *peer, struct tri_object *object,
                     const struct tri_message *message, struct tri_refs *refs);
 tri_core_handler tri_on_call, tri_on_result, tri_on_cancel;
+
+/* methods.c */
+const struct tri_method *tri_method_find(struct tri_actor *actor, const struct tri_section *section);
+/* Usually it is the one before, which lies where it lay. NULL: not known. */
+static inline const struct tri_method *
+tri_method_of(struct tri_actor *actor, const struct tri_section *section)
+{
+    const struct tri_method *last = actor->methods;
+    uint64_t head = 0;
+    if (last != NULL && last->end <= section->size)
+        memcpy(&head, section->data + last->at, sizeof head);
+    if (head != 0 && head == last->head &&
+        (last->length <= 4 || memcmp(section->data + last->at + 8, last->text + 4, last->length - 4) == 0))
+        return last;
+    return tri_method_find(actor, section);
+}
+const char *tri_method_text(const struct tri_pending *call); /* "": not known */
+void tri_methods_free(struct tri_actor *actor);
 
 /* left.c */
 static inline bool

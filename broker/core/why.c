@@ -138,12 +138,11 @@ tell_actor(struct tri_page *page, const struct tri_actor *actor)
 
 /* ------------------------------------------------------------------------------------------------------------- results */
 
-/* "its call of fib:fib", "its call of actor 'Ada'": the broker forgets methods when a host has a call. */
+/* "its call of fib:fib", "its call of add to actor 'Ada'". */
 static void
 tell_call(const struct tri_pending *call, char *text, size_t size)
 {
-    const bool named = call->parcel != NULL && (call->kind == TRI_CALL_TASK || call->kind == TRI_CALL_ACTOR);
-    const char *method = named ? tri_call_method(&call->parcel->sections[0]) : "";
+    const char *method = tri_method_text(call);
     char who[WHO_SIZE] = "";
 
     if (call->actor != NULL)

@@ -3,6 +3,8 @@
  */
 #include "tests/core/fake.h"
 
+#include <stdio.h>
+
 static struct tri_section
 name_body(struct fake *fake, const char *text)
 {
@@ -483,6 +485,71 @@ Test(actors, why_a_watch_is_not_ready_is_said_of_the_actor)
         tri_view_close(&view);
     }
     tri_packed_fini(&watch);
+    fake_free(fake);
+}
+
+Test(actors, why_knows_of_an_actor_that_was_refused_as_of_others_that_are_dead)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_id first = fake_id(fake, driver), second = fake_id(fake, driver);
+    struct tri_spawn body = fake_spawn_body("Ada");
+    char why[64] = "why ", id[TRI_ID_TEXT_SIZE];
+    struct tri_view view;
+    fake_spawn(fake, driver, first, no_id, &body);
+    fake_spawn(fake, driver, second, no_id, &body);
+    strcat(why, tri_id_format(second, id));
+    struct tri_id result = ask(fake, driver, TRI_QUERY, no_id, name_body(fake, why));
+    cr_assert_eq(tri_view_open(&view, &fake_result(fake, driver, result)->parcel->sections[0], NULL), TRP_OK);
+    cr_expect_not_null(strstr(first_text(&view, 0), "actor 'Ada' is dead: "), "%s", first_text(&view, 0));
+    cr_expect_not_null(strstr(first_text(&view, 0), "taken"), "%s", first_text(&view, 0));
+    tri_view_close(&view);
+    fake_free(fake);
+}
+
+Test(actors, why_knows_the_method_of_a_call_that_its_host_has)
+{
+    static const char *const methods[] = {"add", "multiply", "add"};
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "Ada", &host);
+    struct tri_packed call = {0};
+    for (uint64_t i = 0; i < 3; i++) {
+        char why[64] = "why ", id[TRI_ID_TEXT_SIZE], words[64];
+        struct tri_route route = {.kind = TRI_CALL, .target = actor, .result = fake_id(fake, driver)};
+        struct tri_view view;
+        route.sequence = i + 1;
+        cr_assert_eq(tri_call_pack(&call, methods[i], trp_null(), NULL, NULL), TRP_OK);
+        cr_assert_eq(fake_send(fake, driver, route, &call.section, 1), TRP_OK);
+        fake_acknowledge(fake, host);
+        strcat(why, tri_id_format(route.result, id));
+        struct tri_id result = ask(fake, driver, TRI_QUERY, no_id, name_body(fake, why));
+        cr_assert_eq(tri_view_open(&view, &fake_result(fake, driver, result)->parcel->sections[0], NULL), TRP_OK);
+        snprintf(words, sizeof words, "its call of %s to actor 'Ada'", methods[i]);
+        cr_expect_not_null(strstr(first_text(&view, 0), words), "%s", first_text(&view, 0));
+        tri_view_close(&view);
+    }
+    tri_packed_fini(&call);
+    fake_free(fake);
+}
+
+Test(actors, of_an_actor_no_more_methods_are_remembered_than_a_class_has)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "Ada", &host);
+    struct tri_packed call = {0};
+    for (uint64_t i = 0; i < 200; i++) {
+        char method[16];
+        struct tri_route route = {.kind = TRI_CALL, .target = actor, .result = fake_id(fake, driver)};
+        route.sequence = i + 1;
+        snprintf(method, sizeof method, "m%d", (int)i);
+        cr_assert_eq(tri_call_pack(&call, method, trp_null(), NULL, NULL), TRP_OK);
+        cr_assert_eq(fake_send(fake, driver, route, &call.section, 1), TRP_OK);
+        struct tri_pending *pending = tri_quiet_find(fake->core, route.result);
+        cr_assert_str_eq(tri_method_text(pending), i < 64 ? method : "");
+    }
+    tri_packed_fini(&call);
     fake_free(fake);
 }
 

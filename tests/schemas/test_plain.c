@@ -312,3 +312,48 @@ Test(plain, a_value_that_is_refused_alone_is_refused_after_another)
     }
     tri_packed_fini(&packed);
 }
+
+/* ------------------------------------------------------------------------------------------------------- the method's name */
+
+/* Looks at a copy that ends where its block ends: what is read beyond it is found by the address sanitizer. */
+static const char *
+peek(const uint8_t *bytes, uint32_t size, uint32_t *length)
+{
+    uint8_t *copy = malloc(size > 0 ? size : 1);
+    struct tri_section section = {.data = copy, .size = size, .meta_size = size};
+    cr_assert_not_null(copy);
+    memcpy(copy, bytes, size);
+    const char *text = tri_call_method_peek(&section, length);
+    if (text != NULL)
+        cr_assert(text >= (const char *)copy && *length <= size && text + *length <= (const char *)copy + size);
+    const char *found = text != NULL ? (const char *)bytes + (text - (const char *)copy) : NULL;
+    free(copy);
+    return found;
+}
+
+Test(plain, a_method_is_peeked_at_or_not_found_and_never_outside_of_its_call)
+{
+    struct tri_packed packed = {0};
+    uint32_t length = 0;
+    cr_assert_eq(tri_call_pack(&packed, "multiply", TRP_ARGS(1, "two"), NULL, NULL), TRP_OK);
+    const uint32_t size = packed.section.meta_size;
+    uint8_t *bytes = malloc(size);
+    cr_assert_not_null(bytes);
+    memcpy(bytes, packed.section.data, size);
+    const char *text = peek(bytes, size, &length);
+    cr_assert_not_null(text);
+    cr_assert_eq(length, 8);
+    cr_assert_eq(memcmp(text, "multiply", 8), 0);
+    for (uint32_t i = 0; i < size; i++)
+        (void)peek(bytes, i, &length);
+    for (uint32_t i = 0; i < size; i++) {
+        const uint8_t was = bytes[i];
+        for (unsigned value = 0; value < 256; value++) {
+            bytes[i] = (uint8_t)value;
+            (void)peek(bytes, size, &length);
+        }
+        bytes[i] = was;
+    }
+    free(bytes);
+    tri_packed_fini(&packed);
+}

@@ -203,7 +203,7 @@ class Place:
 
     def waits_for_call(self, actor):
         until = time.monotonic() + DEADLINE_S
-        while not re.search(r"\bcall +%s .*accepted" % actor, self.run("ls", "calls")):
+        while not re.search(r"\bcall +%s\.wait .*accepted" % actor, self.run("ls", "calls")):
             assert time.monotonic() < until, "%s is not called" % actor
 
 

@@ -174,18 +174,20 @@ Test(verbs, why_tells_what_is_waited_for_and_how_it_failed)
         {"troupe call s wait --name w", 0, "\"ref:w\"\n", ""},
         {"troupe task play:echo %w --name t", 0, "\"ref:t\"\n", ""},
         {"troupe why t", 0,
-         "t\n  its call of play:echo waits for 1 of its arguments\n    for * s, on node *\n  then w: its call to actor "
+         "t\n  its call of play:echo waits for 1 of its arguments\n    for * s, on node *\n  then w: its call of wait "
+         "to actor "
          "'s' is at process *, which runs it or answers it later\n    for * s, on node *\n",
          ""},
         {"troupe why ref:t --json", 0, "[{\"waits\": \"*\", \"node\": \"*\", \"since_s\": *}, {*}]\n", ""},
-        {"troupe why s", 0, "actor s\n  actor 's' has 1 call pending, *\n  then w: its call to actor 's' is at *\n",
-         ""},
-        {"troupe ls calls", 0, "RESULT *CALL *\n*call  s *-  *  accepted\n*", ""},
+        {"troupe why s", 0,
+         "actor s\n  actor 's' has 1 call pending, *\n  then w: its call of wait to actor 's' is at *\n", ""},
+        {"troupe ls calls", 0, "RESULT *CALL *\n*call  s.wait *-  *  accepted\n*", ""},
         {"p=$(troupe describe s | sed -n 's/^  process *//p'); kill -STOP $p; for i in 1 2; do troupe call s echo $i "
          "-n e$i "
          "-q; "
          "done; troupe why e2; kill -CONT $p",
-         0, "e2\n  its call to actor 's' is at process *, behind 2 more\n    for *\n  then w: its call *\n", ""},
+         0, "e2\n  its call of echo to actor 's' is at process *, behind 2 more\n    for *\n  then w: its call *\n",
+         ""},
         {"troupe spawn play:Stage -n greedy --cpus 2 -q && troupe spawn play:Stage -n second -t 20ms", 124, "",
          "troupe spawn: actor 'second' is not there after 0.02 s, and may still come; `troupe why second` says what it "
          "waits for, a longer --timeout gives it more time\n"},

@@ -30,20 +30,43 @@ hold(const struct tri_execution_ops *ops, const struct tri_section *section)
     return ops->hold(ops->user, section);
 }
 
-trp_err
-trp_return(trp_ctx *ctx, trp_value value)
+static trp_err
+give_back(trp_ctx *ctx, trp_value value, struct tri_blanks *blanks)
 {
     struct tri_execution *execution = execution_of(ctx);
-    if (ctx == NULL)
-        return TRP_EINVAL;
     if (execution->replied)
         return refuse_second(execution);
     execution->packed.rooms = execution->ops->rooms;
-    TRP_TRY(tri_value_pack(&execution->packed, value, execution->ops->handles, NULL, ctx->error));
+    execution->packed.blanks = blanks;
+    const trp_err err = tri_value_pack(&execution->packed, value, execution->ops->handles, NULL, ctx->error);
+    execution->packed.blanks = NULL;
+    if (err != TRP_OK)
+        return err;
     execution->held = hold(execution->ops, &execution->packed.section);
     execution->outcome = TRI_RAN_VALUE;
     execution->replied = true;
     return TRP_OK;
+}
+
+trp_err
+trp_return(trp_ctx *ctx, trp_value value)
+{
+    return ctx != NULL ? give_back(ctx, value, NULL) : TRP_EINVAL;
+}
+
+trp_err
+trp_return_begin(trp_ctx *ctx, trp_value value)
+{
+    struct tri_blanks blanks = {0};
+    if (ctx == NULL)
+        return TRP_EINVAL;
+    const trp_err err = give_back(ctx, value, &blanks);
+    if (err != TRP_OK)
+        tri_blanks_undo(&blanks);
+    else
+        execution_of(ctx)->writes = true;
+    tri_blanks_fini(&blanks);
+    return err;
 }
 
 trp_err

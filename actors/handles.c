@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "actors/process.h"
+#include "actors/begin.h"
 
 /* ---------------------------------------------------------------------------------------------------------- the slab */
 
@@ -161,6 +161,8 @@ tri_handle_drop(struct tri_process *process, struct tri_handle *handle)
     if (handle->ref.proc == NULL) {
         return; /* an actor's handle on itself: not counted */
     } else if (process->proc != NULL) {
+        if (handle->ref.begun)
+            tri_begin_look(process, handle);
         tri_proc_release(&handle->ref);
     } else if (handle->given == 0) { /* the runtime is gone, this one was left */
         put_back(process, handle);

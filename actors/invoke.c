@@ -4,6 +4,8 @@
  */
 #include "actors/invoke.h"
 
+#include "store/store.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,7 +220,6 @@ tri_execution_note(const trp_error *error, const struct tri_section *section)
     if (execution == NULL || error != &execution->error)
         return;
     tri_buf_release(&execution->why_buf);
-    tri_packed_forget(&execution->packed);
     execution->why_buf = tri_buf_copy(section->data, (size_t)section->size);
     if (execution->why_buf == NULL)
         return; /* the chain ends here then; the error itself is in ctx->error */
@@ -230,6 +231,16 @@ tri_execution_note(const trp_error *error, const struct tri_section *section)
 }
 
 /* ----------------------------------------------------------------------------------------------------------- running */
+
+/* What trp_return_begin gave room to is written. Small ones are copied from here on, as others are. */
+static void
+seal(struct tri_packed *packed)
+{
+    tri_store_seal(packed->buf);
+    packed->section.data = packed->buf->data;
+    if (packed->section.size <= TRI_COPY_MAX)
+        packed->section.frame = NULL;
+}
 
 static void
 settle_value(struct tri_execution *execution)
@@ -252,6 +263,8 @@ settle_value(struct tri_execution *execution)
             return;
         }
     }
+    if (execution->writes)
+        seal(&execution->packed);
     execution->section = &execution->packed.section;
 }
 
@@ -316,7 +329,8 @@ tri_execution_reset(struct tri_execution *execution)
     execution->outcome = TRI_RAN_VALUE;
     execution->section = NULL;
     execution->reply = NULL;
-    execution->replied = execution->own_words = false;
+    execution->replied = execution->own_words = execution->writes = false;
+    tri_packed_forget(&execution->packed);
     execution->allocs = execution->alloc_fails = 0;
     execution->cancelled = NULL;
     execution->trace = NULL;

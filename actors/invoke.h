@@ -115,6 +115,7 @@ struct tri_execution {
     struct tri_execution *outer; /* what this thread is in the middle of, besides */
     uint32_t depth;              /* of executions on this thread: 0, 1, ... */
     bool replied, own_words;
+    bool writes;                       /* trp_return_begin: `packed` is final when the function has returned */
     void *held;                        /* what ops->hold gave for `packed` */
     struct tri_packed packed, failure; /* what it returned; what it failed with */
     struct tri_arena memory;

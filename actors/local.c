@@ -252,7 +252,7 @@ tri_local_step(struct tri_local *local, trp_err *stuck)
     if (!tri_list_empty(&local->arrived))
         return true;
     if (*stuck == TRP_OK && local->running == 0 && local->open == local->waiting && next_ns == TRI_NEVER &&
-        local->process->alarm_ns == TRI_NEVER)
+        local->process->alarm_ns == TRI_NEVER && tri_proc_begun(proc) == 0) /* another thread may write that */
         *stuck = TRP_EDEADLOCK;
     return false;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "actors/begin.h"
 #include "actors/checks.h"
 #include "actors/invoke.h"
 #include "actors/large.h"
@@ -474,8 +475,8 @@ take_room(void *user, uint64_t size, struct tri_buf **buf, trp_error *error)
     return TRP_OK;
 }
 
-static trp_err
-pack_with_room(struct tri_process *process, trp_value value, trp_error *error)
+trp_err
+tri_pack_with_room(struct tri_process *process, trp_value value, struct tri_blanks *blanks, trp_error *error)
 {
     struct room room = {.process = process};
     const struct tri_rooms rooms = {take_room, &room};
@@ -483,8 +484,12 @@ pack_with_room(struct tri_process *process, trp_value value, trp_error *error)
 
     do {
         process->packed.rooms = &rooms;
+        process->packed.blanks = blanks;
         err = tri_value_pack(&process->packed, value, &tri_process_handles, NULL, error);
         process->packed.rooms = NULL;
+        process->packed.blanks = NULL;
+        if (err != TRP_OK && blanks != NULL)
+            tri_blanks_undo(blanks);
         if (err != TRP_EAGAIN)
             break;
         tri_buf_release(&room.buf);
@@ -501,7 +506,7 @@ tri_put(struct tri_process *process, trp_runtime *runtime, trp_value value, trp_
     struct tri_ref *made = NULL;
 
     TRP_TRY(tri_process_alive(process, error));
-    TRP_TRY(pack_with_room(process, value, error));
+    TRP_TRY(tri_pack_with_room(process, value, NULL, error));
     trp_err err = tri_proc_put(process->proc, &process->packed, &made, error);
     const bool is_stored = tri_section_place(&process->packed.section) != NULL;
     tri_packed_forget(&process->packed);

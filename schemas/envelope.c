@@ -204,7 +204,7 @@ check_entries(const struct kind *kind, const struct tri_ref_entry *entries, uint
         bool appended = kind->arguments && body && entry->place != TRI_NESTED; /* its value may come along instead */
         if (tri_id_is_none(entry->id) && (!appended || entry->flags != 0))
             return TRI_FAIL(error, TRP_EPROTO, "%s carries a reference without an id", kind->name);
-        if ((entry->flags & ~(uint32_t)TRI_REF_ACTOR) != 0 || entry->begin != 0 || entry->end != 0)
+        if (entry->flags > TRI_REF_OPEN || entry->begin != 0 || entry->end != 0)
             return TRI_FAIL(error, TRP_EPROTO, "%s carries a reference with flags 0x%x or a range", kind->name,
                             entry->flags);
         if (entry->place != TRI_NESTED && (!kind->arguments || !body || entry->place >= ARGUMENT_MAX))

@@ -156,11 +156,25 @@ take_room(struct tri_packed *packed, const struct tri_rooms *rooms, size_t size,
     return TRP_OK;
 }
 
+/* Memory of its own, to be written after this. */
+static trp_err
+make_own(struct tri_packed *packed, size_t size, trp_error *error)
+{
+    struct tri_buf *buf = tri_buf_room_new(size, false);
+    if (buf == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for a value of %zu bytes", size);
+    tri_buf_release(&packed->buf);
+    packed->buf = buf;
+    tri_packed_scratch(packed)->buf_capacity = 0;
+    return TRP_OK;
+}
+
 trp_err
 tri_packed_finish(struct tri_packed *packed, const struct tri_meta *meta, uint64_t block_size, uint32_t ref_count,
                   const struct tri_rooms *rooms, uint8_t **block, trp_error *error)
 {
-    const size_t align = rooms != NULL ? TRI_TENSOR_ALIGN : 8; /* zeros behind a FlatBuffer are nothing to it */
+    const bool own = packed->blanks != NULL, aligned = own || rooms != NULL;
+    const size_t align = aligned ? TRI_TENSOR_ALIGN : 8; /* zeros behind a FlatBuffer are nothing to it */
     const size_t start = (meta->size + align - 1) & ~(align - 1), size = start + (size_t)block_size;
     bool taken = false;
     if (rooms != NULL && size <= TRI_STORED_MAX)
@@ -168,24 +182,24 @@ tri_packed_finish(struct tri_packed *packed, const struct tri_meta *meta, uint64
     if (!taken && (block_size > TRI_FRAME_MAX || size > TRI_FRAME_MAX))
         return TRI_FAIL(error, TRP_ELIMIT, "a value of more than %d bytes", TRI_FRAME_MAX);
     if (!taken)
-        TRP_TRY(make_room(packed, packed->scratch, size, error));
+        TRP_TRY(own ? make_own(packed, size, error) : make_room(packed, packed->scratch, size, error));
     uint8_t *data = packed->buf->data;
     memcpy(data, meta->data, meta->size);
     memset(data + meta->size, 0, start - meta->size);
     *block = data + start;
     packed->section = (struct tri_section){.ref_count = ref_count,
                                            .refs = ref_count > 0 ? packed->refs : NULL,
-                                           .meta_size = (uint32_t)(rooms != NULL ? start : meta->size),
+                                           .meta_size = (uint32_t)(aligned ? start : meta->size),
                                            .size = size,
                                            .data = data,
-                                           .frame = size > TRI_COPY_MAX ? packed->buf : NULL};
+                                           .frame = own || size > TRI_COPY_MAX ? packed->buf : NULL};
     return TRP_OK;
 }
 
 void
 tri_packed_forget(struct tri_packed *packed)
 {
-    if (packed->buf == NULL || packed->buf->place == NULL)
+    if (packed->buf == NULL || (packed->buf->place == NULL && tri_buf_room(packed->buf) > 0))
         return;
     tri_buf_release(&packed->buf);
     packed->section = (struct tri_section){0};

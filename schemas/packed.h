@@ -78,6 +78,11 @@ trp_err tri_flat_args(struct tri_packed *packed, trp_value args, const struct tr
                       struct tri_flat *flat, trp_error *error);
 void tri_flat_write(const struct tri_packed *packed, const struct tri_flat *flat, uint8_t *block);
 
+/* value_blanks.c: a tensor without data is to get room (`blanks` NULL: it is refused); it is one that was; here is its room. */
+trp_err tri_blank_add(struct tri_blanks *blanks, DLTensor *tensor, trp_error *error);
+bool tri_is_blank(const DLTensor *tensor);
+void tri_blank_fill(DLTensor *tensor, uint8_t *room);
+
 /* Of a tensor: bytes of an element, 0 if it is not of a kind that we carry; and of all, UINT64_MAX if that is too many. */
 uint64_t tri_tensor_element(DLDataType type);
 uint64_t tri_tensor_bytes(DLDataType type, uint32_t ndim, const int64_t *shape);

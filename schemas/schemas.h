@@ -154,11 +154,14 @@ enum { TRI_SECTION_FRAME = 1 }; /* the data is the next frame of the packet, not
 struct tri_ref_entry {
     struct tri_id id;    /* none: a top-level one whose value came along as a section */
     uint32_t place;      /* argument (0...) that it is, top-level; or TRI_NESTED */
-    uint32_t flags;      /* TRI_REF_ACTOR */
+    uint32_t flags;      /* TRI_REF_ACTOR, TRI_REF_OPEN */
     uint64_t begin, end; /* range on axis 0; 0, 0: all. Others are refused until a later version */
 };
 #define TRI_NESTED UINT32_MAX
-enum { TRI_REF_ACTOR = 1 };
+enum {
+    TRI_REF_ACTOR = 1,
+    TRI_REF_OPEN = 2 /* the sender makes its value, and has not ended that (trp_put_begin) */
+};
 
 /* A section, as read or as it is to be written. Borrows. */
 struct tri_section {
@@ -265,17 +268,28 @@ struct tri_rooms {
     void *user;
 };
 
+/* A value that is filled in later: tensors without data, or bytes that are all of it, get room of their own. Zero-initialise; what
+ * was packed has their addresses. */
+struct tri_blanks {
+    DLTensor **tensors; /* the caller's: `data` is set */
+    size_t count, capacity;
+};
+void tri_blanks_undo(struct tri_blanks *blanks); /* nothing came of it: they are without data again */
+void tri_blanks_fini(struct tri_blanks *blanks);
+
 /* A packed section that owns its memory: reused by pack functions, which overwrite it. Zero-initialise, fini once. */
 struct tri_packed {
     struct tri_section section;    /* what was packed last; `frame` is set if it is larger than TRI_COPY_MAX */
     const struct tri_rooms *rooms; /* of large values; NULL: they travel. Borrowed */
+    struct tri_blanks *blanks;     /* for tri_value_pack: not NULL: these are looked for, and the value has a buffer of
+                                      its own (tri_buf_room_new), `section.frame`, also if it is small. Borrowed */
     struct tri_ref_entry *refs;
     size_t ref_capacity;
     struct tri_buf *buf; /* replaced when somebody else holds it */
     void *scratch;       /* the codec's own (nodes, queue) */
 };
 void tri_packed_fini(struct tri_packed *packed);
-/* What was packed last has been handed on: if it lies in the arena this does not hold it any longer. */
+/* What was packed last has been handed on: if it lies in the arena, or has memory of its own, this does not hold it any longer. */
 void tri_packed_forget(struct tri_packed *packed);
 
 /* RESULT, PUT. TRP_EINVAL (TRP_NONE), TRP_ETYPE (keyword outside of arguments, non-CPU tensor), TRP_ELIMIT (nesting, size,
@@ -464,6 +478,7 @@ enum {
     TRI_SNAP_READY = 32,    /* actor: constructed */
     TRI_SNAP_COMING = 128,  /* hold of an actor of one's own: its SPAWN comes again, behind the snapshot */
     TRI_SNAP_POOL = 64,     /* actor entry with id none: this host is one of the task pool */
+    TRI_SNAP_OPEN = 512,    /* hold of one's own: its value will be here, and is being written */
     TRI_SNAP_ENDED = 256,   /* actor entry: this one has ended, and its host is about to exit */
 };
 struct tri_snapshot {

@@ -79,7 +79,8 @@ lay_bytes(struct packing *packing, size_t at, trp_value value)
 {
     if (value.size > TRI_STORED_MAX)
         return TRI_FAIL(packing->error, TRP_ELIMIT, "a value of more than %u bytes", TRI_STORED_MAX);
-    if (value.size > 0 && value.as.bytes == NULL)
+    const bool blank = packing->packed->blanks != NULL && value.kind == TRP_BYTES && at == 0;
+    if (value.size > 0 && value.as.bytes == NULL && !blank)
         return TRI_FAIL(packing->error, TRP_EINVAL, "a NULL pointer to %zu bytes", value.size);
     if (value.kind == TRP_STR && value.size > 0)
         TRP_TRY(check_text(value, packing->error));
@@ -181,7 +182,9 @@ lay_tensor(struct packing *packing, size_t at, trp_value value)
         return TRI_FAIL(packing->error, TRP_ELIMIT, "a tensor of more than %u bytes, or of a negative extent",
                         TRI_STORED_MAX);
     if (size > 0 && tensor.data == NULL)
-        return TRI_FAIL(packing->error, TRP_EINVAL, "a tensor without data");
+        TRP_TRY(tri_blank_add(packing->packed->blanks, (DLTensor *)(uintptr_t)value.as.opaque, packing->error));
+    else if (size > 0 && tri_is_blank(&tensor))
+        return TRI_FAIL(packing->error, TRP_EINVAL, "the same DLTensor twice, without data: each has room of its own");
     packing->inline_size += size;
     return reserve_block(packing, size + 2 * TRI_TENSOR_ALIGN + 16 * (uint64_t)tensor.ndim, 8,
                          &packing->scratch->nodes[at].payload);
@@ -404,7 +407,7 @@ write_bytes(uint8_t *to, trp_value value)
 {
     uint64_t size = value.size;
     memcpy(to, &size, sizeof size);
-    if (value.size > 0)
+    if (value.size > 0 && value.as.bytes != NULL) /* else it is filled in later */
         memcpy(to + sizeof size, value.as.bytes, value.size);
     size_t used = sizeof size + value.size;
     memset(to + used, 0, tri_pad8(used + 1) - used);
@@ -478,7 +481,9 @@ write_tensor(uint8_t *block, uint64_t offset, trp_value value)
         stride *= shape[axis];
     }
     uint8_t *to = block + wire.data_offset;
-    if (wire.data_size > 0 && is_dense(&tensor))
+    if (tri_is_blank(&tensor))
+        tri_blank_fill((DLTensor *)(uintptr_t)value.as.opaque, to);
+    else if (wire.data_size > 0 && is_dense(&tensor))
         memcpy(to, (const uint8_t *)tensor.data + tensor.byte_offset, wire.data_size);
     else if (wire.data_size > 0)
         copy_elements(to, &tensor, tri_tensor_element(tensor.dtype));
@@ -507,7 +512,7 @@ tri_value_pack(struct tri_packed *packed, trp_value value, const struct tri_hand
     struct tri_flat flat;
     struct tri_meta meta;
     uint8_t *block;
-    if (inline_size == NULL && tri_value_pack_plain(packed, value))
+    if (inline_size == NULL && packed->blanks == NULL && tri_value_pack_plain(packed, value))
         return TRP_OK;
     TRP_TRY(tri_flat_value(packed, value, handles, &flat, error));
     if (!tri_packed_again(packed, NULL, &flat.nodes, &meta)) {

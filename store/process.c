@@ -11,6 +11,7 @@
 
 #include "schemas/schemas.h"
 #include "store/register.h"
+#include "store/seals.h"
 #include "store/segment.h"
 
 struct tri_store {
@@ -20,6 +21,7 @@ struct tri_store {
     int fds[TRI_STORE_FDS];                           /* -1: mapped, and not needed any more */
     struct tri_segment reading, writing, words, pins; /* mapped when they are wanted */
     struct tri_pinner pinner;
+    struct tri_seals seals;
     struct tri_space space;
     uint32_t *slots; /* leased, and of no object */
     size_t slot_count, slot_capacity;
@@ -37,6 +39,7 @@ struct stored {
     uint32_t pins;        /* who wants it to stay */
     uint32_t entry;       /* of the pin; NO_ENTRY: the table was full, and it is copied */
     bool is_own, told;    /* made here; and a broker has heard of it */
+    bool sealed;          /* nobody writes there any more, nor does this process */
     void *copy;
 };
 #define NO_ENTRY UINT32_MAX
@@ -228,7 +231,8 @@ make_own(struct tri_store *store, struct stored *stored, uint64_t size, uint32_t
                                     .generation = tri_slot_generation(&words_of(store)[slot]),
                                     .start = stored->run.start,
                                     .size = size};
-    if (!tri_pin_new(&store->pinner, slot, place.generation, &stored->entry)) {
+    if (!tri_seals_open(&store->seals, store->writing.base, stored->run) ||
+        !tri_pin_new(&store->pinner, slot, place.generation, &stored->entry)) {
         (void)tri_space_give(&store->space, stored->run);
         return false;
     }
@@ -256,6 +260,24 @@ tri_store_take(struct tri_store *store, uint64_t size, uint32_t *wanted)
         return &stored->buf;
     free(stored);
     return NULL;
+}
+
+void
+tri_store_seal(struct tri_buf *buf)
+{
+    struct stored *stored = buf->foreign;
+    if (buf->free != free_stored) {
+        tri_buf_seal(buf);
+        return;
+    }
+    struct tri_store *store = stored->store;
+    (void)pthread_mutex_lock(&store->lock);
+    if (stored->is_own && !stored->sealed && !stored->told) {
+        stored->sealed = true;
+        tri_seals_close(&store->seals, store->writing.base, stored->run);
+        buf->data = store->reading.base + (uint64_t)stored->place.start * TRI_GRANULE;
+    }
+    (void)pthread_mutex_unlock(&store->lock);
 }
 
 void

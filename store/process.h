@@ -35,6 +35,9 @@ void tri_store_end(struct tri_store **store);
 /* A buffer of `size` bytes (1 to TRI_STORED_MAX) for a new object. NULL: there is no room; *wanted says how many granules in a row
  * are to be asked for (0: it is no matter of room but of this process: no memory, no pin is left). */
 struct tri_buf *tri_store_take(struct tri_store *store, uint64_t size, uint32_t *wanted);
+/* What was written into one of tri_store_take's is final: whoever writes there from now on is stopped (SIGSEGV), as far as store/
+ * seals.h says, and `data` is where it can only be read. Of other buffers: tri_buf_seal. */
+void tri_store_seal(struct tri_buf *buf);
 /* The broker is going to hear of all that of a packet's frames which lies in the arena. */
 struct tri_packet;
 void tri_store_tell(struct tri_buf *const *frames, uint32_t count);

@@ -285,6 +285,8 @@ return_named(struct tri_proc *proc, struct tri_accepted *accepted, const struct 
     said.place = 0;
     if (said.ref_count > 0 && said.ref_count == tri_ref_value(ref)->ref_count)
         said.refs = tri_ref_value(ref)->refs; /* all nested, whatever place they were packed with */
+    if (proc->has_begun)
+        tri_begun_mark(proc, &said);
     for (uint32_t i = 0; i < said.ref_count; i++)
         tri_ref_carried(proc, tri_ref_find(proc, said.refs[i].id));
     post_result(proc, accepted, &said, failed);

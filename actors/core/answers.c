@@ -76,7 +76,7 @@ fetch_one(struct tri_proc *proc, struct tri_id id, trp_error *error)
 
     if (ref == NULL)
         ref = tri_kept_take(proc, id);
-    if (ref != NULL && ref->own_call) {
+    if (ref != NULL && (ref->own_call || ref->begun)) {
         ref->asked = true; /* the broker knows the name from a call that carries it, and not yet what it is of */
         return TRP_OK;
     }

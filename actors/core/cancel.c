@@ -74,7 +74,8 @@ tri_proc_cancel(struct tri_proc *proc, struct tri_ref *ref, uint64_t now_ns, trp
     const struct tri_out *out = ref->out != NULL && ref->out->ref == ref ? ref->out : NULL;
 
     proc->now_ns = now_ns;
-    if (ref->state != TRI_REF_PENDING || ref->is_actor || ref->cancelled || (out != NULL && out->kind != TRI_CALL))
+    if (ref->state != TRI_REF_PENDING || ref->is_actor || ref->cancelled || ref->begun ||
+        (out != NULL && out->kind != TRI_CALL))
         return TRP_OK;
     if (out != NULL && !out->posted && !out->again)
         return drop_unsent(proc, ref, error);

@@ -419,6 +419,8 @@ post_out(struct tri_proc *proc, struct tri_out *out)
         route.flags |= TRI_FAILED;
     if (out->again && tri_out_credited(out->kind))
         route.flags |= TRI_RETRIED;
+    for (uint32_t i = 0; proc->has_begun && i < count; i++)
+        tri_begun_mark(proc, &sections[i]);
     proc->ops.post(proc->ops.user, &route, sections, count, tri_out_credited(out->kind) ? out->bytes : 0);
     out->posted = true;
 }
@@ -502,8 +504,8 @@ is_private(const struct tri_proc *proc, const struct tri_ref *ref)
            ref->entry.id.space == proc->space;
 }
 
-static trp_err
-publish_one(struct tri_proc *proc, struct tri_ref *ref, trp_error *error)
+trp_err
+tri_publish_one(struct tri_proc *proc, struct tri_ref *ref, trp_error *error)
 {
     struct tri_out *out = tri_out_new(proc, TRI_PUT, 0);
 
@@ -526,13 +528,13 @@ tri_publish(struct tri_proc *proc, struct tri_ref *ref, trp_error *error)
 
     if (!is_private(proc, ref))
         return TRP_OK;
-    TRP_TRY(publish_one(proc, ref, error));
+    TRP_TRY(tri_publish_one(proc, ref, error));
     for (node = &ref->out->link; node != proc->unposted; node = node->next) {
         const struct tri_section *value = tri_ref_value(TRI_OWNER(node, struct tri_out, link)->ref);
         for (uint32_t i = 0; i < value->ref_count; i++) {
             struct tri_ref *inner = tri_ref_find(proc, value->refs[i].id);
             if (inner != NULL && is_private(proc, inner))
-                TRP_TRY(publish_one(proc, inner, error));
+                TRP_TRY(tri_publish_one(proc, inner, error));
         }
     }
     return TRP_OK;

@@ -241,7 +241,8 @@ collect_pending(struct tri_ref *ref, void *user)
 {
     struct pending *pending = user;
 
-    if (ref->state != TRI_REF_PENDING || !TRI_RESERVE(pending->refs, pending->capacity, pending->count + 1))
+    if (ref->state != TRI_REF_PENDING || ref->begun ||
+        !TRI_RESERVE(pending->refs, pending->capacity, pending->count + 1))
         return;
     ref->handles++;
     pending->refs[pending->count++] = (struct pending_ref){ref, tri_proc_ran(ref)};

@@ -48,9 +48,10 @@ struct tri_ref {
     bool seen : 1;      /* by a search that goes on */
     bool cancelled : 1; /* somebody here asked for the end of its call */
     bool absent : 1;    /* its value was not where it lies: WANT was sent */
+    bool begun : 1;     /* PENDING: `held` is being written here, and nobody sees it before tri_proc_seal */
     uint64_t handed;    /* times handed over to this process (its maker starts with 1) */
-    struct tri_held
-        *held; /* READY: the value; FAILED: the Error; NULL: an actor, or an Error without memory for its text */
+    struct tri_held *
+        held; /* READY: the value; FAILED: the Error; begun: what will be; NULL: an actor, or an Error without memory */
     struct tri_out *out;     /* the call, request or spawn that makes it, while it must be kept */
     struct tri_node waiters; /* the runtime's */
 };
@@ -162,6 +163,12 @@ trp_err tri_proc_actor_new(struct tri_proc *proc, struct tri_ref **actor, trp_er
 trp_err tri_proc_put(struct tri_proc *proc, const struct tri_packed *packed, struct tri_ref **ref, trp_error *error);
 /* The broker hears of a value of our own now, not when something names it. */
 trp_err tri_proc_publish(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);
+/* The same of a value that is still to be written, in section.frame: PENDING for everybody until it is sealed (TRP_EALREADY: it
+ * is, or never was begun here; of one that has failed, its code without a sentence), or given up: it fails with `why`. */
+trp_err tri_proc_begin(struct tri_proc *proc, const struct tri_packed *packed, struct tri_ref **ref, trp_error *error);
+trp_err tri_proc_seal(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);
+void tri_proc_give_up(struct tri_proc *proc, struct tri_ref *ref, const trp_error *why);
+uint32_t tri_proc_begun(const struct tri_proc *proc); /* how many there are */
 void tri_proc_retain(struct tri_ref *ref);
 void tri_proc_release(
     struct tri_ref *ref); /* the last one: RELEASE, or forgotten if private; calls nobody waits for still run */

@@ -69,7 +69,7 @@ tri_ref_make(struct tri_proc *proc, struct tri_id id, bool is_actor)
     ref->state = is_actor ? TRI_REF_READY : TRI_REF_PENDING;
     ref->is_actor = is_actor;
     ref->shared = ref->wanted = ref->kept = ref->returned = ref->own_call = ref->local = ref->resident = false;
-    ref->asked = ref->unrun = ref->seen = ref->cancelled = ref->absent = false;
+    ref->asked = ref->unrun = ref->seen = ref->cancelled = ref->absent = ref->begun = false;
     ref->handed = 0;
     ref->held = NULL;
     ref->out = NULL;
@@ -125,8 +125,8 @@ put_held(struct tri_buf *buf)
     tri_memory_put(memory, held, buf->size);
 }
 
-static void
-drop_value(struct tri_proc *proc, struct tri_held *held)
+void
+tri_held_drop(struct tri_proc *proc, struct tri_held *held)
 {
     struct tri_buf *buf = &held->buf;
 
@@ -148,7 +148,7 @@ free_ref(struct tri_proc *proc, struct tri_ref *ref)
 
     proc->ops.ref_free(proc->ops.user, ref);
     if (held != NULL)
-        drop_value(proc, held);
+        tri_held_drop(proc, held);
 }
 
 /* One after another, however long the chain of values inside of values is. */
@@ -177,6 +177,7 @@ tri_ref_look(struct tri_proc *proc, struct tri_ref *ref)
         return;
     forget(proc, ref);
     proc->value_count -= !ref->is_actor;
+    proc->begun -= ref->begun;
     reap(proc, ref);
 }
 
@@ -281,7 +282,7 @@ tri_ref_correct(struct tri_proc *proc, struct tri_ref *ref, const struct tri_sec
     if (had == NULL || had->open)
         return TRP_OK;
     TRP_TRY(tri_ref_set(proc, ref, section, true, error));
-    drop_value(proc, had);
+    tri_held_drop(proc, had);
     return TRP_OK;
 }
 

@@ -43,6 +43,8 @@ add_hold(struct tri_ref *ref, void *user)
         flags |= TRI_SNAP_COMING;
     if (ref->kept)
         flags |= TRI_SNAP_KEPT;
+    if (ref->begun)
+        flags |= TRI_SNAP_OPEN;
     part->holds[part->snapshot.hold_count++] =
         (struct tri_snap_hold){.id = ref->entry.id, .handed = ref->handed, .flags = flags};
     if (part->snapshot.hold_count == TRI_SNAP_MAX)
@@ -120,6 +122,8 @@ post_kept(struct tri_ref *ref, void *user)
     if (!ref->returned || ref->held == NULL)
         return;
     route.flags = ref->state == TRI_REF_FAILED ? TRI_FAILED : 0;
+    if (proc->has_begun)
+        tri_begun_mark(proc, tri_ref_value(ref));
     tri_post(proc, &route, tri_ref_value(ref));
 }
 

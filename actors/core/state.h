@@ -170,6 +170,8 @@ struct tri_proc {
     struct tri_table refs; /* of names that others made */
     struct tri_own own;
     size_t value_count; /* of both, those that are no actor's */
+    uint32_t begun;     /* of one's own, those that are being written */
+    bool has_begun;     /* there ever was one */
     struct tri_table lanes_out;
     struct tri_lane_out *last_lane;
     struct tri_lane_in *last_lane_in;
@@ -212,6 +214,8 @@ void tri_refs_let_go(struct tri_proc *proc, struct tri_ref ***refs, uint32_t *co
 /* Gives it a value (a copy; retains frames); each entry must be here, and its handle be had already. TRP_ENOMEM. */
 trp_err tri_ref_set(struct tri_proc *proc, struct tri_ref *ref, const struct tri_section *section, bool failed,
                     trp_error *error);
+/* What it had goes. */
+void tri_held_drop(struct tri_proc *proc, struct tri_held *held);
 /* What is kept leads back to itself, the broker says: it is this error from now on, unless somebody here has looked at it. */
 trp_err tri_ref_correct(struct tri_proc *proc, struct tri_ref *ref, const struct tri_section *section,
                         trp_error *error);
@@ -245,11 +249,16 @@ void tri_lane_failed(struct tri_proc *proc, struct tri_lane_out *lane, uint64_t 
 struct tri_lane_out *tri_lane_out(struct tri_proc *proc, struct tri_id target);
 /* Makes PUTs of a private value and of all private values that it leads to. */
 trp_err tri_publish(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);
+trp_err tri_publish_one(struct tri_proc *proc, struct tri_ref *ref, trp_error *error); /* whoever knows its name */
 void tri_post(struct tri_proc *proc, const struct tri_route *route, const struct tri_section *section);
 void tri_post_ids(struct tri_proc *proc, uint8_t kind, uint16_t flags, const struct tri_ids *ids);
 void tri_post_blocked(struct tri_proc *proc, const struct tri_block_wait *wait);
 void tri_post_releases(struct tri_proc *proc);
 bool tri_ids_add(struct tri_ids *ids, struct tri_id id);
+
+/* begun.c */
+/* Before these travel: which of what they name is still being written here. */
+void tri_begun_mark(struct tri_proc *proc, const struct tri_section *section);
 
 /* incoming.c */
 typedef trp_err tri_proc_handler(struct tri_proc *proc, const struct tri_envelope *envelope, trp_error *error);

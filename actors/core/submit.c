@@ -399,7 +399,7 @@ tri_proc_release(struct tri_ref *ref)
 trp_err
 tri_proc_want(struct tri_proc *proc, struct tri_ref *ref, trp_error *error)
 {
-    if (ref->state != TRI_REF_PENDING || ref->own_call || ref->wanted)
+    if (ref->state != TRI_REF_PENDING || ref->own_call || ref->wanted || ref->begun)
         return TRP_OK;
     if (proc->gone) {
         if (error != NULL)

@@ -80,6 +80,18 @@ check_pending(struct check *check, const struct tri_object *object)
         wrong(check, "%s misses %u arguments and says %u", name(&object->thing, id), missing, call->missing);
 }
 
+/* Another process makes or has it: one that lives, and was asked for it, as soon as somebody waits. */
+static void
+check_unknown(struct check *check, const struct tri_object *object)
+{
+    char id[TRI_ID_TEXT_SIZE];
+    if ((object->waiting > 0 || !tri_list_empty(&object->needs)) && object->fetching == NULL && !object->coming &&
+        !check->core->barrier && !tri_core_open(check->core))
+        wrong(check, "%s is waited for, and nobody was asked for it", name(&object->thing, id));
+    if (object->fetching != NULL && tri_peer_find(check->core, object->fetching->index) != object->fetching)
+        wrong(check, "%s was asked for of a process that is gone", name(&object->thing, id));
+}
+
 static void
 check_object(struct check *check, const struct tri_object *object)
 {
@@ -92,6 +104,8 @@ check_object(struct check *check, const struct tri_object *object)
         wrong(check, "%s: %u holders wait, %u are counted", name(&object->thing, id), waiting, object->waiting);
     if (object->state == TRI_OBJECT_PENDING)
         check_pending(check, object);
+    else if (object->state == TRI_OBJECT_UNKNOWN)
+        check_unknown(check, object);
     else if (object->call != NULL && object->call->state != TRI_CALL_ANSWERED)
         wrong(check, "%s is ready and its call goes on", name(&object->thing, id));
     if (object->state == TRI_OBJECT_FAILED && object->contains != NULL)

@@ -9,7 +9,7 @@ static bool
 is_awaited(const struct tri_pending *call, const struct tri_object *object)
 {
     const struct tri_peer *source = object->value == NULL ? object->fetching : NULL;
-    return source != NULL && (source == call->caller || source->host != NULL);
+    return source != NULL && !object->open && (source == call->caller || source->host != NULL);
 }
 
 /* What was asked for and has not come, of all that the call names, itself or in the values of that. NULL: nothing. The last one

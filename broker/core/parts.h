@@ -138,6 +138,7 @@ struct tri_object {
     bool recovered; /* a host told a new broker of it; its maker may send the CALL again */
     bool coming;    /* its maker, whose snapshot said so, will say again what makes it */
     bool charged;   /* its value counts among its keeper's put_bytes */
+    bool open;      /* UNKNOWN: its maker writes it, and calls that carry its name do not wait for that */
     bool carried;   /* an envelope named it: a value that was only PUT waits for that one */
     bool cancelled; /* a holder's CANCEL was quicker than its CALL, which fails when it comes */
     struct tri_pending *call;

@@ -287,6 +287,7 @@ report_hold(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_
         return;
     }
     object->coming |= (held->flags & TRI_SNAP_COMING) != 0 && held->id.space == peer->entry.id.space;
+    object->open |= (held->flags & TRI_SNAP_OPEN) != 0 && object->state == TRI_OBJECT_UNKNOWN;
     if (hold != NULL && (held->flags & TRI_SNAP_VALUE) != 0) {
         hold->has_value = true;
         hold->seen = hold->handed;

@@ -151,6 +151,10 @@ adopt(struct tri_core *core, struct tri_peer *peer, const struct tri_ref_entry *
         if (object != NULL && hold != NULL && object->state != TRI_OBJECT_PENDING)
             hold->has_value = true;
     }
+    if (own && thing->kind == TRI_THING_OBJECT) {
+        struct tri_object *object = tri_as_object(thing);
+        object->open = object->state == TRI_OBJECT_UNKNOWN && (entry->flags & TRI_REF_OPEN) != 0;
+    }
     thing->shared = true;
     thing->flights++;
     return thing;

@@ -72,6 +72,10 @@ typedef trp_err trp_task_fn(trp_ctx *ctx);
  * than 64 MiB. */
 TRP_API trp_err trp_return(trp_ctx *ctx, trp_value value);
 
+/* The same in place, as trp_put_begin: tensors without data get room in the result, which is sealed when the function returns
+ * TRP_OK. If it fails, nobody sees what was written. */
+TRP_API trp_err trp_return_begin(trp_ctx *ctx, trp_value value);
+
 /* The result is what `ref` will be, value or error. Nobody waits: the actor goes on with its next call. */
 TRP_API trp_err trp_delegate(trp_ctx *ctx, trp_ref *ref);
 

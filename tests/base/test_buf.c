@@ -2,7 +2,10 @@
 #include <criterion/criterion.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "transport/base/base.h"
 
@@ -81,4 +84,34 @@ Test(list, keeps_its_order_and_forgives_removing_twice)
     tri_list_remove(&nodes[0]);
     tri_list_remove(&nodes[2]);
     cr_assert(tri_list_empty(&head));
+}
+
+static int
+write_into(uint8_t *room)
+{
+    const pid_t pid = fork();
+    int status = 0;
+    if (pid == 0) {
+        (void)signal(SIGSEGV, SIG_DFL);
+        *(volatile uint8_t *)room = 1;
+        _exit(0);
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+Test(buf, rooms_are_aligned_and_those_of_pages_are_read_only_once_sealed)
+{
+    static const size_t sizes[] = {0, 1, 64, 4097, 1000000};
+    for (int pages = 0; pages < 2; pages++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            struct tri_buf *buf = tri_buf_room_new(sizes[i], pages);
+            cr_assert_not_null(buf);
+            cr_expect(buf->size == sizes[i] && (uintptr_t)buf->data % 64 == 0 && tri_buf_room(buf) == 0);
+            memset(buf->data, 5, sizes[i]);
+            tri_buf_seal(buf);
+            if (pages && sizes[i] > 0)
+                cr_expect(write_into(buf->data + sizes[i] - 1) == SIGSEGV && buf->data[sizes[i] - 1] == 5);
+            tri_buf_release(&buf);
+        }
 }

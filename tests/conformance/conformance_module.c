@@ -38,6 +38,51 @@ task_echo(trp_ctx *ctx)
     return trp_return(ctx, ctx->args[0]);
 }
 
+/* `count` numbers, 0, 1, ..., written in place. how: 1 fails afterwards, 2 returns something else as well, 3 returns first. */
+static trp_err
+task_fill(trp_ctx *ctx)
+{
+    const int64_t how = ctx->args[1].as.i64;
+    int64_t count = ctx->args[0].as.i64;
+    DLTensor x = trp_dense(NULL, TRP_INT64, 1, &count);
+    if (how == 3)
+        TRP_TRY(trp_return(ctx, trp_i64(1)));
+    trp_err err = trp_return_begin(ctx, TRP_MAP("x", &x, "how", how));
+    if (how == 3)
+        return err == TRP_EALREADY && x.data == NULL ? TRP_OK : trp_fail(ctx, TRP_EINVAL, "the second was taken");
+    TRP_TRY(err);
+    for (int64_t i = 0; i < count; i++)
+        ((int64_t *)x.data)[i] = i;
+    if (how == 2)
+        return trp_return(ctx, trp_null()) == TRP_EALREADY ? TRP_OK : trp_fail(ctx, TRP_EINVAL, "both were taken");
+    return how == 1 ? trp_fail(ctx, 7, "no") : TRP_OK;
+}
+
+/* Begins an object, hands it on in a list, and ends with it still open; or (how 1) lets go of it. */
+static trp_err
+task_abandon(trp_ctx *ctx)
+{
+    DLTensor x = trp_dense(NULL, TRP_UINT8, 1, (int64_t[]){ctx->args[0].as.i64});
+    trp_ref *ref = NULL;
+    TRP_TRY(trp_put_begin(ctx->runtime, trp_tensor(&x), &ref, ctx->error));
+    trp_err err = trp_return(ctx, TRP_LIST(ref));
+    trp_ref_release(&ref);
+    return err;
+}
+
+/* Returns 200,000 bytes, and then finds that something else has failed. */
+static trp_err
+task_goes_on(trp_ctx *ctx)
+{
+    static char bytes[200000];
+    trp_ref *ref = NULL;
+    TRP_TRY(trp_return(ctx, trp_bytes(bytes, sizeof bytes)));
+    TRP_TRY(trp_task(ctx->runtime, "conformance:fail", TRP_ARGS(7, "no"), &ref, ctx->error));
+    trp_err err = trp_get(ref, 20000, NULL, ctx->error);
+    trp_ref_release(&ref);
+    return err == TRP_ETASK ? TRP_OK : trp_fail(ctx, TRP_EINVAL, "it did not fail");
+}
+
 static trp_err
 task_add(trp_ctx *ctx)
 {
@@ -176,6 +221,9 @@ task_cancel(trp_ctx *ctx)
 static const trp_function tasks[] = {
     {.name = "generate_2", .fn = task_generate_2, .args = "n:i"},
     {.name = "echo", .fn = task_echo, .args = "x:v", .about = "gives back what it gets"},
+    {.name = "fill", .fn = task_fill, .args = "count:i, how:i=0"},
+    {.name = "goes_on", .fn = task_goes_on},
+    {.name = "abandon", .fn = task_abandon, .args = "size:i"},
     {.name = "add", .fn = task_add, .args = "a:i, b:i=10"},
     {.name = "fail", .fn = task_fail, .args = "cause:i, text:s"},
     {.name = "keep", .fn = task_keep, .args = "object:[r], name:s"},

@@ -14,6 +14,8 @@ op_post(void *user, const struct tri_route *route, const struct tri_section *sec
     fake->sections[fake->count] = count;
     fake->last_place = count == 0 ? 0 : sections[count - 1].place;
     fake->entries[fake->count++] = count == 0 ? 0 : sections[0].ref_count;
+    if (count > 0 && sections[0].ref_count > 0)
+        fake->flags = sections[0].refs[0].flags;
     fake->credit -= credit_bytes > 0;
     return fake->count;
 }

@@ -16,6 +16,7 @@ struct fake {
     struct tri_route posts[POSTS_MAX];
     uint32_t entries[POSTS_MAX], sections[POSTS_MAX];
     uint32_t last_place; /* of the sections of the newest */
+    uint32_t flags;      /* of the first entry of the newest that had one */
     size_t count;
     uint64_t credit, released, ready, freed, ran, dropped;
     uint64_t here, refused; /* answers to WANT, */

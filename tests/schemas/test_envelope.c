@@ -126,7 +126,7 @@ SPOIL(head_refs, head->ref_count = 3)
 SPOIL(head_refs_many, head->ref_count = UINT16_MAX)
 SPOIL(head_place, head->place = 1)
 SPOIL(entry_without_id, entry[1].id.space = entry[1].id.number = 0)
-SPOIL(entry_flags, entry->flags = 2)
+SPOIL(entry_flags, entry->flags = TRI_REF_OPEN | TRI_REF_ACTOR)
 SPOIL(entry_range, entry->end = 1)
 SPOIL(entry_place, entry->place = 256)
 

@@ -38,6 +38,13 @@ want_all(struct sim_world *world)
 }
 
 static void
+seal_all(struct sim_world *world)
+{
+    EACH_PROCESS(world, process)
+    sim_program_seal_all(process);
+}
+
+static void
 each_has_ended(struct sim_process *process, const struct sim_bag *bag)
 {
     for (uint32_t i = 0; i < bag->count; i++) {
@@ -227,6 +234,7 @@ void
 sim_ending(struct sim_world *world)
 {
     world->draining = true;
+    seal_all(world);
     want_all(world);
     settle(world, "draining");
     if (!world->failed && world->core == NULL)

@@ -249,6 +249,7 @@ exit_host(struct sim_process *host, bool in_order)
     if (in_order) {
         sim_bag_clear(&host->kept);
         sim_bag_clear(&host->awaited);
+        sim_program_seal_all(host);
         tri_proc_ended(host->proc, host->actor);
     }
     host->leaving = true;

@@ -166,7 +166,7 @@ sim_process_end(struct sim_process *process)
     if (sim_chance(world, 50))
         sim_queue_clear(&process->to_broker);
     process->depth = 0;
-    process->bag.count = process->args.count = process->kept.count = process->awaited.count = 0;
+    process->bag.count = process->args.count = process->kept.count = process->awaited.count = process->open.count = 0;
     tri_proc_destroy(&process->proc);
     tri_channel_fini(&process->channel);
 }

@@ -189,9 +189,68 @@ act_task(struct act *act)
         sim_bag_add(act->process, act->bag, ref);
 }
 
+/* Its writing is over. Often that is not said. */
+static void
+seal_one(struct sim_process *process, bool always)
+{
+    struct sim_world *world = process->world;
+    struct tri_ref *ref = process->open.vars[sim_random(world, process->open.count)];
+    char id[TRI_ID_TEXT_SIZE];
+    trp_error error;
+
+    if (always || !sim_chance(world, 20)) {
+        if (tri_proc_seal(process->proc, ref, &error) != TRP_OK)
+            sim_fail(world, "seal: %s", error.message);
+    } else {
+        struct sim_record *record = sim_record_add(world, ref->entry.id);
+        record->endless = record->gone = true; /* no call */
+        (void)TRI_FAIL(&error, TRP_EOBJLOST, "object %s is lost: its maker gave it up",
+                       tri_id_format(ref->entry.id, id));
+        tri_proc_give_up(process->proc, ref, &error);
+    }
+    remove_all(&process->open, ref);
+}
+
+void
+sim_program_seal_all(struct sim_process *process)
+{
+    while (process->open.count > 0)
+        seal_one(process, true);
+}
+
+/* A value that is still to be written: its name may be everywhere before that. */
+static void
+act_open(struct act *act)
+{
+    struct sim_world *world = act->process->world;
+    const struct tri_section *value = &world->value.section;
+    struct tri_ref_entry entries[4];
+    struct tri_packed packed = {0};
+    struct tri_buf *buf = tri_buf_copy(value->data, (size_t)value->size);
+    struct tri_ref *ref = NULL;
+    trp_error error;
+
+    sim_section_of(act->process, &world->value, act->bag, (uint32_t)sim_random(world, 3), false, entries,
+                   &packed.section);
+    packed.section.data = buf->data;
+    packed.section.frame = buf;
+    if (tri_proc_begin(act->process->proc, &packed, &ref, &error) != TRP_OK) {
+        sim_fail(world, "begin: %s", error.message);
+    } else {
+        tri_proc_retain(ref);
+        act->process->open.vars[act->process->open.count++] = ref;
+        sim_bag_add(act->process, act->bag, ref);
+    }
+    tri_buf_release(&buf);
+}
+
 static void
 act_put(struct act *act)
 {
+    if (act->process->open.count < SIM_VARS && sim_chance(act->process->world, 12)) {
+        act_open(act);
+        return;
+    }
     struct sim_world *world = act->process->world;
     struct tri_ref_entry entries[4];
     const struct tri_packed *base = sim_chance(world, 90) ? &world->value : &world->large;
@@ -412,6 +471,8 @@ turn_away(struct sim_process *process, struct sim_bag *bag, const struct tri_ref
 void
 sim_program_after(struct sim_process *process, struct sim_bag *bag)
 {
+    if (process->open.count > 0 && sim_chance(process->world, 20))
+        seal_one(process, false);
     for (uint32_t i = process->awaited.count; i-- > 0;)
         if (process->awaited.vars[i]->state != TRI_REF_PENDING)
             remove_at(&process->awaited, i);
@@ -442,6 +503,7 @@ sim_program_leave(struct sim_process *process)
     if (tri_proc_space(process->proc) == 0)
         return;
     process->leaving = true;
+    sim_program_seal_all(process);
     for (uint32_t i = process->bag.count; i-- > 0;)
         if (((struct sim_ref *)(void *)process->bag.vars[i])->endless)
             remove_at(&process->bag, i);

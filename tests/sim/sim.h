@@ -99,6 +99,7 @@ struct sim_process {
     bool detached;
     struct sim_bag args, kept; /* kept: from one call of its actor to another */
     struct sim_bag awaited;    /* until they come, whatever else the program lets go of */
+    struct sim_bag open;       /* values that are being written */
     uint64_t last_started;
 };
 
@@ -256,6 +257,7 @@ void sim_program_inherit(struct sim_process *host, const struct tri_incoming *ca
 /* A driver makes nothing more until all that it has made was answered, hands on what it has, and is to go as soon as that was
  * answered, too: whether that is so. */
 void sim_program_leave(struct sim_process *process);
+void sim_program_seal_all(struct sim_process *process); /* what it writes is written */
 bool sim_program_may_go(struct sim_process *process);
 void sim_bag_add(struct sim_process *process, struct sim_bag *bag, struct tri_ref *ref); /* takes the handle over */
 void sim_bag_clear(struct sim_bag *bag);

@@ -1,7 +1,9 @@
 /* test_process.c - a process's part of the arena, with a broker that is played here: it leases, shows and marks by hand. */
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "schemas/schemas.h"
@@ -288,5 +290,44 @@ Test(store_process, descriptors_of_something_else_are_refused)
     cr_expect_eq(tri_store_find(store, &place, &buf, &error), TRP_EPROTO);
     cr_expect_not_null(strstr(error.message, "shared memory"), "%s", error.message);
     tri_store_end(&store);
+    strike(&stage);
+}
+
+static int
+write_into(uint8_t *room)
+{
+    const pid_t pid = fork();
+    int status = 0;
+    if (pid == 0) {
+        (void)signal(SIGSEGV, SIG_DFL);
+        *(volatile uint8_t *)room = 1;
+        _exit(0);
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+Test(store_process, what_is_sealed_is_written_no_more_until_it_is_something_else)
+{
+    struct stage stage;
+    uint32_t wanted = 0;
+    set(&stage);
+    lease(&stage, 0, 1000, 0, 64);
+    for (int round = 0; round < 600;
+         round++) { /* the same room again and again, and more of them than are remembered */
+        struct tri_buf *buf = tri_store_take(stage.store, TRI_GRANULE + round, &wanted);
+        cr_assert_not_null(buf);
+        uint8_t *room = buf->data;
+        memset(room, round, buf->size);
+        tri_store_seal(buf);
+        cr_expect(buf->data != room && buf->data[buf->size - 1] == (uint8_t)round, "it is read where nobody writes");
+        if (round % 200 == 0)
+            cr_expect(write_into(room) == SIGSEGV && write_into(buf->data) == SIGSEGV);
+        tri_store_seal(buf); /* once more: it is */
+        tri_buf_release(&buf);
+    }
+    struct tri_buf *plain = tri_buf_room_new(10, false);
+    tri_store_seal(plain);
+    tri_buf_release(&plain);
     strike(&stage);
 }

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <troupe/module.h>
+#include <unistd.h>
 
 struct worker {
     trp_ref *held;
+    size_t size;
 };
 
 static void
@@ -86,6 +88,33 @@ on_put(trp_ctx *ctx, void *self)
     return err;
 }
 
+/* An object that is being written, in a list. */
+static trp_err
+on_begin(trp_ctx *ctx, void *self)
+{
+    struct worker *worker = self;
+    TRP_TRY(trp_put_begin(ctx->runtime, trp_bytes(NULL, (size_t)trp_as_i64(ctx->args[0])), &worker->held, ctx->error));
+    worker->size = (size_t)trp_as_i64(ctx->args[0]);
+    return trp_return(ctx, TRP_LIST(worker->held));
+}
+
+static trp_err
+on_end(trp_ctx *ctx, void *self)
+{
+    struct worker *worker = self;
+    fill(trp_put_room(worker->held), worker->size, trp_as_i64(ctx->args[0]));
+    TRP_TRY(trp_put_end(worker->held, ctx->error));
+    trp_ref_release(&worker->held);
+    return TRP_OK;
+}
+
+static trp_err
+on_pid(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    return trp_return(ctx, trp_i64(getpid()));
+}
+
 static trp_err
 on_let_go(trp_ctx *ctx, void *self)
 {
@@ -111,6 +140,9 @@ static const trp_method methods[] = {
     {.name = "check", .fn = on_check, .args = "bytes:b, seed:i"},
     {.name = "echo", .fn = on_echo, .args = "value:v"},
     {.name = "put", .fn = on_put, .args = "size:i, seed:i, keep:i"},
+    {.name = "begin", .fn = on_begin, .args = "size:i"},
+    {.name = "end", .fn = on_end, .args = "seed:i"},
+    {.name = "pid", .fn = on_pid},
     {.name = "let_go", .fn = on_let_go},
     {0},
 };

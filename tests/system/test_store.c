@@ -314,3 +314,70 @@ SYSTEM_TEST(store, objects_survive_the_death_of_the_broker)
     trp_shutdown(&runtime);
     system_service_stop(&service);
 }
+
+static trp_ref *
+begin_there(trp_actor *actor, int64_t size)
+{
+    trp_ref *list = NULL, *inner;
+    trp_value value;
+    OK(trp_call(actor, "begin", TRP_ARGS(size), &list, &error));
+    OK(trp_get(list, SYSTEM_WAIT_MS, &value, &error));
+    inner = trp_ref_retain(trp_at(value, 0).as.ref);
+    trp_ref_release(&list);
+    cr_expect_eq(trp_get(inner, 0, NULL, &error), TRP_ETIMEDOUT);
+    return inner;
+}
+
+SYSTEM_TEST(store, what_a_killed_process_was_writing_is_lost_to_all_and_its_room_is_free)
+{
+    static const int64_t sizes[] = {1000, 12 * MIB};
+    const trp_config config = {.node = {.store_bytes = 16 * MIB}};
+    trp_runtime *runtime = NULL;
+    OK(trp_init(&config, &runtime, &error));
+    trp_actor *reader = worker(runtime);
+    for (int i = 0; i < 4; i++) {
+        trp_actor *maker = worker(runtime);
+        trp_ref *ref = begin_there(maker, sizes[i % 2]), *checked = NULL;
+        OK(trp_call(reader, "check", TRP_ARGS(ref, 1), &checked, &error));
+        cr_assert_eq(kill((pid_t)system_call_i64(maker, "pid", TRP_NOARGS), SIGKILL), 0);
+        cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EOBJLOST, "%s", error.message);
+        cr_expect_eq(trp_get(checked, SYSTEM_WAIT_MS, NULL, &error), TRP_EOBJLOST, "%s", error.message);
+        trp_ref_release(&checked);
+        trp_ref_release(&ref);
+        trp_actor_release(&maker);
+    }
+    trp_actor_release(&reader);
+    trp_shutdown(&runtime);
+}
+
+SYSTEM_TEST(store, what_is_being_written_when_the_broker_dies_is_ended_under_the_next)
+{
+    struct system_process service;
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    trp_actor *maker = worker(runtime), *reader = worker(runtime);
+    trp_ref *there = begin_there(maker, 3 * MIB), *checked = NULL, *mine = NULL, *ended = NULL;
+    OK(trp_put_begin(runtime, trp_bytes(NULL, 4 * MIB), &mine, &error));
+    OK(trp_call(reader, "check", TRP_ARGS(mine, 8), &checked, &error));
+    const pid_t broker = system_find_one("troupe-broker");
+    kill(broker, SIGKILL);
+    system_expect_gone(broker);
+    OK(trp_call(maker, "end", TRP_ARGS(7), &ended, &error));
+    expect_pattern(there, 3 * MIB, 7);
+    uint8_t *bytes = pattern(4 * MIB, 8);
+    memcpy(trp_put_room(mine), bytes, 4 * MIB);
+    free(bytes);
+    OK(trp_put_end(mine, &error));
+    trp_value wrong;
+    OK(trp_get(checked, SYSTEM_WAIT_MS, &wrong, &error));
+    cr_expect_eq(trp_as_i64(wrong), 0);
+    trp_ref *const refs[] = {there, mine, ended, checked};
+    for (int i = 0; i < 4; i++) {
+        trp_ref *ref = refs[i];
+        trp_ref_release(&ref);
+    }
+    trp_actor_release(&maker);
+    trp_actor_release(&reader);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}

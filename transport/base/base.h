@@ -132,8 +132,12 @@ struct tri_buf {
 struct tri_buf *tri_buf_new(size_t size);                    /* NULL: no memory; not zeroed */
 size_t tri_buf_room(const struct tri_buf *buf);              /* 0: not tri_buf_new's */
 struct tri_buf *tri_buf_copy(const void *data, size_t size); /* NULL: no memory */
-struct tri_buf *tri_buf_retain(struct tri_buf *buf);         /* NULL passes */
-void tri_buf_release(struct tri_buf **buf);                  /* NULL passes; sets *buf to NULL */
+/* Memory that somebody writes for a while, 64-byte aligned; tri_buf_seal ends that: where it was made of pages, writing faults
+ * from then on. `pages`: it is; else as this build has it (unoptimised ones do). NULL: no memory; not zeroed. */
+struct tri_buf *tri_buf_room_new(size_t size, bool pages);
+void tri_buf_seal(struct tri_buf *buf);
+struct tri_buf *tri_buf_retain(struct tri_buf *buf); /* NULL passes */
+void tri_buf_release(struct tri_buf **buf);          /* NULL passes; sets *buf to NULL */
 
 /* ------------------------------------------------------------------------------------------------------ containers */
 

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* The struct and its data lie in one block; malloc gives 16-aligned ones. */
 enum { DATA_OFFSET = (sizeof(struct tri_buf) + 15) & ~(size_t)15 };
@@ -48,6 +49,65 @@ tri_buf_copy(const void *data, size_t size)
     if (buf != NULL && size > 0)
         memcpy(buf->data, data, size);
     return buf;
+}
+
+/* ------------------------------------------------------------------------------------------------ written for a while */
+
+enum { ROOM_ALIGN = 64 };
+#ifdef __OPTIMIZE__
+static const bool always_pages = false;
+#else
+static const bool always_pages = true;
+#endif
+
+static void
+free_aligned(struct tri_buf *buf)
+{
+    free(buf->data);
+    free(buf);
+}
+
+static void
+free_pages(struct tri_buf *buf)
+{
+    (void)munmap(buf->data, buf->size);
+    free(buf);
+}
+
+static uint8_t *
+take_pages(size_t size)
+{
+    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return pages != MAP_FAILED ? pages : NULL;
+}
+
+struct tri_buf *
+tri_buf_room_new(size_t size, bool pages)
+{
+    const bool mapped = size > 0 && (pages || always_pages);
+    struct tri_buf *buf;
+
+    if (size > SIZE_MAX - ROOM_ALIGN)
+        return NULL;
+    buf = calloc(1, sizeof *buf);
+    if (buf == NULL)
+        return NULL;
+    atomic_init(&buf->references, 1);
+    buf->data = mapped ? take_pages(size) : aligned_alloc(ROOM_ALIGN, (size + ROOM_ALIGN) & ~(size_t)(ROOM_ALIGN - 1));
+    buf->size = size;
+    buf->free = mapped ? free_pages : free_aligned;
+    if (buf->data != NULL)
+        return buf;
+    free(buf);
+    return NULL;
+}
+
+void
+tri_buf_seal(struct tri_buf *buf)
+{
+    if (buf->free == free_pages)
+        (void)mprotect(buf->data, buf->size, PROT_READ); /* refused: nobody is stopped, and nothing else is different */
 }
 
 struct tri_buf *

@@ -71,7 +71,7 @@ struct tri_host_hooks {
 struct tri_process_config {
     const char *directory; /* of the node */
     bool is_host;
-    bool is_service; /* a host: of a node that outlives its programs */
+    bool is_service;      /* a host: of a node that outlives its programs */
     uint64_t token;       /* host */
     int64_t reconnect_ms; /* 0: a broker that is gone is gone */
     const struct tri_host_hooks *hooks;

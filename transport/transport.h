@@ -202,7 +202,7 @@ struct tri_link_ops {
 const struct tri_link_ops *tri_link_find(const char *address); /* by its scheme; NULL: none */
 /* Packets of one peer that wait at a server: twice the window of calls, as if each call were a packet, and had one beside it. */
 enum { TRI_LINK_PACKETS = 131072 };
-extern const struct tri_link_ops *const tri_link_table[];      /* ended by NULL */
+extern const struct tri_link_ops *const tri_link_table[]; /* ended by NULL */
 
 /* A ZeroMQ context with our options; raises the soft limit of file descriptors. TRP_ELIMIT: fewer than 64 descriptors are left,
  * or too little address space for its threads and the keeper; said beforehand, because libzmq aborts the process when it does

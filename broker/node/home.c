@@ -380,7 +380,7 @@ tri_home_remove_dead(const char *path, int root_pid)
     await_process(root_pid, GRACE_MS); /* its sockets may close before its lock */
     int errnum = lock_directory(path, false, &lock_fd);
     if (errnum != 0)
-        return; /* another node has taken it, or removed it */
+        return;                                                /* another node has taken it, or removed it */
     bool made = was_made(lock_fd), stays = tri_kept_any(path); /* what is kept waits for the next node */
     if (!stays)
         tri_kept_clear(path);

@@ -215,7 +215,8 @@ task_nest(trp_ctx *ctx)
     trp_ref_release(&inner);
     if (err == TRP_OK)
         return trp_return(ctx, trp_i64(below + 1));
-    if (err != TRP_ELIMIT || ctx->error->ran != TRP_NOT_RUN || strstr(ctx->error->message, "less than a quarter is left, the limit") == NULL)
+    if (err != TRP_ELIMIT || ctx->error->ran != TRP_NOT_RUN ||
+        strstr(ctx->error->message, "less than a quarter is left, the limit") == NULL)
         return err;
     return trp_return(ctx, trp_i64(0));
 }

@@ -39,15 +39,23 @@ tri_keep_ref(struct tri_cli *cli, const struct tri_args *args, trp_ref *ref)
 static int
 run_put(struct tri_cli *cli, const struct tri_args *args)
 {
+    const char *file = tri_option(args, "file");
     struct tri_values values = {0};
     trp_value value = trp_null();
     trp_ref *ref = NULL;
     trp_error error;
-    int exit_code = tri_join(cli);
+    int exit_code;
 
-    if (exit_code == TRI_EXIT_OK)
+    if (file == NULL && args->count == 0)
+        return tri_refuse(cli, "VALUE is missing, or --file FILE; usage: troupe put [VALUE]");
+    if (file != NULL && args->count > 0)
+        return tri_refuse(cli, "there is a VALUE and --file, and one reference");
+    exit_code = tri_join(cli);
+    if (exit_code == TRI_EXIT_OK && file == NULL)
         exit_code = tri_value_of(cli, &values, args->operands[0], &value);
-    if (exit_code == TRI_EXIT_OK && value.kind == TRP_REF)
+    if (exit_code == TRI_EXIT_OK && file != NULL)
+        exit_code = tri_put_file(cli, file, &ref);
+    else if (exit_code == TRI_EXIT_OK && value.kind == TRP_REF)
         ref = trp_ref_retain(value.as.ref); /* another name of the same object */
     else if (exit_code == TRI_EXIT_OK && trp_put(cli->runtime, value, &ref, &error) != TRP_OK)
         exit_code = tri_fail(cli, &error, NULL);
@@ -101,14 +109,20 @@ await_kept(struct tri_cli *cli, trp_ref *ref, const char *operand, trp_value *va
 static int
 run_get(struct tri_cli *cli, const struct tri_args *args)
 {
+    const char *file = tri_option(args, "output");
     trp_ref **refs;
     trp_value value;
-    int exit_code = find_all(cli, args, &refs);
+    int exit_code;
+
+    if (file != NULL && args->count > 1)
+        return tri_refuse(cli, "%d references for one file", args->count);
+    exit_code = find_all(cli, args, &refs);
 
     for (int i = 0; i < args->count && exit_code == TRI_EXIT_OK; i++) {
         exit_code = await_kept(cli, refs[i], args->operands[i], &value);
         if (exit_code == TRI_EXIT_OK)
-            exit_code = tri_give(cli, refs[i], value);
+            exit_code =
+                file != NULL ? tri_get_file(cli, args->operands[i], value, file) : tri_give(cli, refs[i], value);
     }
     release_all(refs, args->count);
     return exit_code;
@@ -242,8 +256,13 @@ run_drop(struct tri_cli *cli, const struct tri_args *args)
 /* ---------------------------------------------------------------------------------------------------------------- rows */
 
 static const struct tri_option put_options[] = {
+    {"file", 'f', "FILE", "the bytes of a file are the value; - for standard input", TRI_WORD_FILE},
     {"name", 'n', "NAME", "under which it is kept; else its id", NULL},
     {"ttl", 0, "TIME", "how long it is kept; else until it is dropped", NULL},
+    {0},
+};
+static const struct tri_option get_options[] = {
+    {"output", 'o', "FILE", "write the bytes of it to a file; - for standard output", TRI_WORD_FILE},
     {0},
 };
 static const struct tri_option wait_options[] = {
@@ -256,10 +275,11 @@ const struct tri_verb tri_verb_put = {
     .name = "put",
     .group = "Objects",
     .about = "has the node keep a value and prints a reference to it",
-    .operands = "VALUE",
+    .operands = "[VALUE]",
     .options = put_options,
     .flags = TRI_NEEDS_NODE,
-    .more = "VALUE is written as an argument of `troupe call`. %NAME stands for it there, and \"ref:NAME\" in JSON.\n",
+    .more = "VALUE is written as an argument of `troupe call`. %NAME stands for it there, and \"ref:NAME\" in JSON.\n"
+            "With --file there is none: what the file has is read into the object, of up to 4 GiB, as bytes.\n",
     .run = run_put,
 };
 
@@ -269,8 +289,11 @@ const struct tri_verb tri_verb_get = {
     .about = "waits for what the node keeps and prints it",
     .operands = "REF...",
     .words = ref_words,
+    .options = get_options,
     .flags = TRI_NEEDS_NODE,
-    .more = "REF is a name or an id, or ref:NAME as `troupe put` and --async print it. `troupe ls kept` lists them.\n",
+    .more = "REF is a name or an id, or ref:NAME as `troupe put` and --async print it. `troupe ls kept` lists them.\n"
+            "With -o FILE bytes, a string or the elements of a tensor are written there as they are, whole or not at "
+            "all.\n",
     .run = run_get,
 };
 

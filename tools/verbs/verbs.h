@@ -32,4 +32,9 @@ extern const struct tri_verb tri_verb_module_inspect, tri_verb_module_test;
 /* Has the node keep it under --name, for --ttl, and prints a reference to it. */
 int tri_keep_ref(struct tri_cli *cli, const struct tri_args *args, trp_ref *ref);
 
+/* An object of the bytes of a file, or of standard input ("-"). What is made is the caller's to release, also where this fails. */
+int tri_put_file(struct tri_cli *cli, const char *path, trp_ref **ref);
+/* The bytes of a value, which `what` names, into a file, whole or not at all; or to standard output ("-"). */
+int tri_get_file(struct tri_cli *cli, const char *what, trp_value value, const char *path);
+
 #endif

@@ -38,7 +38,10 @@ give_back(trp_ctx *ctx, trp_value value, struct tri_blanks *blanks)
         return refuse_second(execution);
     execution->packed.rooms = execution->ops->rooms;
     execution->packed.blanks = blanks;
-    const trp_err err = tri_value_pack(&execution->packed, value, execution->ops->handles, NULL, ctx->error);
+    const bool is_argument =
+        blanks == NULL && execution->ops->again != NULL && execution->ops->again(execution, value, &execution->packed);
+    const trp_err err =
+        is_argument ? TRP_OK : tri_value_pack(&execution->packed, value, execution->ops->handles, NULL, ctx->error);
     execution->packed.blanks = NULL;
     if (err != TRP_OK)
         return err;

@@ -254,6 +254,7 @@ host_init(struct tri_host *host, const struct tri_worker_start *start)
     host->ops = (struct tri_execution_ops){
         .handles = &tri_process_handles,
         .rooms = &host->rooms,
+        .again = tri_host_again,
         .hold = tri_host_hold,
         .unhold = tri_host_unhold,
         .replied = tri_host_replied,

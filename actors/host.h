@@ -101,6 +101,8 @@ void tri_frame_leave_known(struct tri_frame *frame);    /* with the lock: it is 
 void tri_frames_free(struct tri_host *host);
 /* With the lock, dropped while it runs: a call from the mailbox, or in place. */
 void tri_host_run(struct tri_host *host, struct tri_incoming *call, bool in_place);
+bool tri_host_again(struct tri_execution *execution, trp_value value,
+                    struct tri_packed *packed);                     /* tri_execution_ops, too */
 void *tri_host_hold(void *host, const struct tri_section *section); /* tri_execution_ops */
 void tri_host_unhold(void *host, void *held);                       /* tri_execution_ops */
 /* With the lock: the answer of a call, which is gone afterwards; an error as the answer of a frame's. */

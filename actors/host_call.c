@@ -224,6 +224,23 @@ tri_host_unhold(void *user, void *given)
     free(held);
 }
 
+bool
+tri_host_again(struct tri_execution *execution, trp_value value, struct tri_packed *packed)
+{
+    const struct tri_frame *frame = execution->owner;
+    const struct tri_arguments *arguments = &frame->arguments;
+    for (uint32_t i = 0; frame->call != NULL && i < arguments->appended_count; i++) {
+        const struct tri_section *section = &frame->call->sections[i + 1];
+        const trp_value whole = tri_view_value(&arguments->appended[i], 0);
+        if (tri_section_place(section) == NULL || section->ref_count > 0 || whole.kind != value.kind ||
+            whole.form != value.form || whole.size != value.size || whole.as.opaque != value.as.opaque)
+            continue;
+        struct tri_buf *buf = tri_process_again(frame->host->process, section->frame);
+        return buf != NULL && tri_packed_take(packed, buf, section->meta_size, NULL) == TRP_OK;
+    }
+    return false;
+}
+
 /* ----------------------------------------------------------------------------------------------------------- finishing */
 
 static void

@@ -56,9 +56,12 @@ void tri_arena_fini(struct tri_arena *arena);
 enum tri_outcome { TRI_RAN_VALUE = 0, TRI_RAN_FAILURE, TRI_RAN_DELEGATED, TRI_RAN_DEFERRED };
 
 /* What surrounds an execution gives. */
+struct tri_execution;
 struct tri_execution_ops {
     const struct tri_handles *handles; /* for packing what it returns */
     const struct tri_rooms *rooms;     /* where that lies if it is large; NULL: where all values do */
+    /* What it returns may be an argument that lies in the arena: then packs its place, and nothing is copied. NULL; false: it is not. */
+    bool (*again)(struct tri_execution *execution, trp_value value, struct tri_packed *packed);
     /* The packed value names references that the function may let go of before it is delivered: hold them (called without the
      * surroundings' lock; returns what unhold wants, or NULL); and no longer (called with the lock). NULL where packed values
      * hold by themselves. */

@@ -5,13 +5,9 @@
 
 #include <stdlib.h>
 
-static bool
-is_large(trp_value value)
+static uint64_t
+tensor_size(trp_value value)
 {
-    if (value.kind == TRP_STR || value.kind == TRP_BYTES)
-        return value.size > TRI_INLINE_MAX;
-    if (value.kind != TRP_TENSOR)
-        return false;
     DLTensor seen;
     const DLTensor *tensor = value.as.opaque;
     if (value.form != 0) {
@@ -19,8 +15,34 @@ is_large(trp_value value)
         tensor = &seen;
     }
     /* Wrong ones are refused where they are packed. */
-    return tensor != NULL && tensor->ndim >= 0 && (tensor->ndim == 0 || tensor->shape != NULL) &&
-           tri_tensor_size(tensor) > TRI_INLINE_MAX;
+    const bool right = tensor != NULL && tensor->ndim >= 0 && (tensor->ndim == 0 || tensor->shape != NULL);
+    return right ? tri_tensor_size(tensor) : 0;
+}
+
+/* Adds what it takes, about, until that is large. Where it is nested too deeply it is refused when it is packed. */
+static void
+add_size(trp_value value, int level, uint64_t *size)
+{
+    *size += sizeof(struct tri_wire_node);
+    if (value.kind == TRP_STR || value.kind == TRP_BYTES)
+        *size += value.size;
+    else if (value.kind == TRP_TENSOR)
+        *size += tensor_size(value);
+    if ((value.kind != TRP_LIST && value.kind != TRP_TUPLE && value.kind != TRP_MAP) || level == TRP_NESTING_MAX)
+        return;
+    for (size_t i = 0; i < value.size && *size <= TRI_INLINE_MAX; i++) {
+        if (value.kind == TRP_MAP)
+            add_size(trp_key_at(value, i), level + 1, size);
+        add_size(trp_at(value, i), level + 1, size);
+    }
+}
+
+static bool
+is_large(trp_value value)
+{
+    uint64_t size = 0;
+    add_size(value, 0, &size);
+    return size > TRI_INLINE_MAX + sizeof(struct tri_wire_node);
 }
 
 /* The value of an argument, with a name or without. */

@@ -146,3 +146,11 @@ tri_arguments_pin(struct tri_section *sections, uint32_t count)
         sections[i].data = sections[i].frame->data;
     }
 }
+
+struct tri_buf *
+tri_process_again(struct tri_process *process, const struct tri_buf *stored)
+{
+    struct tri_buf *buf = NULL;
+
+    return tri_store_find(process->store, stored->place, &buf, NULL) == TRP_OK ? buf : NULL;
+}

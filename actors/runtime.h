@@ -127,6 +127,8 @@ bool tri_process_ring(struct tri_process *process);
 /* With the lock, when a call, or CREATE, has come: appended values that lie in the arena stay there until the sections' frames are
  * released. */
 void tri_arguments_pin(struct tri_section *sections, uint32_t count);
+/* What lies in the arena, once more: it outlives the call's. NULL: no memory. Any thread, without the lock. */
+struct tri_buf *tri_process_again(struct tri_process *process, const struct tri_buf *stored);
 
 /* Packing with this process's handles. */
 extern const struct tri_handles tri_process_handles;

@@ -196,6 +196,21 @@ tri_packed_finish(struct tri_packed *packed, const struct tri_meta *meta, uint64
     return TRP_OK;
 }
 
+trp_err
+tri_packed_take(struct tri_packed *packed, struct tri_buf *buf, uint32_t meta_size, trp_error *error)
+{
+    struct tri_scratch *scratch = tri_packed_scratch(packed);
+    if (scratch == NULL) {
+        tri_buf_release(&buf);
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory to pack a message");
+    }
+    tri_buf_release(&packed->buf);
+    packed->buf = buf;
+    scratch->buf_capacity = 0;
+    packed->section = (struct tri_section){.meta_size = meta_size, .size = buf->size, .data = buf->data, .frame = buf};
+    return TRP_OK;
+}
+
 void
 tri_packed_forget(struct tri_packed *packed)
 {

@@ -289,6 +289,8 @@ struct tri_packed {
     void *scratch;       /* the codec's own (nodes, queue) */
 };
 void tri_packed_fini(struct tri_packed *packed);
+/* The value is one that lies in the arena already (takes `buf` over): TRP_ENOMEM. */
+trp_err tri_packed_take(struct tri_packed *packed, struct tri_buf *buf, uint32_t meta_size, trp_error *error);
 /* What was packed last has been handed on: if it lies in the arena, or has memory of its own, this does not hold it any longer. */
 void tri_packed_forget(struct tri_packed *packed);
 

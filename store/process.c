@@ -324,27 +324,6 @@ is_inside(const struct tri_store *store, uint32_t start, uint64_t size)
            granules_of(size) <= store->shape.granules - start;
 }
 
-trp_err
-tri_store_find(struct tri_store *store, const struct tri_place *place, struct tri_buf **buf, trp_error *error)
-{
-    struct stored *stored = calloc(1, sizeof *stored);
-    if (stored == NULL)
-        return TRI_FAIL(error, TRP_ENOMEM, "no memory for an object in the arena");
-    (void)pthread_mutex_lock(&store->lock);
-    trp_err err = map_all(store, error);
-    if (err == TRP_OK && (place->slot >= store->shape.slots || !is_inside(store, 0, place->size)))
-        err = TRI_FAIL(error, TRP_EPROTO, "an object of %llu bytes in slot %u, of an arena of %u granules and %u slots",
-                       (unsigned long long)place->size, place->slot, store->shape.granules, store->shape.slots);
-    if (err == TRP_OK)
-        fill(stored, store, place);
-    (void)pthread_mutex_unlock(&store->lock);
-    if (err == TRP_OK)
-        *buf = &stored->buf;
-    else
-        free(stored);
-    return err;
-}
-
 /* ----------------------------------------------------------------------------------------------------------- reading */
 
 /* With the lock, and an entry that keeps it there: where its word says. A word of nonsense names nothing. */
@@ -381,8 +360,6 @@ first_pin(struct stored *stored)
     uint32_t start;
     enum tri_pinned pinned =
         tri_pin(&store->pinner, words_of(store), place->slot, place->generation, &stored->entry, &start);
-    if (pinned == TRI_PIN_FULL)
-        return pin_copy(stored);
     if (pinned != TRI_PINNED)
         return pinned;
     stored->buf.data = data_at(stored, start);
@@ -390,8 +367,31 @@ first_pin(struct stored *stored)
         tri_unpin(&store->pinner, stored->entry);
         return TRI_PIN_GONE;
     }
-    (void)*(volatile const uint8_t *)stored->buf.data; /* who reads it soon finds its first page there */
+    (void)*(volatile const uint8_t *)stored->buf.data;
     return TRI_PINNED;
+}
+
+trp_err
+tri_store_find(struct tri_store *store, const struct tri_place *place, struct tri_buf **buf, trp_error *error)
+{
+    struct stored *stored = calloc(1, sizeof *stored);
+    if (stored == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "no memory for an object in the arena");
+    (void)pthread_mutex_lock(&store->lock);
+    trp_err err = map_all(store, error);
+    if (err == TRP_OK && (place->slot >= store->shape.slots || !is_inside(store, 0, place->size)))
+        err = TRI_FAIL(error, TRP_EPROTO, "an object of %llu bytes in slot %u, of an arena of %u granules and %u slots",
+                       (unsigned long long)place->size, place->slot, store->shape.granules, store->shape.slots);
+    if (err == TRP_OK)
+        fill(stored, store, place);
+    if (err == TRP_OK && first_pin(stored) == TRI_PINNED)
+        drop_pin(stored); /* who reads it soon finds its first page there */
+    (void)pthread_mutex_unlock(&store->lock);
+    if (err == TRP_OK)
+        *buf = &stored->buf;
+    else
+        free(stored);
+    return err;
 }
 
 enum tri_pinned
@@ -400,7 +400,9 @@ tri_store_pin(struct tri_buf *buf)
     struct stored *stored = buf->foreign;
     TRI_ASSERT(buf->free == free_stored);
     (void)pthread_mutex_lock(&stored->store->lock);
-    const enum tri_pinned pinned = stored->pins > 0 ? TRI_PINNED : first_pin(stored);
+    enum tri_pinned pinned = stored->pins > 0 ? TRI_PINNED : first_pin(stored);
+    if (pinned == TRI_PIN_FULL)
+        pinned = pin_copy(stored);
     stored->pins += pinned == TRI_PINNED;
     (void)pthread_mutex_unlock(&stored->store->lock);
     return pinned;

@@ -31,7 +31,7 @@ tri_arena_found(struct tri_core *core, trp_error *error)
         if (tri_things_reserve(core, 1) && tri_table_find(&core->things, found.id) == NULL) {
             object = tri_object_new(core, found.id, TRI_OBJECT_READY);
             object->value = tri_parcel_new(&route, &value, 1, sizeof(struct tri_place));
-            object->thing.shared = object->recovered = true;
+            object->thing.shared = object->recovered = object->registered = true;
         }
         tri_buf_release(&found.buf);
         if (object == NULL || object->value == NULL)

@@ -529,15 +529,16 @@ tri_depot_open(struct tri_depot *store, uint32_t tenant, const struct tri_place 
     return TRP_OK;
 }
 
-void
+bool
 tri_depot_name(struct tri_depot *store, const struct tri_buf *buf, struct tri_id id, uint32_t meta_size)
 {
     struct tri_slot_record *record = &store->reg.records[buf->place->slot];
     if (!tri_id_is_none(record->id))
-        return;
+        return tri_id_equal(record->id, id);
     record->meta_size = meta_size;
     record->id.number = id.number;
     __atomic_store_n(&record->id.space, id.space, __ATOMIC_RELEASE); /* no space: no name yet */
+    return true;
 }
 
 /* Nobody holds it, and no process has it pinned. */

@@ -61,8 +61,9 @@ trp_err tri_depot_given(struct tri_depot *store, uint32_t tenant, const struct t
 /* What a tenant says lies there: sealed, if it was not; retained. TRP_EPROTO: nothing of its own, and no object, does. */
 trp_err tri_depot_open(struct tri_depot *store, uint32_t tenant, const struct tri_place *place, struct tri_buf **buf,
                        trp_error *error);
-/* From now on the register has whose value this is: it outlives the broker. Of a value without references. */
-void tri_depot_name(struct tri_depot *store, const struct tri_buf *buf, struct tri_id id, uint32_t meta_size);
+/* From now on the register has whose value this is: it outlives the broker. Of a value without references. false: it is another's,
+ * and stays that. */
+bool tri_depot_name(struct tri_depot *store, const struct tri_buf *buf, struct tri_id id, uint32_t meta_size);
 /* What the register had: the objects with a name, from `*slot` on; retained. false: no more. */
 struct tri_found {
     struct tri_id id;

@@ -172,8 +172,8 @@ keep_value(struct tri_core *core, struct tri_object *object, const struct tri_se
     drop_value(object);
     const bool stored = tri_section_place(section) != NULL;
     object->value = tri_parcel_new(&route, &value, 1, stored ? sizeof(struct tri_place) : section->size);
-    if (object->value != NULL && tri_object_registered(object))
-        tri_depot_name(core->depot, section->frame, tri_thing_id(&object->thing), section->meta_size);
+    object->registered = object->value != NULL && stored && section->ref_count == 0 &&
+                         tri_depot_name(core->depot, section->frame, tri_thing_id(&object->thing), section->meta_size);
 }
 
 /* A value that leads back to itself would be kept for ever: by what it names, which is held as long as it is kept. */
@@ -296,7 +296,8 @@ tri_object_relieve(struct tri_core *core, struct tri_object *object)
 {
     const struct tri_pending *call = object->call;
     bool there = false;
-    if (object->keeper == NULL || object->fetching != NULL || object->thing.flights > 0 || may_be_claimed(core, object))
+    if (object->keeper == NULL || object->fetching != NULL || object->thing.flights > 0 ||
+        may_be_claimed(core, object) || (tri_object_stored(object) && !object->registered))
         return;
     for (const struct tri_hold *hold = object->thing.holds; hold != NULL; hold = hold->next) {
         if (hold->peer == object->keeper)
@@ -337,8 +338,6 @@ put_value(struct tri_core *core, struct tri_peer *peer, struct tri_object *objec
         tri_object_correct(core, object, peer, section);
     }
     struct tri_peer *keeper = object->keeper == NULL && !object->revoked ? peer : object->keeper;
-    if (tri_section_place(section) != NULL && section->ref_count == 0)
-        keeper = NULL;
     object->revoked = object->revoked && object->fetching != NULL;
     tri_object_resolve(core, object, message->route, section, failed, refs, keeper);
     if (object->value == NULL)
@@ -347,7 +346,7 @@ put_value(struct tri_core *core, struct tri_peer *peer, struct tri_object *objec
         object->charged = true;
         peer->put_bytes += object->value->bytes;
     }
-    if (object->keeper != peer) /* whoever sends a value keeps it until it is told not to */
+    if (object->keeper != peer && keeper != peer) /* whoever sends a value keeps it until it is told not to */
         tri_batch_add(core, peer, &peer->freed, tri_thing_id(&object->thing));
 }
 

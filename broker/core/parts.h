@@ -134,13 +134,14 @@ struct tri_refs {
 enum tri_object_state { TRI_OBJECT_PENDING = 1, TRI_OBJECT_UNKNOWN, TRI_OBJECT_READY, TRI_OBJECT_FAILED };
 struct tri_object {
     struct tri_thing thing;
-    uint8_t state;  /* UNKNOWN: some process has it, or will say */
-    bool recovered; /* a host told a new broker of it; its maker may send the CALL again */
-    bool coming;    /* its maker, whose snapshot said so, will say again what makes it */
-    bool charged;   /* its value counts among its keeper's put_bytes */
-    bool open;      /* UNKNOWN: its maker writes it, and calls that carry its name do not wait for that */
-    bool carried;   /* an envelope named it: a value that was only PUT waits for that one */
-    bool cancelled; /* a holder's CANCEL was quicker than its CALL, which fails when it comes */
+    uint8_t state;   /* UNKNOWN: some process has it, or will say */
+    bool recovered;  /* a host told a new broker of it; its maker may send the CALL again */
+    bool coming;     /* its maker, whose snapshot said so, will say again what makes it */
+    bool registered; /* its value lies in the arena, and the register has it under this object's name */
+    bool charged;    /* its value counts among its keeper's put_bytes */
+    bool open;       /* UNKNOWN: its maker writes it, and calls that carry its name do not wait for that */
+    bool carried;    /* an envelope named it: a value that was only PUT waits for that one */
+    bool cancelled;  /* a holder's CANCEL was quicker than its CALL, which fails when it comes */
     struct tri_pending *call;
     struct tri_parcel *value; /* NULL: only elsewhere */
     struct tri_refs *contains;

@@ -248,11 +248,12 @@ tri_object_stored(const struct tri_object *object)
 {
     return object->value != NULL && tri_section_place(&object->value->sections[0]) != NULL;
 }
-/* Such a value without references is in the register, too: a new broker has it, whoever is gone. Nobody else need keep it. */
+/* Such a value without references is in the register, too, unless another object has the same: a new broker has it, whoever is
+ * gone. Nobody else need keep it; any other has a keeper as long as anybody holds it. */
 static inline bool
 tri_object_registered(const struct tri_object *object)
 {
-    return tri_object_stored(object) && object->value->sections[0].ref_count == 0;
+    return tri_object_stored(object) && object->registered;
 }
 void tri_object_wait(struct tri_core *core, struct tri_peer *peer,
                      struct tri_id id); /* sends RESULT when it is there */

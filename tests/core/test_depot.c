@@ -601,7 +601,9 @@ Test(depot, an_object_with_a_name_outlives_its_broker)
 {
     struct stage *stage = staged();
     struct tri_buf *buf = sealed(stage, stage->a, 9000), *other = sealed(stage, stage->a, 5000);
-    tri_depot_name(stage->store, buf, (struct tri_id){7, 8}, 64);
+    cr_expect(tri_depot_name(stage->store, buf, (struct tri_id){7, 8}, 64));
+    cr_expect(tri_depot_name(stage->store, buf, (struct tri_id){7, 8}, 64));
+    cr_expect_not(tri_depot_name(stage->store, buf, (struct tri_id){7, 9}, 64), "another object of the same value");
     broker_dies(stage);
     tri_buf_release(&buf);
     tri_buf_release(&other);

@@ -223,6 +223,71 @@ SYSTEM_TEST(store, an_object_is_pinned_while_it_is_read_and_as_often_as_it_is_go
     trp_shutdown(&runtime);
 }
 
+SYSTEM_TEST(store, an_argument_that_is_returned_is_the_same_in_the_arena)
+{
+    const trp_config config = {.node = {.store_bytes = 16 * MIB}};
+    trp_runtime *runtime = NULL;
+    OK(trp_init(&config, &runtime, &error));
+    trp_actor *actor = worker(runtime);
+    trp_ref *ref = put(runtime, 12 * MIB, 4), *echoed = NULL;
+    OK(trp_call(actor, "echo", TRP_ARGS(ref), &echoed, &error));
+    OK(trp_get(echoed, SYSTEM_WAIT_MS, NULL, &error));
+    cr_expect_eq(trp_ref_location(echoed), TRP_SHM, "there is no room for a copy");
+    trp_ref_release(&ref);
+    expect_pattern(echoed, 12 * MIB, 4);
+    trp_ref_release(&echoed);
+    trp_actor_release(&actor);
+    trp_shutdown(&runtime);
+}
+
+SYSTEM_TEST(store, lists_and_maps_with_large_values_in_them_are_arguments_of_any_size)
+{
+    enum { PIECES = 5, PIECE = 20 * MIB };
+    trp_runtime *runtime = system_private();
+    trp_actor *actor = worker(runtime);
+    uint8_t *bytes = pattern(PIECE, 1);
+    trp_value items[PIECES];
+    for (int i = 0; i < PIECES; i++)
+        items[i] = trp_bytes(bytes, PIECE);
+    const trp_value map = TRP_MAP("pieces", trp_list(items, PIECES));
+    trp_ref *echoed = NULL;
+    trp_value value;
+    OK(trp_call(actor, "echo", TRP_ARGS(map), &echoed, &error));
+    OK(trp_get(echoed, SYSTEM_WAIT_MS, &value, &error));
+    cr_expect(trp_equal(value, map));
+    cr_expect_eq(trp_ref_location(echoed), TRP_SHM);
+    free(bytes);
+    trp_ref_release(&echoed);
+    trp_actor_release(&actor);
+    trp_shutdown(&runtime);
+}
+
+/* Each echo is a reference of its own, with a pin of its own, of one object. */
+SYSTEM_TEST(store, more_objects_are_got_and_held_than_a_process_can_pin)
+{
+    enum { COUNT = 10000, SIZE = INLINE_MAX + 1 };
+    trp_runtime *runtime = system_private();
+    trp_actor *actor = worker(runtime);
+    trp_ref **refs = calloc(COUNT, sizeof *refs), *ref = put(runtime, SIZE, 8);
+    trp_value *values = calloc(COUNT, sizeof *values);
+    cr_assert(refs != NULL && values != NULL);
+    for (size_t i = 0; i < COUNT; i++)
+        OK(trp_call(actor, "echo", TRP_ARGS(ref), &refs[i], &error));
+    OK(trp_get_all(refs, COUNT, SYSTEM_WAIT_MS, values, &error));
+    for (size_t i = 0; i < COUNT; i++)
+        cr_assert(values[i].size == SIZE &&
+                      ((const uint8_t *)values[i].as.bytes)[SIZE - 1] == (uint8_t)(8 + (SIZE - 1) * 7),
+                  "%zu", i);
+    for (size_t i = 0; i < COUNT; i++)
+        trp_ref_release(&refs[i]);
+    expect_pattern(ref, SIZE, 8);
+    trp_ref_release(&ref);
+    free(refs);
+    free(values);
+    trp_actor_release(&actor);
+    trp_shutdown(&runtime);
+}
+
 SYSTEM_TEST(store, constructors_take_large_values)
 {
     trp_runtime *runtime = system_private();
@@ -288,6 +353,10 @@ SYSTEM_TEST(store, objects_survive_the_death_of_the_broker)
     trp_runtime *runtime = system_join();
     trp_actor *maker = worker(runtime), *reader = worker(runtime);
     trp_ref *there = put_there(maker, 20 * MIB, 3, true), *mine = put(runtime, 30 * MIB, 4), *made = NULL;
+    trp_ref *original = put(runtime, 5 * MIB, 7), *echoed = NULL;
+    OK(trp_call(maker, "echo", TRP_ARGS(original), &echoed, &error));
+    OK(trp_get(echoed, SYSTEM_WAIT_MS, NULL, &error));
+    trp_ref_release(&original);
     OK(trp_call(maker, "make", TRP_ARGS(10 * MIB, 5), &made, &error));
     expect_pattern(made, 10 * MIB, 5);
     const pid_t broker = system_find_one("troupe-broker");
@@ -302,6 +371,8 @@ SYSTEM_TEST(store, objects_survive_the_death_of_the_broker)
         cr_expect_eq(trp_as_i64(wrong), 0, "object %d", (int)i);
         trp_ref_release(&checked);
     }
+    expect_pattern(echoed, 5 * MIB, 7);
+    trp_ref_release(&echoed);
     expect_pattern(there, 20 * MIB, 3);
     expect_pattern(mine, 30 * MIB, 4);
     expect_pattern(made, 10 * MIB, 5);

@@ -59,3 +59,12 @@ tri_slots_for(uint32_t granules)
     const uint32_t slots = granules / 16; /* of 64 KiB */
     return slots < 1024 ? 1024 : slots > 1048576 ? 1048576 : slots;
 }
+
+/* The one that is not said is written, then it is: whoever reads finds either whole. */
+void
+tri_record_file(struct tri_slot_record *record, const struct tri_file_place *place)
+{
+    const uint8_t other = record->file_at == 0;
+    record->files[other] = *place;
+    __atomic_store_n(&record->file_at, other, __ATOMIC_RELEASE);
+}

@@ -29,16 +29,26 @@ struct tri_tenant_record {
     int32_t pid;
     uint32_t has_pins; /* its table has memory */
 };
-enum tri_slot_use { TRI_SLOT_FREE, TRI_SLOT_LEASED, TRI_SLOT_SEALED };
+enum tri_slot_use {
+    TRI_SLOT_FREE,
+    TRI_SLOT_LEASED,
+    TRI_SLOT_SEALED,
+    TRI_SLOT_SPILLED /* sealed, and not in the arena: a file has it */
+};
+struct tri_file_place {
+    uint64_t file, offset, stored_size;
+};
 struct tri_slot_record {
-    uint64_t size; /* SEALED: bytes */
+    uint64_t size; /* SEALED, SPILLED: bytes */
     struct tri_id
-        id; /* SEALED: the object whose value this is, which carries no references; none: some process says it again */
+        id; /* SEALED, SPILLED: the object whose value this is, which carries no references; none: some process says it again */
     uint32_t start; /* SEALED: granule */
     uint32_t meta_size;
     uint16_t tenant; /* LEASED: whose */
     uint8_t use;
-    uint8_t zero[5];
+    uint8_t file_at; /* SPILLED: which of the two says where it is */
+    uint8_t zero[4];
+    struct tri_file_place files[2];
 };
 
 struct tri_register {
@@ -55,5 +65,24 @@ void tri_register_at(struct tri_register *made, void *memory, uint32_t granules)
 
 /* How many slots an arena of so many granules has. */
 uint32_t tri_slots_for(uint32_t granules);
+
+/* Where the copy of this slot's object lies from now on. Only who writes the files calls it, whichever thread that is. */
+void tri_record_file(struct tri_slot_record *record, const struct tri_file_place *place);
+/* The name of a slot's object among what is spilled, and back: each generation has its own. */
+static inline struct tri_id
+tri_spilled_id(uint32_t slot, uint32_t generation)
+{
+    return (struct tri_id){1, (uint64_t)generation << 32 | slot};
+}
+static inline uint32_t
+tri_spilled_slot(struct tri_id id)
+{
+    return (uint32_t)id.number;
+}
+static inline uint32_t
+tri_spilled_generation(struct tri_id id)
+{
+    return (uint32_t)(id.number >> 32);
+}
 
 #endif

@@ -248,8 +248,9 @@ void
 tri_actor_creation_ready(struct tri_core *core, struct tri_pending *call)
 {
     struct tri_actor *actor = call->actor;
-
-    if (actor->start_cpus > 0)
+    if (actor->host != NULL) /* its arguments have come back into the arena */
+        tri_actor_create(core, actor);
+    else if (actor->start_cpus > 0)
         tri_list_append(&core->placing, &actor->link);
     else /* it waits behind nobody */
         tri_list_append(core->placing.next, &actor->link);
@@ -307,6 +308,16 @@ tri_actor_create(struct tri_core *core, struct tri_actor *actor)
 {
     struct tri_pending *call = actor->creation;
     struct tri_host *host = actor->host;
+    struct tri_object *spoilt = tri_call_failed_need(call);
+    if (spoilt != NULL) {
+        tri_call_fail_need(core, call, spoilt);
+        return;
+    }
+    if (!tri_call_is_here(core, call, call->parcel->sections, call->parcel->section_count)) {
+        if (call->wish == NULL)
+            tri_call_gather(core, call);
+        return;
+    }
     struct tri_route route = call->parcel->route;
     uint32_t count = tri_call_sections(core, call, call->parcel->sections, call->parcel->section_count);
     route.kind = TRI_CREATE;

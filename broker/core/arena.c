@@ -30,7 +30,7 @@ tri_arena_found(struct tri_core *core, trp_error *error)
         struct tri_object *object = NULL;
         if (tri_things_reserve(core, 1) && tri_table_find(&core->things, found.id) == NULL) {
             object = tri_object_new(core, found.id, TRI_OBJECT_READY);
-            object->value = tri_parcel_new(&route, &value, 1, sizeof(struct tri_place));
+            tri_object_set_value(object, tri_parcel_new(&route, &value, 1, sizeof(struct tri_place)));
             object->thing.shared = object->recovered = object->registered = true;
         }
         tri_buf_release(&found.buf);
@@ -138,6 +138,7 @@ tri_arena_look(struct tri_core *core)
     tri_depot_look(core->depot, core->now_ns);
     while (tri_depot_next(core->depot, core->now_ns, &granted))
         answer(core, &granted);
+    tri_wishes_look(core);
 }
 
 static trp_err

@@ -170,16 +170,22 @@ tri_call_need_ready(struct tri_core *core, struct tri_need *need)
         tri_call_fail_need(core, call, need->object);
         return;
     }
-    if (call->missing == 0) {
-        if (call->kind == TRI_CALL_TASK) {
-            tri_task_ready(core, call);
-        } else if (call->kind == TRI_CALL_SPAWN) {
-            tri_actor_creation_ready(core, call);
-        } else if (first_in_lane(call)) {
-            struct tri_actor *actor = call->actor;
-            tri_lane_look(core, call->lane);
-            tri_lanes_pump(core, actor);
-        }
+    tri_call_proceed(core, call);
+}
+
+void
+tri_call_proceed(struct tri_core *core, struct tri_pending *call)
+{
+    if (call->missing > 0)
+        return;
+    if (call->kind == TRI_CALL_TASK) {
+        tri_task_ready(core, call);
+    } else if (call->kind == TRI_CALL_SPAWN) {
+        tri_actor_creation_ready(core, call);
+    } else if (first_in_lane(call)) {
+        struct tri_actor *actor = call->actor;
+        tri_lane_look(core, call->lane);
+        tri_lanes_pump(core, actor);
     }
 }
 
@@ -213,6 +219,7 @@ void
 tri_call_sent(struct tri_core *core, struct tri_pending *call, struct tri_host *host, uint64_t packet)
 {
     tri_timer_clear(&core->timers, &call->timer);
+    tri_call_ungather(core, call);
     call->state = TRI_CALL_GIVEN;
     call->host = host;
     call->packet = packet;
@@ -255,6 +262,22 @@ tri_call_bytes(const struct tri_pending *call, uint64_t bytes)
     return bytes;
 }
 
+/* Its arguments are there. Else it waits for them, or has failed. */
+static bool
+may_be_sent(struct tri_core *core, struct tri_pending *call)
+{
+    struct tri_object *failed = tri_call_failed_need(call);
+    if (failed != NULL) { /* it was lost in the meantime */
+        tri_call_fail_need(core, call, failed);
+        return false;
+    }
+    if (tri_call_is_here(core, call, call->parcel->sections, call->parcel->section_count))
+        return true;
+    if (tri_call_gather(core, call))
+        tri_lane_look(core, call->lane);
+    return false;
+}
+
 /* Sends on what can be, one call per lane in turn. */
 void
 tri_lanes_pump(struct tri_core *core, struct tri_actor *actor)
@@ -273,6 +296,8 @@ tri_lanes_pump(struct tri_core *core, struct tri_actor *actor)
         }
         if (!core->ops.has_credit(core->ops.user, actor->host->peer->index, tri_call_bytes(call, parcel->bytes)))
             return;
+        if (!may_be_sent(core, call))
+            continue;
         tri_list_remove(&lane->link); /* to the end of the turn */
         tri_list_append(&actor->ready, &lane->link);
         tri_call_unlink(core, call);
@@ -365,8 +390,10 @@ submit(struct tri_core *core, struct tri_pending *call, struct tri_actor *actor,
         struct tri_entry *entry = tri_table_find(&core->lanes, (struct tri_id){space, actor->serial});
         lane = entry != NULL ? TRI_OWNER(entry, struct tri_lane, entry) : NULL;
     }
-    if (lane == NULL && !held_up(call) && tri_actor_takes(actor) &&
-        core->ops.has_credit(core->ops.user, actor->host->peer->index, tri_call_bytes(call, message->bytes))) {
+    const bool has_turn =
+        lane == NULL && !held_up(call) && tri_actor_takes(actor) &&
+        core->ops.has_credit(core->ops.user, actor->host->peer->index, tri_call_bytes(call, message->bytes));
+    if (has_turn && tri_call_is_here(core, call, message->sections, message->section_count)) {
         forward(core, call, message->route, message->sections, message->section_count);
         return;
     }
@@ -380,6 +407,8 @@ submit(struct tri_core *core, struct tri_pending *call, struct tri_actor *actor,
     }
     call->parcel->route.acknowledged = space; /* read by tri_lane_append */
     tri_lane_append(core, actor, call);
+    if (has_turn)
+        tri_settle(core, &actor->thing); /* its arguments are to be brought into the arena */
 }
 
 static trp_err

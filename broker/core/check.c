@@ -76,6 +76,7 @@ check_pending(struct check *check, const struct tri_object *object)
     uint32_t missing = 0;
     for (uint32_t i = 0; i < call->need_count + call->hands_on; i++)
         missing += call->needs[i].missing;
+    missing += tri_call_is_gathering(call);
     if (missing != call->missing)
         wrong(check, "%s misses %u arguments and says %u", name(&object->thing, id), missing, call->missing);
 }

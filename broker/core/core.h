@@ -31,6 +31,25 @@ struct tri_core_limits {            /* 0: the default */
     uint64_t unread_bytes;          /* 64 MiB: on their way to one process, when a result is to follow */
 };
 
+/* One object to be written away, or to be read back: where it lies, or is to lie, in the arena. */
+struct tri_spill_piece {
+    struct tri_id id; /* tri_spilled_id */
+    uint32_t start;   /* granule */
+    uint64_t size;
+};
+
+/* Who writes objects away, reads them back, and notes in the register where they are (tri_record_file). In the order that
+ * it is told; each spill and each restore is answered later, by an event. */
+struct tri_spiller {
+    /* Writes all of these or none: tri_core_spilled. The memory stays as it is until then. One batch at a time. */
+    void (*spill)(void *user, const struct tri_spill_piece *pieces, uint32_t count);
+    void (*restore)(void *user, const struct tri_spill_piece *piece); /* tri_core_restored */
+    void (*drop)(void *user, struct tri_id id);                       /* its copy is not wanted any more */
+    /* It was spilled under a broker before; told in the order in which they lie there. */
+    void (*claim)(void *user, struct tri_id id, uint64_t size, const struct tri_file_place *place);
+    void *user;
+};
+
 /* What the shell has of the node's arena. granules 0: there is none. None of these functions may call back into the core. */
 struct tri_arena {
     uint32_t granules, slots;
@@ -45,6 +64,8 @@ struct tri_arena {
     /* Tell tri_core_space_ended when this process has ended for certain. It may have already. */
     void (*await_end)(void *user, uint64_t space, int32_t pid);
     void *user;
+    struct tri_spiller spiller; /* spill NULL: nothing is spilled */
+    uint32_t spill_at;          /* percent of the arena that may be taken before objects are; 0: TRI_SPILL_AT */
 };
 
 struct tri_core_config {
@@ -129,6 +150,12 @@ void tri_core_space_ended(struct tri_core *core, uint64_t space, uint64_t now_ns
 /* A place that a peer says (tri_places): sealed, if it was not. TRP_EPROTO. */
 trp_err tri_core_open_place(struct tri_core *core, tri_peer_index peer, const struct tri_place *place,
                             struct tri_buf **buf, trp_error *error);
+/* The batch that was told to be spilled is written, or none of it is (TRP_EDISKFULL, and all else that spilling can say). */
+void tri_core_spilled(struct tri_core *core, trp_err err, const trp_error *error, uint64_t now_ns);
+/* This object is where it was told to be restored to, or is not. TRP_EOBJLOST: it never will be. `next`: what lies behind it
+ * in its file and is likely to be asked for; none. */
+void tri_core_restored(struct tri_core *core, struct tri_id id, trp_err err, const trp_error *error, struct tri_id next,
+                       uint64_t now_ns);
 /* The shell has read until dry and is about to flush: posts what is said in batches (ACCEPTED, FREED: one envelope per peer). */
 void tri_core_round(struct tri_core *core, uint64_t now_ns);
 /* Time passes: deadlines, start deadlines, recalls, recovery. Call at the time that tri_core_next_ns names, or later. */

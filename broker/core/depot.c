@@ -110,11 +110,7 @@ tri_depot_depart(struct tri_depot *store, uint32_t tenant)
 {
     struct tri_tenant *departed = &store->tenants[tenant];
     departed->present = false;
-    if (departed->waits) {
-        tri_list_remove(&departed->waiting);
-        store->waiters--;
-    }
-    departed->waits = false;
+    tri_depot_wait_no_more(store, &departed->ask);
 }
 
 bool
@@ -204,24 +200,6 @@ tri_depot_absent(const struct tri_depot *store, uint32_t *tenant, uint64_t *spac
 
 /* ----------------------------------------------------------------------------------------------------------- leases */
 
-trp_err
-tri_depot_ask(struct tri_depot *store, uint32_t tenant, uint64_t granules, uint64_t deadline_ns, trp_error *error)
-{
-    struct tri_tenant *asker = &store->tenants[tenant];
-    if (granules == 0 || asker->waits)
-        return TRI_FAIL(error, TRP_EPROTO, "SPACE for %" PRIu64 " granules%s", granules,
-                        asker->waits ? " before the answer to another" : "");
-    const uint64_t usual = store->now_ns + TRI_SPACE_WAIT_MS * TRI_NS_PER_MS;
-    asker->waits = true;
-    asker->wanted = granules;
-    asker->deadline_ns = deadline_ns != TRI_NEVER ? deadline_ns : usual;
-    asker->is_patient = deadline_ns == TRI_NEVER;
-    tri_list_append(&store->waiting, &asker->waiting);
-    store->waiters++;
-    store->freed = true; /* looked at once more */
-    return TRP_OK;
-}
-
 /* More than it asks for, so that it does not ask for each object; less of it as the arena fills. As many objects of this size, so that
  * nothing is left of it. */
 static uint32_t
@@ -308,16 +286,8 @@ take_slots(struct tri_depot *store, uint32_t tenant, uint32_t count, trp_error *
     return taken;
 }
 
-/* What was used is warm: it is taken again before what was never touched, if that is not looked for too often. */
-static void
-reclaim_warm(struct tri_depot *store)
-{
-    if (store->gone_count > 0 && store->now_ns - store->reclaimed_ns >= TRI_WARM_LOOK_MS * TRI_NS_PER_MS)
-        (void)tri_depot_reclaim(store);
-}
-
-static bool
-grant(struct tri_depot *store, uint32_t tenant, struct tri_granted *granted)
+bool
+tri_depot_grant(struct tri_depot *store, uint32_t tenant, struct tri_granted *granted)
 {
     const uint32_t wanted = (uint32_t)store->tenants[tenant].wanted;
     struct tri_span span;
@@ -340,67 +310,6 @@ grant(struct tri_depot *store, uint32_t tenant, struct tri_granted *granted)
     *granted = (struct tri_granted){.tenant = tenant, .err = TRP_OK};
     granted->lease = (struct tri_lease){span.start, span.count, store->lease_slots, slots};
     return true;
-}
-
-static void
-refuse(struct tri_depot *store, struct tri_tenant *asker, struct tri_granted *granted)
-{
-    const struct tri_depot_stat stat = tri_depot_stat(store);
-    const uint64_t wanted = asker->wanted > UINT64_MAX / TRI_GRANULE ? UINT64_MAX : asker->wanted * TRI_GRANULE;
-    *granted = (struct tri_granted){.tenant = (uint32_t)(asker - store->tenants)};
-    if (asker->wanted > store->arena.granules)
-        granted->err =
-            TRI_FAIL(&granted->error, TRP_ESTOREFULL,
-                     "an object of %" PRIu64 " bytes, and the whole object store has %" PRIu64, wanted, stat.limit);
-    else
-        granted->err =
-            TRI_FAIL(&granted->error, TRP_ESTOREFULL,
-                     "the object store has no %" PRIu64 " bytes in a row: of %" PRIu64 " it may have%s, %" PRIu64
-                     " are taken, %" PRIu64 " of these by what is only read yet; the longest free run is %" PRIu64,
-                     wanted, stat.limit, store->starved ? " (and the system has no memory for more)" : "", stat.taken,
-                     stat.gone, stat.longest_free);
-}
-
-static void
-answered(struct tri_depot *store, struct tri_tenant *asker)
-{
-    tri_list_remove(&asker->waiting);
-    asker->waits = false;
-    store->waiters--;
-}
-
-bool
-tri_depot_next(struct tri_depot *store, uint64_t now_ns, struct tri_granted *granted)
-{
-    store->now_ns = now_ns;
-    if (tri_list_empty(&store->waiting))
-        return false;
-    struct tri_tenant *first = TRI_OWNER(store->waiting.next, struct tri_tenant, waiting);
-    if (store->freed && first->wanted <= store->arena.granules) {
-        const uint32_t tenant = (uint32_t)(first - store->tenants);
-        bool granted_it;
-        reclaim_warm(store);
-        enum tri_room room = TRI_ROOM_MADE;
-        while (!(granted_it = grant(store, tenant, granted)) && room == TRI_ROOM_MADE)
-            room = tri_depot_make_room(store, (uint32_t)first->wanted);
-        if (granted_it) {
-            answered(store, first);
-            return true;
-        }
-        store->freed = room == TRI_ROOM_LATER;
-        if (store->freed && first->is_patient) /* it waits for us, not for others */
-            first->deadline_ns = now_ns + TRI_SPACE_WAIT_MS * TRI_NS_PER_MS;
-    }
-    for (struct tri_node *node = store->waiting.next; node != &store->waiting; node = node->next) {
-        struct tri_tenant *asker = TRI_OWNER(node, struct tri_tenant, waiting);
-        if (asker->wanted <= store->arena.granules && asker->deadline_ns > now_ns)
-            continue;
-        refuse(store, asker, granted);
-        store->freed = store->freed || asker == first; /* the next one may want less */
-        answered(store, asker);
-        return true;
-    }
-    return false;
 }
 
 trp_err
@@ -439,10 +348,11 @@ on_released(struct tri_buf *buf)
     struct tri_stored *object = (struct tri_stored *)(void *)buf;
     struct tri_depot *store = object->store;
     if (store == NULL) {
+        free(object->lost);
         free(object);
         return;
     }
-    const uint32_t granules = tri_depot_granules(object->place.size);
+    const uint32_t granules = tri_stored_has_span(object) ? tri_depot_granules(object->place.size) : 0;
     store->sealed -= granules;
     store->gone += granules;
     store->object_count--;
@@ -451,7 +361,7 @@ on_released(struct tri_buf *buf)
 }
 
 struct tri_stored *
-tri_stored_new(struct tri_depot *store, const struct tri_place *place)
+tri_stored_new(struct tri_depot *store, const struct tri_place *place, bool is_spilled)
 {
     struct tri_stored *object = calloc(1, sizeof *object);
     if (object == NULL)
@@ -461,9 +371,17 @@ tri_stored_new(struct tri_depot *store, const struct tri_place *place)
     object->place.frame = 0;
     object->buf = (struct tri_buf){.references = 1, .size = place->size, .place = &object->place, .free = on_released};
     tri_list_init(&object->link);
+    tri_list_init(&object->recent);
     store->objects[place->slot] = object;
     store->object_count++;
+    if (is_spilled) {
+        object->state = TRI_STORED_SPILLED;
+        store->spilling.spilled += place->size;
+        store->spilling.objects++;
+        return object;
+    }
     store->sealed += tri_depot_granules(place->size);
+    tri_depot_used(store, object);
     return object;
 }
 
@@ -478,7 +396,7 @@ seal(struct tri_depot *store, uint32_t tenant, const struct tri_place *place, st
         return TRI_FAIL(error, TRP_EPROTO,
                         "an object of %" PRIu64 " bytes from granule %u on, which are not on lease to it", place->size,
                         place->start);
-    struct tri_stored *object = tri_runs_reserve(store->runs, 2) == TRP_OK ? tri_stored_new(store, place) : NULL;
+    struct tri_stored *object = tri_runs_reserve(store->runs, 2) == TRP_OK ? tri_stored_new(store, place, false) : NULL;
     if (object == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for another object");
     const bool parted = tri_runs_part(store->runs, span);
@@ -498,16 +416,18 @@ seal(struct tri_depot *store, uint32_t tenant, const struct tri_place *place, st
 static struct tri_buf *
 again(struct tri_depot *store, struct tri_stored *object)
 {
-    if (atomic_load_explicit(&object->buf.references, memory_order_relaxed) > 0)
+    tri_depot_touch(&object->buf);
+    if (tri_stored_references(object) > 0)
         return tri_buf_retain(&object->buf);
-    const uint32_t granules = tri_depot_granules(object->place.size);
+    const uint32_t granules = tri_stored_has_span(object) ? tri_depot_granules(object->place.size) : 0;
     tri_list_remove(&object->link);
     store->gone_count--;
     store->object_count++;
     store->gone -= granules;
     store->sealed += granules;
     atomic_store_explicit(&object->buf.references, 1, memory_order_relaxed);
-    tri_slot_show(&store->arena.words[object->place.slot], object->place.generation, object->place.start);
+    if (tri_stored_is_readable(object))
+        tri_slot_show(&store->arena.words[object->place.slot], object->place.generation, object->place.start);
     return &object->buf;
 }
 
@@ -521,7 +441,7 @@ tri_depot_open(struct tri_depot *store, uint32_t tenant, const struct tri_place 
     const struct tri_slot_record *record = &store->reg.records[place->slot];
     if (record->use == TRI_SLOT_LEASED && record->tenant == tenant)
         return seal(store, tenant, place, buf, error);
-    struct tri_stored *object = record->use == TRI_SLOT_SEALED ? store->objects[place->slot] : NULL;
+    struct tri_stored *object = store->objects[place->slot];
     if (object == NULL || object->place.size != place->size)
         return TRI_FAIL(error, TRP_EPROTO, "a place in slot %u, which has %s", place->slot,
                         object != NULL ? "another object" : "none of its own");
@@ -547,10 +467,19 @@ tri_depot_end(struct tri_depot *store, struct tri_stored *object)
 {
     const struct tri_span span = {object->place.start, tri_depot_granules(object->place.size)};
     tri_list_remove(&object->link);
+    tri_list_remove(&object->recent);
     store->gone_count--;
-    store->gone -= span.count;
     store->objects[object->place.slot] = NULL;
     give_slot(store, object->place.slot);
-    tri_depot_free_span(store, span);
+    if (tri_stored_has_span(object)) {
+        store->gone -= span.count;
+        tri_depot_free_span(store, span);
+    } else {
+        store->spilling.spilled -= object->place.size;
+        store->spilling.objects--;
+        store->spilling.retry_ns = store->now_ns; /* the disk has room again */
+        tri_depot_drop_copy(store, object);
+    }
+    free(object->lost);
     free(object);
 }

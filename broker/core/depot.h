@@ -20,7 +20,13 @@ enum {
     TRI_SPACE_WAIT_MS = 1000,  /* a SPACE without a deadline waits so long for what others give back */
     TRI_LEASE_GRANULES = 2048, /* 8 MiB: a lease has at least so many, or a 64th of the arena */
     TRI_OBJECT_GRANULES = 26,  /* of the smallest objects: more than TRI_INLINE_MAX */
+    TRI_SPILL_AT = 80,         /* percent of the arena: when more is taken, what was not used for long is spilled */
+    TRI_SPILL_OBJECTS = 1024,  /* spilled together, */
+    TRI_SPILL_RETRY_MS = 1000, /* what could not be spilled is tried again after so long */
+    TRI_SPILL_LOOK_MS = 20,    /* while somebody waits: what cannot go now is looked at again */
+    TRI_SPILL_AHEAD = 4,       /* neighbours that are restored with one that is asked for */
 };
+#define TRI_SPILL_BATCH_BYTES (UINT64_C(100) << 20) /* and so many bytes of them at most, or one object */
 
 struct tri_depot;
 /* TRP_ENOMEM. Takes what the register has, of a broker before this one. */
@@ -74,6 +80,38 @@ bool tri_depot_found(struct tri_depot *store, uint32_t *slot, struct tri_found *
 /* All who may say what they have, have: what nobody has said is gone. */
 void tri_depot_settle(struct tri_depot *store);
 
+/* ---------------------------------------------------------------------------------------------------- spilled objects */
+
+/*
+ * An object is spilled when all of its references are at rest, no process has it pinned, and room is short. Whoever needs
+ * it in the arena has it gathered first, and keeps it there by what it retains.
+ */
+void tri_depot_rest(const struct tri_buf *buf,
+                    bool rests);                 /* one of its references is at rest from now on, or not any more */
+void tri_depot_touch(const struct tri_buf *buf); /* somebody uses it */
+bool tri_depot_is_here(const struct tri_buf *buf);
+/* Why it never comes back. NULL: it may. */
+const trp_error *tri_depot_lost(const struct tri_buf *buf);
+
+struct tri_gather;
+/* All of these shall be in the arena. A deadline of TRI_NEVER: `steps_aside` waits as long as it takes, others until nothing moves any
+ * more. TRP_ESTOREFULL: they never can; TRP_ENOMEM. */
+trp_err tri_depot_gather(struct tri_depot *store, struct tri_buf *const *bufs, uint32_t count, uint64_t deadline_ns,
+                         bool steps_aside, void *user, struct tri_gather **made, trp_error *error);
+/* The next one of which all are there, and stay until it is let go of; or that has failed. false: none. */
+struct tri_gathered {
+    struct tri_gather *gather;
+    void *user;
+    trp_err err;
+    const trp_error *error;
+};
+bool tri_depot_gathered(struct tri_depot *store, struct tri_gathered *gathered);
+void tri_depot_let_go(struct tri_depot *store, struct tri_gather **gather); /* whatever has become of it; NULL passes */
+
+void tri_depot_spilled(struct tri_depot *store, trp_err err, const trp_error *error, uint64_t now_ns);
+void tri_depot_restored(struct tri_depot *store, struct tri_id id, trp_err err, const trp_error *error,
+                        struct tri_id next, uint64_t now_ns);
+
 /* ------------------------------------------------------------------------------------------------------------- time */
 
 void tri_depot_look(struct tri_depot *store,
@@ -85,8 +123,13 @@ uint64_t tri_depot_next_ns(const struct tri_depot *store); /* TRI_NEVER */
 struct tri_depot_stat {
     uint64_t limit, backed, taken, leased, sealed, gone, longest_free; /* bytes */
     uint32_t objects, gone_objects, waiters, tenants, slots, slots_free;
+    uint64_t spilled; /* bytes of objects that are not in the arena; they are not in `sealed`, and */
+    uint32_t spilled_objects, lost_objects, writing, reading;  /* and objects on their way */
+    uint64_t out_bytes, out_objects, back_bytes, back_objects; /* spilled and restored so far */
+    bool spill_fails;
 };
 struct tri_depot_stat tri_depot_stat(const struct tri_depot *store);
+uint64_t tri_depot_pinned(struct tri_depot *store); /* bytes of the arena that processes have pinned */
 /* Into counts[slots_used] how often each slot's object is pinned. Returns slots_used; NULL: only that. */
 uint32_t tri_depot_pins(const struct tri_depot *store, uint32_t *counts);
 const char *tri_depot_check(const struct tri_depot *store); /* NULL, or what does not hold. O(all) */

@@ -60,14 +60,16 @@ back_more(struct tri_depot *store, uint32_t extent, trp_error *error)
 }
 
 enum tri_room
-tri_depot_make_room(struct tri_depot *store, uint32_t wanted)
+tri_depot_make_room(struct tri_depot *store, uint32_t wanted, bool needs_slot)
 {
     uint32_t extent, count;
     trp_error why;
     if (store->gone_count > 0 && tri_depot_reclaim(store))
         return TRI_ROOM_MADE;
-    if (tri_depot_slots_free(store) == 0 || !tri_runs_wanted(store->runs, wanted, &extent, &count))
+    if (needs_slot && tri_depot_slots_free(store) == 0)
         return TRI_ROOM_NONE;
+    if (!tri_runs_wanted(store->runs, wanted, &extent, &count))
+        return tri_depot_spill_for(store, wanted);
     while (tri_runs_is_backed(store->runs, extent))
         extent++; /* some of the neighbours may be */
     if (back_more(store, extent, &why) == TRP_OK) {
@@ -78,7 +80,7 @@ tri_depot_make_room(struct tri_depot *store, uint32_t wanted)
     if (!store->starved)
         tri_log(TRI_WARNING, "the object store does not grow: %s", why.message);
     store->starved = true;
-    return TRI_ROOM_NONE;
+    return tri_depot_spill_for(store, wanted);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- idle */

@@ -4,14 +4,19 @@
  */
 #include "broker/core/depot_state.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ------------------------------------------------------------------------------------------------------- what is gone */
 
+/* Or on its way. */
 static bool
 is_pinned(const struct tri_depot *store, const struct tri_stored *object)
 {
-    return (store->bits[object->place.slot / 64] >> object->place.slot % 64 & 1) != 0;
+    if (!tri_stored_has_span(object))
+        return false;
+    return object->state != TRI_STORED_RESIDENT ||
+           (store->bits[object->place.slot / 64] >> object->place.slot % 64 & 1) != 0;
 }
 
 /* Whether any of these is free now. The others are pinned. */
@@ -48,8 +53,11 @@ sweep(struct tri_depot *store, struct tri_node *gone)
 static void
 mark_released(struct tri_depot *store)
 {
-    for (struct tri_node *node = store->released.next; node != &store->released; node = node->next)
-        tri_slot_mark(&store->arena.words[TRI_OWNER(node, struct tri_stored, link)->place.slot]);
+    for (struct tri_node *node = store->released.next; node != &store->released; node = node->next) {
+        const struct tri_stored *object = TRI_OWNER(node, struct tri_stored, link);
+        if (tri_stored_is_readable(object))
+            tri_slot_mark(&store->arena.words[object->place.slot]);
+    }
 }
 
 bool
@@ -72,6 +80,7 @@ tri_depot_look(struct tri_depot *store, uint64_t now_ns)
     }
     if (store->gone_ns <= now_ns)
         (void)tri_depot_reclaim(store);
+    tri_depot_spill_look(store);
     if (store->idle_ns <= now_ns)
         tri_depot_give_idle(store);
     if (store->waiters == 0)
@@ -83,11 +92,13 @@ tri_depot_next_ns(const struct tri_depot *store)
 {
     if (!tri_list_empty(&store->released) || (store->freed && store->waiters > 0))
         return 0;
-    uint64_t next = store->gone_ns < store->idle_ns ? store->gone_ns : store->idle_ns;
-    for (const struct tri_node *node = store->waiting.next; node != &store->waiting; node = node->next) {
-        const struct tri_tenant *asker = TRI_OWNER((struct tri_node *)(uintptr_t)node, struct tri_tenant, waiting);
-        next = asker->deadline_ns < next ? asker->deadline_ns : next;
-    }
+    if (!tri_list_empty(&store->gathered))
+        return 0;
+    const uint64_t all[] = {store->gone_ns, store->idle_ns, tri_depot_queue_next_ns(store),
+                            tri_depot_spill_next_ns(store)};
+    uint64_t next = TRI_NEVER;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        next = all[i] < next ? all[i] : next;
     return next;
 }
 
@@ -120,12 +131,43 @@ attach_objects(struct tri_depot *store, struct tri_place *places, uint32_t count
             forget_slot(store, places[i].slot);
             continue;
         }
-        struct tri_stored *object = tri_stored_new(store, &places[i]);
+        struct tri_stored *object = tri_stored_new(store, &places[i], false);
         if (object == NULL)
             return TRP_ENOMEM;
         tri_list_append(&store->found, &object->link);
         memset(store->reg.owners + span.start, 0, span.count * sizeof *store->reg.owners);
         tri_slot_show(&store->arena.words[places[i].slot], places[i].generation, places[i].start);
+    }
+    return TRP_OK;
+}
+
+static int
+by_file(const void *a, const void *b, void *user)
+{
+    const struct tri_slot_record *records = user, *left = &records[*(const uint32_t *)a],
+                                 *right = &records[*(const uint32_t *)b];
+    const struct tri_file_place *l = &left->files[left->file_at & 1], *r = &right->files[right->file_at & 1];
+    if (l->file != r->file)
+        return l->file < r->file ? -1 : 1;
+    return l->offset < r->offset ? -1 : l->offset > r->offset;
+}
+
+/* The spilled objects, in the order of their files. */
+static trp_err
+attach_spilled(struct tri_depot *store, uint32_t *slots, uint32_t count)
+{
+    qsort_r(slots, count, sizeof *slots, by_file, store->reg.records);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct tri_slot_record *record = &store->reg.records[slots[i]];
+        const struct tri_place place = {
+            .slot = slots[i], .generation = tri_slot_generation(&store->arena.words[slots[i]]), .size = record->size};
+        struct tri_stored *object = tri_stored_new(store, &place, true);
+        if (object == NULL)
+            return TRP_ENOMEM;
+        tri_list_append(&store->found, &object->link);
+        tri_slot_clear(&store->arena.words[slots[i]]);
+        store->arena.spiller.claim(store->arena.spiller.user, tri_stored_id(object), record->size,
+                                   &record->files[record->file_at & 1]);
     }
     return TRP_OK;
 }
@@ -137,27 +179,36 @@ is_leased(const struct tri_depot *store, uint32_t tenant)
 }
 
 static trp_err
-attach_slots(struct tri_depot *store)
+sort_slots(struct tri_depot *store, struct tri_place *places, uint32_t *spilled)
 {
-    struct tri_place *places = calloc(store->slots_used + 1, sizeof *places);
-    uint32_t count = 0;
-    if (places == NULL)
-        return TRP_ENOMEM;
+    uint32_t count = 0, spilled_count = 0;
     for (uint32_t slot = 0; slot < store->slots_used; slot++) {
         const struct tri_slot_record *record = &store->reg.records[slot];
-        const struct tri_place place = {.slot = slot,
-                                        .generation = tri_slot_generation(&store->arena.words[slot]),
-                                        .start = record->start,
-                                        .size = record->size};
-        if (record->use == TRI_SLOT_SEALED && record->size > 0 && record->size <= TRI_STORED_MAX)
-            places[count++] = place;
+        const bool has_size = record->size > 0 && record->size <= TRI_STORED_MAX;
+        if (record->use == TRI_SLOT_SEALED && has_size)
+            places[count++] = (struct tri_place){.slot = slot,
+                                                 .generation = tri_slot_generation(&store->arena.words[slot]),
+                                                 .start = record->start,
+                                                 .size = record->size};
+        else if (record->use == TRI_SLOT_SPILLED && has_size && store->arena.spiller.spill != NULL)
+            spilled[spilled_count++] = slot;
         else if (record->use == TRI_SLOT_LEASED && is_leased(store, record->tenant))
             store->tenants[record->tenant].slots++;
         else
             forget_slot(store, slot);
     }
     const trp_err err = attach_objects(store, places, count);
+    return err == TRP_OK ? attach_spilled(store, spilled, spilled_count) : err;
+}
+
+static trp_err
+attach_slots(struct tri_depot *store)
+{
+    struct tri_place *places = calloc(store->slots_used + 1, sizeof *places);
+    uint32_t *spilled = calloc(store->slots_used + 1, sizeof *spilled);
+    const trp_err err = places != NULL && spilled != NULL ? sort_slots(store, places, spilled) : TRP_ENOMEM;
     free(places);
+    free(spilled);
     return err;
 }
 
@@ -225,12 +276,14 @@ tri_depot_new(const struct tri_arena *arena, uint64_t now_ns, struct tri_depot *
     struct tri_depot *store = calloc(1, sizeof *store);
     if (store == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for the object store");
-    struct tri_node *lists[] = {&store->waiting, &store->released, &store->pinned, &store->found};
+    struct tri_node *lists[] = {&store->waiting, &store->released, &store->pinned,         &store->found,
+                                &store->reading, &store->gathered, &store->spilling.recent};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         tri_list_init(lists[i]);
     store->arena = *arena;
     store->now_ns = now_ns;
-    store->gone_ns = store->idle_ns = TRI_NEVER;
+    store->spilling.most = TRI_SPILL_OBJECTS;
+    store->gone_ns = store->idle_ns = store->again_ns = TRI_NEVER;
     store->backing = TRI_NO_EXTENT;
     tri_register_at(&store->reg, arena->reg, arena->granules);
     trp_err err = tri_runs_create(arena->granules, &store->runs, error);
@@ -253,10 +306,13 @@ static void
 free_object(struct tri_stored *object)
 {
     tri_list_remove(&object->link);
-    if (atomic_load_explicit(&object->buf.references, memory_order_relaxed) > 0)
+    tri_list_remove(&object->recent);
+    if (tri_stored_references(object) > 0) {
         object->store = NULL; /* somebody has it, and frees it */
-    else
-        free(object);
+        return;
+    }
+    free(object->lost);
+    free(object);
 }
 
 void
@@ -275,6 +331,9 @@ tri_depot_free(struct tri_depot **made)
     free(store->free_slots);
     free(store->bits);
     free(store->freed_ns);
+    free(store->spilling.batch);
+    free(store->spilling.sorted);
+    free(store->spilling.pieces);
     free(store);
     *made = NULL;
 }
@@ -329,13 +388,70 @@ tri_depot_stat(const struct tri_depot *store)
         .tenants = tenants,
         .slots = store->arena.slots,
         .slots_free = tri_depot_slots_free(store),
+        .spilled = store->spilling.spilled,
+        .spilled_objects = store->spilling.objects,
+        .lost_objects = (uint32_t)store->spilling.lost,
+        .writing = store->spilling.count,
+        .reading = store->spilling.reading,
+        .out_bytes = store->spilling.out_bytes,
+        .out_objects = store->spilling.out_objects,
+        .back_bytes = store->spilling.back_bytes,
+        .back_objects = store->spilling.back_objects,
+        .spill_fails = store->spilling.failed,
     };
 }
 
+uint64_t
+tri_depot_pinned(struct tri_depot *store)
+{
+    uint64_t granules = 0;
+    if (store->slots_used == 0)
+        return 0;
+    tri_depot_collect(store, store->bits);
+    for (uint32_t slot = 0; slot < store->slots_used; slot++)
+        if (store->objects[slot] != NULL && (store->bits[slot / 64] >> slot % 64 & 1) != 0)
+            granules += tri_depot_granules(store->objects[slot]->place.size);
+    return granules * TRI_GRANULE;
+}
+
 struct sums {
-    uint64_t leased, sealed, gone;
-    uint32_t slots[TRI_SLOT_SEALED + 1], objects, gone_objects;
+    uint64_t leased, sealed, gone, spilled;
+    uint32_t slots[TRI_SLOT_SPILLED + 1], objects, gone_objects, spilled_objects, writing, reading;
 };
+
+/* Its words and record, and its span. */
+static const char *
+check_object(const struct tri_depot *store, const struct tri_stored *object)
+{
+    const struct tri_slot_record *record = &store->reg.records[object->place.slot];
+    const struct tri_span span = {object->place.start, tri_depot_granules(object->place.size)};
+    tri_slot_word *word = &store->arena.words[object->place.slot];
+    const bool held = tri_stored_references(object) > 0, readable = tri_stored_is_readable(object);
+    const enum tri_slot_state state = tri_slot_state(word);
+    struct tri_span run;
+    if (record->size != object->place.size || tri_slot_generation(word) != object->place.generation)
+        return "an object is not what its record says";
+    if (record->use != (readable ? TRI_SLOT_SEALED : TRI_SLOT_SPILLED))
+        return "an object's record does not say where it is";
+    if (object->at_rest > tri_stored_references(object))
+        return "more references of an object are at rest than there are";
+    if (!readable && state != TRI_SLOT_ABSENT)
+        return "an object that is not in the arena may be pinned";
+    if (readable && (record->start != object->place.start || tri_slot_start(word) != object->place.start))
+        if (state != TRI_SLOT_ABSENT)
+            return "an object is not where its record says";
+    if (readable && (held ? state != TRI_SLOT_RESIDENT : state != TRI_SLOT_LEAVING && tri_list_empty(&store->released)))
+        return "an object's word does not say whether it may be pinned";
+    if (!tri_stored_has_span(object))
+        return NULL;
+    if (!tri_runs_next(store->runs, span.start, span.start + 1, &run) || run.start != span.start ||
+        run.count != span.count)
+        return "an object's span is no taken run";
+    for (uint32_t i = 0; i < span.count; i++)
+        if (store->reg.owners[span.start + i] != 0)
+            return "an object's span is on lease, too";
+    return NULL;
+}
 
 static const char *
 check_slots(const struct tri_depot *store, struct sums *sums)
@@ -343,30 +459,24 @@ check_slots(const struct tri_depot *store, struct sums *sums)
     for (uint32_t slot = 0; slot < store->slots_used; slot++) {
         const struct tri_slot_record *record = &store->reg.records[slot];
         const struct tri_stored *object = store->objects[slot];
-        if (record->use > TRI_SLOT_SEALED || (record->use == TRI_SLOT_SEALED) != (object != NULL))
+        if (record->use > TRI_SLOT_SPILLED || (record->use >= TRI_SLOT_SEALED) != (object != NULL))
             return "a slot's record and its object do not agree";
         sums->slots[record->use]++;
         if (object == NULL)
             continue;
-        const struct tri_span span = {object->place.start, tri_depot_granules(object->place.size)};
-        const bool held = atomic_load_explicit(&object->buf.references, memory_order_relaxed) > 0;
-        const enum tri_slot_state state = tri_slot_state(&store->arena.words[slot]);
-        struct tri_span run;
-        if (record->start != object->place.start || record->size != object->place.size ||
-            tri_slot_generation(&store->arena.words[slot]) != object->place.generation)
-            return "an object is not what its record says";
-        if (held ? state != TRI_SLOT_RESIDENT : state != TRI_SLOT_LEAVING && tri_list_empty(&store->released))
-            return "an object's word does not say whether it may be pinned";
-        if (!tri_runs_next(store->runs, span.start, span.start + 1, &run) || run.start != span.start ||
-            run.count != span.count)
-            return "an object's span is no taken run";
-        for (uint32_t i = 0; i < span.count; i++)
-            if (store->reg.owners[span.start + i] != 0)
-                return "an object's span is on lease, too";
-        sums->sealed += held ? span.count : 0;
-        sums->gone += held ? 0 : span.count;
+        const char *wrong = check_object(store, object);
+        if (wrong != NULL)
+            return wrong;
+        const bool held = tri_stored_references(object) > 0, has_span = tri_stored_has_span(object);
+        const uint32_t granules = has_span ? tri_depot_granules(object->place.size) : 0;
+        sums->sealed += held ? granules : 0;
+        sums->gone += held ? 0 : granules;
         sums->objects += held;
         sums->gone_objects += !held;
+        sums->spilled += has_span ? 0 : object->place.size;
+        sums->spilled_objects += !has_span;
+        sums->writing += object->state == TRI_STORED_WRITING;
+        sums->reading += object->state == TRI_STORED_READING;
     }
     return NULL;
 }
@@ -406,5 +516,8 @@ tri_depot_check(const struct tri_depot *store)
     if (sums.objects != store->object_count || sums.gone_objects != store->gone_count ||
         sums.slots[TRI_SLOT_FREE] != store->free_slot_count)
         return "the store's counts are wrong";
+    if (sums.spilled != store->spilling.spilled || sums.spilled_objects != store->spilling.objects ||
+        sums.writing != store->spilling.count || sums.reading != store->spilling.reading)
+        return "what is spilled, and what is on its way, is counted wrongly";
     return NULL;
 }

@@ -33,6 +33,7 @@ static trp_err
 init(struct tri_core *core)
 {
     uint64_t seed = core->config.seed;
+    tri_list_init(&core->wishes);
     tri_list_init(&core->all_hosts);
     tri_list_init(&core->pool);
     tri_list_init(&core->actors);
@@ -187,6 +188,7 @@ tri_core_destroy(struct tri_core **made)
     struct tri_core *core = *made;
     if (core == NULL)
         return;
+    tri_wishes_fini(core);
     for (size_t i = 0; i < core->peer_capacity; i++) {
         struct tri_peer *peer = core->peers[i];
         if (peer == NULL)

@@ -33,11 +33,30 @@ tri_object_discharge(struct tri_object *object)
     object->charged = false;
 }
 
+void
+tri_object_set_value(struct tri_object *object, struct tri_parcel *value)
+{
+    object->value = value;
+    if (tri_object_stored(object))
+        tri_depot_rest(value->sections[0].frame, true);
+}
+
+struct tri_parcel *
+tri_object_take_value(struct tri_object *object)
+{
+    struct tri_parcel *value = object->value;
+    tri_object_discharge(object);
+    if (tri_object_stored(object))
+        tri_depot_rest(value->sections[0].frame, false);
+    object->value = NULL;
+    return value;
+}
+
 static void
 drop_value(struct tri_object *object)
 {
-    tri_object_discharge(object);
-    tri_parcel_free(&object->value);
+    struct tri_parcel *value = tri_object_take_value(object);
+    tri_parcel_free(&value);
 }
 
 static void
@@ -46,7 +65,7 @@ forget(struct tri_core *core, struct tri_object *object)
     tri_object_keeper(core, object, NULL);
     tri_object_unasked(core, object);
     tri_refs_drop(core, &object->contains);
-    tri_parcel_free(&object->value);
+    drop_value(object);
     if (object->call != NULL)
         object->call->object = NULL;
     tri_table_remove(&core->things, &object->thing.entry);
@@ -171,7 +190,7 @@ keep_value(struct tri_core *core, struct tri_object *object, const struct tri_se
     route.result = tri_thing_id(&object->thing);
     drop_value(object);
     const bool stored = tri_section_place(section) != NULL;
-    object->value = tri_parcel_new(&route, &value, 1, stored ? sizeof(struct tri_place) : section->size);
+    tri_object_set_value(object, tri_parcel_new(&route, &value, 1, stored ? sizeof(struct tri_place) : section->size));
     object->registered = object->value != NULL && stored && section->ref_count == 0 &&
                          tri_depot_name(core->depot, section->frame, tri_thing_id(&object->thing), section->meta_size);
 }

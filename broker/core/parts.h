@@ -213,6 +213,7 @@ struct tri_pending {
     struct tri_refs *refs;
     struct tri_need *needs;
     struct tri_special *special;
+    struct tri_wish *wish; /* its arguments are brought into the arena, or are kept there for it (wishes.c) */
     struct tri_timer timer;
 };
 

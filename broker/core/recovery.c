@@ -323,10 +323,8 @@ report_call(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_
         call = tri_call_new(core, TRI_CALL_ACTOR, peer, told->id);
         call->sequence = told->sequence;
         bool resolved = object != NULL && (object->state == TRI_OBJECT_READY || object->state == TRI_OBJECT_FAILED);
-        struct tri_parcel *value = resolved ? object->value : NULL;
-        if (value != NULL) { /* a host keeps its result */
-            tri_object_discharge(object);
-            object->value = NULL;
+        if (resolved && object->value != NULL) { /* a host keeps its result */
+            struct tri_parcel *value = tri_object_take_value(object);
             struct tri_refs *contains = object->contains;
             object->contains = NULL;
             tri_call_name(core, call, object, peer);
@@ -498,8 +496,7 @@ tri_recovery_call(struct tri_core *core, struct tri_peer *peer, struct tri_pendi
             return task_again(core, peer, call, message, error);
         return TRP_OK;
     }
-    struct tri_parcel *value = object->value;
-    if (value == NULL) {
+    if (object->value == NULL) {
         core->ops.release(core->ops.user, peer->index, message->bytes);
         return TRP_OK; /* it was answered */
     }
@@ -508,8 +505,7 @@ tri_recovery_call(struct tri_core *core, struct tri_peer *peer, struct tri_pendi
     call->sequence = route->sequence;
     call->parent = route->parent;
     struct tri_refs *contains = object->contains;
-    tri_object_discharge(object);
-    object->value = NULL;
+    struct tri_parcel *value = tri_object_take_value(object);
     object->contains = NULL;
     tri_call_name(core, call, object, peer);
     tri_call_finish(core, call, route, &value->sections[0], (value->route.flags & TRI_FAILED) != 0, contains,

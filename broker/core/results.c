@@ -56,6 +56,7 @@ strip(struct tri_core *core, struct tri_pending *call)
     else
         tri_list_remove(&call->link);
     tri_timer_clear(&core->timers, &call->timer);
+    tri_call_ungather(core, call);
     if (call->needs != NULL)
         tri_call_unwant(core, call);
     tri_refs_drop(core, &call->refs);

@@ -85,6 +85,8 @@ struct tri_core {
     struct tri_pool objects_pool, calls_pool, holds_pool, lanes_pool, actors_pool, texts_pool, parcels_pool, lost_pool;
     struct tri_timers timers;
     struct tri_depot *depot; /* NULL: the node has no arena */
+    struct tri_node wishes;  /* for values in the arena (wishes.c) */
+    uint32_t gathering;      /* tasks among those who have one */
     struct tri_thing *settling;
     uint32_t mark;
 
@@ -235,6 +237,9 @@ void tri_object_send(struct tri_core *core, struct tri_object *object, struct tr
 void tri_object_fetch(struct tri_core *core, struct tri_object *object);
 void tri_object_keeper(struct tri_core *core, struct tri_object *object, struct tri_peer *keeper);
 void tri_object_discharge(struct tri_object *object); /* its value is about to be taken, or its keeper */
+/* Its value comes, or goes: where that lies in the arena, this is the reference that does not need it there. */
+void tri_object_set_value(struct tri_object *object, struct tri_parcel *value);
+struct tri_parcel *tri_object_take_value(struct tri_object *object);
 void tri_object_acknowledged(struct tri_core *core, struct tri_hold *hold);
 void tri_object_relieve(struct tri_core *core, struct tri_object *object); /* its keeper, if it need not keep it */
 void tri_object_unasked(struct tri_core *core, struct tri_object *object);
@@ -267,6 +272,7 @@ void tri_call_name(struct tri_core *core, struct tri_pending *call, struct tri_o
 trp_err tri_call_needs(struct tri_core *core, struct tri_pending *call, struct tri_refs *refs, trp_error *error);
 struct tri_object *tri_call_failed_need(const struct tri_pending *call);
 void tri_call_need_ready(struct tri_core *core, struct tri_need *need);
+void tri_call_proceed(struct tri_core *core, struct tri_pending *call); /* it misses one argument less */
 void tri_handing_look(struct tri_core *core, struct tri_pending *call); /* handing.c: of one with `hands_on` */
 void tri_call_unlink(struct tri_core *core, struct tri_pending *call);
 void tri_call_sent(struct tri_core *core, struct tri_pending *call, struct tri_host *host, uint64_t packet);
@@ -369,6 +375,7 @@ bool tri_task_is_usual(const struct tri_core *core, const struct tri_section *se
 /* How often it is started again, as its call says, or else its row; -1: always. */
 int32_t tri_task_retries(const struct tri_core *core, const struct tri_pending *call, const struct tri_section *body);
 void tri_task_submit(struct tri_core *core, struct tri_pending *call, const struct tri_message *message);
+bool tri_task_may_go(struct tri_core *core, struct tri_pending *call); /* of a queued one: its arguments are there */
 void tri_task_give(struct tri_core *core, struct tri_pending *call, struct tri_host *host, struct tri_wait *wait);
 uint32_t tri_tasks_cpus(const struct tri_core *core);
 void tri_task_ready(struct tri_core *core, struct tri_pending *call);
@@ -453,6 +460,17 @@ void tri_arena_left(struct tri_core *core, const struct tri_peer *peer);
 void tri_arena_look(struct tri_core *core);
 struct tri_peer *tri_peer_of_tenant(const struct tri_core *core, uint32_t tenant); /* NULL: it is not logged in */
 tri_core_handler tri_on_space, tri_on_given, tri_on_want;
+
+/* wishes.c */
+bool tri_call_is_here(const struct tri_core *core, const struct tri_pending *call, const struct tri_section *sections,
+                      uint32_t section_count);
+bool tri_call_is_gathering(const struct tri_pending *call);
+/* It misses its arguments until they are there, and proceeds then (tri_call_proceed); or it fails. false: it has failed.
+ * It is in no queue of tasks. */
+bool tri_call_gather(struct tri_core *core, struct tri_pending *call);
+void tri_call_ungather(struct tri_core *core, struct tri_pending *call); /* it was sent, or ends */
+void tri_wishes_look(struct tri_core *core);
+void tri_wishes_fini(struct tri_core *core);
 
 /* query.c */
 tri_core_handler tri_on_query, tri_on_module;

@@ -153,7 +153,7 @@ queue(struct tri_core *core, struct tri_pending *call, struct tri_node *before)
 void
 tri_task_ready(struct tri_core *core, struct tri_pending *call)
 {
-    queue(core, call, &core->tasks);
+    queue(core, call, call->wish == NULL ? &core->tasks : core->tasks.next); /* it had its turn already */
 }
 
 /* A host had it from the broker before, with its arguments; to be given to another one it has to have them here. false: it
@@ -324,6 +324,24 @@ pick(struct tri_core *core, const struct tri_pending *call)
     return more != NULL ? more : least;
 }
 
+/* Else they are sent for, or it has failed, and is queued no more; or as many as can run wait for theirs already. */
+bool
+tri_task_may_go(struct tri_core *core, struct tri_pending *call)
+{
+    struct tri_object *failed = tri_call_failed_need(call);
+    if (failed != NULL) { /* it was lost in the meantime */
+        tri_call_fail_need(core, call, failed);
+        return false;
+    }
+    if (tri_call_is_here(core, call, call->parcel->sections, call->parcel->section_count))
+        return true;
+    if (core->gathering < tri_tasks_cpus(core)) {
+        tri_call_unlink(core, call);
+        (void)tri_call_gather(core, call);
+    }
+    return false;
+}
+
 void
 tri_tasks_pump(struct tri_core *core)
 {
@@ -344,7 +362,10 @@ tri_tasks_pump(struct tri_core *core)
         struct tri_host *host = pick(core, call);
         if (host == NULL)
             break;
-        tri_task_give(core, call, host, NULL);
+        if (tri_task_may_go(core, call))
+            tri_task_give(core, call, host, NULL);
+        else if (core->tasks.next == &call->link)
+            break;
     }
     if (!tri_list_empty(&core->tasks) && tri_waits_at_bound(core))
         tri_waits_in_place(core);

@@ -453,7 +453,8 @@ tri_waits_in_place(struct tri_core *core)
             continue;
         struct tri_pending *call = queued_below(core, wait);
         if (call != NULL &&
-            core->ops.has_credit(core->ops.user, host->peer->index, tri_call_bytes(call, call->parcel->bytes)))
+            core->ops.has_credit(core->ops.user, host->peer->index, tri_call_bytes(call, call->parcel->bytes)) &&
+            tri_task_may_go(core, call))
             tri_task_give(core, call, host, wait);
     }
 }

@@ -67,6 +67,9 @@ arena_free(struct arena *arena)
     free(arena->arena.words);
     free(arena->arena.pins);
     free(arena->arena.reg);
+    free(arena->tags);
+    free(arena->batch);
+    free(arena->copies);
     free(arena);
 }
 
@@ -96,4 +99,145 @@ arena_place(const struct arena *arena, uint32_t slot, uint32_t start, uint64_t s
 {
     return (struct tri_place){
         .slot = slot, .generation = tri_slot_generation(&arena->arena.words[slot]), .start = start, .size = size};
+}
+
+/* ----------------------------------------------------------------------------------------------------------- spilling */
+
+struct copy *
+arena_copy(struct arena *arena, struct tri_id id)
+{
+    for (size_t i = 0; i < arena->copy_count; i++)
+        if (arena->copies[i].id.space == id.space && arena->copies[i].id.number == id.number)
+            return &arena->copies[i];
+    return NULL;
+}
+
+static void
+on_spill(void *user, const struct tri_spill_piece *pieces, uint32_t count)
+{
+    struct arena *arena = user;
+    cr_assert_eq(arena->batch_count, 0, "one batch at a time");
+    cr_assert_gt(count, 0);
+    cr_assert(TRI_RESERVE(arena->batch, arena->batch_capacity, count));
+    memcpy(arena->batch, pieces, count * sizeof *pieces);
+    arena->batch_count = count;
+}
+
+static void
+on_restore(void *user, const struct tri_spill_piece *piece)
+{
+    struct arena *arena = user;
+    cr_assert_lt(arena->read_count, 64);
+    arena->reads[arena->read_count++] = *piece;
+}
+
+static void
+on_drop(void *user, struct tri_id id)
+{
+    struct arena *arena = user;
+    struct copy *copy = arena_copy(arena, id);
+    cr_assert_not_null(copy, "a copy is dropped that there is not");
+    *copy = arena->copies[--arena->copy_count];
+    arena->drops++;
+}
+
+static void
+on_claim(void *user, struct tri_id id, uint64_t size, const struct tri_file_place *place)
+{
+    struct arena *arena = user;
+    struct copy *copy = arena_copy(arena, id);
+    cr_assert(copy != NULL && copy->size == size && place->stored_size == size);
+    copy->claimed = true;
+    arena->claims++;
+}
+
+void
+arena_can_spill(struct arena *arena)
+{
+    arena->tags = calloc(arena->arena.granules, sizeof *arena->tags);
+    cr_assert_not_null(arena->tags);
+    arena->arena.spiller = (struct tri_spiller){on_spill, on_restore, on_drop, on_claim, arena};
+}
+
+static uint32_t
+granules_of(uint64_t size)
+{
+    return (uint32_t)((size + TRI_GRANULE - 1) / TRI_GRANULE);
+}
+
+void
+arena_write(struct arena *arena, uint32_t start, uint64_t size, uint64_t tag)
+{
+    for (uint32_t i = 0; i < granules_of(size); i++)
+        arena->tags[start + i] = tag;
+}
+
+bool
+arena_has(const struct arena *arena, uint32_t start, uint64_t size, uint64_t tag)
+{
+    for (uint32_t i = 0; i < granules_of(size); i++)
+        if (arena->tags[start + i] != tag)
+            return false;
+    return true;
+}
+
+void
+arena_finish_batch(struct arena *arena)
+{
+    struct tri_register reg;
+    tri_register_at(&reg, arena->arena.reg, arena->arena.granules);
+    cr_assert_gt(arena->batch_count, 0);
+    for (uint32_t i = 0; i < arena->batch_count; i++) {
+        const struct tri_spill_piece *piece = &arena->batch[i];
+        const struct tri_file_place place = {1, arena->copy_count, piece->size};
+        cr_assert_null(arena_copy(arena, piece->id), "an object has a copy already");
+        cr_assert(TRI_RESERVE(arena->copies, arena->copy_capacity, arena->copy_count + 1));
+        const uint64_t tag = arena->tags[piece->start];
+        cr_assert(arena_has(arena, piece->start, piece->size, tag), "its memory was another's when it was copied");
+        arena->copies[arena->copy_count++] = (struct copy){.id = piece->id, .size = piece->size, .tag = tag};
+        tri_record_file(&reg.records[tri_spilled_slot(piece->id)], &place);
+    }
+    arena->batch_count = 0;
+}
+
+void
+arena_fail_batch(struct arena *arena)
+{
+    cr_assert_gt(arena->batch_count, 0);
+    arena->batch_count = 0;
+}
+
+trp_err
+arena_finish_read(struct arena *arena, struct tri_spill_piece *piece, struct tri_id *next, trp_error *error)
+{
+    cr_assert_gt(arena->read_count, 0);
+    *piece = arena->reads[0];
+    memmove(arena->reads, arena->reads + 1, --arena->read_count * sizeof *arena->reads);
+    const struct copy *copy = arena_copy(arena, piece->id);
+    cr_assert(copy != NULL && copy->size == piece->size);
+    const bool has_next = copy + 1 < arena->copies + arena->copy_count;
+    *next = has_next ? copy[1].id : (struct tri_id){0, 0};
+    if (copy->damaged)
+        return TRI_FAIL(error, TRP_EOBJLOST, "its copy is damaged");
+    arena_write(arena, piece->start, piece->size, copy->tag);
+    return TRP_OK;
+}
+
+void
+arena_broker_died(struct arena *arena)
+{
+    arena->batch_count = arena->read_count = 0;
+    arena->arena.fresh = false;
+    for (size_t i = 0; i < arena->copy_count; i++)
+        arena->copies[i].claimed = false;
+}
+
+void
+arena_sweep(struct arena *arena)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < arena->copy_count; i++)
+        if (arena->copies[i].claimed)
+            arena->copies[kept++] = arena->copies[i];
+    arena->copy_count = kept;
 }

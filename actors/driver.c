@@ -63,7 +63,7 @@ check_config(const trp_config *config, trp_error *error)
                         "config.node.module_path",
                         config->modules[0]->name != NULL ? config->modules[0]->name : "");
     TRP_TRY(tri_check_reserved("config", config->reserved, 8, error));
-    return tri_check_reserved("config.node", config->node.reserved, 7, error);
+    return tri_check_reserved("config.node", config->node.reserved, 4, error);
 }
 
 static trp_err

@@ -20,7 +20,7 @@
 #define TRI_BINDIR "/usr/bin"
 #endif
 
-enum { READY_MS = 20 * 1000, END_MS = 10 * 1000, CHILD_LINE = 3, ARGUMENTS_MAX = 20 };
+enum { READY_MS = 20 * 1000, END_MS = 10 * 1000, CHILD_LINE = 3, ARGUMENTS_MAX = 28 };
 
 extern char **environ;
 
@@ -75,7 +75,7 @@ find_program(char *path, size_t size, trp_error *error)
 struct arguments {
     char *list[ARGUMENTS_MAX];
     size_t count;
-    char cpus[32], gpus[32], store[32];
+    char cpus[32], gpus[32], store[32], spill[32], spill_at[32];
 };
 
 static void
@@ -83,6 +83,26 @@ add(struct arguments *arguments, const char *word)
 {
     TRI_ASSERT(arguments->count < ARGUMENTS_MAX - 1);
     arguments->list[arguments->count++] = (char *)word; /* posix_spawn changes none */
+}
+
+static void
+add_spill(struct arguments *arguments, const trp_node_options *node)
+{
+    if (node->spill_dir != NULL) {
+        add(arguments, "--spill-dir");
+        add(arguments, node->spill_dir);
+    }
+    if (node->spill_max_bytes != 0) {
+        const int64_t bytes = node->spill_max_bytes;
+        (void)snprintf(arguments->spill, sizeof arguments->spill, "%lld", (long long)(bytes > 0 ? bytes : 0));
+        add(arguments, "--spill-max");
+        add(arguments, arguments->spill);
+    }
+    if (node->store_spill_at != 0) {
+        (void)snprintf(arguments->spill_at, sizeof arguments->spill_at, "%lld", (long long)node->store_spill_at);
+        add(arguments, "--spill-at");
+        add(arguments, arguments->spill_at);
+    }
 }
 
 static void
@@ -117,6 +137,7 @@ make_arguments(const trp_config *config, const char *program, const char *direct
         add(arguments, "--store");
         add(arguments, arguments->store);
     }
+    add_spill(arguments, &config->node);
     add(arguments, "--log-level");
     add(arguments, levels[config->log_level]);
 }

@@ -9,6 +9,7 @@
  *   shell_door       the side door
  *   shell_root       what the root says; deaths of hosts
  *   shell_arena      the arena: its memory, its descriptors for processes, their ends
+ *   store_thread     a thread of its own, that writes objects of the arena to files and reads them back
  *   shell_lines      what hosts print, to their drivers
  *   shell_ops        what the core wants done
  *
@@ -22,6 +23,7 @@
 #include "broker/node/control.h"
 #include "broker/node/home.h"
 #include "broker/node/lines.h"
+#include "broker/store_thread.h"
 #include "store/store.h"
 
 struct tri_shell;
@@ -147,6 +149,8 @@ struct tri_shell {
     struct tri_packed packed;
     /* the arena */
     struct tri_segment parts[TRI_PARTS];
+    struct tri_store_thread *store_thread; /* NULL: nothing is spilled */
+    struct tri_source store_source;
     struct tri_node awaited; /* processes whose end is awaited */
     uint64_t *ended_spaces;  /* that have ended: the core hears of it after the step */
     size_t ended_count, ended_capacity;
@@ -225,8 +229,10 @@ void tri_shell_free_exits(struct tri_shell *shell);
 
 /* shell_arena.c */
 /* What START says of it; before the core is made. */
-trp_err tri_shell_take_arena(struct tri_shell *shell, const struct tri_control_start *start, trp_error *error);
-void tri_shell_end_arena(struct tri_shell *shell); /* after the core */
+trp_err tri_shell_take_arena(struct tri_shell *shell, const struct tri_control_start *start,
+                             const char *spill_directory, trp_error *error);
+void tri_shell_sweep_spill(struct tri_shell *shell); /* after that: what a broker that died has left goes */
+void tri_shell_end_arena(struct tri_shell *shell);   /* after the core */
 /* The descriptors that each process gets: returns how many. */
 enum { TRI_ARENA_FDS = 3 };
 size_t tri_shell_arena_fds(const struct tri_shell *shell, int fds[TRI_ARENA_FDS]);

@@ -129,12 +129,51 @@ size_of(const struct tri_control_start *start, int part)
     return tri_part_bytes((enum tri_arena_part)part, start->arena_granules, start->arena_slots);
 }
 
+static void
+on_stored(struct tri_shell *shell, struct tri_source *source)
+{
+    struct tri_store_done done;
+    (void)source;
+    while (tri_store_thread_done(shell->store_thread, &done)) {
+        if (done.is_spilled)
+            tri_core_spilled(shell->core, done.err, &done.error, shell->now_ns);
+        else
+            tri_core_restored(shell->core, done.id, done.err, &done.error, done.next, shell->now_ns);
+        shell->busy = true;
+    }
+}
+
+/* The store thread reads and writes the arena where processes do. */
+static trp_err
+open_spill(struct tri_shell *shell, const struct tri_control_start *start, const char *directory, trp_error *error)
+{
+    struct tri_segment *arena = &shell->parts[TRI_PART_ARENA];
+    const int fd = arena->fd;
+    TRP_TRY(tri_segment_map(fd, arena->size, true, arena, error));
+    struct tri_store_options options = {
+        .directory = directory, .max_bytes = start->spill_max_bytes, .arena = arena->base, .seed = tri_random_secret()};
+    tri_register_at(&options.reg, shell->parts[TRI_PART_REGISTER].base, start->arena_granules);
+    TRP_TRY(tri_store_thread_new(&options, &shell->store_thread, error));
+    tri_store_thread_spiller(shell->store_thread, &shell->config.arena.spiller);
+    shell->config.arena.spill_at = start->spill_at;
+    shell->store_source = (struct tri_source){on_stored, tri_store_thread_fd(shell->store_thread)};
+    return tri_shell_watch(shell, &shell->store_source, error);
+}
+
+void
+tri_shell_sweep_spill(struct tri_shell *shell)
+{
+    if (shell->store_thread != NULL && !shell->config.arena.fresh)
+        tri_store_thread_sweep(shell->store_thread);
+}
+
 trp_err
-tri_shell_take_arena(struct tri_shell *shell, const struct tri_control_start *start, trp_error *error)
+tri_shell_take_arena(struct tri_shell *shell, const struct tri_control_start *start, const char *spill_directory,
+                     trp_error *error)
 {
     if (start->arena_granules == 0)
         return TRP_OK;
-    /* The arena itself is only read and written by processes. */
+    /* Mapped by who spills only: else it is read and written by processes alone. */
     shell->parts[TRI_PART_ARENA] =
         (struct tri_segment){.fd = TRI_ARENA_FD, .read_fd = -1, .size = size_of(start, TRI_PART_ARENA)};
     for (int i = TRI_PART_ARENA + 1; i < TRI_PARTS; i++)
@@ -152,7 +191,7 @@ tri_shell_take_arena(struct tri_shell *shell, const struct tri_control_start *st
         .await_end = on_await_end,
         .user = shell,
     };
-    return TRP_OK;
+    return *spill_directory != '\0' ? open_spill(shell, start, spill_directory, error) : TRP_OK;
 }
 
 void
@@ -163,6 +202,7 @@ tri_shell_end_arena(struct tri_shell *shell)
         close(awaited->source.fd);
         awaited_free(awaited);
     }
+    tri_store_thread_end(&shell->store_thread, shell->root_gone);
     for (int i = 0; i < TRI_PARTS; i++)
         tri_segment_close(&shell->parts[i]);
     free(shell->ended_spaces);

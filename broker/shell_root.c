@@ -111,11 +111,13 @@ tri_shell_start(struct tri_shell *shell, const struct tri_core_ops *ops, trp_err
     if (err == TRP_OK) {
         uint32_t count = message->start.expected_count;
         take_start(shell, &message->start, texts);
-        err = tri_shell_take_arena(shell, &message->start, error);
+        err = tri_shell_take_arena(shell, &message->start, texts[2], error);
         if (err == TRP_OK)
             err = take_expected(shell, message, count, &expected, error);
         if (err == TRP_OK)
             err = tri_core_new(&shell->config, ops, expected, count, shell->now_ns, &shell->core, error);
+        if (err == TRP_OK)
+            tri_shell_sweep_spill(shell);
     }
     free(expected);
     free(message);

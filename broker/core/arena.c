@@ -1,5 +1,5 @@
 /*
- * arena.c - the core and the arena: processes as tenants, SPACE and WANT with their answers, and what the objects of a broker before
+ * arena.c - the core and the arena: processes as tenants, SPACE and its answer, and what the objects of a broker before
  * this one are. What is whose, depot.c knows.
  */
 #include "broker/core/state.h"
@@ -68,6 +68,7 @@ tri_arena_left(struct tri_core *core, const struct tri_peer *peer)
 {
     if (peer->tenant == TRI_NO_TENANT)
         return;
+    tri_wishes_leave(core, peer);
     if (peer->leaves || tri_depot_has_nothing(core->depot, peer->tenant)) {
         tri_depot_leave(core->depot, peer->tenant);
         return;
@@ -97,7 +98,11 @@ tri_core_open_place(struct tri_core *core, tri_peer_index index, const struct tr
     const struct tri_peer *peer = tri_peer_find(core, index);
     if (peer == NULL || peer->tenant == TRI_NO_TENANT)
         return TRI_FAIL(error, TRP_EPROTO, "a place in an arena that it does not have");
-    return tri_depot_open(core->depot, peer->tenant, place, buf, error);
+    const trp_err err = tri_depot_open(core->depot, peer->tenant, place, buf, error);
+    /* Its keeper has not been FREED by the broker that ended it. */
+    if (err == TRP_EPROTO && place->size > 0 && peer->is_back)
+        return tri_depot_open_ended(place, buf, error);
+    return err;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ messages */
@@ -165,39 +170,4 @@ tri_on_given(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     TRP_TRY(check_tenant(peer, message->route->kind, error));
     TRP_TRY(tri_lease_unpack(&message->sections[0], &lease, error));
     return tri_depot_given(core->depot, peer->tenant, &lease, error);
-}
-
-static void
-say_here(struct tri_core *core, struct tri_peer *peer, struct tri_id id, const struct tri_section *value, bool failed)
-{
-    const struct tri_route route = {.kind = TRI_HERE, .flags = failed ? TRI_FAILED : 0, .result = id};
-    struct tri_section said = *value;
-    said.place = 0;
-    said.ref_count = 0; /* it has what the value names */
-    said.refs = NULL;
-    tri_send(core, peer, &route, &said, 1, false);
-}
-
-/* A value that a process has the place of and did not find there. */
-trp_err
-tri_on_want(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
-{
-    const struct tri_id id = message->route->result;
-    struct tri_failure failure = {0};
-    char text[TRI_ID_TEXT_SIZE];
-    TRP_TRY(check_tenant(peer, message->route->kind, error));
-    if (tri_id_is_none(id))
-        return TRI_FAIL(error, TRP_EPROTO, "WANT of nothing");
-    struct tri_thing *thing = tri_thing_find(core, id);
-    struct tri_object *object = tri_as_object(thing);
-    if (object == NULL || tri_hold_find(thing, peer) == NULL) {
-        tri_fail(&failure.error, TRP_EOBJLOST, "object %s is unknown on node '%s'", tri_id_format(id, text),
-                 core->node);
-        say_here(core, peer, id, tri_error_section(core, &failure), true);
-    } else if (object->value != NULL && (object->state == TRI_OBJECT_FAILED || tri_object_stored(object))) {
-        say_here(core, peer, id, &object->value->sections[0], object->state == TRI_OBJECT_FAILED);
-    } else {
-        tri_object_wait(core, peer, id); /* a new broker is going to hear of it */
-    }
-    return TRP_OK;
 }

@@ -38,15 +38,22 @@ struct tri_spill_piece {
     uint64_t size;
 };
 
+/* What is on the disk. */
+struct tri_spill_files {
+    uint64_t files, file_bytes, live_bytes, max_bytes, compacted;
+};
+
 /* Who writes objects away, reads them back, and notes in the register where they are (tri_record_file). In the order that
  * it is told; each spill and each restore is answered later, by an event. */
 struct tri_spiller {
-    /* Writes all of these or none: tri_core_spilled. The memory stays as it is until then. One batch at a time. */
-    void (*spill)(void *user, const struct tri_spill_piece *pieces, uint32_t count);
-    void (*restore)(void *user, const struct tri_spill_piece *piece); /* tri_core_restored */
+    /* Writes all of these or none: tri_core_spilled. The memory stays as it is until then. One batch at a time. false: it
+     * has no memory to do so, and no answer comes. */
+    bool (*spill)(void *user, const struct tri_spill_piece *pieces, uint32_t count);
+    bool (*restore)(void *user, const struct tri_spill_piece *piece); /* tri_core_restored */
     void (*drop)(void *user, struct tri_id id);                       /* its copy is not wanted any more */
     /* It was spilled under a broker before; told in the order in which they lie there. */
     void (*claim)(void *user, struct tri_id id, uint64_t size, const struct tri_file_place *place);
+    struct tri_spill_files (*files)(void *user); /* as of the last that was done */
     void *user;
 };
 

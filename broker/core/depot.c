@@ -449,10 +449,28 @@ tri_depot_open(struct tri_depot *store, uint32_t tenant, const struct tri_place 
     return TRP_OK;
 }
 
+trp_err
+tri_depot_open_ended(const struct tri_place *place, struct tri_buf **buf, trp_error *error)
+{
+    struct tri_stored *object = calloc(1, sizeof *object);
+    if (object == NULL)
+        return TRI_FAIL(error, TRP_ENOMEM, "the broker has no memory for another object");
+    object->place = *place;
+    object->place.frame = 0;
+    object->state = TRI_STORED_LOST;
+    object->buf = (struct tri_buf){.references = 1, .size = place->size, .place = &object->place, .free = on_released};
+    tri_list_init(&object->link);
+    tri_list_init(&object->recent);
+    *buf = &object->buf;
+    return TRP_OK;
+}
+
 bool
 tri_depot_name(struct tri_depot *store, const struct tri_buf *buf, struct tri_id id, uint32_t meta_size)
 {
     struct tri_slot_record *record = &store->reg.records[buf->place->slot];
+    if (tri_stored_of(buf)->store == NULL)
+        return false;
     if (!tri_id_is_none(record->id))
         return tri_id_equal(record->id, id);
     record->meta_size = meta_size;

@@ -67,6 +67,8 @@ trp_err tri_depot_given(struct tri_depot *store, uint32_t tenant, const struct t
 /* What a tenant says lies there: sealed, if it was not; retained. TRP_EPROTO: nothing of its own, and no object, does. */
 trp_err tri_depot_open(struct tri_depot *store, uint32_t tenant, const struct tri_place *place, struct tri_buf **buf,
                        trp_error *error);
+/* What is said of an object that ended under a broker before, which had no time to tell its keeper: it is lost. TRP_ENOMEM. */
+trp_err tri_depot_open_ended(const struct tri_place *place, struct tri_buf **buf, trp_error *error);
 /* From now on the register has whose value this is: it outlives the broker. Of a value without references. false: it is another's,
  * and stays that. */
 bool tri_depot_name(struct tri_depot *store, const struct tri_buf *buf, struct tri_id id, uint32_t meta_size);
@@ -126,7 +128,9 @@ struct tri_depot_stat {
     uint64_t spilled; /* bytes of objects that are not in the arena; they are not in `sealed`, and */
     uint32_t spilled_objects, lost_objects, writing, reading;  /* and objects on their way */
     uint64_t out_bytes, out_objects, back_bytes, back_objects; /* spilled and restored so far */
+    uint64_t out_ns, back_ns;                                  /* so long that took */
     bool spill_fails;
+    struct tri_spill_files files;
 };
 struct tri_depot_stat tri_depot_stat(const struct tri_depot *store);
 uint64_t tri_depot_pinned(struct tri_depot *store); /* bytes of the arena that processes have pinned */

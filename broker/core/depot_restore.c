@@ -10,18 +10,23 @@
 /* ------------------------------------------------------------------------------------------------------------ reading */
 
 /* A run of it that nobody has on lease; its record says that it is spilled until it is whole. */
-static void
+static bool
 begin_reading(struct tri_depot *store, struct tri_stored *object, struct tri_span span, uint8_t ahead)
 {
     const struct tri_spill_piece piece = {tri_stored_id(object), span.start, object->place.size};
+    if (!store->arena.spiller.restore(store->arena.spiller.user, &piece)) {
+        (void)tri_runs_give(store->runs, span);
+        return false;
+    }
     object->place.start = span.start;
     object->state = TRI_STORED_READING;
     object->ahead = ahead;
     *(tri_stored_references(object) > 0 ? &store->sealed : &store->gone) += span.count;
     store->spilling.spilled -= object->place.size;
     store->spilling.objects--;
-    store->spilling.reading++;
-    store->arena.spiller.restore(store->arena.spiller.user, &piece);
+    if (store->spilling.reading++ == 0)
+        store->spilling.back_since_ns = store->now_ns;
+    return true;
 }
 
 static enum tri_room
@@ -38,8 +43,7 @@ restore(struct tri_depot *store, struct tri_stored *object)
         if (room != TRI_ROOM_MADE)
             return room;
     }
-    begin_reading(store, object, span, TRI_SPILL_AHEAD);
-    return TRI_ROOM_MADE;
+    return begin_reading(store, object, span, TRI_SPILL_AHEAD) ? TRI_ROOM_MADE : TRI_ROOM_NONE;
 }
 
 /* What lies behind it in its file, if that wants no more than what is free anyway. */
@@ -57,7 +61,7 @@ read_ahead(struct tri_depot *store, const struct tri_stored *object, struct tri_
     const uint32_t granules = tri_depot_granules(neighbour->place.size);
     if (tri_runs_stat(store->runs).taken + granules <= tri_depot_mark_granules(store) &&
         tri_runs_reserve(store->runs, 2) == TRP_OK && tri_runs_take(store->runs, granules, TRI_PROCESS_NOBODY, &span))
-        begin_reading(store, neighbour, span, (uint8_t)(object->ahead - 1));
+        (void)begin_reading(store, neighbour, span, (uint8_t)(object->ahead - 1));
 }
 
 static void
@@ -101,7 +105,7 @@ end_lost(struct tri_depot *store, struct tri_gather *gather, const struct tri_st
 {
     trp_error error;
     if (object->lost == NULL)
-        (void)TRI_FAIL(&error, TRP_EOBJLOST, "its spilled copy could not be read");
+        (void)TRI_FAIL(&error, TRP_EOBJLOST, "it is gone");
     tri_gather_end(store, gather, TRP_EOBJLOST, object->lost != NULL ? object->lost : &error);
 }
 
@@ -247,7 +251,8 @@ tri_depot_restored(struct tri_depot *store, struct tri_id id, trp_err err, const
     store->now_ns = store->spilling.moved_ns = now_ns;
     TRI_ASSERT(object != NULL && object->state == TRI_STORED_READING &&
                object->place.generation == tri_spilled_generation(id));
-    store->spilling.reading--;
+    if (--store->spilling.reading == 0)
+        store->spilling.back_ns += now_ns - store->spilling.back_since_ns;
     store->freed = true;
     if (err == TRP_OK)
         be_resident(store, object);

@@ -45,7 +45,7 @@ tri_depot_is_here(const struct tri_buf *buf)
 const trp_error *
 tri_depot_lost(const struct tri_buf *buf)
 {
-    static const trp_error unsaid = {.code = TRP_EOBJLOST, .message = "its spilled copy could not be read"};
+    static const trp_error unsaid = {.code = TRP_EOBJLOST, .message = "it is gone"};
     const struct tri_stored *object = tri_stored_of(buf);
     if (object->state != TRI_STORED_LOST)
         return NULL;
@@ -94,8 +94,13 @@ begin_batch(struct tri_depot *store)
         object->state = TRI_STORED_WRITING;
         spilling->pieces[i] = (struct tri_spill_piece){tri_stored_id(object), object->place.start, object->place.size};
     }
-    store->arena.spiller.spill(store->arena.spiller.user, spilling->pieces, spilling->count);
-    return true;
+    spilling->out_since_ns = store->now_ns;
+    if (store->arena.spiller.spill(store->arena.spiller.user, spilling->pieces, spilling->count))
+        return true;
+    for (uint32_t i = 0; i < spilling->count; i++)
+        spilling->batch[i]->state = TRI_STORED_RESIDENT;
+    spilling->count = 0;
+    return false;
 }
 
 static bool
@@ -310,6 +315,7 @@ tri_depot_spilled(struct tri_depot *store, trp_err err, const trp_error *error, 
     TRI_ASSERT(spilling->count > 0);
     if (err == TRP_OK) {
         end_batch(store);
+        spilling->out_ns += now_ns - spilling->out_since_ns;
         spilling->moved_ns = now_ns;
         spilling->failed = false;
         spilling->most = spilling->most < TRI_SPILL_OBJECTS / 2 ? spilling->most * 2 : TRI_SPILL_OBJECTS;

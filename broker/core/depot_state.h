@@ -80,6 +80,8 @@ struct tri_spilling {
     uint32_t objects;  /* and how many */
     uint64_t lost;     /* objects, ever */
     uint64_t out_bytes, out_objects, back_bytes, back_objects; /* ever */
+    uint64_t out_ns, back_ns;                                  /* so long that took, */
+    uint64_t out_since_ns, back_since_ns;                      /* and what is under way began */
 };
 
 struct tri_depot {

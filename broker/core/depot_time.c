@@ -397,7 +397,11 @@ tri_depot_stat(const struct tri_depot *store)
         .out_objects = store->spilling.out_objects,
         .back_bytes = store->spilling.back_bytes,
         .back_objects = store->spilling.back_objects,
+        .out_ns = store->spilling.out_ns,
+        .back_ns = store->spilling.back_ns,
         .spill_fails = store->spilling.failed,
+        .files = store->arena.spiller.spill != NULL ? store->arena.spiller.files(store->arena.spiller.user)
+                                                    : (struct tri_spill_files){0},
     };
 }
 

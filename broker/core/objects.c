@@ -309,7 +309,8 @@ tri_object_copies(struct tri_core *core, struct tri_object *object)
 
 /* The keeper need not keep it any longer once all holders have it, and its caller knows that the call has ended: one that
  * does not would send it again to a new broker, and it would run again. One holder that has it is not enough: it may go, and
- * then the broker, too, before another one has what it waits for. */
+ * then the broker, too, before another one has what it waits for. Of a value in the arena the others have its place alone, and
+ * a new broker would free what lies there: it is kept as long as anybody holds the object. */
 void
 tri_object_relieve(struct tri_core *core, struct tri_object *object)
 {

@@ -10,6 +10,7 @@ tri_page_init(struct tri_page *page, struct tri_core *core, size_t rows)
 {
     memset(page, 0, sizeof *page);
     page->core = core;
+    page->row_max = ROW_ENTRIES;
     page->limit = rows < ROWS_MAX ? rows : ROWS_MAX;
     page->text_capacity = 512 * (page->limit + 1);
     page->rows = calloc(page->limit + 1, sizeof *page->rows);
@@ -30,7 +31,7 @@ tri_page_fini(struct tri_page *page)
 void
 tri_page_put(struct tri_page *page, const char *key, trp_value value)
 {
-    if (page->entry_count - page->first >= 2 * ROW_ENTRIES)
+    if (page->entry_count - page->first >= 2 * page->row_max)
         return;
     page->entries[page->entry_count++] = trp_str(key);
     page->entries[page->entry_count++] = value;

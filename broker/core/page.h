@@ -14,8 +14,8 @@ struct tri_page {
     trp_value *rows, *entries;
     char *texts;
     size_t row_count, entry_count, text_size, text_capacity;
-    size_t first; /* entry of the row that is being made */
-    size_t limit;
+    size_t first;          /* entry of the row that is being made */
+    size_t limit, row_max; /* rows; fields of one */
 };
 
 /* Room for so many rows, 4096 at most. Whether there is memory; tri_page_fini in every case. */

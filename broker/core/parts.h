@@ -33,6 +33,7 @@ struct tri_peer {
     int32_t pid;
     uint64_t cookie;
     bool reporting; /* its SNAPSHOT is not complete */
+    bool is_back;   /* it was logged in under a broker before */
     bool struck;    /* being cut: nothing is sent to it any more */
     bool leaves;    /* it has said GOODBYE */
     char program[64];

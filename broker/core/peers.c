@@ -114,7 +114,7 @@ peer_new(struct tri_core *core, const struct tri_login *login, int32_t pid, stru
     peer->role = login->role;
     peer->pid = pid;
     peer->cookie = login->cookie;
-    peer->reporting = login->space != 0;
+    peer->reporting = peer->is_back = login->space != 0;
     peer->newest = login->space != 0 || peer->entry.id.space <= core->strangers ? UINT64_MAX : 0;
     tri_text_copy(peer->program, sizeof peer->program, login->program != NULL ? login->program : "");
     struct tri_node *lists[] = {&peer->holds,  &peer->kept,       &peer->calls, &peer->answered,

@@ -135,6 +135,12 @@ page_processes(struct tri_core *core, struct tri_page *page)
     return true;
 }
 
+static const char *
+where(const struct tri_buf *stored)
+{
+    return tri_depot_lost(stored) != NULL ? "lost" : tri_depot_is_here(stored) ? "shared memory" : "spilled";
+}
+
 static void
 object_row(struct tri_entry *entry, void *user)
 {
@@ -152,7 +158,7 @@ object_row(struct tri_entry *entry, void *user)
     const struct tri_place *place = value != NULL ? tri_section_place(value) : NULL;
     tri_page_put(page, "bytes", trp_u64(value != NULL ? value->size : 0));
     tri_page_put(page, "waiting", trp_u64(object->waiting));
-    tri_page_put(page, "location", trp_str(place != NULL ? "shared memory" : value != NULL ? "inline" : ""));
+    tri_page_put(page, "location", trp_str(place != NULL ? where(value->frame) : value != NULL ? "inline" : ""));
     tri_page_put(page, "pins", trp_u64(place != NULL ? page->pins[place->slot] : 0));
     tri_page_end_row(page);
 }
@@ -175,6 +181,54 @@ page_objects(struct tri_core *core, struct tri_page *page)
     return true;
 }
 
+static void
+add_inline(struct tri_entry *entry, void *user)
+{
+    const struct tri_object *object = tri_as_object(TRI_OWNER(entry, struct tri_thing, entry));
+    if (object != NULL && object->value != NULL && !tri_object_stored(object))
+        *(uint64_t *)user += object->value->bytes;
+}
+
+static uint64_t
+rate(uint64_t bytes, uint64_t ns)
+{
+    return ns > 0 ? (uint64_t)((double)bytes * 1e9 / (double)ns) : 0;
+}
+
+/* What is not in the arena, and how it went. Rates are bytes a second while something was under way. */
+static void
+put_spilled(struct tri_core *core, struct tri_page *page, const struct tri_depot_stat *stat)
+{
+    uint64_t inlined = 0;
+    tri_table_each(&core->things, add_inline, &inlined);
+    const struct {
+        const char *key;
+        uint64_t value;
+    } rows[] = {
+        {"pinned", core->depot != NULL ? tri_depot_pinned(core->depot) : 0},
+        {"inline", inlined},
+        {"spilled", stat->spilled},
+        {"objects_spilled", stat->spilled_objects},
+        {"objects_lost", stat->lost_objects},
+        {"writing", stat->writing},
+        {"reading", stat->reading},
+        {"spilled_total", stat->out_bytes},
+        {"spills", stat->out_objects},
+        {"spill_rate", rate(stat->out_bytes, stat->out_ns)},
+        {"restored_total", stat->back_bytes},
+        {"restores", stat->back_objects},
+        {"restore_rate", rate(stat->back_bytes, stat->back_ns)},
+        {"files", stat->files.files},
+        {"file_bytes", stat->files.file_bytes},
+        {"gaps", stat->files.file_bytes - stat->files.live_bytes},
+        {"budget", stat->files.max_bytes},
+        {"compacted", stat->files.compacted},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        tri_page_put(page, rows[i].key, trp_u64(rows[i].value));
+    tri_page_put(page, "spill_fails", trp_bool(stat->spill_fails));
+}
+
 /* The arena: bytes of it, and how many objects. */
 static bool
 page_store(struct tri_core *core, struct tri_page *page)
@@ -182,6 +236,7 @@ page_store(struct tri_core *core, struct tri_page *page)
     struct tri_depot_stat stat = {0};
     if (!tri_page_init(page, core, 1))
         return false;
+    page->row_max *= 2; /* those of the row that there is not, too */
     if (core->depot != NULL)
         stat = tri_depot_stat(core->depot);
     tri_page_put(page, "limit", trp_u64(stat.limit));
@@ -196,6 +251,7 @@ page_store(struct tri_core *core, struct tri_page *page)
     tri_page_put(page, "waiting", trp_u64(stat.waiters));
     tri_page_put(page, "slots", trp_u64(stat.slots));
     tri_page_put(page, "slots_free", trp_u64(stat.slots_free));
+    put_spilled(core, page, &stat);
     tri_page_end_row(page);
     return true;
 }

@@ -221,7 +221,9 @@ tri_on_result(struct tri_core *core, struct tri_peer *peer, const struct tri_mes
         return TRI_FAIL(error, TRP_EPROTO, "RESULT of %s, a call that this host was not given",
                         tri_id_format(route->result, text));
     }
-    if (tri_result_left(core, peer, call, message->bytes))
+    const bool is_stored =
+        tri_section_place(&message->sections[0]) != NULL; /* next to nothing, and nobody else keeps it */
+    if (!is_stored && tri_result_left(core, peer, call, message->bytes))
         return TRP_OK;
     struct tri_refs *refs = NULL;
     if (message->sections[0].ref_count > 0)

@@ -459,7 +459,7 @@ trp_err tri_arena_enter(struct tri_core *core, uint64_t space, int32_t pid, uint
 void tri_arena_left(struct tri_core *core, const struct tri_peer *peer);
 void tri_arena_look(struct tri_core *core);
 struct tri_peer *tri_peer_of_tenant(const struct tri_core *core, uint32_t tenant); /* NULL: it is not logged in */
-tri_core_handler tri_on_space, tri_on_given, tri_on_want;
+tri_core_handler tri_on_space, tri_on_given;
 
 /* wishes.c */
 bool tri_call_is_here(const struct tri_core *core, const struct tri_pending *call, const struct tri_section *sections,
@@ -470,7 +470,9 @@ bool tri_call_is_gathering(const struct tri_pending *call);
 bool tri_call_gather(struct tri_core *core, struct tri_pending *call);
 void tri_call_ungather(struct tri_core *core, struct tri_pending *call); /* it was sent, or ends */
 void tri_wishes_look(struct tri_core *core);
+void tri_wishes_leave(struct tri_core *core, const struct tri_peer *peer);
 void tri_wishes_fini(struct tri_core *core);
+tri_core_handler tri_on_want;
 
 /* query.c */
 tri_core_handler tri_on_query, tri_on_module;

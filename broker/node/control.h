@@ -55,7 +55,7 @@ struct tri_control_head {
     uint64_t token; /* of the host that it is about; 0: none */
     int64_t number;
 };
-struct tri_control_start { /* texts: directory, node name */
+struct tri_control_start { /* texts: directory, node name, spill directory (empty: nothing is spilled) */
     struct tri_control_head head;
     uint64_t incarnation;
     double num_cpus, num_gpus;
@@ -68,6 +68,8 @@ struct tri_control_start { /* texts: directory, node name */
     uint32_t arena_granules; /* 0: there is no arena */
     uint32_t arena_slots;
     uint32_t arena_used; /* a broker before had it */
+    uint32_t spill_at;   /* percent; 0: the usual */
+    uint64_t spill_max_bytes;
 };
 struct tri_control_living {
     uint64_t token;      /* host; 0: not one */

@@ -124,7 +124,7 @@ send_expected(struct tri_root *root)
 static void
 send_start(struct tri_root *root)
 {
-    const char *texts[] = {root->home.path, root->node_name};
+    const char *texts[] = {root->home.path, root->node_name, root->spill_directory};
     drop_dead_drivers(root);
     struct tri_control_start start = {
         .head = {.kind = TRI_CONTROL_START},
@@ -140,6 +140,8 @@ send_start(struct tri_root *root)
         .arena_granules = root->arena.granules,
         .arena_slots = root->arena.slots,
         .arena_used = root->arena.used,
+        .spill_at = root->options.spill_at,
+        .spill_max_bytes = root->options.spill_max_bytes,
     };
     tri_keeper_send(root, &start, sizeof start, texts, sizeof texts / sizeof *texts);
     send_expected(root);

@@ -21,6 +21,9 @@ const char tri_root_usage[] =
     "  --num-gpus N         GPUs; else 0\n"
     "  --store SIZE         shared memory for large objects: bytes, or with K, M, G or T; 0: none; else 30 % of the "
     "memory\n"
+    "  --spill-dir DIR      where they go when it is short; else $TROUPE_SPILL_DIR, /var/tmp/troupe-UID\n"
+    "  --spill-max SIZE     at most so much of the disk; 0: none; else half of what is free there\n"
+    "  --spill-at PERCENT   of the store that may be taken before that; else 80\n"
     "  --log-level LEVEL    error, warning, info or debug; else info for a service, warning for a private node\n"
     "  --log-file FILE      appended to, instead of stderr\n"
     "  --ready-fd FD        of a service: where it says READY DIR, or ERROR NUMBER SENTENCE, instead of stdout and "
@@ -124,7 +127,7 @@ on_num_gpus(struct tri_root_options *options, const char *name, const char *text
 
 /* Bytes, or 1024 of them and so on. */
 static trp_err
-on_store(struct tri_root_options *options, const char *name, const char *text, trp_error *error)
+set_size(uint64_t *where, const char *name, const char *text, trp_error *error)
 {
     static const char units[] = "KMGT";
     char *end = NULL;
@@ -136,8 +139,40 @@ on_store(struct tri_root_options *options, const char *name, const char *text, t
         number > UINT64_MAX >> (shift + 1))
         return TRI_FAIL(error, TRP_EINVAL, "%s is '%s', but must be a number of bytes, or one with K, M, G or T: 512M",
                         name, text);
-    options->store_bytes = number << shift;
-    options->no_store = number == 0;
+    *where = number << shift;
+    return TRP_OK;
+}
+
+static trp_err
+on_store(struct tri_root_options *options, const char *name, const char *text, trp_error *error)
+{
+    TRP_TRY(set_size(&options->store_bytes, name, text, error));
+    options->no_store = options->store_bytes == 0;
+    return TRP_OK;
+}
+
+static trp_err
+on_spill_dir(struct tri_root_options *options, const char *name, const char *text, trp_error *error)
+{
+    return set_text(&options->spill_directory, name, text, error);
+}
+
+static trp_err
+on_spill_max(struct tri_root_options *options, const char *name, const char *text, trp_error *error)
+{
+    TRP_TRY(set_size(&options->spill_max_bytes, name, text, error));
+    options->no_spill = options->spill_max_bytes == 0;
+    return TRP_OK;
+}
+
+static trp_err
+on_spill_at(struct tri_root_options *options, const char *name, const char *text, trp_error *error)
+{
+    char *end = NULL;
+    const long percent = strtol(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || percent < 1 || percent > 100)
+        return TRI_FAIL(error, TRP_EINVAL, "%s is '%s', but must be a number of percent from 1 to 100", name, text);
+    options->spill_at = (uint32_t)percent;
     return TRP_OK;
 }
 
@@ -183,11 +218,12 @@ static const struct option_row {
     bool takes_text;
     option_fn *handle;
 } rows[] = {
-    {"--private", false, on_private},    {"--service", false, on_service},  {"--help", false, on_help},
-    {"--version", false, on_version},    {"--dir", true, on_directory},     {"--module-path", true, on_module_path},
-    {"--num-cpus", true, on_num_cpus},   {"--num-gpus", true, on_num_gpus}, {"--parent-fd", true, on_parent_fd},
-    {"--log-level", true, on_log_level}, {"--log-file", true, on_log_file}, {"--ready-fd", true, on_ready_fd},
-    {"--store", true, on_store},
+    {"--private", false, on_private},    {"--service", false, on_service},    {"--help", false, on_help},
+    {"--version", false, on_version},    {"--dir", true, on_directory},       {"--module-path", true, on_module_path},
+    {"--num-cpus", true, on_num_cpus},   {"--num-gpus", true, on_num_gpus},   {"--parent-fd", true, on_parent_fd},
+    {"--log-level", true, on_log_level}, {"--log-file", true, on_log_file},   {"--ready-fd", true, on_ready_fd},
+    {"--store", true, on_store},         {"--spill-dir", true, on_spill_dir}, {"--spill-max", true, on_spill_max},
+    {"--spill-at", true, on_spill_at},
 };
 
 /* The row of an argument "--name" or "--name=text"; *text: behind the '='. */

@@ -350,6 +350,7 @@ start(struct tri_root *root, trp_error *error)
         (void)tri_kept_sweep();
     check_module_path(root->options.module_path);
     TRP_TRY(tri_root_make_arena(root, error));
+    TRP_TRY(tri_root_choose_spill(root, error));
     TRP_TRY(tri_root_warm(root, error));
     return tri_keeper_start(root, error);
 }
@@ -395,6 +396,7 @@ finish(struct tri_root *root)
     tri_root_end_arena(root);
     if (root->home.lock_fd >= 0)
         tri_kept_clear(root->home.path);
+    tri_root_end_spill(root);
     tri_home_close(&root->home);
     tri_table_fini(&root->hosts);
     free(root->drivers);

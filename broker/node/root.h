@@ -8,6 +8,7 @@
  *   hosts       fork, pipes, exit statuses, death records
  *   lines       what hosts print: cutting into lines, rate, the last ones
  *   arena       the shared memory of large objects
+ *   spill       the directory that they go to when it is short
  *   keeper      the broker: start, messages, death, restart
  *   root        the loop
  */
@@ -35,6 +36,10 @@ struct tri_root_options {
     double num_cpus, num_gpus;
     uint64_t store_bytes; /* 0: as much as is usual */
     bool no_store;
+    const char *spill_directory; /* NULL: as the environment says, else the usual one */
+    uint64_t spill_max_bytes;    /* 0: half of what is free there */
+    uint32_t spill_at;           /* percent of the store; 0: the usual */
+    bool no_spill;
     int parent_fd; /* -1: none */
     int ready_fd;  /* of a service: who started it hears there how that went; -1: on stdout and stderr */
     enum tri_level log_level;
@@ -117,7 +122,8 @@ struct tri_root {
     struct tri_watch signals, parent, broker;
     void *warm_context; /* warm.c */
     struct tri_node_arena arena;
-    sigset_t handled; /* signals that a host sets back */
+    char spill_directory[512]; /* empty: nothing is spilled */
+    sigset_t handled;          /* signals that a host sets back */
     /* hosts */
     struct tri_table hosts; /* by {BY_TOKEN, token} and {BY_PID, pid} of hosts.c */
     struct tri_node host_list;
@@ -155,6 +161,9 @@ void tri_root_started(struct tri_root *root);                              /* th
 /* As large as the options say. TRP_ESTOREFULL: what was asked for does not fit. The usual one that cannot be made is none. */
 trp_err tri_root_make_arena(struct tri_root *root, trp_error *error);
 void tri_root_end_arena(struct tri_root *root);
+/* Names this node's, and removes those of nodes that were killed. TRP_EINVAL, TRP_EACCES: what was asked for cannot be used. */
+trp_err tri_root_choose_spill(struct tri_root *root, trp_error *error);
+void tri_root_end_spill(struct tri_root *root); /* after the broker */
 
 /* Loads, binds and ends what a host needs, so that its pages are there before the fork. */
 trp_err tri_root_warm(struct tri_root *root, trp_error *error);

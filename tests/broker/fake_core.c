@@ -208,6 +208,19 @@ tri_core_space_ended(struct tri_core *core, uint64_t space, uint64_t now_ns)
     (void)core, (void)space, (void)now_ns;
 }
 
+void
+tri_core_spilled(struct tri_core *core, trp_err err, const trp_error *error, uint64_t now_ns)
+{
+    (void)core, (void)err, (void)error, (void)now_ns;
+}
+
+void
+tri_core_restored(struct tri_core *core, struct tri_id id, trp_err err, const trp_error *error, struct tri_id next,
+                  uint64_t now_ns)
+{
+    (void)core, (void)id, (void)err, (void)error, (void)next, (void)now_ns;
+}
+
 trp_err
 tri_core_open_place(struct tri_core *core, tri_peer_index peer, const struct tri_place *place, struct tri_buf **buf,
                     trp_error *error)

@@ -112,7 +112,7 @@ arena_copy(struct arena *arena, struct tri_id id)
     return NULL;
 }
 
-static void
+static bool
 on_spill(void *user, const struct tri_spill_piece *pieces, uint32_t count)
 {
     struct arena *arena = user;
@@ -121,14 +121,16 @@ on_spill(void *user, const struct tri_spill_piece *pieces, uint32_t count)
     cr_assert(TRI_RESERVE(arena->batch, arena->batch_capacity, count));
     memcpy(arena->batch, pieces, count * sizeof *pieces);
     arena->batch_count = count;
+    return true;
 }
 
-static void
+static bool
 on_restore(void *user, const struct tri_spill_piece *piece)
 {
     struct arena *arena = user;
     cr_assert_lt(arena->read_count, 64);
     arena->reads[arena->read_count++] = *piece;
+    return true;
 }
 
 static void
@@ -151,12 +153,19 @@ on_claim(void *user, struct tri_id id, uint64_t size, const struct tri_file_plac
     arena->claims++;
 }
 
+static struct tri_spill_files
+on_files(void *user)
+{
+    const struct arena *arena = user;
+    return (struct tri_spill_files){.files = arena->copy_count};
+}
+
 void
 arena_can_spill(struct arena *arena)
 {
     arena->tags = calloc(arena->arena.granules, sizeof *arena->tags);
     cr_assert_not_null(arena->tags);
-    arena->arena.spiller = (struct tri_spiller){on_spill, on_restore, on_drop, on_claim, arena};
+    arena->arena.spiller = (struct tri_spiller){on_spill, on_restore, on_drop, on_claim, on_files, arena};
 }
 
 static uint32_t

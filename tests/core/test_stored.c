@@ -349,3 +349,180 @@ Test(stored, one_sees_where_objects_lie_and_how_full_the_arena_is)
     tri_view_close(&view);
     struck(&stage);
 }
+
+/* ----------------------------------------------------------------------------------------------------------- spilled */
+
+/* Where all that nobody needs in the arena leaves it at once. */
+static struct stage
+spilling(void)
+{
+    struct arena *arena = arena_new(SIZE);
+    arena_can_spill(arena);
+    arena->arena.spill_at = 1;
+    return (struct stage){.arena = arena, .fake = a_broker(arena, 1, NULL, 0)};
+}
+
+static void
+write_all(struct stage *stage)
+{
+    struct fake *fake = stage->fake;
+    fake_tick(fake, TRI_GONE_LOOK_MS);
+    while (stage->arena->batch_count > 0) {
+        arena_finish_batch(stage->arena);
+        tri_core_spilled(fake->core, TRP_OK, NULL, fake->now_ns);
+        fake_check(fake);
+        fake_tick(fake, 0);
+    }
+}
+
+static void
+read_all(struct stage *stage)
+{
+    struct fake *fake = stage->fake;
+    while (stage->arena->read_count > 0) {
+        struct tri_spill_piece piece;
+        struct tri_id next;
+        const trp_err err = arena_finish_read(stage->arena, &piece, &next, &fake->error);
+        tri_core_restored(fake->core, piece.id, err, &fake->error, (struct tri_id){0, 0}, fake->now_ns);
+        fake_check(fake);
+        fake_tick(fake, 0);
+    }
+}
+
+/* An object that a driver holds and that is on the disk. */
+static struct tri_id
+put_away(struct stage *stage, tri_peer_index driver, struct tri_place *place)
+{
+    const struct tri_id id = fake_id(stage->fake, driver);
+    *place = make(stage, driver);
+    cr_assert_eq(say(stage, driver, PUT(id), place, NULL, 0), TRP_OK);
+    unpin_all(stage, driver);
+    write_all(stage);
+    cr_assert_eq(stat_of(stage).spilled_objects, 1);
+    return id;
+}
+
+Test(stored, a_value_that_was_spilled_is_here_when_it_was_restored)
+{
+    struct stage stage = spilling();
+    const tri_peer_index driver = fake_driver(stage.fake);
+    struct tri_place place;
+    const struct tri_id id = put_away(&stage, driver, &place);
+    cr_expect_null(want(&stage, driver, id));
+    cr_expect_eq(stage.arena->read_count, 1);
+    read_all(&stage);
+    const struct sent *here = fake_last(stage.fake, driver, TRI_HERE);
+    cr_assert_not_null(here);
+    cr_expect_eq(here->parcel->route.flags, 0);
+    cr_assert_not_null(tri_section_place(&here->parcel->sections[0]));
+    write_all(&stage);
+    cr_expect_eq(stat_of(&stage).spilled_objects, 0, "as long as the packet is not acknowledged");
+    fake_forget(stage.fake);
+    write_all(&stage);
+    cr_expect_eq(stat_of(&stage).spilled_objects, 1);
+    struck(&stage);
+}
+
+Test(stored, a_call_waits_in_its_lane_until_its_argument_is_restored)
+{
+    struct stage stage = spilling();
+    const tri_peer_index driver = fake_driver(stage.fake);
+    tri_peer_index host;
+    struct tri_place place;
+    const struct tri_id actor = fake_actor(stage.fake, driver, "a", &host), id = put_away(&stage, driver, &place);
+    const struct tri_id first = fake_id(stage.fake, driver), second = fake_id(stage.fake, driver);
+    const struct tri_ref_entry refs[] = {{.id = id, .place = 0}};
+    fake_forget(stage.fake);
+    cr_assert_eq(fake_call(stage.fake, driver, actor, first, 1, refs, 1), TRP_OK);
+    cr_assert_eq(fake_call(stage.fake, driver, actor, second, 2, NULL, 0), TRP_OK);
+    fake_tick(stage.fake, 0);
+    cr_expect_eq(fake_count(stage.fake, host, TRI_CALL), 0);
+    read_all(&stage);
+    cr_assert_eq(fake_count(stage.fake, host, TRI_CALL), 2);
+    const struct sent *last = fake_last(stage.fake, host, TRI_CALL);
+    cr_expect(tri_id_equal(last->parcel->route.result, second), "in order");
+    struck(&stage);
+}
+
+Test(stored, a_task_waits_for_its_argument_and_one_without_goes_before_it)
+{
+    struct stage stage = spilling();
+    const tri_peer_index driver = fake_driver(stage.fake);
+    struct tri_place place;
+    const struct tri_id id = put_away(&stage, driver, &place), warm = fake_id(stage.fake, driver);
+    cr_assert_eq(fake_task(stage.fake, driver, warm, NULL, 0), TRP_OK);
+    const tri_peer_index host = fake_host(stage.fake);
+    cr_assert_eq(fake_return(stage.fake, host, warm, 1), TRP_OK);
+    const struct tri_id first = fake_id(stage.fake, driver), second = fake_id(stage.fake, driver);
+    const struct tri_ref_entry refs[] = {{.id = id, .place = 0}};
+    fake_forget(stage.fake);
+    cr_assert_eq(fake_task(stage.fake, driver, first, refs, 1), TRP_OK);
+    cr_assert_eq(fake_task(stage.fake, driver, second, NULL, 0), TRP_OK);
+    fake_tick(stage.fake, 0);
+    cr_expect_eq(fake_count(stage.fake, host, TRI_CALL), 1);
+    cr_assert_eq(fake_return(stage.fake, host, second, 1), TRP_OK);
+    read_all(&stage);
+    cr_expect_eq(fake_count(stage.fake, host, TRI_CALL), 2);
+    cr_expect_eq(fake_last(stage.fake, host, TRI_CALL)->parcel->section_count, 2, "with its value behind it");
+    struck(&stage);
+}
+
+Test(stored, an_object_whose_copy_is_damaged_is_lost_for_calls_and_for_who_wants_it)
+{
+    struct stage stage = spilling();
+    const tri_peer_index driver = fake_driver(stage.fake);
+    tri_peer_index host;
+    struct tri_place place;
+    const struct tri_id actor = fake_actor(stage.fake, driver, "a", &host), id = put_away(&stage, driver, &place);
+    const struct tri_id called = fake_id(stage.fake, driver);
+    const struct tri_ref_entry refs[] = {{.id = id, .place = 0}};
+    arena_copy(stage.arena, tri_spilled_id(place.slot, place.generation))->damaged = true;
+    cr_assert_eq(fake_call(stage.fake, driver, actor, called, 1, refs, 1), TRP_OK);
+    fake_tick(stage.fake, 0);
+    read_all(&stage);
+    cr_expect_eq(fake_count(stage.fake, host, TRI_CALL), 0);
+    const struct sent *result = fake_result(stage.fake, driver, called);
+    cr_assert_not_null(result);
+    cr_expect_eq(fake_error(result).code, TRP_EOBJLOST, "%s", fake_error(result).message);
+    const struct sent *here = want(&stage, driver, id);
+    cr_assert_not_null(here);
+    cr_expect_eq(fake_error(here).code, TRP_EOBJLOST);
+    cr_expect_not_null(strstr(fake_error(here).message, "damaged"), "%s", fake_error(here).message);
+    cr_assert_eq(fake_release(stage.fake, driver, id, 1), TRP_OK);
+    fake_tick(stage.fake, 0);
+    cr_expect_eq(stage.arena->copy_count, 0);
+    struck(&stage);
+}
+
+Test(stored, what_a_keeper_says_again_of_an_object_that_ended_under_the_broker_before_is_no_breach)
+{
+    struct stage stage = staged();
+    const tri_peer_index driver = fake_driver(stage.fake), other = fake_driver(stage.fake);
+    const uint64_t space = tri_core_space(stage.fake->core, driver);
+    const struct tri_id inner = fake_id(stage.fake, driver), outer = fake_id(stage.fake, driver);
+    const struct tri_ref_entry refs[] = {{.id = inner, .place = TRI_NESTED}};
+    const struct tri_place place = make(&stage, driver);
+    (void)other;
+    cr_assert_eq(fake_put(stage.fake, driver, inner, 7, NULL, 0), TRP_OK);
+    cr_assert_eq(say(&stage, driver, PUT(outer), &place, refs, 1), TRP_OK);
+    unpin_all(&stage, driver);
+    cr_assert_eq(fake_release(stage.fake, driver, outer, 1), TRP_OK);
+    fake_tick(stage.fake, 0);
+    cr_assert_eq(stat_of(&stage).objects, 0);
+    fake_free(stage.fake); /* before its keeper has heard FREED */
+    stage.arena->arena.fresh = false;
+    const struct tri_expected expected = {.space = space, .pid = 9};
+    stage.fake = a_broker(stage.arena, 2, &expected, 1);
+    const tri_peer_index back = fake_login(stage.fake, TRI_DRIVER, 0, space);
+    const struct tri_snap_hold hold = {.id = inner, .handed = 1};
+    const struct tri_snapshot snapshot = {.holds = &hold, .hold_count = 1};
+    cr_assert_eq(tri_snapshot_pack(&stage.fake->packed, &snapshot, NULL), TRP_OK);
+    cr_assert_eq(fake_send(stage.fake, back, (struct tri_route){.kind = TRI_SNAPSHOT, .flags = TRI_LAST},
+                           &stage.fake->packed.section, 1),
+                 TRP_OK, "%s", stage.fake->error.message);
+    cr_expect_eq(say(&stage, back, PUT(outer), &place, refs, 1), TRP_OK, "%s", stage.fake->error.message);
+    cr_expect_eq(stat_of(&stage).objects, 0);
+    const tri_peer_index stranger = fake_driver(stage.fake);
+    cr_expect_eq(say(&stage, stranger, PUT(fake_id(stage.fake, stranger)), &place, NULL, 0), TRP_EPROTO);
+    struck(&stage);
+}

@@ -98,6 +98,11 @@ Test(options, each_wrong_command_line_is_refused_with_what_is_wrong)
         {{"troupe-node", "--service", "--store", "16777216T"}, "16777216T"},
         {{"troupe-node", "--service", "--store", "99999999999999999999"}, "99999999999999999999"},
         {{"troupe-node", "--service", "--store="}, "--store is"},
+        {{"troupe-node", "--service", "--spill-dir="}, "--spill-dir is empty"},
+        {{"troupe-node", "--service", "--spill-max", "much"}, "much"},
+        {{"troupe-node", "--service", "--spill-at", "0"}, "from 1 to 100"},
+        {{"troupe-node", "--service", "--spill-at", "101"}, "from 1 to 100"},
+        {{"troupe-node", "--service", "--spill-at", "80%"}, "80%"},
         {{"troupe-node", "--service", "--log-level", "loud"}, "loud"},
         {{"troupe-node", "--service", "--parent-fd", "3"}, "--parent-fd"},
         {{"troupe-node", "--private", "--parent-fd", "3"}, "--dir"},
@@ -118,9 +123,9 @@ Test(options, each_wrong_command_line_is_refused_with_what_is_wrong)
 
 Test(options, every_option_stands_in_the_usage)
 {
-    static const char *const names[] = {"--service",  "--private",   "--dir",       "--module-path",
-                                        "--num-cpus", "--num-gpus",  "--log-level", "--log-file",
-                                        "--store",    "--parent-fd", "--help",      "--version"};
+    static const char *const names[] = {"--service",  "--private",   "--dir",       "--module-path", "--num-cpus",
+                                        "--num-gpus", "--log-level", "--log-file",  "--store",       "--parent-fd",
+                                        "--help",     "--version",   "--spill-dir", "--spill-max",   "--spill-at"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         cr_expect_not_null(strstr(tri_root_usage, names[i]), "%s", names[i]);
 }

@@ -19,7 +19,8 @@ Test(settings, config_show_says_where_each_value_is_from)
         {"troupe config show", 0,
          "SECTION *SETTING *VALUE *FROM\nnode *dir */node *$TROUPE_DIR\nnode *module-path *$TRP_MODULE_PATH\n"
          "node *num-cpus *(as many as the process may use) *default\nnode *num-gpus *(0) *default\n"
-         "node *store *(30 % of the memory) *default\n"
+         "node *store *(30 % of the memory) *default\nnode *spill-dir *(/var/tmp/troupe-UID) *default\n"
+         "node *spill-max *(half of what is free there) *default\nnode *spill-at *(80) *default\n"
          "node *log-level *(info) *default\nnode *log-file *(stderr; DIR/log of a daemon) *default\n"
          "command *namespace *(default) *default\ncommand *timeout *(as long as it takes) *default\n"
          "command *color *never *$NO_COLOR\n",
@@ -44,7 +45,7 @@ Test(settings, config_show_says_where_each_value_is_from)
          "command *timeout *7s */own/troupe/troupe.cfg\n", ""},
         {"HOME=$PWD TROUPE_CONFIG=c troupe config show | grep command", 0,
          "command *namespace *lab *c\ncommand *timeout *5s */.config/troupe/troupe.cfg\n*", ""},
-        {"HOME=$PWD TROUPE_CONFIG= troupe config show | grep -c default$", 0, "7\n", ""},
+        {"HOME=$PWD TROUPE_CONFIG= troupe config show | grep -c default$", 0, "10\n", ""},
         {": >empty; printf '# nothing\\n\\n' >comments; TROUPE_CONFIG=empty troupe config show -q && "
          "TROUPE_CONFIG=comments "
          "troupe config show -q",

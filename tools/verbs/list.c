@@ -111,6 +111,7 @@ static const struct tri_column store_columns[] = {
     {"LIMIT", "limit", true, NULL},   {"BACKED", "backed", true, NULL},   {"TAKEN", "taken", true, NULL},
     {"LEASED", "leased", true, NULL}, {"OBJECTS", "sealed", true, NULL},  {"GONE", "gone", true, NULL},
     {"COUNT", "objects", true, NULL}, {"WAITING", "waiting", true, NULL}, {"LONGEST", "longest_free", true, NULL},
+    {"PINNED", "pinned", true, NULL}, {"SPILLED", "spilled", true, NULL}, {"INLINE", "inline", true, NULL},
 };
 static const struct tri_column node_columns[] = {
     {"NAME", "name", false, NULL},          {"CPUS", "cpus", true, show_taken},

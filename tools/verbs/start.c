@@ -19,11 +19,11 @@
 #include "tools/cli/home.h"
 #include "tools/cli/settings.h"
 
-enum { READY_MS = 30 * 1000, READY_FD = 3, WORDS_MAX = 24, PATH_SIZE = 512, MODULES_SIZE = 4096 };
+enum { READY_MS = 30 * 1000, READY_FD = 3, WORDS_MAX = 32, PATH_SIZE = 512, MODULES_SIZE = 4096 };
 
 /* The command line of the node, and where its texts lie. */
 struct starting {
-    char program[PATH_SIZE], directory[256], log[PATH_SIZE], modules[MODULES_SIZE];
+    char program[PATH_SIZE], directory[256], log[PATH_SIZE], spill[PATH_SIZE], modules[MODULES_SIZE];
     char *words[WORDS_MAX];
     int count;
     bool is_daemon;
@@ -102,6 +102,14 @@ is_level(const char *text)
     return false;
 }
 
+static bool
+is_percent(const char *text)
+{
+    char *end = NULL;
+    const long percent = strtol(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == '\0' && percent >= 1 && percent <= 100;
+}
+
 /* Each directory as a full path. */
 static int
 take_modules(struct tri_cli *cli, const char *path, struct starting *it)
@@ -155,12 +163,20 @@ hand_on(struct tri_cli *cli, const struct tri_args *args, enum tri_key key, cons
         return tri_refuse(cli, "%s is empty", what);
     if (amount && !is_amount(text))
         return tri_refuse(cli, "%s needs a number from 0 to 1000000, got '%s'", what, text);
-    if (key == TRI_KEY_STORE && !is_size(text))
+    if ((key == TRI_KEY_STORE || key == TRI_KEY_SPILL_MAX) && !is_size(text))
         return tri_refuse(cli, "%s needs a number of bytes, or one with K, M, G or T, got '%s'", what, text);
+    if (key == TRI_KEY_SPILL_AT && !is_percent(text))
+        return tri_refuse(cli, "%s needs a number of percent from 1 to 100, got '%s'", what, text);
     if (key == TRI_KEY_LOG_LEVEL && !is_level(text))
         return tri_refuse(cli, "%s needs error, warning, info or debug, got '%s'", what, text);
     if (key == TRI_KEY_MODULE_PATH)
         return take_modules(cli, text, it);
+    if (key == TRI_KEY_SPILL_DIR) {
+        const int found = full_path(cli, text, it->spill, sizeof it->spill);
+        if (found != TRI_EXIT_OK)
+            return found;
+        text = it->spill;
+    }
     add(it, word, text);
     return TRI_EXIT_OK;
 }
@@ -190,11 +206,10 @@ plan(struct tri_cli *cli, const struct tri_args *args, struct starting *it)
     static const struct {
         enum tri_key key;
         const char *word;
-    } handed[] = {{TRI_KEY_MODULE_PATH, "--module-path"},
-                  {TRI_KEY_NUM_CPUS, "--num-cpus"},
-                  {TRI_KEY_NUM_GPUS, "--num-gpus"},
-                  {TRI_KEY_STORE, "--store"},
-                  {TRI_KEY_LOG_LEVEL, "--log-level"}};
+    } handed[] = {{TRI_KEY_MODULE_PATH, "--module-path"}, {TRI_KEY_NUM_CPUS, "--num-cpus"},
+                  {TRI_KEY_NUM_GPUS, "--num-gpus"},       {TRI_KEY_STORE, "--store"},
+                  {TRI_KEY_SPILL_DIR, "--spill-dir"},     {TRI_KEY_SPILL_MAX, "--spill-max"},
+                  {TRI_KEY_SPILL_AT, "--spill-at"},       {TRI_KEY_LOG_LEVEL, "--log-level"}};
     const char *timeout = tri_option(args, "timeout");
     char directory[256], program[PATH_SIZE];
     int exit_code;
@@ -430,6 +445,9 @@ static const struct tri_option start_options[] = {
     {"num-cpus", 0, "N", "CPUs that tasks and actors may take; else all", NULL},
     {"num-gpus", 0, "N", "GPUs; else 0", NULL},
     {"store", 0, "SIZE", "shared memory for large objects: 512M, 4G; 0: none; else 30 % of the memory", NULL},
+    {"spill-dir", 0, "DIR", "where they go when it is short; else $TROUPE_SPILL_DIR, /var/tmp/troupe-UID", NULL},
+    {"spill-max", 0, "SIZE", "at most so much of the disk; 0: none; else half of what is free there", NULL},
+    {"spill-at", 0, "PERCENT", "of the store that may be taken before that; else 80", NULL},
     {"log-file", 0, "FILE", "appended to; else stderr, and DIR/log of a daemon", TRI_WORD_FILE},
     {"log-level", 0, "LEVEL", "error, warning, info or debug; else info", "error|warning|info|debug"},
     {"timeout", 't', "TIME", "how long it may take until it is ready; else 30s", NULL},

@@ -15,6 +15,24 @@ sim_peer_of(struct sim_world *world, const struct sim_process *process)
 
 /* -------------------------------------------------------------------------------------------------------- operations */
 
+static trp_err
+on_place(void *user, const struct tri_place *place, struct tri_buf **buf, trp_error *error)
+{
+    struct sim_peer *peer = user;
+
+    return tri_core_open_place(peer->world->core, (tri_peer_index)(peer - peer->world->peers), place, buf, error);
+}
+
+static void
+open_arena(struct sim_world *world, struct sim_peer *peer)
+{
+    if (world->arena == NULL)
+        return;
+    peer->world = world;
+    peer->places = (struct tri_places){on_place, peer};
+    peer->channel.places = &peer->places;
+}
+
 static struct sim_peer *
 peer_at(struct sim_world *world, tri_peer_index index)
 {
@@ -24,6 +42,7 @@ peer_at(struct sim_world *world, tri_peer_index index)
         peer->used = true;
         peer->process = world->greeting;
         tri_channel_init(&peer->channel, world->limits.host_window_calls, world->limits.host_window_bytes);
+        open_arena(world, peer);
         world->peer_top = index >= world->peer_top ? index + 1 : world->peer_top;
         world->greeting = NULL;
     }
@@ -155,6 +174,7 @@ sim_broker_start(struct sim_world *world)
         .seed = world->options.seed,
         .limits = world->limits,
     };
+    sim_arena_begin(world, &config.arena);
     static struct tri_expected expected[SIM_PROCESSES + SIM_ENDED];
     size_t count = 0;
     trp_error error;
@@ -178,6 +198,7 @@ sim_broker_start(struct sim_world *world)
     sim_trace(world, "broker %llu starts, %zu expected", (unsigned long long)world->incarnation, count);
     if (tri_core_new(&config, &ops, expected, count, world->now_ns, &world->core, &error) != TRP_OK)
         sim_fail(world, "a new core: %s", error.message);
+    sim_arena_begun(world);
 }
 
 static void
@@ -193,6 +214,7 @@ sim_broker_kill(struct sim_world *world)
     uint32_t kept = 0;
 
     sim_trace(world, "broker %llu dies", (unsigned long long)world->incarnation);
+    sim_arena_broker_died(world);
     tri_core_destroy(&world->core);
     for (uint32_t i = 0; i < world->peer_top; i++)
         if (world->peers[i].used)
@@ -307,6 +329,7 @@ on_hello(struct sim_world *world, struct sim_process *process, const struct tri_
         sim_fail(world, "two processes are peer %u", index);
     world->greeting = NULL;
     world->peers[index].welcome = welcome;
+    open_arena(world, &world->peers[index]);
     answer_hello(world, &world->peers[index], peer != NULL, login.received);
 }
 
@@ -373,7 +396,7 @@ sim_broker_packet(struct sim_world *world, struct sim_process *process, struct t
 bool
 sim_broker_flush(struct sim_world *world, bool all)
 {
-    bool any = false;
+    bool any = sim_arena_turn(world, all);
     trp_error error;
 
     tri_core_round(world->core, world->now_ns);

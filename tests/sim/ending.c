@@ -222,6 +222,7 @@ nothing_left(struct sim_world *world)
             world->peers[i].channel.session.used_calls != world->peers[i].channel.session.returned_calls)
             sim_fail(world, "host %d never gave all credit back", world->peers[i].process->pid);
     tri_core_count(world->core, &core);
+    sim_arena_is_empty(world);
     if (core.actors + core.names + core.pending + core.objects + core.holds > 0 || core.cpus_used > 0.001)
         sim_fail(
             world,

@@ -22,6 +22,7 @@ op_run(void *user, struct tri_incoming *call)
     sim_trace(host->world, "  host %d accepts %llx:%llu (%s)", host->pid, (unsigned long long)call->entry.id.space,
               (unsigned long long)call->entry.id.number, call->in_place ? "in place" : "queued");
     sim_record_given(host, call);
+    sim_arena_arguments(host, call);
     tri_list_append(&host->mailbox, &call->link);
 }
 
@@ -69,6 +70,7 @@ static void
 op_dropped(void *user, struct tri_incoming *call)
 {
     sim_record_heard(user, call);
+    sim_arena_let_go(user, call);
     tri_list_remove(&call->link);
 }
 
@@ -197,6 +199,7 @@ finish(struct sim_process *host)
     const bool cancelled = execution->call->cancelled == TRI_CANCELLED;
     bool fails = sim_chance(world, 10) || cancelled;
     uint64_t payload = sim_payload(id);
+    struct tri_buf *stored;
     trp_error error;
 
     if (fails) {
@@ -212,10 +215,20 @@ finish(struct sim_process *host)
         record->failed = fails;
         record->returned = true;
     }
+    stored = fails ? NULL : sim_arena_make(host);
+    if (stored != NULL) {
+        section.data = NULL;
+        section.size = stored->size;
+        section.meta_size = 64;
+        section.frame = stored;
+    }
+    sim_arena_let_go(host, execution->call);
     sim_trace(world, "host %d returns %llx:%llu%s", host->pid, (unsigned long long)id.space,
               (unsigned long long)id.number, fails ? ", failed" : "");
     if (tri_proc_return(host->proc, execution->call, &section, fails, &error) != TRP_OK)
         sim_fail(world, "return: %s", error.message);
+    if (stored != NULL)
+        tri_buf_release(&stored);
     sim_bag_clear(&execution->bag);
     host->depth--;
 }
@@ -269,6 +282,7 @@ give_back(struct sim_process *host)
         if (call->in_place)
             continue;
         tri_list_remove(&call->link);
+        sim_arena_let_go(host, call);
         calls[count++] = call;
     }
     if (count > 0)

@@ -143,6 +143,8 @@ main(int argc, char **argv)
     struct sim_world *world = calloc(1, sizeof *world);
     struct totals totals = {.from_ns = tri_now_ns()};
 
+    tri_log_setup("sim", TRI_ERROR, STDERR_FILENO); /* full disks are what is asked for */
+
     if (world == NULL || !parse(argc, argv, &arguments)) {
         free(world);
         return usage();

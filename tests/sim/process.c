@@ -10,8 +10,11 @@ sim_queue_add(struct tri_node *queue, struct tri_packet *packet)
 
     if (made == NULL)
         abort();
-    made->packet.frame_count = packet->frame_count;
-    memcpy(made->packet.frames, packet->frames, packet->frame_count * sizeof packet->frames[0]);
+    for (uint32_t i = 0; i < packet->frame_count; i++) /* of some only their places travel */
+        if (packet->frames[i]->place != NULL)
+            tri_buf_release(&packet->frames[i]);
+        else
+            made->packet.frames[made->packet.frame_count++] = packet->frames[i];
     tri_list_append(queue, &made->link);
 }
 
@@ -109,6 +112,7 @@ sim_process_new(struct sim_world *world, bool is_host, uint64_t token)
         .ref_free = op_ref_free,
         .ready = op_ready,
         .cut = op_cut,
+        .here = sim_arena_here,
     };
     trp_error error;
 
@@ -255,7 +259,9 @@ on_single(void *user, const struct tri_envelope *envelope, trp_error *error)
         tri_channel_reset(&process->channel, welcome.credit_calls, welcome.credit_bytes);
     else
         TRP_TRY(tri_session_resume(&process->channel.session, welcome.received, emit, process, error));
-    return tri_proc_welcome(process->proc, &welcome, process->world->now_ns, error);
+    TRP_TRY(tri_proc_welcome(process->proc, &welcome, process->world->now_ns, error));
+    sim_arena_welcome(process, &welcome);
+    return TRP_OK;
 }
 
 static trp_err
@@ -266,6 +272,8 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
     sim_trace(process->world, "  process %d takes %s %llx:%llu", process->pid, tri_kind_name(envelope->route.kind),
               (unsigned long long)envelope->route.result.space, (unsigned long long)envelope->route.result.number);
     sim_omen(process, envelope->route.kind);
+    if (envelope->route.kind == TRI_LEASE)
+        return sim_arena_lease(process, envelope, error);
     return tri_proc_envelope(process->proc, envelope, process->world->now_ns, error);
 }
 
@@ -305,6 +313,9 @@ sim_process_flush(struct sim_process *process)
 
     if (!process->up)
         return false;
+    sim_arena_give(process);
+    if (process->world->draining)
+        sim_arena_rest(process);
     tri_proc_round(process->proc, process->world->now_ns);
     any = tri_channel_has_output(&process->channel) || tri_session_owes(&process->channel.session);
     if (tri_channel_flush(&process->channel, emit, process, &error) != TRP_OK ||

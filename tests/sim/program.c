@@ -255,14 +255,23 @@ act_put(struct act *act)
     struct tri_ref_entry entries[4];
     const struct tri_packed *base = sim_chance(world, 90) ? &world->value : &world->large;
     struct tri_packed packed = *base;
+    struct tri_buf *stored = sim_arena_make(act->process);
     struct tri_ref *ref = NULL;
     trp_error error;
 
     sim_section_of(act->process, base, act->bag, (uint32_t)sim_random(world, 3), false, entries, &packed.section);
+    if (stored != NULL) {
+        packed.section.data = NULL;
+        packed.section.size = stored->size;
+        packed.section.meta_size = 64;
+        packed.section.frame = stored;
+    }
     if (tri_proc_put(act->process->proc, &packed, &ref, &error) != TRP_OK)
         sim_fail(world, "put: %s", error.message);
     else
         sim_bag_add(act->process, act->bag, ref);
+    if (stored != NULL)
+        tri_buf_release(&stored);
 }
 
 static void
@@ -358,6 +367,8 @@ act_get(struct act *act)
         return;
     if (ref->state != TRI_REF_PENDING) {
         tri_proc_retain(ref); /* the bag may drop it meanwhile */
+        if (ref->state == TRI_REF_READY)
+            sim_arena_read(act->process, ref);
         sim_bag_take(act->process, act->bag, tri_ref_value(ref));
         tri_proc_release(ref);
         return;

@@ -213,12 +213,15 @@ check_value(struct sim_process *process, const struct tri_ref *ref, const struct
     struct sim_world *world = process->world;
     uint64_t payload;
 
-    if (tri_ref_value(ref)->size != world->value.section.size) {
+    const bool lies_elsewhere = tri_section_place(tri_ref_value(ref)) != NULL;
+
+    if (!lies_elsewhere && tri_ref_value(ref)->size != world->value.section.size) {
         sim_fail(world, "the result of a call has %llu bytes", (unsigned long long)tri_ref_value(ref)->size);
         return;
     }
-    memcpy(&payload, tri_ref_value(ref)->data + world->payload_at, sizeof payload);
-    if (payload != sim_payload(ref->entry.id))
+    if (!lies_elsewhere)
+        memcpy(&payload, tri_ref_value(ref)->data + world->payload_at, sizeof payload);
+    if (!lies_elsewhere && payload != sim_payload(ref->entry.id))
         sim_fail(world, "the result of a call is another one's");
     if (record->cancelled && record->heard)
         sim_fail(world, "a value came of a call of which its host had heard that it is cancelled");

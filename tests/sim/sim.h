@@ -23,6 +23,7 @@ enum {
     SIM_TASKS = 4,
     SIM_DRAIN_MS = 3,
     SIM_ENDED = 4096,
+    SIM_PINS = 96,
 };
 
 /* What may happen next. */
@@ -77,6 +78,23 @@ struct sim_execution {
     bool answered; /* when it was cancelled */
 };
 
+/* What a process has pinned: for whom, or because it has made it. */
+struct sim_pin {
+    bool used, is_made;
+    const void *owner;
+    struct tri_place place;
+};
+struct sim_store {
+    bool has;
+    uint32_t table, start, count, slot_count; /* of a lease */
+    uint32_t slots[TRI_LEASE_SLOTS_MAX];
+    uint32_t asked; /* SPACE is out */
+    struct sim_pin pins[SIM_PINS];
+    struct tri_place unused[SIM_PINS]; /* values that have ended here */
+    uint32_t unused_count;
+    struct tri_places places;
+};
+
 struct sim_process {
     struct sim_world *world;
     bool used, alive, is_host, up, hello_out, leaving, bequeathed, killed, told_gone;
@@ -101,6 +119,7 @@ struct sim_process {
     struct sim_bag awaited;    /* until they come, whatever else the program lets go of */
     struct sim_bag open;       /* values that are being written */
     uint64_t last_started;
+    struct sim_store store;
 };
 
 struct sim_ref {
@@ -124,6 +143,8 @@ struct sim_event {
 struct sim_peer { /* the broker's shell's side of one */
     struct sim_process *process;
     struct tri_channel channel;
+    struct tri_places places;
+    struct sim_world *world;
     struct tri_welcome welcome;
     bool used;
 };
@@ -161,6 +182,7 @@ struct sim_world {
     bool failed, draining, releasing;
     char why[512];
     struct tri_core *core;
+    struct sim_arena *arena; /* NULL: the node has none */
     bool
         core_moved; /* something was said to it since it was checked last: it is pure, so that it is the same otherwise */
     struct sim_process *greeting; /* whose HELLO the core is looking at: it may be sent something at once */
@@ -282,6 +304,25 @@ void sim_records_fini(struct sim_world *world);
 bool sim_settled(const struct sim_process *host); /* an actor lives there that nobody has asked to end */
 struct sim_process *sim_host_of(struct sim_world *world, struct tri_id actor);
 struct sim_process *sim_host_with(struct sim_world *world, uint64_t token);
+
+/* arena.c */
+void sim_arena_open(struct sim_world *world);
+void sim_arena_close(struct sim_world *world);
+void sim_arena_begin(struct sim_world *world, struct tri_arena *arena); /* a broker is about to begin, */
+void sim_arena_begun(struct sim_world *world);                          /* and has */
+void sim_arena_broker_died(struct sim_world *world);
+bool sim_arena_turn(struct sim_world *world, bool all); /* what the disk has done, and who has ended */
+void sim_arena_check(struct sim_world *world);
+void sim_arena_is_empty(struct sim_world *world);
+void sim_arena_welcome(struct sim_process *process, const struct tri_welcome *welcome);
+trp_err sim_arena_lease(struct sim_process *process, const struct tri_envelope *envelope, trp_error *error);
+trp_err sim_arena_here(void *process, struct tri_ref *ref, const trp_error *why, trp_error *error);
+struct tri_buf *sim_arena_make(struct sim_process *process); /* a new value; NULL: inline ones it is */
+void sim_arena_read(struct sim_process *process, struct tri_ref *ref);
+void sim_arena_arguments(struct sim_process *host, const struct tri_incoming *call);
+void sim_arena_give(struct sim_process *process);
+void sim_arena_rest(struct sim_process *process);
+void sim_arena_let_go(struct sim_process *process, const void *owner);
 
 /* ending.c */
 void sim_ending(struct sim_world *world);

@@ -355,6 +355,7 @@ sim_check(struct sim_world *world)
     if (world->core != NULL && world->core_moved && !tri_core_check(world->core, why, sizeof why))
         sim_fail(world, "broker: %s", why);
     world->core_moved = false;
+    sim_arena_check(world);
     for (uint32_t i = 0; i < world->process_top; i++)
         if (world->processes[i].used && world->processes[i].alive &&
             (i == world->step % world->process_top || world->options.trace) &&
@@ -421,6 +422,7 @@ open_world(struct sim_world *world)
     world->hash = UINT64_C(0xcbf29ce484222325);
     sim_mix(world);
     sim_bodies_init(world);
+    sim_arena_open(world);
     sim_broker_start(world);
     for (uint32_t i = 0; i < world->mix.drivers; i++)
         (void)sim_process_new(world, false, 0);
@@ -445,6 +447,7 @@ close_world(struct sim_world *world)
         tri_proc_destroy(&process->proc);
         tri_channel_fini(&process->channel);
     }
+    sim_arena_close(world);
     sim_bodies_fini(world);
     sim_records_fini(world);
 }

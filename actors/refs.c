@@ -511,7 +511,8 @@ tri_put(struct tri_process *process, trp_runtime *runtime, trp_value value, trp_
     const bool is_stored = tri_section_place(&process->packed.section) != NULL;
     tri_packed_forget(&process->packed);
     if (err == TRP_OK && is_stored)
-        err = tri_proc_publish(process->proc, made, error);
+        err = tri_proc_publish_soon(process->proc, made,
+                                    error); /* what lives so short that it is not said has its room back */
     if (err != TRP_OK && made != NULL)
         tri_proc_release(made);
     if (err == TRP_OK)

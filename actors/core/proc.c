@@ -91,6 +91,7 @@ tri_proc_destroy(struct tri_proc **given)
     free(proc->timers);
     tri_cancels_fini(proc);
     free(proc->waits.ids);
+    free(proc->unsaid.ids);
     tri_packed_fini(&proc->packed);
     tri_memory_fini(&proc->memory);
     free(proc);
@@ -175,10 +176,23 @@ tri_proc_envelope(struct tri_proc *proc, const struct tri_envelope *envelope, ui
 
 /* -------------------------------------------------------------------------------------------------------------- time */
 
+/* Without memory it stays what it was, private, until something names it. */
+static void
+publish_unsaid(struct tri_proc *proc)
+{
+    for (size_t i = 0; i < proc->unsaid.count; i++) {
+        struct tri_ref *ref = tri_ref_find(proc, proc->unsaid.ids[i]);
+        if (ref != NULL)
+            (void)tri_publish(proc, ref, NULL);
+    }
+    proc->unsaid.count = 0;
+}
+
 void
 tri_proc_round(struct tri_proc *proc, uint64_t now_ns)
 {
     proc->now_ns = now_ns;
+    publish_unsaid(proc);
     tri_cancels_post(proc);
     tri_post_releases(proc); /* before WAIT: what was let go of and came again is waited for anew */
     tri_post_ids(proc, TRI_WAIT, 0, &proc->waits);
@@ -189,7 +203,8 @@ tri_proc_round(struct tri_proc *proc, uint64_t now_ns)
 uint64_t
 tri_proc_owed_ns(const struct tri_proc *proc)
 {
-    if (proc->release_count == 0 && proc->overdue.count == 0 && proc->cancels.count == 0 && proc->waits.count == 0)
+    if (proc->release_count == 0 && proc->overdue.count == 0 && proc->cancels.count == 0 && proc->waits.count == 0 &&
+        proc->unsaid.count == 0)
         return TRI_NEVER;
     return proc->round_ns + TRI_OWED_MS * TRI_NS_PER_MS;
 }

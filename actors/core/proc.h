@@ -161,8 +161,10 @@ bool tri_proc_room(const struct tri_proc *proc); /* not too much waits in here *
 trp_err tri_proc_actor_new(struct tri_proc *proc, struct tri_ref **actor, trp_error *error);
 /* A READY reference made of a packed value; private until it is carried out. One handle. */
 trp_err tri_proc_put(struct tri_proc *proc, const struct tri_packed *packed, struct tri_ref **ref, trp_error *error);
-/* The broker hears of a value of our own now, not when something names it. */
+/* The broker hears of a value of our own now, not when something names it; or (soon) with the next round, unless it is released
+ * before. */
 trp_err tri_proc_publish(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);
+trp_err tri_proc_publish_soon(struct tri_proc *proc, struct tri_ref *ref, trp_error *error);
 /* The same of a value that is still to be written, in section.frame: PENDING for everybody until it is sealed (TRP_EALREADY: it
  * is, or never was begun here; of one that has failed, its code without a sentence), or given up: it fails with `why`. */
 trp_err tri_proc_begin(struct tri_proc *proc, const struct tri_packed *packed, struct tri_ref **ref, trp_error *error);

@@ -186,6 +186,7 @@ struct tri_proc {
     struct tri_run releases[TRI_RELEASES_MAX];
     uint32_t release_count;
     struct tri_ids overdue, cancels, waits; /* said with the next round; `cancels`: asked for */
+    struct tri_ids unsaid;                  /* values of our own, likewise, if they are still there then */
     uint64_t round_ns;                      /* of the last round */
 
     /* host */

@@ -379,6 +379,13 @@ tri_proc_put(struct tri_proc *proc, const struct tri_packed *packed, struct tri_
 }
 
 trp_err
+tri_proc_publish_soon(struct tri_proc *proc, struct tri_ref *ref, trp_error *error)
+{
+    return tri_ids_add(&proc->unsaid, ref->entry.id) ? TRP_OK
+                                                     : TRI_FAIL(error, TRP_ENOMEM, "no memory to publish a value");
+}
+
+trp_err
 tri_proc_publish(struct tri_proc *proc, struct tri_ref *ref, trp_error *error)
 {
     return tri_publish(proc, ref, error);

@@ -297,6 +297,30 @@ Test(proc, a_private_value_at_top_level_goes_along_and_a_nested_one_is_put_first
     fake_close(&fake);
 }
 
+Test(proc, a_value_is_said_with_the_next_round_unless_it_is_released_before)
+{
+    struct tri_ref *stays = NULL, *goes = NULL;
+    struct fake fake;
+
+    fake_open(&fake, false);
+    cr_assert_eq(tri_proc_put(fake.proc, &fake.value, &stays, NULL), TRP_OK);
+    cr_assert_eq(tri_proc_put(fake.proc, &fake.value, &goes, NULL), TRP_OK);
+    cr_assert_eq(tri_proc_owed_ns(fake.proc), TRI_NEVER);
+    cr_assert_eq(tri_proc_publish_soon(fake.proc, stays, NULL), TRP_OK);
+    cr_assert_eq(tri_proc_publish_soon(fake.proc, goes, NULL), TRP_OK);
+    cr_expect_neq(tri_proc_owed_ns(fake.proc), TRI_NEVER, "a round is due");
+    tri_proc_release(goes);
+    cr_assert_eq(fake.count, 0);
+    tri_proc_round(fake.proc, 5);
+    cr_assert_eq(fake.count, 1);
+    cr_expect(fake.posts[0].kind == TRI_PUT && tri_id_equal(fake.posts[0].result, stays->entry.id));
+    tri_proc_round(fake.proc, 6);
+    cr_expect_eq(fake.count, 1, "once");
+    cr_expect_eq(tri_proc_owed_ns(fake.proc), TRI_NEVER);
+    tri_proc_release(stays);
+    fake_close(&fake);
+}
+
 Test(proc, a_watch_that_is_let_go_is_forgotten)
 {
     struct tri_submit submit = {.kind = TRI_WATCH, .target = {3, 4}, .deadline_ns = TRI_NEVER};

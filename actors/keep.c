@@ -4,7 +4,7 @@
  */
 #include "actors/checks.h"
 #include "actors/submit.h"
-#include "store/kept.h"
+#include "store/store.h"
 
 #define HOLDER TRI_NODE_NAMESPACE "/kept"
 enum { TRIES = 3 }; /* the holder may die between being found and being asked */

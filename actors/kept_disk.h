@@ -6,7 +6,7 @@
 #define TRI_KEPT_DISK_H
 
 #include "actors/runtime.h"
-#include "store/kept.h"
+#include "store/store.h"
 
 /* `until_ns` as a time of day, TRI_NEVER as TRI_KEPT_FOREVER; and back: 0, it is over. */
 int64_t tri_wall_ms(uint64_t until_ns);

@@ -190,7 +190,7 @@ held_by(struct tri_core *core, struct tri_peer *peer, struct tri_id id)
 static void
 wish_for(struct tri_core *core, struct tri_peer *peer, struct tri_object *object, uint64_t deadline_ns)
 {
-    struct tri_wish *wish;
+    struct tri_wish *wish = NULL;
     trp_error why;
     const trp_err err = wish_new(core, &object->value->sections[0].frame, 1, deadline_ns, false, &wish, &why);
     if (err != TRP_OK) {

@@ -336,3 +336,47 @@ SYSTEM_TEST(spill, where_the_disk_is_full_who_puts_hears_so_and_nothing_is_lost)
     cr_expect_eq(umount2(directory, MNT_DETACH), 0);
     (void)rmdir(directory);
 }
+
+/* Of the hosts that run tasks, one that there is. */
+static void
+kill_a_worker(void)
+{
+    pid_t pids[SYSTEM_PROCESSES_MAX];
+    const size_t count = system_find("troupe-worker", pids);
+    if (count > 0)
+        kill(pids[count / 2], SIGKILL);
+}
+
+SYSTEM_TEST(spill, eight_times_the_arena_goes_through_four_workers_that_are_killed_now_and_then)
+{
+    enum { OBJECTS = 128, EACH = 8 * MIB, KILL_EVERY = 24 };
+    const trp_config config = {.node = {.store_bytes = 128 * MIB, .num_cpus = 4}};
+    trp_runtime *runtime = NULL;
+    trp_ref *made[OBJECTS], *checked[OBJECTS];
+    trp_value wrong;
+    size_t ready, count;
+    (void)spill_directory();
+    OK(trp_init(&config, &runtime, &error));
+    for (int64_t i = 0; i < OBJECTS; i++)
+        OK(trp_task(runtime, "store_module:make", TRP_ARGS((int64_t)EACH, i), &made[i], &error));
+    for (int64_t i = 0; i < OBJECTS; i++) {
+        OK(trp_wait(&made[i], 1, 1, SYSTEM_WAIT_MS, &ready, &count, &error));
+        if (i % KILL_EVERY == KILL_EVERY - 1)
+            kill_a_worker();
+    }
+    for (int64_t i = 0; i < OBJECTS; i++)
+        OK(trp_task(runtime, "store_module:check", TRP_ARGS(made[i], i), &checked[i], &error));
+    for (int64_t i = 0; i < OBJECTS; i++) {
+        OK(trp_get(checked[i], SYSTEM_WAIT_MS, &wrong, &error));
+        cr_assert_eq(trp_as_i64(wrong), 0, "object %d", (int)i);
+        if (i % KILL_EVERY == KILL_EVERY - 1)
+            kill_a_worker();
+    }
+    for (int64_t i = 0; i < OBJECTS; i++) {
+        trp_ref_release(&made[i]);
+        trp_ref_release(&checked[i]);
+    }
+    cr_expect(system_await(is_empty, (void *)(uintptr_t)spill_directory()));
+    trp_shutdown(&runtime);
+    (void)rmdir(spill_directory());
+}

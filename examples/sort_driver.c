@@ -17,8 +17,8 @@
 #include "examples.h"
 
 enum {
-    AT_ONCE = 3,
-    SHARE = 12,
+    AT_ONCE = 2,
+    SHARE = 8,
     SAMPLES_A_RANGE = 64,
     PIECES_MAX = 240,
     RANGES_MAX = 1000,
@@ -215,13 +215,16 @@ line_end(struct job *job, uint64_t at, uint64_t *end, trp_error *error)
 static trp_err
 plan(struct job *job, trp_error *error)
 {
+    uint64_t slots = 0;
     trp_ref *ref = NULL;
     trp_value rows;
     trp_err err = trp_query(job->rt, "store", &ref, error);
     if (err == TRP_OK)
         err = trp_get(ref, 10000, &rows, error);
-    if (err == TRP_OK)
+    if (err == TRP_OK) {
         job->store = (uint64_t)trp_as_i64(trp_field(trp_at(rows, 0), "limit"));
+        slots = (uint64_t)trp_as_i64(trp_field(trp_at(rows, 0), "slots"));
+    }
     trp_ref_release(&ref);
     if (err != TRP_OK)
         return err;
@@ -230,10 +233,13 @@ plan(struct job *job, trp_error *error)
         job->chunk = share < MIB ? MIB : share;
     if (job->chunk < job->size / PIECES_MAX)
         job->chunk = job->size / PIECES_MAX + 1;
-    if (job->store > 0 && job->chunk > job->store / 4)
-        return fail(error, TRP_EINVAL, "--store", "it is too small for pieces of this size");
     job->ranges = (size_t)(job->size / share + AT_ONCE);
     job->ranges = job->ranges < RANGES_MAX ? job->ranges : RANGES_MAX;
+    const uint64_t parts = slots * 3 / 4, pieces = job->size / job->chunk + 1; /* each part is an object */
+    if (job->store > 0 && job->ranges > parts / pieces)
+        job->ranges = (size_t)(parts / pieces);
+    if (job->store > 0 && (job->chunk > job->store / 4 || job->ranges * (job->store / 5) < job->size))
+        return fail(error, TRP_EINVAL, "--store", "it is too small for so much, or for such pieces");
     return TRP_OK;
 }
 
@@ -489,7 +495,7 @@ usage(bool asked)
             "usage: sort [--store SIZE] [--chunk SIZE] [--size SIZE] [--output FILE] [PATH...]\n\n"
             "Sorts the lines of files, and of all files in directories (%s), byte by byte.\n"
             "  --store SIZE   shared memory of the node that it starts (as the node has it)\n"
-            "  --chunk SIZE   of the pieces that are sorted at once (a twelfth of the store)\n"
+            "  --chunk SIZE   of the pieces that are sorted at once (an eighth of the store)\n"
             "  --size SIZE    takes the files again and again until there is so much\n"
             "  --output FILE  where the result goes (standard output)\n\n"
             "SIZE is a number of bytes, or one with k, M or G behind it. Figures are printed on standard error.\n"

@@ -154,10 +154,11 @@ open_spill(struct tri_shell *shell, const struct tri_control_start *start, const
         .directory = directory, .max_bytes = start->spill_max_bytes, .arena = arena->base, .seed = tri_random_secret()};
     tri_register_at(&options.reg, shell->parts[TRI_PART_REGISTER].base, start->arena_granules);
     TRP_TRY(tri_store_thread_new(&options, &shell->store_thread, error));
+    shell->store_source = (struct tri_source){on_stored, tri_store_thread_fd(shell->store_thread)};
+    TRP_TRY(tri_shell_watch(shell, &shell->store_source, error));
     tri_store_thread_spiller(shell->store_thread, &shell->config.arena.spiller);
     shell->config.arena.spill_at = start->spill_at;
-    shell->store_source = (struct tri_source){on_stored, tri_store_thread_fd(shell->store_thread)};
-    return tri_shell_watch(shell, &shell->store_source, error);
+    return TRP_OK;
 }
 
 void
@@ -191,7 +192,10 @@ tri_shell_take_arena(struct tri_shell *shell, const struct tri_control_start *st
         .await_end = on_await_end,
         .user = shell,
     };
-    return *spill_directory != '\0' ? open_spill(shell, start, spill_directory, error) : TRP_OK;
+    trp_error why; /* of limited address space or few descriptors: the arena does without */
+    if (*spill_directory != '\0' && open_spill(shell, start, spill_directory, &why) != TRP_OK)
+        tri_log(TRI_WARNING, "nothing is spilled: %s", why.message);
+    return TRP_OK;
 }
 
 void

@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define PINS_BYTES ((size_t)TRI_TENANTS_MAX * TRI_PIN_TABLE_BYTES) /* of which hardly any is touched */
 
 static trp_err
 on_back(void *user, enum tri_arena_part part, uint64_t offset, uint64_t size, trp_error *error)
@@ -55,9 +58,10 @@ arena_new(uint32_t granules)
                                       .await_end = on_await_end,
                                       .user = arena};
     arena->arena.words = calloc(arena->arena.slots, sizeof(tri_slot_word));
-    arena->arena.pins = calloc(TRI_TENANTS_MAX, TRI_PIN_TABLE_BYTES);
+    arena->arena.pins =
+        mmap(NULL, PINS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     arena->arena.reg = calloc(1, tri_part_bytes(TRI_PART_REGISTER, granules, arena->arena.slots));
-    cr_assert(arena->arena.words != NULL && arena->arena.pins != NULL && arena->arena.reg != NULL);
+    cr_assert(arena->arena.words != NULL && arena->arena.pins != MAP_FAILED && arena->arena.reg != NULL);
     return arena;
 }
 
@@ -65,7 +69,7 @@ void
 arena_free(struct arena *arena)
 {
     free(arena->arena.words);
-    free(arena->arena.pins);
+    (void)munmap(arena->arena.pins, PINS_BYTES);
     free(arena->arena.reg);
     free(arena->tags);
     free(arena->batch);

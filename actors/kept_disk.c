@@ -80,6 +80,7 @@ read_value(struct tri_process *process, struct tri_kept_file *file, struct tri_b
 
     TRP_TRY(take_room(process, file->size, buf, error));
     TRP_TRY(tri_kept_read(file, (*buf)->data, error));
+    tri_store_written(*buf);
     packed.section =
         (struct tri_section){.meta_size = file->meta_size, .size = file->size, .data = (*buf)->data, .frame = *buf};
     TRP_TRY(tri_view_open(&view, &packed.section, error));

@@ -507,8 +507,12 @@ tri_put(struct tri_process *process, trp_runtime *runtime, trp_value value, trp_
 
     TRP_TRY(tri_process_alive(process, error));
     TRP_TRY(tri_pack_with_room(process, value, NULL, error));
-    trp_err err = tri_proc_put(process->proc, &process->packed, &made, error);
     const bool is_stored = tri_section_place(&process->packed.section) != NULL;
+    if (is_stored) {
+        tri_store_written(process->packed.buf);
+        process->packed.section.data = process->packed.buf->data;
+    }
+    trp_err err = tri_proc_put(process->proc, &process->packed, &made, error);
     tri_packed_forget(&process->packed);
     if (err == TRP_OK && is_stored)
         err = tri_proc_publish_soon(process->proc, made,

@@ -281,6 +281,18 @@ tri_store_seal(struct tri_buf *buf)
 }
 
 void
+tri_store_written(struct tri_buf *buf)
+{
+    struct stored *stored = buf->foreign;
+    if (buf->free != free_stored)
+        return;
+    (void)pthread_mutex_lock(&stored->store->lock);
+    if (stored->is_own && !stored->told)
+        buf->data = stored->store->reading.base + (uint64_t)stored->place.start * TRI_GRANULE;
+    (void)pthread_mutex_unlock(&stored->store->lock);
+}
+
+void
 tri_store_tell(struct tri_buf *const *frames, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {

@@ -38,6 +38,8 @@ struct tri_buf *tri_store_take(struct tri_store *store, uint64_t size, uint32_t 
 /* What was written into one of tri_store_take's is final: whoever writes there from now on is stopped (SIGSEGV), as far as store/
  * seals.h says, and `data` is where it can only be read. Of other buffers: tri_buf_seal. */
 void tri_store_seal(struct tri_buf *buf);
+/* The same of one of which nobody else has had the data: no page needs to be closed. Others pass. */
+void tri_store_written(struct tri_buf *buf);
 /* The broker is going to hear of all that of a packet's frames which lies in the arena. */
 struct tri_packet;
 void tri_store_tell(struct tri_buf *const *frames, uint32_t count);

@@ -452,6 +452,15 @@ log_delegate(trp_ctx *ctx, void *self)
     return err;
 }
 
+/* Writes to its argument, which is everybody's. */
+static trp_err
+log_scribble(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    *(volatile uint8_t *)(uintptr_t)ctx->args[0].as.bytes ^= 1;
+    return trp_return(ctx, trp_null());
+}
+
 static const trp_method log_methods[] = {
     {.name = "append", .fn = log_append, .args = "item:i"},
     {.name = "read", .fn = log_read},
@@ -463,6 +472,7 @@ static const trp_method log_methods[] = {
     {.name = "forsaken", .fn = log_forsaken, .about = "whether nobody waits any more for what is held"},
     {.name = "getpid", .fn = log_getpid},
     {.name = "crash", .fn = log_crash},
+    {.name = "scribble", .fn = log_scribble, .args = "bytes:b"},
     {.name = "return_twice", .fn = log_return_twice},
     {.name = "wait_for_self", .fn = log_wait_for_self},
     {.name = "beget", .fn = log_beget},

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "tests/common/child.h"
@@ -22,6 +23,7 @@ static char scratch[64];
 static char node_directory[80];
 static pid_t service_pid;
 static trp_runtime *runtime;
+static long store_bytes; /* 0: what a node takes by itself */
 
 enum stage_mode
 stage_mode(void)
@@ -44,8 +46,9 @@ stage_node_directory(void)
 static void
 start_service(void)
 {
-    static const char *const more[] = {"--num-cpus", "2", NULL};
-    char line[512];
+    char line[512], store[32];
+    const char *const more[] = {"--num-cpus", "2", store_bytes > 0 ? "--store" : NULL, store, NULL};
+    snprintf(store, sizeof store, "%ldM", store_bytes >> 20);
     snprintf(node_directory, sizeof node_directory, "%s/node", scratch);
     service_pid = child_start_node(node_directory, more, line, sizeof line);
     cr_assert_gt(service_pid, 0, "the node service is not ready: %s", line);
@@ -55,7 +58,7 @@ static void
 start_runtime(void)
 {
     trp_error error;
-    trp_config config = {.node = {.num_cpus = 2}};
+    trp_config config = {.node = {.num_cpus = 2, .store_bytes = store_bytes}};
     if (current_mode == STAGE_LOCAL) {
         config.mode = TRP_MODE_LOCAL;
         config.modules = linked;
@@ -101,11 +104,27 @@ count_children(void)
 }
 
 void
+stage_run_with_store(enum stage_mode mode, long store, void (*row)(trp_runtime *rt))
+{
+    struct statvfs room;
+    if (mode != STAGE_LOCAL && statvfs("/dev/shm", &room) == 0 &&
+        (long)(room.f_bavail * room.f_frsize) < store + (store >> 3)) {
+        fprintf(stderr, "SKIP: /dev/shm has no room for a store of %ld bytes\n", store);
+        cr_skip_test("/dev/shm has not room enough");
+    }
+    store_bytes = store;
+    stage_run(mode, row);
+}
+
+void
 stage_run(enum stage_mode mode, void (*row)(trp_runtime *rt))
 {
+    char spill[80];
     current_mode = mode;
     strcpy(scratch, "/tmp/troupe-rows-XXXXXX");
     cr_assert_not_null(mkdtemp(scratch));
+    snprintf(spill, sizeof spill, "%s/spill", scratch);
+    setenv("TROUPE_SPILL_DIR", spill, 1);
     if (mode == STAGE_SERVICE)
         start_service();
     start_runtime();
@@ -117,6 +136,7 @@ stage_run(enum stage_mode mode, void (*row)(trp_runtime *rt))
     if (mode == STAGE_SERVICE)
         cr_expect_eq(rmdir(node_directory) == 0 || errno == ENOENT, 1, "files were left in %s: %s", node_directory,
                      strerror(errno));
+    cr_expect(rmdir(spill) == 0 || errno == ENOENT, "files were left in %s: %s", spill, strerror(errno));
     char command[128];
     snprintf(command, sizeof command, "rm -rf '%s'", scratch);
     cr_expect_eq(system(command), 0);

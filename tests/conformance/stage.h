@@ -1,6 +1,7 @@
 /*
  * stage.h - a conformance row runs three times: on a private node, on a node service that the test starts, in local mode.
- * A row is a function of a runtime; ROW makes the three tests of it, ROW_WITH_BROKER the first two.
+ * A row is a function of a runtime; ROW makes the three tests of it, ROW_WITH_BROKER the first two,
+ * ROW_WITH_STORE all three, with a store of a size.
  */
 #ifndef STAGE_H
 #define STAGE_H
@@ -12,6 +13,8 @@ enum stage_mode { STAGE_PRIVATE, STAGE_SERVICE, STAGE_LOCAL };
 
 /* Runs the row with a runtime of that kind, shuts down and checks that no process and no directory stays behind. */
 void stage_run(enum stage_mode mode, void (*row)(trp_runtime *rt));
+/* The same with a store of so many bytes; SKIP where /dev/shm has not so many. */
+void stage_run_with_store(enum stage_mode mode, long store, void (*row)(trp_runtime *rt));
 enum stage_mode stage_mode(void);
 void stage_shutdown(void);              /* before the end of the row: its runtime is gone then */
 const char *stage_directory(void);      /* a directory for files of the row, removed afterwards */
@@ -36,6 +39,22 @@ const char *stage_node_directory(void); /* of the service; NULL otherwise */
         stage_run(STAGE_LOCAL, name);                                                                                  \
     }                                                                                                                  \
     ROW_WITH_BROKER(name)
+
+#define ROW_WITH_STORE(name, bytes)                                                                                    \
+    static void name(trp_runtime *rt);                                                                                 \
+    Test(private_node, name, .timeout = 60)                                                                            \
+    {                                                                                                                  \
+        stage_run_with_store(STAGE_PRIVATE, bytes, name);                                                              \
+    }                                                                                                                  \
+    Test(node_service, name, .timeout = 60)                                                                            \
+    {                                                                                                                  \
+        stage_run_with_store(STAGE_SERVICE, bytes, name);                                                              \
+    }                                                                                                                  \
+    Test(local_mode, name, .timeout = 60)                                                                              \
+    {                                                                                                                  \
+        stage_run_with_store(STAGE_LOCAL, bytes, name);                                                                \
+    }                                                                                                                  \
+    static void name(trp_runtime *rt)
 
 /* Calls that must succeed; values are good until the reference is released, so the text of a value is what is compared. */
 trp_actor *stage_spawn(trp_runtime *rt, const char *class_name, trp_value args, const char *name);

@@ -1,5 +1,5 @@
 /* test_rules.c - what somebody who knows Ray expects (docs/decisions.md, D10), as rules R1 to R25 and R30: a test or more for
- * each. R8 and R9 (shared memory and spilling) and R17, R18 (shared addresses) are not part of this release; R20 is a
+ * each. R6 to R13, of objects, are in test_objects.c; R17, R18 (shared addresses) are not part of this release; R20 is a
  * consequence of R16. */
 #include "tests/conformance/stage.h"
 
@@ -82,109 +82,6 @@ ROW(r5_a_second_init_is_refused)
     cr_expect_eq(trp_init(NULL, &second, &error), TRP_EALREADY);
     cr_expect_null(second);
     stage_expect(stage_task(rt, "conformance:add", TRP_ARGS(1)), "11");
-}
-
-/* R6: a put object has a name of hex digits; R7: up to 102,400 bytes it is inline. */
-ROW(r6_an_object_has_a_name)
-{
-    trp_ref *one = stage_put(rt, trp_i64(1)), *two = stage_put(rt, trp_i64(1));
-    cr_expect_eq(strlen(trp_ref_id(one)), 32);
-    cr_expect_eq(strspn(trp_ref_id(one), "0123456789abcdef"), 32);
-    cr_expect_str_neq(trp_ref_id(one), trp_ref_id(two));
-    trp_ref_release(&two);
-    stage_expect(one, "1");
-}
-
-ROW(r7_what_is_small_is_inline)
-{
-    static char bytes[102400];
-    trp_ref *ref = stage_put(rt, trp_bytes(bytes, sizeof bytes));
-    cr_expect_eq(trp_ref_location(ref), TRP_INLINE);
-    trp_ref *echo = stage_task(rt, "conformance:echo", TRP_ARGS(ref));
-    trp_value value;
-    trp_error error;
-    cr_assert_eq(trp_get(echo, 20000, &value, &error), TRP_OK, "%s", error.message);
-    cr_expect_eq(value.size, sizeof bytes);
-    cr_expect_eq(trp_ref_location(echo), TRP_INLINE);
-    trp_ref_release(&echo);
-    trp_ref_release(&ref);
-}
-
-/* Larger values travel whole as well, up to the frame limit. */
-ROW(r7_what_is_large_arrives_whole)
-{
-    enum { SIZE = 3 * 1024 * 1024 };
-    char *bytes = malloc(SIZE);
-    for (size_t i = 0; i < SIZE; i++)
-        bytes[i] = (char)(i * 31 >> 3);
-    trp_ref *echo = stage_task(rt, "conformance:echo", TRP_ARGS(trp_bytes(bytes, SIZE)));
-    trp_value value;
-    trp_error error;
-    cr_assert_eq(trp_get(echo, 20000, &value, &error), TRP_OK, "%s", error.message);
-    cr_assert_eq(value.size, (size_t)SIZE);
-    cr_expect_eq(memcmp(value.as.bytes, bytes, SIZE), 0);
-    trp_ref_release(&echo);
-    free(bytes);
-}
-
-/* R10: a got value stays the same whatever happens to what it was made of. */
-ROW(r10_objects_are_immutable)
-{
-    char text[] = "before";
-    trp_ref *ref = stage_put(rt, trp_str(text));
-    strcpy(text, "after!");
-    stage_expect(trp_ref_retain(ref), "\"before\"");
-    stage_expect(ref, "\"before\"");
-}
-
-/* R11, R12: kept nested references stay usable after their giver has let go. */
-ROW(r12_a_nested_reference_keeps_its_object_alive)
-{
-    trp_error error;
-    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
-    trp_ref *x = stage_put(rt, TRP_LIST("kept", 1));
-    stage_says(log, "keep", TRP_ARGS(TRP_LIST(x)), "null");
-    trp_ref_release(&x);
-    stage_says(log, "value", TRP_NOARGS, "[\"kept\", 1]");
-    trp_ref *kept = stage_call(log, "kept", TRP_NOARGS);
-    trp_value list, value;
-    cr_assert_eq(trp_get(kept, 20000, &list, &error), TRP_OK, "%s", error.message);
-    x = trp_ref_retain(trp_at(list, 0).as.ref);
-    trp_ref_release(&kept);
-    trp_actor_release(&log);
-    cr_assert_eq(trp_get(x, 20000, &value, &error), TRP_OK, "%s", error.message);
-    cr_expect(trp_equal(value, TRP_LIST("kept", 1)));
-    trp_ref_release(&x);
-}
-
-ROW(r11_results_of_calls_are_arguments_of_others)
-{
-    trp_ref *sum = stage_task(rt, "conformance:add", TRP_ARGS(0, 1));
-    for (int i = 0; i < 20; i++) {
-        trp_ref *next = stage_task(rt, "conformance:add", TRP_ARGS(sum, 1));
-        trp_ref_release(&sum);
-        sum = next;
-    }
-    stage_expect(sum, "21");
-}
-
-ROW(r11_a_pending_argument_holds_its_own_lane_only)
-{
-    trp_actor *gate = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
-    trp_actor *log = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
-    trp_actor *other = stage_spawn(rt, "conformance:Log", TRP_NOARGS, NULL);
-    trp_ref *held = stage_call(gate, "hold", TRP_NOARGS);
-    trp_ref *first = stage_call(log, "append", TRP_ARGS(held));
-    trp_ref *second = stage_call(log, "append", TRP_ARGS(2));
-    stage_says(other, "append", TRP_ARGS(3), "1");
-    stage_says(gate, "let_go", TRP_ARGS(1), "null");
-    stage_expect(first, "1");
-    stage_expect(second, "2");
-    stage_says(log, "read", TRP_NOARGS, "[1, 2]");
-    trp_ref_release(&held);
-    trp_actor_release(&gate);
-    trp_actor_release(&log);
-    trp_actor_release(&other);
 }
 
 /* R15: different actors run at the same time: the one that holds a caller does not keep the other from answering. */
@@ -430,22 +327,6 @@ Test(without_a_node, r4_shutdown_is_harmless_at_any_time)
     trp_shutdown(&rt);
     trp_shutdown(&rt);
     cr_expect_null(rt);
-}
-
-/* What was packed last is whole, however large the one before was. */
-ROW(r7_small_values_follow_large_ones)
-{
-    enum { SIZE = 8 * 1024 * 1024 };
-    char *bytes = calloc(1, SIZE);
-    for (int i = 0; i < 2; i++) {
-        trp_ref *large = stage_task(rt, "conformance:echo", TRP_ARGS(trp_bytes(bytes, SIZE)));
-        trp_error error;
-        cr_assert_eq(trp_get(large, 20000, NULL, &error), TRP_OK, "%s", error.message);
-        trp_ref_release(&large);
-        stage_expect(stage_task(rt, "conformance:echo", TRP_ARGS("small")), "\"small\"");
-        stage_expect(stage_put(rt, trp_i64(i)), i == 0 ? "0" : "1");
-    }
-    free(bytes);
 }
 
 /* R21: variables reach the process of the actor; resources that the node does not have are refused at once. */

@@ -454,26 +454,45 @@ missing(const struct tri_runs *runs, uint32_t start, uint32_t count, uint32_t *f
     }
 }
 
+struct wish {
+    uint32_t count, fewest, first, extents;
+};
+
+/* From the beginning of this run, which is not taken. */
+static void
+consider(const struct tri_runs *runs, uint32_t index, struct wish *wish)
+{
+    const uint32_t start = node(runs, index)->start;
+    uint32_t end = start, from = 0, span = 0, absent = 0;
+    for (; index != NONE && node(runs, index)->state != TAKEN && end - start < wish->count;
+         index = node(runs, index)->behind)
+        end = end_of(node(runs, index));
+    if (end - start < wish->count)
+        return;
+    missing(runs, start, wish->count, &from, &span, &absent);
+    if (absent > 0 && absent < wish->fewest)
+        *wish = (struct wish){wish->count, absent, from, span};
+}
+
+/* It begins with a hole, or with what is free before one: so runs that are taken, of which there may be a million, are not
+ * looked at. */
 bool
 tri_runs_wanted(const struct tri_runs *runs, uint32_t count, uint32_t *first, uint32_t *extents)
 {
-    uint32_t fewest = UINT32_MAX;
-    for (uint32_t index = runs->first; index != NONE; index = node(runs, index)->behind) {
-        const uint32_t start = node(runs, index)->start;
-        uint32_t end = start;
-        for (uint32_t i = index; i != NONE && node(runs, i)->state != TAKEN; i = node(runs, i)->behind)
-            end = end_of(node(runs, i));
-        if (end - start < count)
+    struct wish wish = {.count = count, .fewest = UINT32_MAX};
+    for (uint32_t extent = 0; extent < tri_runs_extents(runs) && wish.fewest > 1; extent++) {
+        if (tri_runs_is_backed(runs, extent))
             continue;
-        uint32_t from = 0, span = 0, absent = 0;
-        missing(runs, start, count, &from, &span, &absent);
-        if (absent > 0 && absent < fewest) {
-            fewest = absent;
-            *first = from;
-            *extents = span;
-        }
+        const uint32_t hole = runs->at[tri_runs_extent(runs, extent).start], before = node(runs, hole)->before;
+        if (before != NONE && node(runs, before)->state == FREE)
+            consider(runs, before, &wish);
+        consider(runs, hole, &wish);
     }
-    return fewest != UINT32_MAX;
+    if (wish.fewest == UINT32_MAX)
+        return false;
+    *first = wish.first;
+    *extents = wish.extents;
+    return true;
 }
 
 bool

@@ -8,9 +8,11 @@
  * In a node service a value without references is written to disk as well (store/kept.h). The next holder, of this node or of the
  * one that lives in its directory after it, finds it there, and makes an object of it when it is asked for.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "actors/checks.h"
 #include "actors/kept_disk.h"
 #include "actors/modules.h"
 #include "actors/process.h"
@@ -105,13 +107,20 @@ static trp_err
 save(struct holder *holder, struct kept *kept, trp_error *error)
 {
     const struct tri_process *process = holder->runtime->process;
+    trp_err err = TRP_ENOENT;
 
     if (!process->is_service)
         return TRP_OK;
     if (kept->on_disk)
         return tri_kept_renew(holder->files, kept->name, tri_wall_ms(kept->until_ns), error);
-    if (holder->files < 0)
-        TRP_TRY(tri_kept_open(process->directory, true, &holder->files, error));
+    if (holder->files >= 0)
+        err = tri_kept_save(holder->files, kept->name, kept->until_ns, kept->ref, &kept->on_disk, error);
+    if (err != TRP_ENOENT)
+        return err;
+    if (holder->files >= 0)
+        close(holder->files); /* somebody has removed the directory */
+    holder->files = -1;
+    TRP_TRY(tri_kept_open(process->directory, true, &holder->files, error));
     return tri_kept_save(holder->files, kept->name, kept->until_ns, kept->ref, &kept->on_disk, error);
 }
 
@@ -222,6 +231,8 @@ on_here(trp_ref *ref, void *user)
 
     if (kept != NULL && kept->ref == ref)
         err = save(arrival->holder, kept, &why);
+    if (err != TRP_OK)
+        drop(arrival->holder, kept);
     if (arrival->reply != NULL && err == TRP_OK)
         trp_reply_value(&arrival->reply, trp_null());
     else if (arrival->reply != NULL)
@@ -256,18 +267,40 @@ await(trp_ctx *ctx, struct holder *holder, struct kept *kept, bool answers)
     return answers ? TRP_OK : err;
 }
 
+/* trp_keep looks before it asks; others call the methods by their names. */
+static trp_err
+check(trp_ctx *ctx, trp_ref **ref, const char **name)
+{
+    const trp_value first = trp_at(ctx->args[0], 0);
+    trp_error why;
+
+    *name = trp_as_str(ctx->args[1]);
+    if (ctx->args[0].size != 1 || first.kind != TRP_REF || first.as.ref == NULL)
+        return trp_fail(ctx, TRP_EINVAL, "object is a list of one reference");
+    if (tri_check_text("name", *name, &why) != TRP_OK)
+        return trp_fail(ctx, TRP_EINVAL, "%s", why.message);
+    *ref = first.as.ref;
+    return TRP_OK;
+}
+
 static trp_err
 on_keep(trp_ctx *ctx, void *self)
 {
     struct holder *holder = self;
-    trp_ref *ref = trp_at(ctx->args[0], 0).as.ref;
-    const char *name = trp_as_str(ctx->args[1]);
     const int64_t ttl_ms = trp_as_i64(ctx->args[2]);
-    struct kept *kept = find(holder, name);
-    const bool is_new = kept == NULL;
+    const char *name = NULL;
+    trp_ref *ref = NULL;
+    struct kept *kept;
     trp_error why;
-    trp_err err = TRP_OK;
+    trp_err err = check(ctx, &ref, &name);
+    bool is_new;
 
+    if (err != TRP_OK)
+        return err;
+    if (ttl_ms <= 0 && ttl_ms != TRP_FOREVER)
+        return trp_fail(ctx, TRP_EINVAL, "ttl_ms is %" PRId64 "; it has to be a time in milliseconds", ttl_ms);
+    kept = find(holder, name);
+    is_new = kept == NULL;
     if (!is_new && !is_same(kept, ref))
         return fail_taken(ctx, kept);
     if (is_new) {
@@ -293,14 +326,34 @@ on_keep(trp_ctx *ctx, void *self)
 static trp_err
 on_drop(trp_ctx *ctx, void *self)
 {
-    struct kept *kept = find(self, trp_as_str(ctx->args[1]));
+    const char *name = NULL;
+    trp_ref *ref = NULL;
+    struct kept *kept;
+    trp_err err = check(ctx, &ref, &name);
 
+    if (err != TRP_OK)
+        return err;
+    kept = find(self, name);
     if (kept == NULL)
         return TRP_OK;
-    if (!is_same(kept, trp_at(ctx->args[0], 0).as.ref))
+    if (!is_same(kept, ref))
         return fail_taken(ctx, kept);
     drop(self, kept);
     return TRP_OK;
+}
+
+/* A file that was not listed because its head is damaged: this is told once. */
+static bool
+is_damaged(struct holder *holder, const char *name, trp_error *why)
+{
+    struct tri_kept_file file;
+    trp_err err = holder->files >= 0 ? tri_kept_find(holder->files, name, &file, why) : TRP_ENOENT;
+
+    if (err == TRP_OK)
+        tri_kept_close(&file); /* the table had no room for it */
+    if (err == TRP_EOBJLOST)
+        tri_kept_remove(holder->files, name);
+    return err == TRP_EOBJLOST;
 }
 
 static trp_err
@@ -311,6 +364,8 @@ on_find(trp_ctx *ctx, void *self)
     trp_error why;
     trp_err err;
 
+    if (kept == NULL && is_damaged(self, name, &why))
+        return trp_fail(ctx, TRP_EOBJLOST, "what was kept as '%s' is lost: %s", name, why.message);
     if (kept == NULL)
         return trp_fail(ctx, TRP_ENOENT, "nothing is kept under the name '%s'", name);
     err = load(self, kept, &why);

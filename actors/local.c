@@ -204,7 +204,7 @@ static tri_local_handler *const handlers[TRI_KIND_COUNT] = {
 };
 
 /* The handler may take the letter, by setting message->letter to NULL. */
-static bool
+static TRI_APART bool
 handle_next(struct tri_local *local)
 {
     struct tri_local_message *message;

@@ -231,7 +231,7 @@ tri_local_end_actor(struct tri_local *local, struct tri_local_actor *actor, cons
     }
 }
 
-void
+TRI_APART void
 tri_local_idle(struct tri_local *local, struct tri_local_actor *actor)
 {
     if (actor->running > 0)
@@ -249,7 +249,7 @@ tri_local_idle(struct tri_local *local, struct tri_local_actor *actor)
     }
 }
 
-bool
+TRI_APART bool
 tri_local_run_callback(struct tri_local *local)
 {
     struct tri_node *node;
@@ -471,7 +471,7 @@ tri_local_construct(struct tri_local *local, struct tri_local_call *call)
     trp_ref_release(&call->execution.delegate); /* a constructor has no result */
 }
 
-void
+TRI_APART void
 tri_local_constructed(struct tri_local *local, struct tri_local_call *call)
 {
     struct tri_local_actor *actor = call->actor;

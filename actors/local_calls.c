@@ -68,7 +68,7 @@ tri_local_on_call(struct tri_local *local, struct tri_local_message *message)
 }
 
 /* Frees it; it is out of the actor's count. */
-void
+TRI_APART void
 tri_local_end_call(struct tri_local *local, struct tri_local_call *call)
 {
     tri_list_remove(&call->link);
@@ -311,7 +311,7 @@ append_dependencies(struct tri_local *local, struct tri_local_call *call)
     return TRP_OK;
 }
 
-static __attribute__((noinline)) void
+static TRI_APART void
 fail_with_cause(struct tri_local *local, struct tri_local_call *call, const struct broken *broken)
 {
     struct tri_failure chain[8], failure = {0};
@@ -354,7 +354,7 @@ run_call(struct tri_local *local, struct tri_local_call *call, trp_error *error)
 }
 
 /* A one-way call has nobody to tell. */
-static __attribute__((noinline)) void
+static TRI_APART void
 log_failure(const struct tri_local_call *call)
 {
     struct tri_failure chain[8];
@@ -365,7 +365,7 @@ log_failure(const struct tri_local_call *call)
 }
 
 /* With the lock: what came of it. true: it is answered and gone. */
-static bool
+static TRI_APART bool
 settle(struct tri_local *local, struct tri_local_call *call)
 {
     struct tri_execution *execution = &call->execution;
@@ -477,7 +477,7 @@ run(struct tri_local *local, struct tri_local_call *call)
 }
 
 /* Whether it may start now, if no call before it in its lane waits. */
-static enum tri_local_ready
+static TRI_APART enum tri_local_ready
 may_start(struct tri_local *local, struct tri_local_call *call, struct broken *broken)
 {
     const struct tri_local_actor *actor = call->actor;
@@ -499,7 +499,7 @@ is_own(const struct tri_local_call *call)
            tri_id_equal(route->parent, tri_current_execution->id);
 }
 
-static __attribute__((noinline)) void
+static TRI_APART void
 refuse_deep(struct tri_local *local, struct tri_local_call *call)
 {
     struct tri_failure failure = {0};
@@ -528,7 +528,7 @@ is_blocked(const struct lane *lanes, size_t count, const struct tri_local_call *
     return false;
 }
 
-bool
+TRI_APART bool
 tri_local_run_next(struct tri_local *local, trp_err *too_deep)
 {
     const bool deep = tri_stack_low(NULL);
@@ -568,7 +568,7 @@ tri_local_run_next(struct tri_local *local, trp_err *too_deep)
 
 /* --------------------------------------------------------------------------------------------------------- promises */
 
-bool
+TRI_APART bool
 tri_local_keep_promises(struct tri_local *local)
 {
     for (struct tri_node *node = local->promised.next; node != &local->promised; node = node->next) {

@@ -45,7 +45,7 @@ is_for(const struct tri_local_fault *fault, const struct tri_local_call *call)
     return actor != NULL && strcmp(fault->actor, actor->name[0] != '\0' ? actor->name : actor->class_name) == 0;
 }
 
-struct tri_local_fault *
+TRI_APART struct tri_local_fault *
 tri_local_take_fault(struct tri_local *local, const struct tri_local_call *call)
 {
     for (struct tri_node *node = local->faults.next; node != &local->faults; node = node->next) {
@@ -148,7 +148,7 @@ tri_local_crash(struct tri_local *local, struct tri_local_actor *actor, const ch
     tri_local_end_actor(local, actor, how_it_died(how, sizeof how));
 }
 
-void
+TRI_APART void
 tri_local_die_of_fault(struct tri_local *local, struct tri_local_call *call)
 {
     struct tri_failure failure = {0};

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -23,7 +24,7 @@
 #define SUFFIX     ".kept"
 #define NEW_SUFFIX ".new"
 #define PATH_SIZE  512
-enum { VERSION = 1, ALIGN = 64, AT_ONCE = 1 << 30 };
+enum { VERSION = 1, ALIGN = 64, AT_ONCE = 1 << 30, NEW_S = 60 };
 
 static const char base_parent[] = "/var/tmp";
 
@@ -129,6 +130,16 @@ sign(const char *real, const char *node_directory)
     return done;
 }
 
+/* One that could not be made whole. */
+static void
+remove_empty(const char *real)
+{
+    char path[PATH_SIZE];
+    (void)snprintf(path, sizeof path, "%s/node", real);
+    (void)unlink(path);
+    (void)rmdir(real);
+}
+
 static trp_err
 make_kept(const char *node_directory, const char *link, trp_error *error)
 {
@@ -140,9 +151,12 @@ make_kept(const char *node_directory, const char *link, trp_error *error)
     (void)snprintf(real, sizeof real, "%s/kept-%s", base, id);
     if (!make_directory(base))
         return fail(error, "make", base);
-    if (!make_directory(real) || !sign(real, node_directory))
-        return fail(error, "make", real);
-    return symlink(real, link) == 0 || errno == EEXIST ? TRP_OK : fail(error, "make", link);
+    if (make_directory(real) && sign(real, node_directory) && (symlink(real, link) == 0 || errno == EEXIST))
+        return TRP_OK;
+    const trp_err err = fail(error, "make", real);
+    remove_empty(real);
+    (void)rmdir(base);
+    return err;
 }
 
 trp_err
@@ -246,12 +260,13 @@ static bool
 is_left(int directory, const char *real)
 {
     char node[PATH_SIZE / 2], path[PATH_SIZE], leads[PATH_SIZE];
+    struct stat status;
     const int fd = openat(directory, "node", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     const ssize_t size = fd >= 0 ? read(fd, node, sizeof node - 1) : -1;
     if (fd >= 0)
         close(fd);
-    if (size <= 0)
-        return false; /* it is being made */
+    if (size <= 0) /* it is being made, or its maker died then */
+        return fstat(directory, &status) == 0 && time(NULL) - status.st_mtime > NEW_S;
     node[size] = '\0';
     (void)snprintf(path, sizeof path, "%s/kept", node);
     const ssize_t length = readlink(path, leads, sizeof leads - 1);

@@ -53,13 +53,6 @@ tri_register_at(struct tri_register *made, void *memory, uint32_t granules)
     made->records = (void *)(at + records_at(granules));
 }
 
-uint32_t
-tri_slots_for(uint32_t granules)
-{
-    const uint32_t slots = granules / 16; /* of 64 KiB */
-    return slots < 1024 ? 1024 : slots > 1048576 ? 1048576 : slots;
-}
-
 /* The one that is not said is written, then it is: whoever reads finds either whole. */
 void
 tri_record_file(struct tri_slot_record *record, const struct tri_file_place *place)

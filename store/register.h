@@ -14,6 +14,7 @@
 enum {
     TRI_TENANTS_MAX = 4096, /* processes with an entry; the number is that of their table of pins, too */
     TRI_NO_TENANT = 65535,
+    TRI_SLOTS_MAX = 1048576, /* of a node: objects, resident or spilled. One that was never used takes no memory */
 };
 
 /* The parts of the arena, each of them shared memory that is backed before it is touched. */
@@ -62,9 +63,6 @@ struct tri_register {
 /* How large a part is, a multiple of a granule: as root, broker and processes map it. */
 uint64_t tri_part_bytes(enum tri_arena_part part, uint32_t granules, uint32_t slots);
 void tri_register_at(struct tri_register *made, void *memory, uint32_t granules);
-
-/* How many slots an arena of so many granules has. */
-uint32_t tri_slots_for(uint32_t granules);
 
 /* Where the copy of this slot's object lies from now on. Only who writes the files calls it, whichever thread that is. */
 void tri_record_file(struct tri_slot_record *record, const struct tri_file_place *place);

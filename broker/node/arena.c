@@ -53,7 +53,7 @@ static trp_err
 make_all(struct tri_node_arena *arena, uint64_t limit, trp_error *error)
 {
     arena->granules = (uint32_t)(limit / TRI_GRANULE);
-    arena->slots = tri_slots_for(arena->granules);
+    arena->slots = TRI_SLOTS_MAX;
     for (int i = 0; i < TRI_PARTS; i++)
         TRP_TRY(make(tri_part_bytes((enum tri_arena_part)i, arena->granules, arena->slots), &arena->parts[i], error));
     return TRP_OK;

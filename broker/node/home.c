@@ -356,17 +356,25 @@ tri_home_open(struct tri_home *home, const char *given, bool is_private, trp_err
     return TRP_OK;
 }
 
+/* What is kept waits for the next node, and with it the directory, and the lock that says who made that. */
+static void
+leave(const char *path, bool made)
+{
+    const bool stays = tri_kept_any(path);
+    if (!stays)
+        tri_kept_clear(path);
+    remove_files(path, !stays);
+    if (made && !stays && rmdir(path) < 0 && errno != ENOENT && errno != ENOTEMPTY) /* a log may lie there */
+        tri_log(TRI_WARNING, "cannot remove %s: %s", path, strerror(errno));
+}
+
 void
 tri_home_close(struct tri_home *home)
 {
     if (home->lock_fd < 0)
         return;
-    const bool anothers = tri_home_holder(home) == TRI_HOME_ANOTHERS;
-    if (!anothers)
-        remove_files(home->path, true);
-    if (!anothers && home->made && rmdir(home->path) < 0 && errno != ENOENT &&
-        errno != ENOTEMPTY) /* a log may lie there */
-        tri_log(TRI_WARNING, "cannot remove %s: %s", home->path, strerror(errno));
+    if (tri_home_holder(home) != TRI_HOME_ANOTHERS)
+        leave(home->path, home->made);
     close(home->lock_fd);
     if (home->watch_fd >= 0)
         close(home->watch_fd);
@@ -380,12 +388,7 @@ tri_home_remove_dead(const char *path, int root_pid)
     await_process(root_pid, GRACE_MS); /* its sockets may close before its lock */
     int errnum = lock_directory(path, false, &lock_fd);
     if (errnum != 0)
-        return;                                                /* another node has taken it, or removed it */
-    bool made = was_made(lock_fd), stays = tri_kept_any(path); /* what is kept waits for the next node */
-    if (!stays)
-        tri_kept_clear(path);
-    remove_files(path, !stays);
-    if (made && !stays && rmdir(path) < 0 && errno != ENOENT && errno != ENOTEMPTY)
-        tri_log(TRI_WARNING, "cannot remove %s: %s", path, strerror(errno));
+        return; /* another node has taken it, or removed it */
+    leave(path, was_made(lock_fd));
     close(lock_fd);
 }

@@ -394,8 +394,8 @@ finish(struct tri_root *root)
     root->broker_pid = 0;
     tri_link_context_end(&root->warm_context);
     tri_root_end_arena(root);
-    if (root->home.lock_fd >= 0)
-        tri_kept_clear(root->home.path);
+    if (root->ready && root->exit_code == 0 && tri_home_holder(&root->home) == TRI_HOME_OURS)
+        tri_kept_clear(root->home.path); /* it was stopped; whatever else ends it, the next node has what it kept */
     tri_root_end_spill(root);
     tri_home_close(&root->home);
     tri_table_fini(&root->hosts);

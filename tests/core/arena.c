@@ -51,7 +51,7 @@ arena_new(uint32_t granules)
     struct arena *arena = calloc(1, sizeof *arena);
     cr_assert_not_null(arena);
     arena->arena = (struct tri_arena){.granules = granules,
-                                      .slots = tri_slots_for(granules),
+                                      .slots = granules / 16 < 1024 ? 1024 : granules / 16,
                                       .fresh = true,
                                       .back = on_back,
                                       .unback = on_unback,

@@ -223,7 +223,7 @@ sim_arena_open(struct sim_world *world)
         abort();
     world->arena = arena;
     arena->arena = (struct tri_arena){.granules = SIM_GRANULES,
-                                      .slots = tri_slots_for(SIM_GRANULES),
+                                      .slots = 1024,
                                       .back = on_back,
                                       .unback = on_unback,
                                       .await_end = on_await_end,

@@ -211,6 +211,60 @@ SYSTEM_TEST(system_kept, what_is_kept_outlives_a_node_that_was_killed)
     system_service_stop(&service);
 }
 
+SYSTEM_TEST(system_kept, what_is_kept_outlives_a_start_that_fails)
+{
+    static const char *const too_much[] = {"--store", "9999T"};
+    struct system_process service;
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    put(runtime, "x", trp_i64(1));
+    trp_shutdown(&runtime);
+    kill_node(&service);
+    const char *argv[] = {getenv("TROUPE_NODE"), "--service", "--dir", system_service_directory(),
+                          too_much[0],           too_much[1], NULL};
+    system_start(&service, argv);
+    cr_expect_neq(system_wait(&service), 0);
+    system_service_start(&service, NULL);
+    runtime = system_join();
+    expect_kept(runtime, "x", "1");
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
+/* trp_keep looks at what it is given; others may call the actor by its name. */
+SYSTEM_TEST(system_kept, nonsense_does_not_hurt_its_holder)
+{
+    struct system_process service;
+    trp_actor *holder = NULL;
+    trp_ref *ref = NULL;
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    put(runtime, "x", trp_i64(1));
+    cr_assert_eq(trp_lookup(runtime, "troupe/kept", &holder, &error), TRP_OK, "%s", error.message);
+    cr_assert_eq(trp_put(runtime, trp_i64(2), &ref, &error), TRP_OK, "%s", error.message);
+    const trp_value rows[][4] = {
+        {trp_list(NULL, 0), trp_str("y"), trp_i64(-1), trp_bool(true)},
+        {TRP_LIST(ref, ref), trp_str("y"), trp_i64(-1), trp_bool(true)},
+        {TRP_LIST(ref), trp_str(""), trp_i64(-1), trp_bool(true)},
+        {TRP_LIST(ref), trp_str("y"), trp_i64(-7), trp_bool(true)},
+        {TRP_LIST(ref), trp_str("y"), trp_i64(0), trp_bool(false)},
+    };
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
+        const trp_value *row = rows[i / 2];
+        trp_ref *answer = NULL;
+        cr_assert_eq(trp_call(holder, "keep", TRP_ARGS(row[0], row[1], row[2], row[3]), &answer, &error), TRP_OK);
+        cr_expect_eq(trp_get(answer, SYSTEM_WAIT_MS, NULL, &error), TRP_ETASK, "row %zu", i / 2);
+        cr_expect_eq(error.cause, TRP_EINVAL, "row %zu: %s", i / 2, error.message);
+        trp_ref_release(&answer);
+    }
+    cr_expect_eq(trp_kept(runtime, "y", &ref, &error), TRP_ENOENT);
+    expect_kept(runtime, "x", "1");
+    trp_ref_release(&ref);
+    trp_actor_release(&holder);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
 /* -------------------------------------------------------------------------------------------------------------- calls */
 
 /* One that runs, one that waits behind it, a task that runs, and more tasks than there are processes for. */

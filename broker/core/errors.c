@@ -15,14 +15,6 @@ tri_error_section(struct tri_core *core, const struct tri_failure *failure)
     return &core->packed.section;
 }
 
-static const char *
-method_of(const struct tri_pending *call)
-{
-    return call->parcel != NULL && call->kind != TRI_CALL_SPAWN && call->kind != TRI_CALL_WATCH
-               ? tri_call_method(&call->parcel->sections[0])
-               : "";
-}
-
 /* Who, where, and what is to be said of a call that waits at this broker. */
 static struct tri_about
 about(struct tri_core *core, const struct tri_pending *call, const char *who)
@@ -30,7 +22,7 @@ about(struct tri_core *core, const struct tri_pending *call, const char *who)
     const bool maybe = call->again || call->retries > 0;
     return (struct tri_about){.who = who,
                               .actor = call->actor != NULL ? call->actor->texts->label : "",
-                              .method = method_of(call),
+                              .method = tri_method_text(call),
                               .node = core->node,
                               .fate = call->again ? "may have run before the broker died"
                                       : maybe     ? "may have run on a host that died"
@@ -160,6 +152,14 @@ tri_death_text(const struct tri_death *death, const char *why, char *text, size_
         snprintf(text, size, "its process %d exited with code %d", death->pid, death->exit_code);
 }
 
+/* The host's page names the call that began last; others may have run beside it. */
+static bool
+is_last(const struct tri_pending *call, const struct tri_death *death)
+{
+    return death != NULL && death->present && death->method != NULL && call->sequence == death->sequence &&
+           (call->index == 0 || call->index == death->started);
+}
+
 /* The process that had it died. */
 void
 tri_call_fail_death(struct tri_core *core, struct tri_pending *call, trp_ran ran, const struct tri_death *death,
@@ -176,7 +176,7 @@ tri_call_fail_death(struct tri_core *core, struct tri_pending *call, trp_ran ran
              call->state == TRI_CALL_LEFT ? ", and its caller had not taken its result" : "");
     if (call->kind == TRI_CALL_TASK && call->retries > 0)
         snprintf(fate, sizeof fate, "%s: it was started %u times", words[ran], call->retries + 1u);
-    if (what.method[0] == '\0' && death != NULL && death->present && ran == TRP_MAY_HAVE_RUN && death->method != NULL)
+    if (what.method[0] == '\0' && ran == TRP_MAY_HAVE_RUN && is_last(call, death))
         what.method = death->method;
     what.fate = fate;
     what.ran = ran;

@@ -323,6 +323,30 @@ Test(calls, a_death_says_what_ran_and_what_did_not)
     fake_free(fake);
 }
 
+Test(calls, a_death_names_to_each_call_its_own_method)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), host;
+    struct tri_id actor = fake_actor(fake, driver, "Tally", &host), results[2];
+    for (uint64_t i = 0; i < 2; i++) {
+        results[i] = fake_id(fake, driver);
+        fake_call(fake, driver, actor, results[i], i + 1, NULL, 0);
+    }
+    fake_acknowledge(fake, host);
+    const struct tri_death death = {
+        .present = true, .pid = 77, .exit_code = -1, .signal = 11, .method = "crash", .sequence = 3, .started = 3};
+    const uint64_t token = tri_core_token(fake->core, host);
+    fake_gone(fake, host);
+    tri_core_host_exited(fake->core, token, &death, fake->now_ns);
+    for (int i = 0; i < 2; i++) {
+        const trp_error error = fake_error(fake_result(fake, driver, results[i]));
+        cr_assert_eq(error.ran, TRP_MAY_HAVE_RUN);
+        cr_assert_str_eq(error.method, "m");
+        cr_assert_not_null(strstr(error.message, "The call of m may have run"), "%s", error.message);
+    }
+    fake_free(fake);
+}
+
 Test(calls, too_many_waiting_for_an_actor_with_a_limit_get_eagain)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

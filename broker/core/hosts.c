@@ -4,9 +4,12 @@
  */
 #include "broker/core/state.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
-#define LOGIN_NS  (10 * TRI_NS_PER_S)
+#define LOGIN_NS  (10 * TRI_NS_PER_S) /* without a login of any host: many that begin at once share the processors */
+#define LOGINS_NS (60 * TRI_NS_PER_S) /* whatever others do */
 #define EXIT_NS   (5 * TRI_NS_PER_S)
 #define REFILL_NS (2 * TRI_NS_PER_MS)
 
@@ -63,6 +66,7 @@ tri_host_fork(struct tri_core *core, uint8_t kind, const char *label, const stru
         return NULL;
     tri_host_set_kind(core, host, kind);
     tri_text_copy(host->label, sizeof host->label, label);
+    host->forked_ns = core->now_ns;
     tri_timer_set(&core->timers, &host->timer, TRI_TIMER_HOST, core->now_ns + LOGIN_NS);
     core->ops.fork(core->ops.user, host->entry.id.space, label, env, env_count, memory_bytes);
     return host;
@@ -102,6 +106,7 @@ void
 tri_host_live(struct tri_core *core, struct tri_host *host)
 {
     host->state = TRI_HOST_LIVE;
+    core->login_ns = core->now_ns;
     tri_timer_clear(&core->timers, &host->timer);
     if (host->actor != NULL && host->actor->state == TRI_ACTOR_STARTING &&
         !host->ending) /* it may be about to be killed */
@@ -127,6 +132,14 @@ tri_host_leave(struct tri_core *core, struct tri_host *host)
         tri_timer_set(&core->timers, &host->timer, TRI_TIMER_HOST, core->now_ns + EXIT_NS);
 }
 
+static uint64_t
+login_due(const struct tri_core *core, const struct tri_host *host)
+{
+    const uint64_t since_ns = core->login_ns > host->forked_ns ? core->login_ns : host->forked_ns;
+    const uint64_t due_ns = since_ns + LOGIN_NS, last_ns = host->forked_ns + LOGINS_NS;
+    return due_ns < last_ns ? due_ns : last_ns;
+}
+
 /* It did not log in, or exit, in time. */
 void
 tri_host_overdue(struct tri_core *core, struct tri_host *host)
@@ -136,10 +149,20 @@ tri_host_overdue(struct tri_core *core, struct tri_host *host)
         tri_timer_set(&core->timers, &host->timer, TRI_TIMER_HOST, core->now_ns + EXIT_NS);
         return;
     }
-    bool forking = host->state == TRI_HOST_FORKING;
-    if (forking)
-        tri_host_kill(core, host, "the limit of 10 s for its login");
-    tri_host_gone(core, host, NULL, forking ? "its process did not log in within 10 s" : "its process is gone");
+    if (host->state != TRI_HOST_FORKING) {
+        tri_host_gone(core, host, NULL, "its process is gone");
+        return;
+    }
+    const uint64_t due_ns = login_due(core, host);
+    if (due_ns > core->now_ns) {
+        tri_timer_set(&core->timers, &host->timer, TRI_TIMER_HOST, due_ns);
+        return;
+    }
+    char why[80];
+    snprintf(why, sizeof why, "its process did not log in within %" PRIu64 " s",
+             (core->now_ns - host->forked_ns) / TRI_NS_PER_S);
+    tri_host_kill(core, host, "the time limit for its login");
+    tri_host_gone(core, host, NULL, why);
 }
 
 /* At the end of the round: a RESULT says that a call was accepted, too. Not later: if broker and host died meanwhile, the

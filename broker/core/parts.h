@@ -82,6 +82,7 @@ struct tri_host {
         left; /* tri_call.link: it has returned, and its result stays here, for want of room at its caller */
     struct tri_node untold; /* core->untold: callers have not been told of the last of these */
     struct tri_node waits;  /* tri_wait.by_host */
+    uint64_t forked_ns;     /* when the root was asked for it */
     uint64_t calls_sent;    /* CALL envelopes on this session */
     uint64_t returned;      /* of these, tasks that came back unstarted */
     uint32_t outstanding;   /* calls in given and accepted */

@@ -78,6 +78,7 @@ struct tri_core {
     bool tasks_changed; /* look at the queue when the event is over */
     bool placing_changed;
     uint64_t stock_ns;      /* no spare is forked before */
+    uint64_t login_ns;      /* of the last host */
     bool judge_waits;       /* a circle may have closed: what is waited for has got a call, or a lane stands still */
     bool growth_waits;      /* a host for tasks, until then */
     uint64_t task_moved_ns; /* the last time a task was given or ended, or a host was asked for */

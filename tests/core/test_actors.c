@@ -112,6 +112,44 @@ Test(actors, a_constructor_that_blocks_is_killed_at_its_deadline)
     fake_free(fake);
 }
 
+Test(actors, a_host_has_time_to_log_in_while_others_do)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake);
+    struct tri_spawn body = fake_spawn_body("");
+    fake_spawn(fake, driver, fake_id(fake, driver), no_id, &body);
+    fake_spawn(fake, driver, fake_id(fake, driver), no_id, &body);
+    cr_assert_eq(fake->fork_count, 2);
+    fake_tick(fake, 9000);
+    tri_peer_index host = fake_host(fake);
+    fake_tick(fake, 9000);
+    cr_assert_eq(fake->kill_count, 0, "it was 18 s, and 9 since the last login");
+    fake_tick(fake, 1100);
+    cr_assert_eq(fake->kill_count, 1);
+    cr_assert_not_null(strstr(fake->kill_rule, "login"));
+    fake_died(fake, host, 0, 0, 0);
+    fake_free(fake);
+}
+
+Test(actors, a_host_that_never_logs_in_is_given_up_whatever_others_do)
+{
+    struct fake *fake = fake_new(NULL, NULL, 0);
+    tri_peer_index driver = fake_driver(fake), hosts[7];
+    struct tri_spawn body = fake_spawn_body("");
+    body.start_timeout_ms = 100000;
+    fake_spawn(fake, driver, fake_id(fake, driver), no_id, &body);
+    for (int i = 0; i < 7; i++) {
+        cr_assert_eq(fake->kill_count, 0, "%d", i);
+        fake_spawn(fake, driver, fake_id(fake, driver), no_id, &body);
+        fake_tick(fake, 8600);
+        hosts[i] = fake_host(fake);
+    }
+    cr_assert_eq(fake->kill_count, 1, "it was 60.2 s");
+    for (int i = 0; i < 7; i++)
+        fake_died(fake, hosts[i], 0, 0, 0);
+    fake_free(fake);
+}
+
 Test(actors, one_that_runs_more_calls_at_a_time_than_a_class_may_declare_is_refused)
 {
     struct fake *fake = fake_new(NULL, NULL, 0);

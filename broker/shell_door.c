@@ -113,13 +113,15 @@ on_door(struct tri_shell *shell, struct tri_source *source)
     trp_err err;
     (void)source;
     while ((err = tri_door_accept(shell->door, &fd, &pidfd, &pid, &error)) == TRP_OK) {
-        if (shell->visitor_count >= shell->visitor_limit)
+        if (shell->visitor_count >= shell->visitor_limit) {
             err = TRI_FAIL(&error, TRP_ELIMIT,
                            "%u processes are logged in, as many as there are descriptors for: allow "
                            "the node more (ulimit -n)",
                            shell->visitor_count);
-        else
+            tri_door_refuse(fd);
+        } else {
             err = visitor_new(shell, fd, pidfd, pid, &error);
+        }
         if (err != TRP_OK) {
             tri_log(TRI_WARNING, "process %d is not let in: %s", pid, error.message);
             close(fd);

@@ -14,6 +14,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* Instead of a cookie, none of which is 0. */
+static const uint64_t no_room = 0;
+
 enum { MESSAGE_MAX = 64 * 1024, DESCRIPTORS_MAX = 4, BACKLOG = 1024 };
 
 struct tri_door_server {
@@ -212,6 +215,12 @@ accept_socket(const struct tri_door_server *server, int *fd, trp_error *error)
     return tri_fail_system(error, TRP_ENOMEM, errno, "cannot open the side door to a process");
 }
 
+void
+tri_door_refuse(int fd)
+{
+    (void)tri_door_send(fd, &no_room, sizeof no_room, NULL, 0, NULL); /* it may be gone already */
+}
+
 trp_err
 tri_door_accept(struct tri_door_server *server, int *fd, int *pidfd, int32_t *pid, trp_error *error)
 {
@@ -225,6 +234,8 @@ tri_door_accept(struct tri_door_server *server, int *fd, int *pidfd, int32_t *pi
             *pidfd = watched;
             return TRP_OK;
         }
+        if (err == TRP_ELIMIT)
+            tri_door_refuse(accepted);
         close_fd(&accepted);
         if (err != TRP_EAGAIN)
             return err;
@@ -282,6 +293,12 @@ read_cookie(const char *path, int timeout_ms, struct tri_greeting *greeting, trp
     if (tri_door_recv(greeting->fd, &greeting->cookie, sizeof greeting->cookie, &size, greeting->fds, TRI_DOOR_FDS,
                       &greeting->fd_count, NULL) != TRP_OK)
         return TRI_FAIL(error, TRP_EPROTO, "what came from %s is no broker's greeting, or it is gone", path);
+    if (size == sizeof greeting->cookie && greeting->cookie == no_room) {
+        tri_greeting_close_fds(greeting);
+        return TRI_FAIL(error, TRP_ELIMIT,
+                        "the broker at %s has no descriptors for another process: allow the node more (ulimit -n)",
+                        path);
+    }
     if (size == sizeof greeting->cookie)
         return TRP_OK;
     if (size == 0)

@@ -242,6 +242,7 @@ trp_err tri_door_listen(const char *path, struct tri_door_server **server,
 int tri_door_server_fd(const struct tri_door_server *server);
 /* Accepts one: checks the user by SO_PEERCRED, opens a pidfd and looks again that the door is open. TRP_EAGAIN: nobody. */
 trp_err tri_door_accept(struct tri_door_server *server, int *fd, int *pidfd, int32_t *pid, trp_error *error);
+void tri_door_refuse(int fd);                                /* says that there is no room for it; to be closed then */
 void tri_door_server_close(struct tri_door_server **server); /* and unlinks */
 /* Client. The first message from the server is the 8-byte cookie. */
 /* It may come with descriptors, which are the caller's then. */
@@ -253,6 +254,7 @@ struct tri_greeting {
     size_t fd_count;
 };
 void tri_greeting_close_fds(struct tri_greeting *greeting); /* all but the door */
+/* TRP_EACCES: not let in; TRP_ELIMIT: the server has no descriptors for it. */
 trp_err tri_door_greet(const char *path, int timeout_ms, struct tri_greeting *greeting, trp_error *error);
 /* Messages of up to 64 KiB with up to 4 descriptors. recv: *size 0: end of file, the peer is gone. */
 trp_err tri_door_send(int fd, const void *data, size_t size, const int *fds, size_t fd_count, trp_error *error);

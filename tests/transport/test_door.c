@@ -147,6 +147,34 @@ Test(door, closed_before_the_cookie_means_not_let_in)
 }
 
 static int
+expect_no_room(const struct house *house)
+{
+    struct tri_greeting greeting = {.fd = -1};
+
+    if (tri_door_greet(house->path, DEADLINE_MS, &greeting, &why) != TRP_ELIMIT || greeting.fd != -1)
+        return 1;
+    return strstr(why.message, "ulimit -n") != NULL ? 0 : 2;
+}
+
+Test(door, who_finds_no_room_is_told_so)
+{
+    struct house house;
+    int fd, pidfd;
+    int32_t came;
+    pid_t pid;
+
+    set_up(&house);
+    pid = start_child(&house, expect_no_room);
+    wait_for(tri_door_server_fd(house.server));
+    EXPECT(TRP_OK, tri_door_accept(house.server, &fd, &pidfd, &came, &why));
+    tri_door_refuse(fd);
+    (void)close(fd);
+    (void)close(pidfd);
+    cr_assert_eq(exit_code(pid), 0);
+    tear_down(&house);
+}
+
+static int
 knock_and_go(const struct house *house)
 {
     struct tri_greeting greeting;

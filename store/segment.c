@@ -164,8 +164,12 @@ tri_segment_back(struct tri_segment *segment, uint64_t offset, uint64_t size, tr
     const int failed = allocate(segment->fd, 0, offset, size);
     if (failed == 0)
         return TRP_OK;
-    return tri_fail_errno(error, failed == ENOSPC || failed == ENOMEM ? TRP_ESTOREFULL : TRP_EINVAL, failed,
-                          "no memory for %" PRIu64 " more bytes in %s", size, shm_dir);
+    if (failed != ENOSPC && failed != ENOMEM)
+        return tri_fail_errno(error, TRP_EINVAL, failed, "cannot have %" PRIu64 " more bytes in %s", size, shm_dir);
+    return TRI_FAIL(error, TRP_ESTOREFULL,
+                    "no memory for %" PRIu64
+                    " more bytes in %s: %s; free some there, or start the node with a smaller store, or none (--store)",
+                    size, shm_dir, strerrordesc_np(failed));
 }
 
 trp_err

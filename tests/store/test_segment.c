@@ -124,6 +124,7 @@ Test(segment, memory_that_is_not_there_is_refused_before_it_is_touched)
     cr_assert_eq(tri_segment_create(NULL, size, &segment, NULL), TRP_OK);
     cr_expect_eq(tri_segment_back(&segment, 0, size, &error), TRP_ESTOREFULL);
     cr_expect_not_null(strstr(error.message, "No space left"), "%s", error.message);
+    cr_expect_not_null(strstr(error.message, "(--store)"), "%s", error.message);
     cr_expect_eq(blocks_of(&segment), 0, "nothing has changed");
     tri_segment_close(&segment);
 }

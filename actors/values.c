@@ -109,10 +109,12 @@ equal_bytes(trp_value a, trp_value b)
 static bool
 equal_items(trp_value a, trp_value b, int level)
 {
+    if (a.size != b.size)
+        return false;
     for (size_t i = 0; i < a.size; i++)
         if (!equal(child(a, i), child(b, i), level + 1))
             return false;
-    return a.size == b.size;
+    return true;
 }
 
 /* The entry with this key: most often it is where it is in the other map. */

@@ -14,10 +14,16 @@ struct gate {
     size_t count;
 };
 
+/* Tokens that are never answered: who deferred may still do it, so they are nobody else's to free. */
+static trp_reply *lost[1024];
+static size_t lost_count;
+
 static void
 gate_fini(void *self)
 {
     struct gate *gate = self;
+    for (size_t i = 0; i < gate->count && lost_count < sizeof lost / sizeof *lost; i++)
+        lost[lost_count++] = gate->held[i];
     free(gate->held); /* those who wait are told that the actor has ended */
 }
 

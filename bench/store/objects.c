@@ -136,7 +136,7 @@ open_stage(struct stage *stage, uint32_t objects, trp_error *error)
     struct tri_core_config config = {.incarnation = 1, .node = "bench", .num_cpus = 2, .seed = 1};
     *stage = (struct stage){.now_ns = TRI_NS_PER_S};
     stage->arena = (struct tri_arena){.granules = granules,
-                                      .slots = tri_slots_for(granules),
+                                      .slots = TRI_SLOTS_MAX,
                                       .fresh = true,
                                       .back = on_back,
                                       .unback = on_unback,

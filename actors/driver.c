@@ -107,23 +107,23 @@ start(const trp_config *config, struct driver *driver, trp_error *error)
     const int64_t reconnect_ms = config->reconnect_ms != 0 ? config->reconnect_ms : RECONNECT_MS;
     const char *named = getenv("TROUPE_DIR");
     char directory[256];
+    trp_error why; /* of the try: with a private node all is well */
     trp_err err;
 
     if (config->mode == TRP_MODE_LOCAL)
         return start_local(config, driver, error);
-    err = tri_directory(config->address, false, directory, sizeof directory, error);
+    err = tri_directory(config->address, false, directory, sizeof directory, &why);
     if (err == TRP_OK)
-        err = join(driver, directory, reconnect_ms, error);
-    if (config->address != NULL) {
-        if (err == TRP_ENOENT)
-            err = TRI_FAIL(error, TRP_EBROKER, "no node runs in '%s'", config->address);
-        return err;
-    }
-    if (err == TRP_EBROKER && tri_node_lives(directory))
-        return err; /* it hangs, and may go on: what this program looks for is there and not in another node */
-    if (err == TRP_ENOENT || err == TRP_EBROKER ||
-        (err == TRP_EACCES && (named == NULL || named[0] == '\0'))) /* a stranger's /tmp/troupe-UID is left alone */
+        err = join(driver, directory, reconnect_ms, &why);
+    if (err == TRP_ENOENT && config->address != NULL)
+        return TRI_FAIL(error, TRP_EBROKER, "no node runs in '%s'", config->address);
+    /* One that hangs may go on: what this program looks for is there and not in another node. A stranger's /tmp/troupe-UID is left
+     * alone. */
+    if (config->address == NULL && (err == TRP_ENOENT || (err == TRP_EBROKER && !tri_node_lives(directory)) ||
+                                    (err == TRP_EACCES && (named == NULL || named[0] == '\0'))))
         return start_private(config, driver, error);
+    if (err != TRP_OK && error != NULL)
+        *error = why;
     return err;
 }
 

@@ -284,8 +284,8 @@ open_modules(struct tri_host *host, const struct tri_worker_start *start, trp_er
                  "config.node.module_path for the program, or start a node service first");
     else
         snprintf(remedy, sizeof remedy,
-                 "the program has joined the node in %.107s: start that with --module-path, or with TRP_MODULE_PATH in "
-                 "its own environment; the program's means nothing there",
+                 "the program has joined the node in %.107s: start that with --module-path, as the program's "
+                 "TRP_MODULE_PATH means nothing there; `troupe stop`, or another TROUPE_DIR, gives the program its own",
                  start->directory);
     return tri_modules_new(start->module_path, remedy, NULL, &host->modules, error);
 }

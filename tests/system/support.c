@@ -371,9 +371,10 @@ static trp_runtime *
 start_runtime(const char *address)
 {
     trp_runtime *runtime = NULL;
-    trp_error error;
+    trp_error error = {.code = TRP_OK};
     const trp_config config = {.address = address, .node = {.num_cpus = 2}};
     cr_assert_eq(trp_init(&config, &runtime, &error), TRP_OK, "%s", error.message);
+    cr_assert(error.code == TRP_OK && error.message[0] == '\0', "success says: %s", error.message);
     return runtime;
 }
 

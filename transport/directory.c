@@ -79,16 +79,19 @@ check(const char *path, trp_error *error)
         return tri_fail_system(error, errno == ENOENT ? TRP_ENOENT : TRP_EACCES, errno,
                                "there is no node's directory %s", path);
     if (!S_ISDIR(status.st_mode))
-        return TRI_FAIL(error, TRP_EACCES,
-                        "%s is not a directory (or a symbolic link to one): remove it, or set "
-                        "TROUPE_DIR to another path",
-                        path);
+        return TRI_FAIL(
+            error, TRP_EACCES,
+            "%s is not a directory (or a symbolic link to one): choose a directory of your own with --dir or "
+            "$TROUPE_DIR",
+            path);
     if (status.st_uid != geteuid())
         return TRI_FAIL(error, TRP_EACCES, "%s belongs to user %u, this is user %u: set TROUPE_DIR to another path",
                         path, (unsigned)status.st_uid, (unsigned)geteuid());
     if ((status.st_mode & 077) != 0)
-        return TRI_FAIL(error, TRP_EACCES, "%s is open to other users (mode %03o): chmod 700 %s", path,
-                        (unsigned)status.st_mode & 0777, path);
+        return TRI_FAIL(
+            error, TRP_EACCES,
+            "%s is open to other users (mode %03o): choose a directory of your own with --dir or $TROUPE_DIR", path,
+            (unsigned)status.st_mode & 0777);
     return TRP_OK;
 }
 

@@ -40,7 +40,7 @@ expect_refused(const char *before, const char *directory, const char *const *wor
 
 SYSTEM_TEST(system_limits, a_directory_that_is_open_to_others_is_refused)
 {
-    REFUSED("mkdir -m 755 \"$0\";", system_service_directory(), "open to other users", "chmod 700");
+    REFUSED("mkdir -m 755 \"$0\";", system_service_directory(), "open to other users", "a directory of your own");
     rmdir(system_service_directory());
 }
 

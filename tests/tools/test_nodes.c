@@ -194,10 +194,13 @@ Test(nodes, start_says_why_its_directory_is_none)
          "file or "
          "directory\n"},
         {"touch f; troupe start -d --dir f", 1, "",
-         "troupe start: */f is not a directory (or a symbolic link to one): remove it, or set TROUPE_DIR to another "
-         "path\n"},
+         "troupe start: */f is not a directory (or a symbolic link to one): choose a directory of your own with "
+         "--dir or $TROUPE_DIR\n"},
         {"mkdir -m 755 open; troupe start -d --dir open", 1, "",
-         "troupe start: */open is open to other users (mode 755): chmod 700 */open\n"},
+         "troupe start: */open is open to other users (mode 755): choose a directory of your own with --dir or "
+         "$TROUPE_DIR\n"},
+        {"troupe start -d --dir /tmp", 1, "",
+         "troupe start: /tmp *: choose a directory of your own with --dir or $TROUPE_DIR\n"},
         {"troupe start -d --dir /proc/troupe", 1, "",
          "troupe start: cannot make the node's directory /proc/troupe; *\n"},
     };
@@ -410,7 +413,7 @@ Test(nodes, doctor_says_what_is_wrong)
         {"touch f; troupe doctor --dir f", 1, "*directory*wrong*f is not a directory; choose another with --dir\n*",
          ""},
         {"mkdir -m 755 open; troupe doctor --dir open", 1,
-         "*directory*wrong*open to other users (mode 755): chmod 700 it\n*", ""},
+         "*directory*wrong*open to other users (mode 755); choose another with --dir\n*", ""},
         {"(ulimit -n 40; troupe doctor)", 1,
          "*open files*wrong*40 are allowed, a node of * CPUs needs *: ulimit -n 1024\n*", ""},
         {"TRP_MODULE_PATH=/no/such troupe doctor", 0,

@@ -71,10 +71,10 @@ Test(directory, that_others_could_write_to_is_refused_with_the_remedy)
     } rows[] = {
         {"missing", false, TRP_ENOENT, "there is no node's directory"},
         {"missing/deeper", true, TRP_EACCES, "set TROUPE_DIR"},
-        {"open", true, TRP_EACCES, "chmod 700"},
-        {"group", true, TRP_EACCES, "chmod 700"},
+        {"open", true, TRP_EACCES, "a directory of your own"},
+        {"group", true, TRP_EACCES, "a directory of your own"},
         {"link", true, TRP_EACCES, "symbolic link"},
-        {"file", true, TRP_EACCES, "not a directory"},
+        {"file", true, TRP_EACCES, "a directory of your own"},
         {"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789", true,
          TRP_EINVAL, "set TROUPE_DIR to a shorter one"},
     };

@@ -107,7 +107,10 @@ bool tri_read_amount(const char *text, double *amount);
 /* A whole number from least to most in *number; otherwise 2, and it is said. */
 int tri_take_number(struct tri_cli *cli, const char *what, const char *text, int64_t least, int64_t most,
                     int64_t *number);
-/* A time such as "5", "0.5", "200ms", "5s", "2m", "1h" (a bare number is seconds) in *ms, or 2. */
+/* A time such as "5", "0.5", "200ms", "5s", "2m", "1h" (a bare number is seconds) in *ms. */
+#define TRI_TIME_WANTED "a time such as 5 (seconds), 200ms, 2m or 1h"
+bool tri_read_time(const char *text, int64_t *ms);
+/* The same, or 2, and it is said. */
 int tri_take_time(struct tri_cli *cli, const char *what, const char *text, int64_t *ms);
 
 /* -------------------------------------------------------------------------------------------------------- the command */

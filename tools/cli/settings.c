@@ -44,6 +44,71 @@ tri_setting_at(enum tri_key key)
     return &settings[key];
 }
 
+/* ---------------------------------------------------------------------------------------------------------- its values */
+
+static bool
+is_amount(const char *text)
+{
+    double amount;
+
+    return tri_read_amount(text, &amount) && amount <= 1e6;
+}
+
+static bool
+is_size(const char *text)
+{
+    const size_t digits = strspn(text, "0123456789");
+
+    return digits > 0 && digits < 16 &&
+           (text[digits] == '\0' || (strchr("KMGT", text[digits]) != NULL && text[digits + 1] == '\0'));
+}
+
+static bool
+is_level(const char *text)
+{
+    static const char *const levels[] = {"error", "warning", "info", "debug"};
+
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(text, levels[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool
+is_percent(const char *text)
+{
+    char *end = NULL;
+    const long percent = strtol(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == '\0' && percent >= 1 && percent <= 100;
+}
+
+static bool
+is_time(const char *text)
+{
+    int64_t ms;
+
+    return tri_read_time(text, &ms);
+}
+
+const char *
+tri_setting_wants(enum tri_key key, const char *text)
+{
+    static const struct {
+        bool (*is_good)(const char *text);
+        const char *wants;
+    } rows[TRI_KEY_COUNT] = {
+        [TRI_KEY_NUM_CPUS] = {is_amount, "a number from 0 to 1000000"},
+        [TRI_KEY_NUM_GPUS] = {is_amount, "a number from 0 to 1000000"},
+        [TRI_KEY_STORE] = {is_size, "a number of bytes, or one with K, M, G or T"},
+        [TRI_KEY_SPILL_MAX] = {is_size, "a number of bytes, or one with K, M, G or T"},
+        [TRI_KEY_SPILL_AT] = {is_percent, "a number of percent from 1 to 100"},
+        [TRI_KEY_LOG_LEVEL] = {is_level, "error, warning, info or debug"},
+        [TRI_KEY_TIMEOUT] = {is_time, TRI_TIME_WANTED},
+    };
+
+    return text == NULL || rows[key].is_good == NULL || rows[key].is_good(text) ? NULL : rows[key].wants;
+}
+
 /* -------------------------------------------------------------------------------------------------------- one file */
 
 struct reading {

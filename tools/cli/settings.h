@@ -41,6 +41,9 @@ int tri_setting(struct tri_cli *cli, enum tri_key key, const char *option, const
 /* Of the same: the file, or "$VARIABLE"; "default". After tri_setting has returned 0. */
 const char *tri_setting_from(struct tri_cli *cli, enum tri_key key);
 
+/* What it has to be where `text` is not that; NULL: it is good, or is checked by who uses it. */
+const char *tri_setting_wants(enum tri_key key, const char *text);
+
 /* Reads the files, once; the second time it says nothing and returns 0, what could be read being set. */
 int tri_settings_load(struct tri_cli *cli);
 /* The files that were read want no colours. */

@@ -39,8 +39,8 @@ tri_seconds_text(double s, char *text, size_t size)
         (void)snprintf(text, size, "%lldd%lldh", whole / (24 * 3600), whole % (24 * 3600) / 3600);
 }
 
-int
-tri_take_time(struct tri_cli *cli, const char *what, const char *text, int64_t *ms)
+bool
+tri_read_time(const char *text, int64_t *ms)
 {
     static const struct {
         const char *unit;
@@ -49,13 +49,21 @@ tri_take_time(struct tri_cli *cli, const char *what, const char *text, int64_t *
     char *end = NULL;
     double taken;
 
-    if ((text[0] >= '0' && text[0] <= '9') || text[0] == '.') {
-        taken = strtod(text, &end);
-        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-            if (strcmp(end, units[i].unit) == 0 && memchr(text, 'x', 2) == NULL && taken * units[i].ms < 1e15) {
-                *ms = (int64_t)(taken * units[i].ms + 0.5);
-                return TRI_EXIT_OK;
-            }
-    }
-    return tri_refuse(cli, "%s needs a time such as 5 (seconds), 200ms, 2m or 1h, got '%s'", what, text);
+    if ((text[0] < '0' || text[0] > '9') && text[0] != '.')
+        return false;
+    taken = strtod(text, &end);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (strcmp(end, units[i].unit) == 0 && memchr(text, 'x', 2) == NULL && taken * units[i].ms < 1e15) {
+            *ms = (int64_t)(taken * units[i].ms + 0.5);
+            return true;
+        }
+    return false;
+}
+
+int
+tri_take_time(struct tri_cli *cli, const char *what, const char *text, int64_t *ms)
+{
+    if (tri_read_time(text, ms))
+        return TRI_EXIT_OK;
+    return tri_refuse(cli, "%s needs " TRI_TIME_WANTED ", got '%s'", what, text);
 }

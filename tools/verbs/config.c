@@ -44,6 +44,9 @@ run_config_show(struct tri_cli *cli, const struct tri_args *args)
         const int exit_code = tri_setting(cli, i, NULL, &text);
         if (exit_code != TRI_EXIT_OK)
             return exit_code;
+        if (tri_setting_wants(i, text) != NULL)
+            return tri_fail_text(cli, "%s in %s needs %s, got '%.200s'", setting->key, tri_setting_from(cli, i),
+                                 tri_setting_wants(i, text), text);
         const trp_value row[2 * FIELDS] = {trp_str("section"), trp_str(setting->section),
                                            trp_str("setting"), trp_str(setting->key),
                                            trp_str("value"),   trp_str(text),

@@ -81,10 +81,17 @@ check_programs(struct doctor *doctor)
 static void
 check_settings(struct doctor *doctor)
 {
-    const char *named = getenv("TROUPE_CONFIG");
+    const char *named = getenv("TROUPE_CONFIG"), *text = NULL;
+    int key = 0;
 
+    while (doctor->has_settings && key < TRI_KEY_COUNT && tri_setting(doctor->cli, key, NULL, &text) == TRI_EXIT_OK &&
+           tri_setting_wants(key, text) == NULL)
+        key++;
     if (!doctor->has_settings)
         note(doctor, "settings", "wrong", "a configuration file cannot be used, as said above; `man troupe.cfg`");
+    else if (key < TRI_KEY_COUNT)
+        note(doctor, "settings", "wrong", "%s in %s needs %s, got '%.200s'", tri_setting_at(key)->key,
+             tri_setting_from(doctor->cli, key), tri_setting_wants(key, text), text);
     else
         note(doctor, "settings", "ok", "%s; `troupe config show` has them all",
              named != NULL && named[0] == '\0' ? "no configuration file is read" : "the configuration files are good");
@@ -108,7 +115,7 @@ check_directory(struct doctor *doctor)
         note(doctor, "directory", "wrong", "%s belongs to user %u, you are %u; choose another with --dir", path,
              (unsigned)status.st_uid, (unsigned)geteuid());
     } else if ((status.st_mode & 077) != 0) {
-        note(doctor, "directory", "wrong", "%s is open to other users (mode %03o): chmod 700 it", path,
+        note(doctor, "directory", "wrong", "%s is open to other users (mode %03o); choose another with --dir", path,
              (unsigned)status.st_mode & 0777);
     } else if (statvfs(path, &room) == 0 && room.f_bavail * room.f_frsize >> 20 < ROOM_MIB) {
         note(doctor, "directory", "warning", "%s has %llu MiB left, on which logs are written", path,

@@ -74,42 +74,6 @@ full_path(struct tri_cli *cli, const char *path, char *full, size_t size)
     return TRI_EXIT_OK;
 }
 
-static bool
-is_amount(const char *text)
-{
-    double amount;
-
-    return tri_read_amount(text, &amount) && amount <= 1e6;
-}
-
-static bool
-is_size(const char *text)
-{
-    const size_t digits = strspn(text, "0123456789");
-
-    return digits > 0 && digits < 16 &&
-           (text[digits] == '\0' || (strchr("KMGT", text[digits]) != NULL && text[digits + 1] == '\0'));
-}
-
-static bool
-is_level(const char *text)
-{
-    static const char *const levels[] = {"error", "warning", "info", "debug"};
-
-    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-        if (strcmp(text, levels[i]) == 0)
-            return true;
-    return false;
-}
-
-static bool
-is_percent(const char *text)
-{
-    char *end = NULL;
-    const long percent = strtol(text, &end, 10);
-    return *text >= '0' && *text <= '9' && *end == '\0' && percent >= 1 && percent <= 100;
-}
-
 /* Each directory as a full path. */
 static int
 take_modules(struct tri_cli *cli, const char *path, struct starting *it)
@@ -152,7 +116,6 @@ static int
 hand_on(struct tri_cli *cli, const struct tri_args *args, enum tri_key key, const char *word, struct starting *it)
 {
     const char *name = tri_setting_at(key)->key, *option = tri_option(args, name), *text = NULL;
-    const bool amount = key == TRI_KEY_NUM_CPUS || key == TRI_KEY_NUM_GPUS;
     char what[600];
     const int exit_code = tri_setting(cli, key, option, &text);
 
@@ -161,14 +124,8 @@ hand_on(struct tri_cli *cli, const struct tri_args *args, enum tri_key key, cons
     (void)snprintf(what, sizeof what, option != NULL ? "--%s" : "%s in %s", name, tri_setting_from(cli, key));
     if (text[0] == '\0')
         return tri_refuse(cli, "%s is empty", what);
-    if (amount && !is_amount(text))
-        return tri_refuse(cli, "%s needs a number from 0 to 1000000, got '%s'", what, text);
-    if ((key == TRI_KEY_STORE || key == TRI_KEY_SPILL_MAX) && !is_size(text))
-        return tri_refuse(cli, "%s needs a number of bytes, or one with K, M, G or T, got '%s'", what, text);
-    if (key == TRI_KEY_SPILL_AT && !is_percent(text))
-        return tri_refuse(cli, "%s needs a number of percent from 1 to 100, got '%s'", what, text);
-    if (key == TRI_KEY_LOG_LEVEL && !is_level(text))
-        return tri_refuse(cli, "%s needs error, warning, info or debug, got '%s'", what, text);
+    if (tri_setting_wants(key, text) != NULL)
+        return tri_refuse(cli, "%s needs %s, got '%s'", what, tri_setting_wants(key, text), text);
     if (key == TRI_KEY_MODULE_PATH)
         return take_modules(cli, text, it);
     if (key == TRI_KEY_SPILL_DIR) {

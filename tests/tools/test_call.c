@@ -187,11 +187,40 @@ Test(call, a_call_that_fails_says_how_and_by_its_exit_code)
     COMMAND_RUN(rows);
 }
 
+Test(call, what_cannot_be_kept_is_not_called)
+{
+    static const struct command_row rows[] = {
+        {"troupe spawn play:Stage --name s && troupe put 5 -n five", 0, NULL, ""},
+        {"troupe call s count --async -n five", 4, "",
+         "troupe call: the node keeps something as 'five' already; `troupe drop` frees the name\n"},
+        {"troupe task play:die -n five", 4, "",
+         "troupe task: the node keeps something as 'five' already; `troupe drop` frees the name\n"},
+        {"troupe call s count --ttl 0", 2, "", "troupe call: --ttl is 0, and nothing would be kept\n"},
+        {"troupe call s count --ttl soon", 2, "", "troupe call: --ttl needs a time *, got 'soon'\n"},
+        {"troupe call s count -n ''", 3, "", "troupe call: name is empty\n"},
+        {"troupe get five && troupe call s count", 0, "5\n1\n", ""},
+    };
+    COMMAND_RUN(rows);
+}
+
+Test(call, a_result_that_is_late_is_told_with_the_time_that_was_given)
+{
+    static const struct command_row rows[] = {
+        {"troupe spawn play:Stage --name s", 0, NULL, ""},
+        {"for i in 1 2 3 4 5 6 7 8; do troupe call s wait --timeout 200ms 2>&1 | grep -o '[0-9]* ms'; done | uniq", 0,
+         "200 ms\n", ""},
+    };
+    COMMAND_RUN(rows);
+}
+
 Test(call, send_and_task_answer_as_call_does)
 {
     static const struct command_row rows[] = {
         {"troupe spawn play:Stage --name s", 0, NULL, ""},
         {"troupe send s echo 1", 0, "", ""},
+        {"troupe send s nosuch", 4, "",
+         "troupe send: actor 's' has no method 'nosuch'; it has bytes, count, crash, echo, fail, go, kind, last, odd, "
+         "tensor, wait\n"},
         {"troupe send s eco 1", 4, "", "troupe send: actor 's' has no method 'eco'; did you mean 'echo'?\n"},
         {"troupe send s fail 1 x", 0, "", ""},
         {"timeout 20 sh -c \"until grep 'nobody waits' log; do :; done\"", 0,

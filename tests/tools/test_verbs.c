@@ -57,7 +57,7 @@ Test(verbs, ls_and_describe_show_what_there_is)
         {"troupe ls actors x", 2, "", "troupe ls: 'x' is one argument too many; usage: troupe ls WHAT\n"},
         {"troupe ls actrs", 2, "", "troupe ls: there is no list of 'actrs'; did you mean 'actors'?\n"},
         {"troupe ls things", 2, "",
-         "troupe ls: there is no list of 'things'; there is: actors, processes, modules, calls, nodes, objects, "
+         "troupe ls: there is no list of 'things'; there is: actors, processes, modules, calls, nodes, objects, store, "
          "kept\n"},
         {"troupe ls actors", 0, "", "no actors\n"},
         {"troupe ls actors --json", 0, "[]\n", ""},

@@ -180,8 +180,10 @@ wait_for(struct tri_cli *cli, struct tri_own_calls *own, trp_ref *ref, const cha
     do {
         wait_ms = tri_slice_ms(until_ms);
         const trp_err err = trp_get(ref, wait_ms, value, error);
-        if (err != TRP_ETIMEDOUT || trp_ref_location(ref) == TRP_FAILED)
+        if (err != TRP_ETIMEDOUT)
             return err;
+        if (trp_ref_location(ref) == TRP_FAILED)
+            return trp_get(ref, 0, value, error); /* its own failure, not the end of a slice at the same time */
         if (tri_stopped() && own == NULL)
             return fail_stopped(what, error);
         if (tri_stopped() && !own->cancelled)

@@ -3,6 +3,7 @@
  */
 #include "tools/verbs/verbs.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/cli/offers.h"
@@ -74,6 +75,8 @@ submit(struct tri_cli *cli, const struct tri_args *args, trp_request *request)
     tri_stop_watch();
     if (timeout_ms >= 0)
         request->deadline_ms = timeout_ms > 0 ? timeout_ms : 1;
+    if (is_kept && (exit_code = tri_check_keep(cli, args)) != TRI_EXIT_OK)
+        return exit_code;
     if (trp_submit(cli->runtime, request, request->flags & TRP_ONE_WAY ? NULL : &ref, &error) != TRP_OK)
         return fail_call(cli, request, NULL, &error);
     cli->owes = cli->owes || ref == NULL;
@@ -85,6 +88,8 @@ submit(struct tri_cli *cli, const struct tri_args *args, trp_request *request)
         /* A variable of the shell holds it as well as the node does. */
         exit_code =
             is_kept || cli->take == NULL ? tri_keep_ref(cli, args, ref) : tri_give(cli, ref, trp_ref_value(ref));
+        if (exit_code != TRI_EXIT_OK)
+            (void)trp_cancel(ref, 0, NULL); /* what failed is said, and nobody could find its result */
         trp_ref_release(&ref);
         return exit_code;
     }
@@ -95,6 +100,30 @@ submit(struct tri_cli *cli, const struct tri_args *args, trp_request *request)
     exit_code = err == TRP_OK ? tri_give(cli, ref, value) : fail_call(cli, request, ref, &error);
     trp_ref_release(&ref);
     return exit_code;
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* "it has go, wait", of rows with names, in order. NULL: no memory. */
+static const char *
+list_names(trp_value rows, char *text, size_t size)
+{
+    const char **names = calloc(rows.size + 1, sizeof *names);
+    size_t used = (size_t)snprintf(text, size, "it has ");
+
+    if (names == NULL)
+        return NULL;
+    for (size_t i = 0; i < rows.size; i++)
+        names[i] = trp_as_str(trp_field(trp_at(rows, i), "name"));
+    qsort(names, rows.size, sizeof *names, by_text);
+    for (size_t i = 0; i < rows.size && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", names[i]);
+    free(names);
+    return text;
 }
 
 /* Nobody would hear that there is no such method: a send has no answer. */
@@ -112,7 +141,8 @@ check_method(struct tri_cli *cli, const trp_request *request, const char *actor)
             tri_row_named(methods, request->method, strlen(request->method)).kind == TRP_NONE) {
             (void)snprintf(error.message, sizeof error.message, "actor '%.255s' has no method '%.255s'", actor,
                            request->method);
-            exit_code = tri_fail(cli, &error, tri_suggest_row(request->method, methods, text, sizeof text));
+            const char *meant = tri_suggest_row(request->method, methods, text, sizeof text);
+            exit_code = tri_fail(cli, &error, meant != NULL ? meant : list_names(methods, text, sizeof text));
         }
     }
     tri_offers_fini(&offers);

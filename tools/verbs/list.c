@@ -162,7 +162,8 @@ refuse_page(struct tri_cli *cli, const char *typed)
     if (meant != NULL)
         return tri_refuse(cli, "there is no list of '%.100s'; did you mean '%s'?", typed, meant);
     return tri_refuse(
-        cli, "there is no list of '%.100s'; there is: actors, processes, modules, calls, nodes, objects, kept", typed);
+        cli, "there is no list of '%.100s'; there is: actors, processes, modules, calls, nodes, objects, store, kept",
+        typed);
 }
 
 /* What the node has loaded, and could load. */
@@ -218,17 +219,18 @@ static const struct tri_option ls_options[] = {
     {"all", 'a', NULL, "of modules: also the files in the module path that no host has loaded", NULL},
     {0},
 };
-static const char *const ls_words[] = {"actors|processes|modules|calls|nodes|objects|kept", NULL};
+static const char *const ls_words[] = {"actors|processes|modules|calls|nodes|objects|store|kept", NULL};
 
 const struct tri_verb tri_verb_ls = {
     .name = "ls",
     .group = "Looking around",
-    .about = "lists actors, processes, modules, calls, nodes, objects, or what is kept",
+    .about = "lists actors, processes, modules, calls, nodes, objects, the store, or what is kept",
     .operands = "WHAT",
     .words = ls_words,
     .options = ls_options,
     .flags = TRI_NEEDS_NODE,
-    .more = "WHAT is actors, processes, modules, calls, nodes, objects or kept. --json prints an array of objects with "
+    .more = "WHAT is actors, processes, modules, calls, nodes, objects, store or kept. --json prints an array of "
+            "objects with "
             "all that "
             "is known. `ls modules --all` loads each file of the node's module path, in a process of its own, and says "
             "what\nit offers, or why no host would load it.\n",

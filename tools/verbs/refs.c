@@ -8,23 +8,62 @@
 
 /* --------------------------------------------------------------------------------------------------------------- keep */
 
+static int
+take_ttl(struct tri_cli *cli, const struct tri_args *args, int64_t *ttl_ms)
+{
+    const char *ttl = tri_option(args, "ttl");
+    int exit_code = TRI_EXIT_OK;
+
+    *ttl_ms = TRP_FOREVER;
+    if (ttl != NULL)
+        exit_code = tri_take_time(cli, "--ttl", ttl, ttl_ms);
+    if (exit_code == TRI_EXIT_OK && *ttl_ms == 0)
+        exit_code = tri_refuse(cli, "--ttl is 0, and nothing would be kept");
+    return exit_code;
+}
+
+static int
+fail_keep(struct tri_cli *cli, const trp_error *error)
+{
+    return tri_fail(cli, error, error->code == TRP_EEXIST ? "`troupe drop` frees the name" : NULL);
+}
+
+int
+tri_check_keep(struct tri_cli *cli, const struct tri_args *args)
+{
+    const char *name = tri_option(args, "name");
+    trp_error error = {.rank = -1};
+    trp_ref *ref = NULL;
+    int64_t ttl_ms;
+    const int exit_code = take_ttl(cli, args, &ttl_ms);
+    trp_err err;
+
+    if (exit_code != TRI_EXIT_OK || name == NULL)
+        return exit_code;
+    err = trp_kept(cli->runtime, name, &ref, &error);
+    if (err == TRP_ENOENT)
+        return TRI_EXIT_OK;
+    if (err == TRP_OK) {
+        error.code = TRP_EEXIST;
+        (void)snprintf(error.message, sizeof error.message, "the node keeps something as '%.255s' already", name);
+    }
+    trp_ref_release(&ref);
+    return fail_keep(cli, &error);
+}
+
 int
 tri_keep_ref(struct tri_cli *cli, const struct tri_args *args, trp_ref *ref)
 {
-    const char *name = tri_option(args, "name"), *ttl = tri_option(args, "ttl");
-    int64_t ttl_ms = TRP_FOREVER;
-    int exit_code = TRI_EXIT_OK;
+    const char *name = tri_option(args, "name");
+    int64_t ttl_ms;
+    const int exit_code = take_ttl(cli, args, &ttl_ms);
     char text[300];
     trp_error error;
 
-    if (ttl != NULL)
-        exit_code = tri_take_time(cli, "--ttl", ttl, &ttl_ms);
-    if (exit_code == TRI_EXIT_OK && ttl_ms == 0)
-        exit_code = tri_refuse(cli, "--ttl is 0, and nothing would be kept");
     if (exit_code != TRI_EXIT_OK)
         return exit_code;
     if (trp_keep(ref, name, ttl_ms, &error) != TRP_OK)
-        return tri_fail(cli, &error, error.code == TRP_EEXIST ? "`troupe drop` frees the name" : NULL);
+        return fail_keep(cli, &error);
     if (cli->take != NULL)
         return tri_give(cli, ref, trp_ref_value(ref));
     (void)snprintf(text, sizeof text, "ref:%s", name != NULL ? name : trp_ref_id(ref));

@@ -29,6 +29,8 @@ extern const struct tri_verb tri_verb_version, tri_verb_help;                   
 extern const struct tri_verb tri_verb_module_new, tri_verb_module_build;               /* tools/module/ */
 extern const struct tri_verb tri_verb_module_inspect, tri_verb_module_test;
 
+/* Whether it could: --ttl is a time, and nothing is kept under --name. Asked before a call is made for it. */
+int tri_check_keep(struct tri_cli *cli, const struct tri_args *args);
 /* Has the node keep it under --name, for --ttl, and prints a reference to it. */
 int tri_keep_ref(struct tri_cli *cli, const struct tri_args *args, trp_ref *ref);
 

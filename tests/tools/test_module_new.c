@@ -93,6 +93,14 @@ Test(module_new, a_new_module_builds_and_passes_its_tests)
          "  get()            the sum\n",
          ""},
         {"troupe module test word_count/build/word_count.so", 0, "*\n16 passed, 0 failed\n", ""},
+        {"cp word_count/word_count.c good.c; echo 'static int unused;' >>word_count/word_count.c; troupe module build "
+         "word_count 2>said",
+         0, "word_count/build/word_count.so\n", NULL},
+        {"grep -q 'word_count.c:.*warning: .*unused' said && grep -c '^\\[' said", 1, "0\n", ""},
+        {"sed 's/amount:i/amount:q/' good.c >word_count/word_count.c; troupe module build word_count", 4, "",
+         "troupe module build: *amount*\n"},
+        {"cp good.c word_count/word_count.c; troupe module build word_count", 0, "word_count/build/word_count.so\n",
+         ""},
         {"rm word_count/build/word_count.so; echo oops >>word_count/test_word_count.c; troupe module build word_count "
          "2>said",
          0, "word_count/build/word_count.so\n", ""},

@@ -135,7 +135,31 @@ show_log(struct tri_cli *cli, const char *log)
         (void)fclose(file);
 }
 
-/* TRI_EXIT_FAILED: what it said is on stderr, and nothing else is. */
+/* What the compiler says of code that it takes; not what is run, and by whom. */
+static void
+show_warnings(struct tri_cli *cli, const char *log)
+{
+    static const char *const others[] = {"[", "INFO:", "ninja:", "Activating ", "Found ", "Entering "};
+    char line[1024];
+    FILE *file = fopen(log, "re");
+    bool warns = false;
+
+    while (file != NULL && !warns && fgets(line, sizeof line, file) != NULL)
+        warns = strstr(line, "warning: ") != NULL;
+    if (warns)
+        rewind(file);
+    while (warns && fgets(line, sizeof line, file) != NULL) {
+        bool is_other = false;
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+            is_other = is_other || strncmp(line, others[i], strlen(others[i])) == 0;
+        if (!is_other)
+            fputs(line, cli->err);
+    }
+    if (file != NULL)
+        (void)fclose(file);
+}
+
+/* TRI_EXIT_FAILED: what it said is on stderr, and nothing else is but warnings. */
 static int
 try_meson(struct tri_cli *cli, const char *build, const char *what, char *const *words)
 {
@@ -146,6 +170,8 @@ try_meson(struct tri_cli *cli, const char *build, const char *what, char *const 
     exit_code = run_program(cli, words, cli->verbose ? NULL : log);
     if (exit_code == TRI_EXIT_FAILED && !cli->verbose)
         show_log(cli, log);
+    else if (exit_code == TRI_EXIT_OK && !cli->verbose && !cli->quiet && strcmp(what, "compile") == 0)
+        show_warnings(cli, log);
     return exit_code;
 }
 
@@ -252,7 +278,7 @@ static int
 give_modules(struct tri_cli *cli, const char *build)
 {
     char names[MODULES_MOST][TRI_MODULE_NAME_SIZE + 3];
-    trp_value list[MODULES_MOST];
+    trp_value list[MODULES_MOST], module;
     struct tri_values values = {0};
     size_t count = 0;
     int exit_code = close_to_others(cli, build);
@@ -274,8 +300,10 @@ give_modules(struct tri_cli *cli, const char *build)
             break;
         }
         exit_code = close_to_others(cli, path);
+        if (exit_code == TRI_EXIT_OK) /* what no host would load is no success */
+            exit_code = tri_module_describe(cli, &values, path, &module);
         list[i] = trp_str(path);
-        if (!tri_wants_value(cli))
+        if (exit_code == TRI_EXIT_OK && !tri_wants_value(cli))
             tri_print(cli, "%s\n", path);
     }
     if (exit_code == TRI_EXIT_OK && count == 0)
@@ -374,6 +402,7 @@ const struct tri_verb tri_verb_module_build = {
     .words = build_words,
     .options = build_options,
     .more = "It is built in DIR/build; DIR is the current directory unless given. --verbose shows what meson says.\n"
+            "What was made is loaded as a host loads it; a module that no host would load is a failure.\n"
             "Where its tests alone do not compile, the module is built: without --test that is a warning, and 0.\n",
     .run = run_build,
 };

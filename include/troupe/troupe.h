@@ -1,5 +1,5 @@
 /*
- * troupe/troupe.h - all of Troupe: actors, tasks and objects in C, across processes and machines.
+ * troupe/troupe.h - all of Troupe: actors, tasks and objects in C, across processes.
  *
  *     base.h      errors, values
  *     dlpack.h    tensors of other libraries

@@ -18,8 +18,8 @@
 #include "actors/invoke.h"
 #include "actors/process.h"
 
-/* Of a function that a step calls and that does not run user code: its frame is none of those that calls within calls stack up,
- * whatever an optimiser would like to inline. */
+/* Of a function that a step calls, and that runs no calls: its frame is none of those that calls within calls stack up, whatever
+ * an optimiser would like to inline. */
 #define TRI_APART __attribute__((noinline))
 
 enum tri_local_state { TRI_LOCAL_NEW, TRI_LOCAL_READY, TRI_LOCAL_FAILED, TRI_LOCAL_DEAD };

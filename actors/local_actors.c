@@ -461,7 +461,7 @@ construct(struct tri_local *local, struct tri_local_call *call, trp_error *error
     return TRP_OK;
 }
 
-void
+TRI_APART void
 tri_local_construct(struct tri_local *local, struct tri_local_call *call)
 {
     trp_error error;

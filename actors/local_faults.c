@@ -103,7 +103,7 @@ tell_fault(const struct tri_local_call *call, trp_error *error)
     return code;
 }
 
-trp_err
+TRI_APART trp_err
 tri_local_fault_before(struct tri_local_call *call, trp_error *error)
 {
     const struct tri_local_fault *fault = call->fault;
@@ -114,7 +114,7 @@ tri_local_fault_before(struct tri_local_call *call, trp_error *error)
     return fault->given.alloc > 0 || fault->given.runs ? TRP_OK : tell_fault(call, error);
 }
 
-trp_err
+TRI_APART trp_err
 tri_local_fault_after(struct tri_local_call *call, trp_error *error)
 {
     const struct tri_local_fault *fault = call->fault;

@@ -17,6 +17,7 @@ enum {
     TRI_IDLE_EXTENT_S = 5,     /* an extent of which nothing is taken goes back after so long */
     TRI_GONE_LOOK_MS = 1000,   /* pins of what is gone are looked at so often */
     TRI_WARM_LOOK_MS = 1,      /* not more often, before a lease */
+    TRI_CLEAR_MS = 100,        /* all is spilled so that there is a run not more often */
     TRI_SPACE_WAIT_MS = 1000,  /* a SPACE without a deadline waits so long for what others give back */
     TRI_LEASE_GRANULES = 2048, /* 8 MiB: a lease has at least so many, or a 64th of the arena */
     TRI_OBJECT_GRANULES = 26,  /* of the smallest objects: more than TRI_INLINE_MAX */

@@ -132,7 +132,7 @@ serve(struct tri_depot *store, struct tri_ask *ask, struct tri_granted *granted)
     while (!tri_depot_grant(store, (uint32_t)(tenant_of(ask) - store->tenants), granted)) {
         const enum tri_room room = tri_depot_make_room(store, (uint32_t)wanted, true);
         if (room != TRI_ROOM_MADE)
-            return room;
+            return room == TRI_ROOM_NONE && tri_depot_clear(store) ? TRI_ROOM_SPILLING : room;
     }
     tri_depot_wait_no_more(store, ask);
     return TRI_ROOM_MADE;
@@ -144,12 +144,21 @@ can_never(const struct tri_depot *store, struct tri_ask *ask)
     return !ask->is_gathering && tenant_of(ask)->wanted > store->arena.granules;
 }
 
+/* Behind all others: what is freed for them would go to it, and be freed again when it finds no room for the rest. */
+static void
+step_behind(struct tri_depot *store, struct tri_ask *ask)
+{
+    tri_list_remove(&ask->link);
+    tri_list_append(&store->waiting, &ask->link);
+}
+
 /* In order, up to the first one for whom there is no room yet. true: *granted is for a process. */
 static bool
 serve_all(struct tri_depot *store, struct tri_granted *granted)
 {
     struct tri_node *next;
-    for (struct tri_node *node = store->waiting.next; node != &store->waiting; node = next) {
+    uint32_t left = store->waiters; /* who steps behind is not looked at twice */
+    for (struct tri_node *node = store->waiting.next; left > 0 && node != &store->waiting; node = next, left--) {
         struct tri_ask *ask = TRI_OWNER(node, struct tri_ask, link);
         const bool is_gathering = ask->is_gathering;
         next = node->next;
@@ -158,6 +167,8 @@ serve_all(struct tri_depot *store, struct tri_granted *granted)
             store->again_ns = store->now_ns + TRI_SPILL_LOOK_MS * TRI_NS_PER_MS;
         if (room == TRI_ROOM_MADE && !is_gathering)
             return true;
+        if (room == TRI_ROOM_NONE && ask->steps_aside)
+            step_behind(store, ask);
         if (room == TRI_ROOM_MADE || (room == TRI_ROOM_NONE && ask->steps_aside))
             continue;
         if (room == TRI_ROOM_UNSPILLED || can_never(store, ask)) {

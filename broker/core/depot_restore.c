@@ -139,7 +139,7 @@ tri_depot_gather_more(struct tri_depot *store, struct tri_gather *gather)
             object->at_rest++;
             if (room != TRI_ROOM_LATER && room != TRI_ROOM_SPILLING)
                 step_back(gather);
-            return room;
+            return room == TRI_ROOM_NONE && tri_depot_clear(store) ? TRI_ROOM_SPILLING : room;
         }
         tri_depot_used(store, object);
     }

@@ -135,6 +135,18 @@ spill_oldest(struct tri_depot *store, uint64_t granules)
     return spilling->count > 0 && begin_batch(store);
 }
 
+bool
+tri_depot_clear(struct tri_depot *store)
+{
+    const struct tri_spilling *spilling = &store->spilling;
+    if (store->arena.spiller.spill == NULL || spilling->count > 0 ||
+        (spilling->failed && store->now_ns < spilling->retry_ns) ||
+        store->now_ns - store->cleared_ns < TRI_CLEAR_MS * TRI_NS_PER_MS)
+        return false;
+    store->cleared_ns = store->now_ns;
+    return spill_oldest(store, UINT64_MAX);
+}
+
 static int
 by_start(const void *a, const void *b)
 {

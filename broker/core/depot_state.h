@@ -108,6 +108,7 @@ struct tri_depot {
     uint32_t backing,
         backing_done; /* the extent that gets memory, or TRI_NO_EXTENT; how many of its granules have it */
     uint64_t now_ns, gone_ns, idle_ns;
+    uint64_t cleared_ns; /* when all was spilled that could be, as there was no room between it */
     uint64_t again_ns; /* there was no room for who waits: pins and references may be fewer then, which nobody tells */
     uint64_t reclaimed_ns; /* the last time that all tables of pins were read for what is gone */
     uint32_t lease_slots[TRI_LEASE_SLOTS_MAX];
@@ -143,6 +144,9 @@ void tri_depot_give_idle(struct tri_depot *store);
 bool tri_depot_reclaim(struct tri_depot *store); /* whether anything that was gone is free now */
 
 /* depot_spill.c */
+/* There is no window: all that rests goes, and what is wanted of it comes back side by side. Not at each look. false: nothing does,
+ * or something is being spilled. */
+bool tri_depot_clear(struct tri_depot *store);
 enum tri_room tri_depot_spill_for(struct tri_depot *store, uint32_t wanted);
 void tri_depot_spill_look(struct tri_depot *store); /* more is taken than shall be? */
 uint64_t tri_depot_spill_next_ns(const struct tri_depot *store);

@@ -11,7 +11,7 @@
 
 #include "store/store.h"
 
-enum { FIRST_FD = 64 }; /* above those that a broker's descriptors become */
+enum { SLOTS_LEAST = 1024, FIRST_FD = 64 }; /* above those that a broker's descriptors become */
 #define GRANULES_MAX (UINT32_C(1) << 30)
 
 /* A 16th of what is left is for the tables beside the arena, and for other programs. */
@@ -49,11 +49,19 @@ make(uint64_t size, struct tri_segment *segment, trp_error *error)
     return TRP_OK;
 }
 
+/* One for each 64 KiB. What is spilled keeps its slot. */
+static uint32_t
+slots_for(uint32_t granules)
+{
+    const uint32_t slots = granules / 16;
+    return slots < SLOTS_LEAST ? SLOTS_LEAST : slots > TRI_SLOTS_MAX ? TRI_SLOTS_MAX : slots;
+}
+
 static trp_err
 make_all(struct tri_node_arena *arena, uint64_t limit, trp_error *error)
 {
     arena->granules = (uint32_t)(limit / TRI_GRANULE);
-    arena->slots = TRI_SLOTS_MAX;
+    arena->slots = slots_for(arena->granules);
     for (int i = 0; i < TRI_PARTS; i++)
         TRP_TRY(make(tri_part_bytes((enum tri_arena_part)i, arena->granules, arena->slots), &arena->parts[i], error));
     return TRP_OK;

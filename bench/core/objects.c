@@ -14,9 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "broker/core/depot.h"
 #include "broker/core/state.h"
-#include "store/store.h"
 
 enum { MANY = 1000000, BYTES = 102500, RUNS = 32, ROUND = 64 };
 static const double bytes_most = 200, seconds_most = 1;

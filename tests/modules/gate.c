@@ -14,16 +14,14 @@ struct gate {
     size_t count;
 };
 
-/* Tokens that are never answered: who deferred may still do it, so they are nobody else's to free. */
-static trp_reply *lost[1024];
-static size_t lost_count;
+/* Tokens may never be answered, and the state that has them may go without fini: they are nobody's to free. */
+static trp_reply *volatile given[1024];
+static size_t given_count;
 
 static void
 gate_fini(void *self)
 {
     struct gate *gate = self;
-    for (size_t i = 0; i < gate->count && lost_count < sizeof lost / sizeof *lost; i++)
-        lost[lost_count++] = gate->held[i];
     free(gate->held); /* those who wait are told that the actor has ended */
 }
 
@@ -38,7 +36,7 @@ gate_hold(trp_ctx *ctx, void *self)
     gate->held = held;
     held[gate->count] = NULL;
     TRP_TRY(trp_defer(ctx, &held[gate->count]));
-    gate->count++;
+    given[given_count++ % 1024] = held[gate->count++];
     return TRP_OK;
 }
 

@@ -46,35 +46,19 @@ _Static_assert(sizeof(struct head) == 80, "the layout of a head is fixed");
 
 /* ----------------------------------------------------------------------------------------------------------- errors */
 
+/* What it means where tri_errno_code does not know. */
 static trp_err
-code_of(int errnum)
+meaning_of(int errnum)
 {
-    switch (errnum) {
-    case ENOENT:
+    if (errnum == ENOENT)
         return TRP_ENOENT;
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-        return TRP_EDISKFULL;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-    case ELOOP:
-    case ENOTDIR:
-        return TRP_EACCES;
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-        return TRP_ELIMIT;
-    default:
-        return TRP_EUNAVAILABLE;
-    }
+    return errnum == ELOOP || errnum == ENOTDIR ? TRP_EACCES : TRP_EUNAVAILABLE; /* a link lies there, or a file */
 }
 
 static trp_err
 fail(trp_error *error, const char *what, const char *name)
 {
-    return tri_fail_errno(error, code_of(errno), errno, "cannot %s %s", what, name);
+    return tri_fail_system(error, meaning_of(errno), errno, "cannot %s %s", what, name);
 }
 
 /* ------------------------------------------------------------------------------------------------------- directories */
@@ -387,8 +371,8 @@ tri_kept_write(int directory, const char *name, const struct tri_kept_about *abo
         return TRP_OK;
     }
     const trp_err err =
-        tri_fail_errno(error, code_of(errno), errno,
-                       "the %" PRIu64 " bytes that are to be kept as '%s' cannot be written", value->size, name);
+        tri_fail_system(error, meaning_of(errno), errno,
+                        "the %" PRIu64 " bytes that are to be kept as '%s' cannot be written", value->size, name);
     close(fd);
     (void)unlinkat(directory, fresh, 0);
     return err;
@@ -424,23 +408,37 @@ read_head(int fd, struct head *head, char name[TRI_NAME_MAX + 1])
     return strlen(name) == head->name_size ? NULL : "its name is damaged";
 }
 
+/* Opens the file of a name; *head is what it says, and right. */
+static trp_err
+open_file(int directory, const char *name, int access, int *fd, struct head *head, trp_error *error)
+{
+    char file[NAME_SIZE], is[TRI_NAME_MAX + 1];
+    name_file(name, SUFFIX, file);
+    *fd = openat(directory, file, access | O_NOFOLLOW | O_CLOEXEC);
+    if (*fd < 0)
+        return fail(error, "open the file of", name);
+    const char *wrong = read_head(*fd, head, is);
+    if (wrong == NULL && strcmp(is, name) != 0)
+        wrong = "it is of another name";
+    if (wrong == NULL)
+        return TRP_OK;
+    close(*fd);
+    return TRI_FAIL(error, TRP_EOBJLOST, "%s", wrong);
+}
+
 trp_err
 tri_kept_renew(int directory, const char *name, int64_t until_ms, trp_error *error)
 {
-    char file[NAME_SIZE], is[TRI_NAME_MAX + 1];
     struct head head;
-    name_file(name, SUFFIX, file);
-    const int fd = openat(directory, file, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return fail(error, "open the file of", name);
-    const char *wrong = read_head(fd, &head, is);
-    trp_err err = wrong == NULL ? TRP_OK : TRI_FAIL(error, TRP_EOBJLOST, "what is kept as '%s': %s", name, wrong);
-    if (err == TRP_OK) {
-        head.until_ms = until_ms;
-        head.head_hash = hash_of_head(&head);
-        errno = write_all(fd, &head, sizeof head, 0);
-        err = errno == 0 ? TRP_OK : fail(error, "write the file of", name);
-    }
+    trp_error why;
+    int fd;
+    trp_err err = open_file(directory, name, O_RDWR, &fd, &head, &why);
+    if (err != TRP_OK)
+        return TRI_FAIL(error, err, "what is kept as '%s': %s", name, why.message);
+    head.until_ms = until_ms;
+    head.head_hash = hash_of_head(&head);
+    errno = write_all(fd, &head, sizeof head, 0);
+    err = errno == 0 ? TRP_OK : fail(error, "write the file of", name);
     close(fd);
     return err;
 }
@@ -477,19 +475,9 @@ tri_kept_each(int directory, tri_kept_visit *visit, void *user)
 trp_err
 tri_kept_find(int directory, const char *name, struct tri_kept_file *found, trp_error *error)
 {
-    char file[NAME_SIZE], is[TRI_NAME_MAX + 1];
     struct head head;
-    name_file(name, SUFFIX, file);
-    const int fd = openat(directory, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return fail(error, "open the file of", name);
-    const char *wrong = read_head(fd, &head, is);
-    if (wrong == NULL && strcmp(is, name) != 0)
-        wrong = "it is of another name";
-    if (wrong != NULL) {
-        close(fd);
-        return TRI_FAIL(error, TRP_EOBJLOST, "%s", wrong);
-    }
+    int fd;
+    TRP_TRY(open_file(directory, name, O_RDONLY, &fd, &head, error));
     *found = (struct tri_kept_file){
         .fd = fd, .offset = value_offset(&head), .size = head.size, .hash = head.hash, .meta_size = head.meta_size};
     return TRP_OK;

@@ -7,7 +7,7 @@
  * It knows values as bytes that a section has, without references; nothing of who asks, nor of time: `until_ms` is only stored.
  *
  * Errors: TRP_EDISKFULL; TRP_EACCES it is not ours alone, or cannot be written to; TRP_ENOENT; TRP_EOBJLOST damaged; TRP_ELIMIT no
- * descriptor is left; TRP_EUNAVAILABLE it failed in another way. One thread at a time for each directory.
+ * descriptor is left; TRP_ENOMEM; TRP_EUNAVAILABLE it failed in another way. One thread at a time for each directory.
  */
 #ifndef TRI_KEPT_H
 #define TRI_KEPT_H

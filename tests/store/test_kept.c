@@ -158,6 +158,8 @@ Test(kept, what_is_damaged_is_an_error_and_is_counted)
         cr_assert_eq(pwrite(fd, &byte, 1, at), 1);
         close(fd);
         cr_expect_eq(look("x", SIZE), TRP_EOBJLOST, "%s", rows[i].what);
+        cr_expect_eq(tri_kept_renew(directory, "x", 1, NULL), rows[i].is_listed ? TRP_OK : TRP_EOBJLOST, "%s",
+                     rows[i].what);
         cr_expect_eq(tri_kept_each(directory, see, &seen), !rows[i].is_listed, "%s", rows[i].what);
         cr_expect_eq(seen.count, rows[i].is_listed, "%s", rows[i].what);
     }
@@ -182,6 +184,8 @@ Test(kept, what_is_cut_too_long_foreign_or_of_another_name_is_refused)
     find_file("y");
     cr_assert_eq(rename(other, path), 0);
     cr_expect_eq(look("y", SIZE), TRP_EOBJLOST);
+    cr_expect_eq(tri_kept_renew(directory, "y", 1, &error), TRP_EOBJLOST);
+    cr_expect_str_eq(error.message, "what is kept as 'y': it is of another name");
     cr_expect_eq(tri_kept_each(directory, see, &seen), 1);
     cr_expect_eq(seen.count, 0);
     cr_assert_eq(unlink(path), 0);
@@ -209,6 +213,7 @@ Test(kept, a_disk_without_room_is_an_error_and_leaves_what_was_there)
     cr_assert_eq(keep("x", 10), TRP_OK);
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &little), 0);
     cr_expect_eq(keep("x", SIZE), TRP_EDISKFULL, "%s", error.message);
+    cr_expect_not_null(strstr(error.message, "; allow larger files (ulimit -f)"), "%s", error.message);
     cr_expect_eq(keep("y", SIZE), TRP_EDISKFULL, "%s", error.message);
     cr_expect_eq(look("x", 10), TRP_OK);
     cr_expect_eq(tri_kept_each(directory, see, &seen), 0);

@@ -18,6 +18,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "store/tmp.h"
+
 #define MAGIC      UINT64_C(0x005450454b505254) /* "TRPKEPT" */
 #define HASH_SIZE  32                           /* hex digits of a name's hash */
 #define NAME_SIZE  (HASH_SIZE + sizeof ".kept")
@@ -25,8 +27,6 @@
 #define NEW_SUFFIX ".new"
 #define PATH_SIZE  512
 enum { VERSION = 1, ALIGN = 64, AT_ONCE = 1 << 30, NEW_S = 60 };
-
-static const char base_parent[] = "/var/tmp";
 
 /* As it is written: little-endian, no padding. */
 struct head {
@@ -63,20 +63,39 @@ fail(trp_error *error, const char *what, const char *name)
 
 /* ------------------------------------------------------------------------------------------------------- directories */
 
-/* A directory of this user that nobody else may enter. */
 static bool
-is_ours(int fd, mode_t type)
+ends_with(const char *name, const char *suffix)
 {
-    struct stat status;
-    return fstat(fd, &status) == 0 && (status.st_mode & S_IFMT) == type && status.st_uid == geteuid() &&
-           (status.st_mode & 077) == 0;
+    const size_t size = strlen(name), tail = strlen(suffix);
+    return size > tail && strcmp(name + size - tail, suffix) == 0;
 }
 
-static void
-base_path(char *path, size_t size)
+static bool
+is_file(const char *name)
 {
-    (void)snprintf(path, size, "%s/troupe-%u", base_parent, (unsigned)geteuid());
+    return ends_with(name, SUFFIX) || ends_with(name, NEW_SUFFIX) || strcmp(name, "node") == 0;
 }
+
+/* Whether the node that it was made for has it no more. */
+static bool
+is_left(int directory, const char *name)
+{
+    char node[PATH_SIZE / 2], path[PATH_SIZE], leads[PATH_SIZE], base[TRI_TMP_SIZE], real[PATH_SIZE];
+    struct stat status;
+    const int fd = openat(directory, "node", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    const ssize_t size = fd >= 0 ? read(fd, node, sizeof node - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    if (size <= 0) /* it is being made, or its maker died then */
+        return fstat(directory, &status) == 0 && time(NULL) - status.st_mtime > NEW_S;
+    node[size] = '\0';
+    (void)snprintf(path, sizeof path, "%s/kept", node);
+    (void)snprintf(real, sizeof real, "%s/%s", tri_tmp_path(base), name);
+    const ssize_t length = readlink(path, leads, sizeof leads - 1);
+    return length < 0 ? errno == ENOENT || errno == ENOTDIR : strncmp(leads, real, (size_t)length) != 0;
+}
+
+static const struct tri_tmp_kind kind = {"kept-", is_left, is_file};
 
 static bool
 make_directory(const char *path)
@@ -84,7 +103,7 @@ make_directory(const char *path)
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return false;
     const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    const bool ours = fd >= 0 && is_ours(fd, S_IFDIR);
+    const bool ours = fd >= 0 && tri_tmp_is_ours(fd, S_IFDIR);
     if (fd >= 0)
         close(fd);
     if (!ours)
@@ -127,12 +146,11 @@ remove_empty(const char *real)
 static trp_err
 make_kept(const char *node_directory, const char *link, trp_error *error)
 {
-    char base[PATH_SIZE / 4], real[PATH_SIZE / 2], id[TRI_ID_TEXT_SIZE];
+    char base[TRI_TMP_SIZE], real[PATH_SIZE / 2], id[TRI_ID_TEXT_SIZE];
     if (!is_in_memory(node_directory))
         return make_directory(link) ? TRP_OK : fail(error, "make", link);
-    base_path(base, sizeof base);
     (void)tri_id_format(tri_id_of_text(node_directory, strlen(node_directory)), id);
-    (void)snprintf(real, sizeof real, "%s/kept-%s", base, id);
+    (void)snprintf(real, sizeof real, "%s/%s%s", tri_tmp_path(base), kind.prefix, id);
     if (!make_directory(base))
         return fail(error, "make", base);
     if (make_directory(real) && sign(real, node_directory) && (symlink(real, link) == 0 || errno == EEXIST))
@@ -155,30 +173,12 @@ tri_kept_open(const char *node_directory, bool make, int *directory, trp_error *
     }
     if (fd < 0)
         return fail(error, "open", path);
-    if (!is_ours(fd, S_IFDIR)) {
+    if (!tri_tmp_is_ours(fd, S_IFDIR)) {
         close(fd);
         return TRI_FAIL(error, TRP_EACCES, "%s is not this user's alone", path);
     }
     *directory = fd;
     return TRP_OK;
-}
-
-static bool
-ends_with(const char *name, const char *suffix)
-{
-    const size_t size = strlen(name), tail = strlen(suffix);
-    return size > tail && strcmp(name + size - tail, suffix) == 0;
-}
-
-/* A list of what is in the directory; its descriptor stays the caller's. */
-static DIR *
-list(int directory)
-{
-    const int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *opened = fd >= 0 ? fdopendir(fd) : NULL;
-    if (opened == NULL && fd >= 0)
-        close(fd);
-    return opened;
 }
 
 bool
@@ -188,7 +188,7 @@ tri_kept_any(const char *node_directory)
     bool any = false;
     if (tri_kept_open(node_directory, false, &directory, NULL) != TRP_OK)
         return false;
-    DIR *opened = list(directory);
+    DIR *opened = tri_tmp_list(directory);
     for (const struct dirent *entry; !any && opened != NULL && (entry = readdir(opened)) != NULL;)
         any = ends_with(entry->d_name, SUFFIX);
     if (opened != NULL)
@@ -197,35 +197,14 @@ tri_kept_any(const char *node_directory)
     return any;
 }
 
-/* What is ours in it; whatever else lies there stays, and then the directory does, too. */
-static void
-empty(int directory)
-{
-    DIR *opened = list(directory);
-    for (const struct dirent *entry; opened != NULL && (entry = readdir(opened)) != NULL;)
-        if (ends_with(entry->d_name, SUFFIX) || ends_with(entry->d_name, NEW_SUFFIX) ||
-            strcmp(entry->d_name, "node") == 0)
-            (void)unlinkat(directory, entry->d_name, 0);
-    if (opened != NULL)
-        closedir(opened);
-}
-
-static void
-remove_base(void)
-{
-    char base[PATH_SIZE];
-    base_path(base, sizeof base);
-    (void)rmdir(base);
-}
-
 void
 tri_kept_clear(const char *node_directory)
 {
-    char path[PATH_SIZE], real[PATH_SIZE];
+    char path[PATH_SIZE], real[PATH_SIZE], base[TRI_TMP_SIZE];
     int directory = -1;
     (void)snprintf(path, sizeof path, "%s/kept", node_directory);
     if (tri_kept_open(node_directory, false, &directory, NULL) == TRP_OK) {
-        empty(directory);
+        tri_tmp_empty(directory, &kind);
         close(directory);
     }
     const ssize_t size = readlink(path, real, sizeof real - 1);
@@ -236,50 +215,14 @@ tri_kept_clear(const char *node_directory)
     real[size] = '\0';
     (void)rmdir(real);
     (void)unlink(path);
-    remove_base();
-}
-
-/* Whether the node that it was made for has it no more. */
-static bool
-is_left(int directory, const char *real)
-{
-    char node[PATH_SIZE / 2], path[PATH_SIZE], leads[PATH_SIZE];
-    struct stat status;
-    const int fd = openat(directory, "node", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    const ssize_t size = fd >= 0 ? read(fd, node, sizeof node - 1) : -1;
-    if (fd >= 0)
-        close(fd);
-    if (size <= 0) /* it is being made, or its maker died then */
-        return fstat(directory, &status) == 0 && time(NULL) - status.st_mtime > NEW_S;
-    node[size] = '\0';
-    (void)snprintf(path, sizeof path, "%s/kept", node);
-    const ssize_t length = readlink(path, leads, sizeof leads - 1);
-    return length < 0 ? errno == ENOENT || errno == ENOTDIR : strncmp(leads, real, (size_t)length) != 0;
+    (void)rmdir(tri_tmp_path(base)); /* nothing else of this user lies there */
 }
 
 unsigned
 tri_kept_sweep(void)
 {
-    char base[PATH_SIZE / 4], real[PATH_SIZE];
-    unsigned removed = 0;
-    base_path(base, sizeof base);
-    DIR *opened = opendir(base);
-    for (const struct dirent *entry; opened != NULL && (entry = readdir(opened)) != NULL;) {
-        if (strncmp(entry->d_name, "kept-", 5) != 0)
-            continue;
-        (void)snprintf(real, sizeof real, "%s/%s", base, entry->d_name);
-        const int directory = open(real, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (directory < 0)
-            continue;
-        if (is_ours(directory, S_IFDIR) && is_left(directory, real)) {
-            empty(directory);
-            removed += rmdir(real) == 0;
-        }
-        close(directory);
-    }
-    if (opened != NULL)
-        closedir(opened);
-    return removed;
+    char base[TRI_TMP_SIZE];
+    return tri_tmp_sweep(tri_tmp_path(base), &kind);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- files */
@@ -391,7 +334,7 @@ static const char *
 read_head(int fd, struct head *head, char name[TRI_NAME_MAX + 1])
 {
     struct stat status;
-    if (!is_ours(fd, S_IFREG) || fstat(fd, &status) != 0)
+    if (!tri_tmp_is_ours(fd, S_IFREG) || fstat(fd, &status) != 0)
         return "it is no file of this user alone";
     if (!read_all(fd, head, sizeof *head, 0) || head->magic != MAGIC)
         return "it is no such file";
@@ -449,7 +392,7 @@ tri_kept_each(int directory, tri_kept_visit *visit, void *user)
     char name[TRI_NAME_MAX + 1], file[NAME_SIZE];
     unsigned damaged = 0;
     struct head head;
-    DIR *opened = list(directory);
+    DIR *opened = tri_tmp_list(directory);
     for (const struct dirent *entry; opened != NULL && (entry = readdir(opened)) != NULL;) {
         if (ends_with(entry->d_name, NEW_SUFFIX))
             (void)unlinkat(directory, entry->d_name, 0);

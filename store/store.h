@@ -9,6 +9,7 @@
  *   space      pure: what a process has of the arena, and what of it is free
  *   process    a process's mappings, leases, slots and pins: buffers for new objects, and for those of others
  *   kept       what a node service keeps on disk for its programs, a file each
+ *   tmp        directories on disk that a node has outside of its own: which are left, how they go
  *   spill/     objects in files, LZ4 where it pays; a library of its own (spill/files.h)
  *
  * Brokers use segment to register, processes use process and kept; nothing here knows messages.
@@ -24,5 +25,6 @@
 #include "store/runs.h"
 #include "store/segment.h"
 #include "store/space.h"
+#include "store/tmp.h"
 
 #endif

@@ -4,7 +4,6 @@
  */
 #include "broker/node/root.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,60 +14,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char prefix[] = "node-";
+#define PREFIX "node-"
 
-/* The files of one directory that nobody has locked, and itself. Only what a broker would have made. */
-static void
-remove_at(int parent, const char *name)
+static bool
+is_file(const char *name)
 {
-    struct stat stat;
-    const int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return;
-    if (fstat(fd, &stat) != 0 || stat.st_uid != geteuid() || flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        close(fd);
-        return;
-    }
-    const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    DIR *files = copy >= 0 ? fdopendir(copy) : NULL;
-    const struct dirent *entry;
-    while (files != NULL && (entry = readdir(files)) != NULL) {
-        const size_t length = strlen(entry->d_name);
-        if (strncmp(entry->d_name, "troupe-", 7) == 0 && length > 6 &&
-            strcmp(entry->d_name + length - 6, ".spill") == 0)
-            (void)unlinkat(fd, entry->d_name, 0);
-    }
-    if (files != NULL)
-        (void)closedir(files);
-    else if (copy >= 0)
-        close(copy);
-    if (unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
-        tri_log(TRI_WARNING, "cannot remove the spill directory %s: %s", name, strerror(errno));
-    close(fd);
+    const size_t length = strlen(name);
+    return strncmp(name, "troupe-", 7) == 0 && length > 6 && strcmp(name + length - 6, ".spill") == 0;
 }
 
-/* Those whose root has ended; and one that had our number. */
-static void
-sweep(const char *parent)
+/* Its root has ended, or had our number, or is this one; and no broker has it locked. */
+static bool
+is_left(int directory, const char *name)
 {
-    const int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    DIR *nodes = fd >= 0 ? fdopendir(fd) : NULL;
-    const struct dirent *entry;
-    if (nodes == NULL) {
-        if (fd >= 0)
-            close(fd);
-        return;
-    }
-    while ((entry = readdir(nodes)) != NULL) {
-        char *end = NULL;
-        if (strncmp(entry->d_name, prefix, sizeof prefix - 1) != 0)
-            continue;
-        const long pid = strtol(entry->d_name + sizeof prefix - 1, &end, 10);
-        if (pid > 0 && *end == '\0' && (pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH)))
-            remove_at(fd, entry->d_name);
-    }
-    (void)closedir(nodes);
+    char *end = NULL;
+    const long pid = strtol(name + sizeof PREFIX - 1, &end, 10);
+    return pid > 0 && *end == '\0' && (pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH)) &&
+           flock(directory, LOCK_EX | LOCK_NB) == 0;
 }
+
+static const struct tri_tmp_kind kind = {PREFIX, is_left, is_file};
 
 /* One that was asked for has to do. */
 static trp_err
@@ -93,13 +58,12 @@ trp_err
 tri_root_choose_spill(struct tri_root *root, trp_error *error)
 {
     const char *given = root->options.spill_directory;
-    char parent[sizeof root->spill_directory - 32];
+    char parent[sizeof root->spill_directory - 32], usual[TRI_TMP_SIZE];
     if (root->arena.granules == 0 || root->options.no_spill)
         return TRP_OK;
     if (given == NULL && getenv("TROUPE_SPILL_DIR") != NULL && *getenv("TROUPE_SPILL_DIR") != '\0')
         given = getenv("TROUPE_SPILL_DIR");
-    const int length = given != NULL ? snprintf(parent, sizeof parent, "%s", given)
-                                     : snprintf(parent, sizeof parent, "/var/tmp/troupe-%u", (unsigned)geteuid());
+    const int length = snprintf(parent, sizeof parent, "%s", given != NULL ? given : tri_tmp_path(usual));
     if (length < 0 || (size_t)length >= sizeof parent)
         return TRI_FAIL(error, TRP_EINVAL,
                         "the spill directory has a path of %d bytes, and may have %zu; see "
@@ -107,8 +71,8 @@ tri_root_choose_spill(struct tri_root *root, trp_error *error)
                         length, sizeof parent - 1);
     if (given != NULL)
         TRP_TRY(check_given(parent, error));
-    sweep(parent);
-    (void)snprintf(root->spill_directory, sizeof root->spill_directory, "%s/%s%d", parent, prefix, (int)getpid());
+    (void)tri_tmp_sweep(parent, &kind);
+    (void)snprintf(root->spill_directory, sizeof root->spill_directory, "%s/" PREFIX "%d", parent, (int)getpid());
     return TRP_OK;
 }
 
@@ -116,15 +80,15 @@ tri_root_choose_spill(struct tri_root *root, trp_error *error)
 void
 tri_root_end_spill(struct tri_root *root)
 {
-    char *slash = strrchr(root->spill_directory, '/');
+    char usual[TRI_TMP_SIZE], *slash = strrchr(root->spill_directory, '/');
     if (slash == NULL)
         return;
     *slash = '\0';
     const int parent = open(root->spill_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (parent >= 0) {
-        remove_at(parent, slash + 1);
+        (void)tri_tmp_remove(parent, slash + 1, &kind);
         close(parent);
-        if (root->options.spill_directory == NULL && getenv("TROUPE_SPILL_DIR") == NULL)
+        if (strcmp(root->spill_directory, tri_tmp_path(usual)) == 0)
             (void)rmdir(root->spill_directory);
     }
     root->spill_directory[0] = '\0';

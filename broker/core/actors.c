@@ -188,10 +188,7 @@ spawn(struct tri_core *core, struct tri_peer *peer, const struct tri_message *me
         return;
     }
     tri_answer_actor(core, peer, route->result, route->target, actor);
-    struct tri_object *failed = tri_call_failed_need(call);
-    if (failed != NULL)
-        tri_call_fail_need(core, call, failed);
-    else if (call->missing == 0)
+    if (!tri_call_need_failed(core, call) && call->missing == 0)
         tri_actor_creation_ready(core, call);
 }
 
@@ -308,11 +305,8 @@ tri_actor_create(struct tri_core *core, struct tri_actor *actor)
 {
     struct tri_pending *call = actor->creation;
     struct tri_host *host = actor->host;
-    struct tri_object *spoilt = tri_call_failed_need(call);
-    if (spoilt != NULL) {
-        tri_call_fail_need(core, call, spoilt);
+    if (tri_call_need_failed(core, call))
         return;
-    }
     if (!tri_call_is_here(core, call, call->parcel->sections, call->parcel->section_count)) {
         if (call->wish == NULL)
             tri_call_gather(core, call);

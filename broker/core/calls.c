@@ -106,13 +106,22 @@ tri_call_needs(struct tri_core *core, struct tri_pending *call, struct tri_refs 
     return TRP_OK;
 }
 
-struct tri_object *
-tri_call_failed_need(const struct tri_pending *call)
+static struct tri_object *
+failed_need(const struct tri_pending *call)
 {
     for (uint32_t i = 0; i < call->need_count; i++)
         if (call->needs[i].object->state == TRI_OBJECT_FAILED && call->needs[i].object->value != NULL)
             return call->needs[i].object;
     return NULL;
+}
+
+bool
+tri_call_need_failed(struct tri_core *core, struct tri_pending *call)
+{
+    const struct tri_object *failed = failed_need(call);
+    if (failed != NULL)
+        tri_call_fail_need(core, call, failed);
+    return failed != NULL;
 }
 
 /* What it waits for is not wanted by it any more: it was sent on, or ends. */
@@ -266,11 +275,8 @@ tri_call_bytes(const struct tri_pending *call, uint64_t bytes)
 static bool
 may_be_sent(struct tri_core *core, struct tri_pending *call)
 {
-    struct tri_object *failed = tri_call_failed_need(call);
-    if (failed != NULL) { /* it was lost in the meantime */
-        tri_call_fail_need(core, call, failed);
+    if (tri_call_need_failed(core, call)) /* it was lost in the meantime */
         return false;
-    }
     if (tri_call_is_here(core, call, call->parcel->sections, call->parcel->section_count))
         return true;
     if (tri_call_gather(core, call))
@@ -372,7 +378,7 @@ static void
 submit(struct tri_core *core, struct tri_pending *call, struct tri_actor *actor, const struct tri_message *message,
        uint64_t space)
 {
-    struct tri_object *failed = tri_call_failed_need(call);
+    const struct tri_object *failed = failed_need(call);
     call->actor = actor;
     actor->pending++;
     if (actor->state == TRI_ACTOR_DEAD || actor->killed || (actor->closing && actor->stop_sent) ||

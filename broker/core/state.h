@@ -271,7 +271,8 @@ trp_err tri_call_object(struct tri_core *core, struct tri_peer *peer, struct tri
                         trp_error *error);
 void tri_call_name(struct tri_core *core, struct tri_pending *call, struct tri_object *object, struct tri_peer *peer);
 trp_err tri_call_needs(struct tri_core *core, struct tri_pending *call, struct tri_refs *refs, trp_error *error);
-struct tri_object *tri_call_failed_need(const struct tri_pending *call);
+/* Whether one of its arguments is an error: then so is the call, which has ended. */
+bool tri_call_need_failed(struct tri_core *core, struct tri_pending *call);
 void tri_call_need_ready(struct tri_core *core, struct tri_need *need);
 void tri_call_proceed(struct tri_core *core, struct tri_pending *call); /* it misses one argument less */
 void tri_handing_look(struct tri_core *core, struct tri_pending *call); /* handing.c: of one with `hands_on` */

@@ -165,11 +165,8 @@ needs_again(struct tri_core *core, struct tri_pending *call)
         tri_call_fail(core, call, TRP_ENOMEM, "the broker has no memory for the call's arguments");
         return false;
     }
-    struct tri_object *failed = tri_call_failed_need(call);
-    if (failed != NULL) {
-        tri_call_fail_need(core, call, failed);
+    if (tri_call_need_failed(core, call))
         return false;
-    }
     for (uint32_t i = 0; i < call->need_count; i++)
         if (call->needs[i].missing)
             tri_object_fetch(core, call->needs[i].object);
@@ -191,7 +188,6 @@ void
 tri_task_submit(struct tri_core *core, struct tri_pending *call, const struct tri_message *message)
 {
     const struct tri_special *special = call->special;
-    struct tri_object *failed = tri_call_failed_need(call);
     if (call->again && core->config.tasks_lost && tri_task_retries(core, call, &message->sections[0]) == 0) {
         tri_call_fail_death(core, call, TRP_MAY_HAVE_RUN, NULL, "it, and the broker before it could tell what it ran");
         return;
@@ -217,10 +213,8 @@ tri_task_submit(struct tri_core *core, struct tri_pending *call, const struct tr
         tri_call_fail(core, call, TRP_ENORESOURCE, "it needs %s, the node has %s", needs, has);
         return;
     }
-    if (failed != NULL) {
-        tri_call_fail_need(core, call, failed);
+    if (tri_call_need_failed(core, call))
         return;
-    }
     if (call->missing == 0)
         tri_task_ready(core, call);
     else if (call->deadline_ns != TRI_NEVER)
@@ -328,11 +322,8 @@ pick(struct tri_core *core, const struct tri_pending *call)
 bool
 tri_task_may_go(struct tri_core *core, struct tri_pending *call)
 {
-    struct tri_object *failed = tri_call_failed_need(call);
-    if (failed != NULL) { /* it was lost in the meantime */
-        tri_call_fail_need(core, call, failed);
+    if (tri_call_need_failed(core, call)) /* it was lost in the meantime */
         return false;
-    }
     if (tri_call_is_here(core, call, call->parcel->sections, call->parcel->section_count))
         return true;
     if (core->gathering < tri_tasks_cpus(core)) {

@@ -144,10 +144,7 @@ fail_call(struct tri_core *core, struct tri_pending *call, trp_err err, const tr
     for (uint32_t i = 0; i < call->need_count; i++)
         (void)spoil_if_lost(core, call->needs[i].object);
     tri_call_ungather(core, call);
-    struct tri_object *failed = tri_call_failed_need(call);
-    if (failed != NULL)
-        tri_call_fail_need(core, call, failed);
-    else
+    if (!tri_call_need_failed(core, call))
         tri_call_fail(core, call, err, "its arguments cannot be restored: %s", error->message);
 }
 

@@ -106,10 +106,14 @@ struct tri_heads {
     uint8_t
         *bytes; /* 8-aligned: {u64 size} of BYTES; with the text, of STR; a tensor's wire struct, shape and strides */
     uint8_t *meta; /* the FlatBuffer */
+    bool in_one;   /* all of it lies in one block of memory */
 };
 void tri_heads_free(struct tri_heads **heads);
 /* Copies the heads of all nodes that are within `view`'s bounds. Others, which the check refuses, have an empty one. TRP_ENOMEM. */
 trp_err tri_heads_copy(struct tri_view *view, trp_error *error);
+/* The same at one go of a value that is so many bytes, and was looked at: sets `nodes`, `node_count` and `heads` of the view, zeroes
+ * the rest. false: no memory. */
+bool tri_heads_one(struct tri_view *view, const struct tri_wire_node *node, uint64_t size);
 /* The head of a STR, BYTES or TENSOR node: to be believed, if the view is open. */
 static inline const uint8_t *
 tri_view_head(const struct tri_view *view, uint32_t node)

@@ -84,7 +84,7 @@ read_bytes(const struct block *block, const struct tri_wire_node *node, trp_valu
 
     if (node->payload % 8 != 0 || block->size < head + 1 || node->payload > block->size - head - 1)
         return false;
-    memcpy(&size, block->bytes + node->payload, sizeof size);
+    size = __atomic_load_n((const uint64_t *)(const void *)(block->bytes + node->payload), __ATOMIC_RELAXED); /* once */
     if (size > block->size - node->payload - head - 1)
         return false;
     text = (const char *)block->bytes + node->payload + head;
@@ -144,6 +144,23 @@ tri_call_plain(const struct tri_call_shape *shape, const struct tri_section *sec
 static const uint8_t one_node[] = {20, 0, 0, 0, 'T', 'V', 'A', 'L', 0, 0, 0, 0, 0, 0, 6, 0,
                                    8,  0, 4, 0, 6,   0,   0,   0,   4, 0, 0, 0, 1, 0, 0, 0};
 
+/* In the arena, where others may write to it: bytes, of which the node and the size are copied before they are believed. */
+static bool
+view_shared(struct tri_view *view, const struct tri_section *section, const struct block *block,
+            const struct tri_wire_node *shown)
+{
+    struct tri_wire_node node;
+    trp_value value;
+
+    memcpy(&node, shown, sizeof node);
+    if (node.kind != TRP_BYTES || !read_node(block, &node, &value) || !tri_heads_one(view, &node, value.size))
+        return false;
+    view->bytes = block->bytes;
+    view->bytes_size = block->size;
+    view->held = tri_buf_retain(section->frame);
+    return true;
+}
+
 bool
 tri_view_plain(struct tri_view *view, const struct tri_section *section)
 {
@@ -157,6 +174,8 @@ tri_view_plain(struct tri_view *view, const struct tri_section *section)
         section->ref_count != 0 || ((uintptr_t)data & 7) != 0 || memcmp(data, one_node, sizeof one_node) != 0)
         return false;
     block = (struct block){data + start, section->size - start};
+    if (tri_section_place(section) != NULL)
+        return view_shared(view, section, &block, node);
     if (!read_node(&block, node, &value))
         return false;
     *view = (struct tri_view){.nodes = node,

@@ -19,10 +19,28 @@ tri_heads_free(struct tri_heads **heads)
     *heads = NULL;
     if (gone == NULL)
         return;
-    free(gone->at);
-    free(gone->bytes);
-    free(gone->meta);
+    if (!gone->in_one) {
+        free(gone->at);
+        free(gone->bytes);
+        free(gone->meta);
+    }
     free(gone);
+}
+
+bool
+tri_heads_one(struct tri_view *view, const struct tri_wire_node *node, uint64_t size)
+{
+    struct one {
+        struct tri_heads heads;
+        struct tri_wire_node node;
+        uint64_t at, size;
+    } *one = malloc(sizeof *one);
+    if (one == NULL)
+        return false;
+    *one = (struct one){
+        .heads = {.at = &one->at, .bytes = (uint8_t *)&one->size, .in_one = true}, .node = *node, .size = size};
+    *view = (struct tri_view){.nodes = &one->node, .node_count = 1, .heads = &one->heads};
+    return true;
 }
 
 /* Appends a copy, 8-aligned, with zeros behind it. NULL: no memory, or there cannot be so much. */

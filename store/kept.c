@@ -1,7 +1,7 @@
 /*
- * kept.c - kept.h on a file system. A file is a head, the name, and the value's bytes from a multiple of 64 on.
+ * kept.c - kept.h on a file system.
  */
-#include "store/kept.h"
+#include "store/kept_head.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,34 +15,15 @@
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include "store/tmp.h"
 
-#define MAGIC      UINT64_C(0x005450454b505254) /* "TRPKEPT" */
-#define HASH_SIZE  32                           /* hex digits of a name's hash */
+#define HASH_SIZE  32 /* hex digits of a name's hash */
 #define NAME_SIZE  (HASH_SIZE + sizeof ".kept")
 #define SUFFIX     ".kept"
 #define NEW_SUFFIX ".new"
 #define PATH_SIZE  512
-enum { VERSION = 1, ALIGN = 64, AT_ONCE = 1 << 30, NEW_S = 60 };
-
-/* As it is written: little-endian, no padding. */
-struct head {
-    uint64_t magic;
-    uint32_t version;
-    uint32_t name_size; /* behind the head, without a NUL */
-    int64_t until_ms;
-    uint64_t size;
-    uint64_t hash; /* XXH3 (64 bits) of the value */
-    uint32_t meta_size;
-    uint32_t zero;
-    struct tri_id id;
-    uint64_t name_hash; /* of the name */
-    uint64_t head_hash; /* of the 72 bytes before */
-};
-_Static_assert(sizeof(struct head) == 80, "the layout of a head is fixed");
+enum { AT_ONCE = 1 << 30, NEW_S = 60 };
 
 /* ----------------------------------------------------------------------------------------------------------- errors */
 
@@ -234,18 +215,6 @@ name_file(const char *name, const char *suffix, char *file)
     (void)snprintf(file, NAME_SIZE, "%016" PRIx64 "%016" PRIx64 "%s", id.space, id.number, suffix);
 }
 
-static uint64_t
-hash_of_head(const struct head *head)
-{
-    return XXH3_64bits(head, offsetof(struct head, head_hash));
-}
-
-static uint64_t
-value_offset(const struct head *head)
-{
-    return (sizeof *head + head->name_size + ALIGN - 1) / ALIGN * ALIGN;
-}
-
 /* All of it. 0, or errno. */
 static int
 write_all(int fd, const void *data, uint64_t size, uint64_t offset)
@@ -288,16 +257,16 @@ tri_kept_write(int directory, const char *name, const struct tri_kept_about *abo
 {
     char file[NAME_SIZE], fresh[NAME_SIZE];
     TRI_ASSERT(value->ref_count == 0);
-    struct head head = {.magic = MAGIC,
-                        .version = VERSION,
-                        .name_size = (uint32_t)strlen(name),
-                        .id = about->id,
-                        .until_ms = about->until_ms,
-                        .size = value->size,
-                        .hash = XXH3_64bits(value->data, value->size),
-                        .meta_size = value->meta_size};
+    struct tri_kept_head head = {.magic = TRI_KEPT_MAGIC,
+                                 .version = TRI_KEPT_VERSION,
+                                 .name_size = (uint32_t)strlen(name),
+                                 .id = about->id,
+                                 .until_ms = about->until_ms,
+                                 .size = value->size,
+                                 .hash = XXH3_64bits(value->data, value->size),
+                                 .meta_size = value->meta_size};
     head.name_hash = XXH3_64bits(name, head.name_size);
-    head.head_hash = hash_of_head(&head);
+    head.head_hash = tri_kept_head_hash(&head);
     name_file(name, NEW_SUFFIX, fresh);
     name_file(name, SUFFIX, file);
     const int fd = openat(directory, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -307,8 +276,8 @@ tri_kept_write(int directory, const char *name, const struct tri_kept_about *abo
     if (errno == 0)
         errno = write_all(fd, name, head.name_size, sizeof head);
     if (errno == 0)
-        errno = write_all(fd, value->data, value->size, value_offset(&head));
-    if (errno == 0 && ftruncate(fd, (off_t)(value_offset(&head) + value->size)) == 0 &&
+        errno = write_all(fd, value->data, value->size, tri_kept_offset(&head));
+    if (errno == 0 && ftruncate(fd, (off_t)(tri_kept_offset(&head) + value->size)) == 0 &&
         renameat(directory, fresh, directory, file) == 0) {
         close(fd);
         return TRP_OK;
@@ -331,19 +300,19 @@ tri_kept_remove(int directory, const char *name)
 
 /* Its head and name. NULL, or what is wrong with it. */
 static const char *
-read_head(int fd, struct head *head, char name[TRI_NAME_MAX + 1])
+read_head(int fd, struct tri_kept_head *head, char name[TRI_NAME_MAX + 1])
 {
     struct stat status;
     if (!tri_tmp_is_ours(fd, S_IFREG) || fstat(fd, &status) != 0)
         return "it is no file of this user alone";
-    if (!read_all(fd, head, sizeof *head, 0) || head->magic != MAGIC)
+    if (!read_all(fd, head, sizeof *head, 0) || head->magic != TRI_KEPT_MAGIC)
         return "it is no such file";
-    if (head->version != VERSION)
+    if (head->version != TRI_KEPT_VERSION)
         return "it is of another version";
-    if (head->head_hash != hash_of_head(head))
+    if (head->head_hash != tri_kept_head_hash(head))
         return "its head is damaged";
     if (head->name_size == 0 || head->name_size > TRI_NAME_MAX || head->size == 0 || head->size > TRI_STORED_MAX ||
-        head->meta_size > head->size || (uint64_t)status.st_size != value_offset(head) + head->size)
+        head->meta_size > head->size || (uint64_t)status.st_size != tri_kept_offset(head) + head->size)
         return "its size is not what it says";
     if (!read_all(fd, name, head->name_size, sizeof *head) || head->name_hash != XXH3_64bits(name, head->name_size))
         return "its name is damaged";
@@ -353,7 +322,7 @@ read_head(int fd, struct head *head, char name[TRI_NAME_MAX + 1])
 
 /* Opens the file of a name; *head is what it says, and right. */
 static trp_err
-open_file(int directory, const char *name, int access, int *fd, struct head *head, trp_error *error)
+open_file(int directory, const char *name, int access, int *fd, struct tri_kept_head *head, trp_error *error)
 {
     char file[NAME_SIZE], is[TRI_NAME_MAX + 1];
     name_file(name, SUFFIX, file);
@@ -372,14 +341,14 @@ open_file(int directory, const char *name, int access, int *fd, struct head *hea
 trp_err
 tri_kept_renew(int directory, const char *name, int64_t until_ms, trp_error *error)
 {
-    struct head head;
+    struct tri_kept_head head;
     trp_error why;
     int fd;
     trp_err err = open_file(directory, name, O_RDWR, &fd, &head, &why);
     if (err != TRP_OK)
         return TRI_FAIL(error, err, "what is kept as '%s': %s", name, why.message);
     head.until_ms = until_ms;
-    head.head_hash = hash_of_head(&head);
+    head.head_hash = tri_kept_head_hash(&head);
     errno = write_all(fd, &head, sizeof head, 0);
     err = errno == 0 ? TRP_OK : fail(error, "write the file of", name);
     close(fd);
@@ -391,7 +360,7 @@ tri_kept_each(int directory, tri_kept_visit *visit, void *user)
 {
     char name[TRI_NAME_MAX + 1], file[NAME_SIZE];
     unsigned damaged = 0;
-    struct head head;
+    struct tri_kept_head head;
     DIR *opened = tri_tmp_list(directory);
     for (const struct dirent *entry; opened != NULL && (entry = readdir(opened)) != NULL;) {
         if (ends_with(entry->d_name, NEW_SUFFIX))
@@ -418,11 +387,11 @@ tri_kept_each(int directory, tri_kept_visit *visit, void *user)
 trp_err
 tri_kept_find(int directory, const char *name, struct tri_kept_file *found, trp_error *error)
 {
-    struct head head;
+    struct tri_kept_head head;
     int fd;
     TRP_TRY(open_file(directory, name, O_RDONLY, &fd, &head, error));
     *found = (struct tri_kept_file){
-        .fd = fd, .offset = value_offset(&head), .size = head.size, .hash = head.hash, .meta_size = head.meta_size};
+        .fd = fd, .offset = tri_kept_offset(&head), .size = head.size, .hash = head.hash, .meta_size = head.meta_size};
     return TRP_OK;
 }
 

@@ -423,6 +423,30 @@ Test(values, what_is_written_over_a_value_in_the_arena_leads_nobody_outside)
     tri_packed_fini(&again);
 }
 
+/* The same of values of one kind alone, which are read the short way. */
+Test(values, bytes_and_text_alone_in_the_arena_keep_their_size_whatever_is_written_over_it)
+{
+    const trp_value values[] = {trp_bytes("12345", 5), trp_str("12345")};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct tri_packed packed = {0}, again = {0};
+        struct tri_buf *lies;
+        struct tri_view view;
+        cr_assert_eq(pack(&packed, values[i]), TRP_OK);
+        const struct tri_section shared = in_the_arena(&packed.section, &lies);
+        cr_assert_eq(tri_view_open(&view, &shared, NULL), TRP_OK);
+        memset(lies->data, 0x7f, lies->size);
+        cr_expect_eq(view.node_count, 1);
+        cr_expect_eq(view.nodes[0].kind, values[i].kind);
+        cr_expect_eq(tri_view_value(&view, 0).size, 5);
+        cr_expect_eq(pack(&again, tri_view_value(&view, 0)), TRP_OK, "it can be handed on");
+        cr_expect_eq(again.section.size, packed.section.size);
+        tri_view_close(&view);
+        tri_buf_release(&lies);
+        tri_packed_fini(&packed);
+        tri_packed_fini(&again);
+    }
+}
+
 static uint64_t room_asked;
 static bool room_full;
 

@@ -30,19 +30,10 @@ struct file {
 static bool
 read_part(const struct file *file, uint64_t from, void *into, size_t size)
 {
-    size_t got = 0;
+    size_t got;
 
-    if (from > file->size || size > file->size - from)
-        return false;
-    while (got < size) {
-        const ssize_t here = pread(file->fd, (char *)into + got, size - got, (off_t)(from + got));
-        if (here < 0 && errno == EINTR)
-            continue;
-        if (here <= 0)
-            return false;
-        got += (size_t)here;
-    }
-    return true;
+    return from <= file->size && size <= file->size - from && tri_read_at(file->fd, into, size, from, &got) == 0 &&
+           got == size;
 }
 
 /* -------------------------------------------------------------------------------------------------------------- the head */

@@ -237,18 +237,8 @@ write_all(int fd, const void *data, uint64_t size, uint64_t offset)
 static bool
 read_all(int fd, void *data, uint64_t size, uint64_t offset)
 {
-    uint8_t *to = data;
-    while (size > 0) {
-        const ssize_t done = pread(fd, to, size < AT_ONCE ? size : AT_ONCE, (off_t)offset);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        to += done;
-        offset += (uint64_t)done;
-        size -= (uint64_t)done;
-    }
-    return true;
+    size_t got;
+    return tri_read_at(fd, data, size, offset, &got) == 0 && got == size;
 }
 
 trp_err

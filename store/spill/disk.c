@@ -145,18 +145,7 @@ disk_read(struct tri_spill_backend *backend, struct tri_spill_handle *handle, ui
           size_t *got)
 {
     (void)backend;
-    *got = 0;
-    while (*got < size) {
-        const ssize_t done = pread(handle->fd, (char *)to + *got, size - *got, (off_t)(offset + *got));
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return errno;
-        if (done == 0)
-            break;
-        *got += (size_t)done;
-    }
-    return 0;
+    return tri_read_at(handle->fd, to, size, offset, got);
 }
 
 static int

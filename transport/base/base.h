@@ -218,6 +218,8 @@ tri_pad8(size_t size)
 char *tri_text_copy(char *dest, size_t size, const char *text);
 /* How many bytes, from the front, are text: UTF-8 (RFC 3629) without a NUL. `size`: all of them are. */
 size_t tri_text_valid(const char *text, size_t size);
+/* A part of a file: 0, or errno. *got is less than `size` only at the file's end. */
+int tri_read_at(int fd, void *to, size_t size, uint64_t offset, size_t *got);
 /* For words that come from anywhere, such as what a program printed: bytes that are no text become '?'. */
 void tri_text_clean(char *text, size_t size);
 

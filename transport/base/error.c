@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Makes one complete line of what was formatted: no control characters, nothing but UTF-8, and dots where it was cut, never
- * half a character. */
+/* One complete line: no control characters, nothing but UTF-8, and dots where it was cut, never half a character. */
 static void
-finish_line(char *text, size_t size, int wanted)
+format_line(char *text, size_t size, const char *format, va_list arguments)
 {
+    const int wanted = vsnprintf(text, size, format, arguments);
+
     if (wanted < 0)
         text[0] = '\0';
     if (wanted >= (int)size) {
@@ -27,17 +28,6 @@ finish_line(char *text, size_t size, int wanted)
     tri_text_clean(text, strlen(text));
 }
 
-static trp_err
-fill(trp_error *error, trp_err code, const char *message)
-{
-    memset(error, 0, sizeof *error);
-    error->code = code;
-    error->ran = TRP_NOT_RUN;
-    error->rank = -1;
-    tri_text_copy(error->message, sizeof error->message, message);
-    return code;
-}
-
 trp_err
 tri_fail(trp_error *error, trp_err code, const char *format, ...)
 {
@@ -47,25 +37,37 @@ tri_fail(trp_error *error, trp_err code, const char *format, ...)
     if (error == NULL)
         return code;
     va_start(arguments, format);
-    finish_line(message, sizeof message, vsnprintf(message, sizeof message, format, arguments));
+    format_line(message, sizeof message, format, arguments);
     va_end(arguments);
-    return fill(error, code, message);
+    memset(error, 0, sizeof *error);
+    error->code = code;
+    error->ran = TRP_NOT_RUN;
+    error->rank = -1;
+    tri_text_copy(error->message, sizeof error->message, message);
+    return code;
+}
+
+static void
+fail_because(trp_error *error, trp_err code, int errnum, const char *remedy, const char *format, va_list arguments)
+{
+    char sentence[sizeof error->message], reason[128];
+
+    if (error == NULL)
+        return;
+    format_line(sentence, sizeof sentence, format, arguments);
+    (void)tri_fail(error, code, "%s: %s%s%s", sentence, strerror_r(errnum, reason, sizeof reason),
+                   remedy[0] != '\0' ? "; " : "", remedy);
 }
 
 trp_err
 tri_fail_errno(trp_error *error, trp_err code, int errnum, const char *format, ...)
 {
-    char sentence[sizeof error->message], message[sizeof error->message], reason[128];
     va_list arguments;
 
-    if (error == NULL)
-        return code;
     va_start(arguments, format);
-    finish_line(sentence, sizeof sentence, vsnprintf(sentence, sizeof sentence, format, arguments));
+    fail_because(error, code, errnum, "", format, arguments);
     va_end(arguments);
-    finish_line(message, sizeof message,
-                snprintf(message, sizeof message, "%s: %s", sentence, strerror_r(errnum, reason, sizeof reason)));
-    return fill(error, code, message);
+    return code;
 }
 
 /* ------------------------------------------------------------------------------------------- what the system refuses */
@@ -117,17 +119,12 @@ trp_err
 tri_fail_system(trp_error *error, trp_err otherwise, int errnum, const char *format, ...)
 {
     const trp_err code = tri_errno_code(errnum, otherwise);
-    const char *remedy = tri_errno_remedy(errnum);
-    char sentence[sizeof error->message], reason[128];
     va_list arguments;
 
-    if (error == NULL)
-        return code;
     va_start(arguments, format);
-    finish_line(sentence, sizeof sentence, vsnprintf(sentence, sizeof sentence, format, arguments));
+    fail_because(error, code, errnum, tri_errno_remedy(errnum), format, arguments);
     va_end(arguments);
-    return tri_fail(error, code, "%s: %s%s%s", sentence, strerror_r(errnum, reason, sizeof reason),
-                    remedy[0] != '\0' ? "; " : "", remedy);
+    return code;
 }
 
 _Noreturn void

@@ -242,6 +242,8 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
 
     if (envelope->route.kind == TRI_LEASE)
         return tri_stored_lease(process, envelope, error);
+    if (envelope->route.kind == TRI_REVOKE)
+        return tri_stored_revoke(process, error);
     return tri_proc_envelope(process->proc, envelope, process->now_ns, error);
 }
 

@@ -383,6 +383,7 @@ tri_process_free(struct tri_process *process)
     tri_proc_destroy(&process->proc);
     tri_channel_fini(&process->channel);
     tri_packed_fini(&process->packed);
+    tri_packed_fini(&process->space_given);
     tri_stored_end(process);
     while ((slab = process->slabs) != NULL) {
         process->slabs = slab->next;
@@ -492,9 +493,9 @@ tri_process_node(const struct tri_process *process)
 }
 
 uint64_t
-tri_process_post_route(struct tri_process *process, const struct tri_route *route)
+tri_process_post_route(struct tri_process *process, const struct tri_route *route, const struct tri_section *section)
 {
-    return on_post(process, route, NULL, 0, 0);
+    return on_post(process, route, section, section != NULL ? 1 : 0, 0);
 }
 
 void
@@ -502,7 +503,7 @@ tri_process_post(struct tri_process *process, uint8_t kind, const struct tri_sec
 {
     const struct tri_route route = {.kind = kind};
 
-    (void)on_post(process, &route, section, section != NULL ? 1 : 0, 0);
+    (void)tri_process_post_route(process, &route, section);
 }
 
 bool

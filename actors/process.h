@@ -98,12 +98,15 @@ struct tri_process {
     bool leaves;            /* trp_shutdown: whatever ends it now, it is closed */
 
     /* the arena */
-    int arena_fds[TRI_STORE_FDS]; /* that came through the door, until WELCOME; -1 */
-    struct tri_store *store;      /* NULL: the node has none */
-    struct tri_places places;     /* of the channel */
-    uint32_t space_asked;         /* granules, of the SPACE that is outstanding; 0: none is */
-    uint64_t space_answers;       /* counts LEASEs */
-    trp_error space_refusal;      /* of the last one; code TRP_OK: it was given */
+    int arena_fds[TRI_STORE_FDS];  /* that came through the door, until WELCOME; -1 */
+    struct tri_store *store;       /* NULL: the node has none */
+    struct tri_places places;      /* of the channel */
+    uint32_t space_asked;          /* granules, of the SPACE that is outstanding; 0: none is */
+    uint64_t space_answers;        /* counts LEASEs */
+    struct tri_packed space_given; /* of the GIVEN being said */
+    uint32_t space_waits;          /* threads that wait for room, */
+    uint32_t space_least;          /* and what was asked for last */
+    trp_error space_refusal;       /* of the last one; code TRP_OK: it was given */
 
     /* what WELCOME said */
     uint64_t space, broker;
@@ -182,8 +185,10 @@ void tri_process_fail(struct tri_process *process, const trp_error *why); /* for
 void tri_process_free(struct tri_process *process);                       /* without the lock: nothing is left of it */
 struct tri_process *tri_process_here(void);                               /* this process's; NULL: none */
 trp_err tri_process_new(const struct tri_process_config *config, struct tri_process **process, trp_error *error);
-trp_err tri_process_begin(struct tri_process *process, trp_error *error);                    /* the keeper */
-uint64_t tri_process_post_route(struct tri_process *process, const struct tri_route *route); /* without a body */
+trp_err tri_process_begin(struct tri_process *process, trp_error *error); /* the keeper */
+/* `section`: the body; NULL: none. */
+uint64_t tri_process_post_route(struct tri_process *process, const struct tri_route *route,
+                                const struct tri_section *section);
 trp_err tri_process_need_keeper(struct tri_process *process, trp_error *error); /* with the lock; TRP_ELIMIT */
 
 /* login.c: with the lock */
@@ -237,6 +242,7 @@ void tri_stored_greeted(struct tri_process *process,
 trp_err tri_stored_welcome(struct tri_process *process, const struct tri_welcome *welcome, trp_error *error);
 void tri_stored_again(struct tri_process *process); /* another broker has this process's snapshot */
 trp_err tri_stored_lease(struct tri_process *process, const struct tri_envelope *envelope, trp_error *error);
+trp_err tri_stored_revoke(struct tri_process *process, trp_error *error); /* REVOKE */
 void tri_stored_end(struct tri_process *process);
 /* A buffer in the arena; waits for the broker to give room. TRP_OK with NULL: there is none to be had, and the value can travel.
  * TRP_ESTOREFULL: it is too large for that. Or what ends a wait. */

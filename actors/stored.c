@@ -44,8 +44,8 @@ ask(struct tri_process *process, uint32_t granules)
 {
     const struct tri_route route = {.kind = TRI_SPACE, .sequence = granules};
 
-    process->space_asked = granules;
-    (void)tri_process_post_route(process, &route);
+    process->space_asked = process->space_least = granules;
+    (void)tri_process_post_route(process, &route, NULL);
     tri_process_flush(process);
 }
 
@@ -118,6 +118,33 @@ tri_stored_lease(struct tri_process *process, const struct tri_envelope *envelop
     return TRP_OK;
 }
 
+static trp_err
+give(struct tri_process *process, const struct tri_lease *lease, bool is_last, trp_error *error)
+{
+    const struct tri_route route = {.kind = TRI_GIVEN, .flags = is_last ? TRI_LAST : 0};
+
+    TRP_TRY(tri_lease_pack(&process->space_given, lease, error));
+    (void)tri_process_post_route(process, &route, &process->space_given.section);
+    return TRP_OK;
+}
+
+/* Others wait for room. What a thread waits for may have come, and stays; all else that is in no use goes. */
+trp_err
+tri_stored_revoke(struct tri_process *process, trp_error *error)
+{
+    const uint32_t least = process->space_waits > 0 ? process->space_least : TRI_ALL_GRANULES;
+    uint32_t slots[TRI_LEASE_SLOTS_MAX], count = 0;
+    struct tri_span run;
+
+    if (process->store == NULL)
+        return TRI_FAIL(error, TRP_EPROTO, "REVOKE on a node without an arena");
+    while (tri_store_give(process->store, least, &run))
+        TRP_TRY(give(process, &(struct tri_lease){.start = run.start, .count = run.count}, false, error));
+    if (process->space_waits == 0)
+        count = tri_store_give_slots(process->store, slots, TRI_LEASE_SLOTS_MAX);
+    return give(process, &(struct tri_lease){.slots = slots, .slot_count = count}, true, error);
+}
+
 struct answer {
     const struct tri_process *process;
     uint64_t answers;
@@ -136,10 +163,15 @@ static trp_err
 await(struct tri_process *process, uint32_t granules, trp_error *error)
 {
     struct answer answer = {process, process->space_answers};
+    trp_err err;
 
     if (process->space_asked == 0)
         ask(process, granules);
-    TRP_TRY(tri_process_wait(process, is_answered, &answer, TRI_NEVER, NULL, 0, false, error));
+    process->space_waits++;
+    err = tri_process_wait(process, is_answered, &answer, TRI_NEVER, NULL, 0, false, error);
+    process->space_waits--;
+    if (err != TRP_OK)
+        return err;
     TRP_TRY(tri_process_alive(process, error));
     if (process->space_refusal.code == TRP_OK)
         return TRP_OK;

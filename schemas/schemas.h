@@ -63,9 +63,10 @@ enum tri_kind {
     /* store.fbs */
     TRI_SPACE = 48, /* P>B  no body: a lease of route.sequence granules in a row, please; one at a time */
     TRI_LEASE,      /* B>P  Lease, or Error with TRI_FAILED: the answer */
-    TRI_GIVEN,      /* P>B  Lease: idle space and slots go back */
+    TRI_GIVEN,      /* P>B  Lease: idle space and slots go back; flag TRI_LAST: that was all for REVOKE */
     TRI_WANT,       /* P>B  no body: route.result, which P holds and has the place of, is not in the arena now */
     TRI_HERE, /* B>P  Value without entries, which is there until the packet is acknowledged; or Error with TRI_FAILED */
+    TRI_REVOKE, /* B>P  no body: others wait for room; what P has on lease and does not use comes back as GIVEN */
     /* actors.fbs */
     TRI_SPAWN = 64, /* P>B  Spawn: route.target is the new actor's id, route.result the answer's or none */
     TRI_CREATE,     /* B>H  Spawn, the same section: be this actor, route.epoch */

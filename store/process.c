@@ -470,10 +470,21 @@ tri_store_lease(struct tri_store *store, struct tri_span run, const uint32_t *sl
 }
 
 bool
-tri_store_give(struct tri_store *store, uint64_t keep, struct tri_span *run)
+tri_store_give(struct tri_store *store, uint32_t least, struct tri_span *run)
 {
     (void)pthread_mutex_lock(&store->lock);
-    const bool leaves = tri_space_leave(&store->space, keep, run);
+    const bool leaves = tri_space_leave(&store->space, least, run);
     (void)pthread_mutex_unlock(&store->lock);
     return leaves;
+}
+
+uint32_t
+tri_store_give_slots(struct tri_store *store, uint32_t *slots, uint32_t most)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    const uint32_t count = store->slot_count < most ? (uint32_t)store->slot_count : most;
+    store->slot_count -= count;
+    memcpy(slots, store->slots + store->slot_count, count * sizeof *slots);
+    (void)pthread_mutex_unlock(&store->lock);
+    return count;
 }

@@ -47,8 +47,11 @@ void tri_store_tell(struct tri_buf *const *frames, uint32_t count);
 /* A lease came. TRP_EPROTO: it lies outside of the arena. */
 trp_err tri_store_lease(struct tri_store *store, struct tri_span run, const uint32_t *slots, uint32_t slot_count,
                         trp_error *error);
-/* Room that has been idle goes back, as long as `keep` granules stay; with it slots beyond the last few. false: nothing does. */
-bool tri_store_give(struct tri_store *store, uint64_t keep, struct tri_span *run);
+/* Room that is not in use goes back: a piece of fewer than `least` granules; with `least` TRI_ALL_GRANULES any. false: there is none. */
+#define TRI_ALL_GRANULES UINT32_MAX
+bool tri_store_give(struct tri_store *store, uint32_t least, struct tri_span *run);
+/* And so do up to `most` slots of no object. Returns how many. */
+uint32_t tri_store_give_slots(struct tri_store *store, uint32_t *slots, uint32_t most);
 
 /* What was told of: it is pinned for its maker's sake until the broker has seen it. To be called when something came from there. */
 void tri_store_settle(struct tri_store *store);

@@ -74,16 +74,15 @@ tri_space_take(struct tri_space *space, uint32_t count, struct tri_span *run)
 }
 
 bool
-tri_space_leave(struct tri_space *space, uint64_t keep, struct tri_span *run)
+tri_space_leave(struct tri_space *space, uint32_t least, struct tri_span *run)
 {
-    size_t longest = 0;
-    for (size_t i = 1; i < space->count; i++)
-        if (space->pieces[i].count > space->pieces[longest].count)
-            longest = i;
-    if (space->count == 0 || space->free_granules - space->pieces[longest].count < keep)
-        return false;
-    *run = space->pieces[longest];
-    space->free_granules -= run->count;
-    drop(space, longest);
-    return true;
+    for (size_t i = space->count; i-- > 0;) {
+        if (space->pieces[i].count >= least)
+            continue;
+        *run = space->pieces[i];
+        space->free_granules -= run->count;
+        drop(space, i);
+        return true;
+    }
+    return false;
 }

@@ -22,7 +22,7 @@ trp_err tri_space_give(struct tri_space *space, struct tri_span run);
 /* Room for an object, from the shortest piece that has it; of equal ones from the lowest, which was used last. false: no piece is
  * so long, another lease is needed. */
 bool tri_space_take(struct tri_space *space, uint32_t count, struct tri_span *run);
-/* The longest piece leaves the space, to be given back to the broker, as long as `keep` granules stay. false: none does. */
-bool tri_space_leave(struct tri_space *space, uint64_t keep, struct tri_span *run);
+/* A piece of fewer than `least` granules leaves the space, to be given back to the broker. false: none is so short. */
+bool tri_space_leave(struct tri_space *space, uint32_t least, struct tri_span *run);
 
 #endif

@@ -134,6 +134,18 @@ tri_peer_of_tenant(const struct tri_core *core, uint32_t tenant)
     return NULL;
 }
 
+/* Whoever has more on lease than it uses is asked for the rest. */
+static void
+revoke(struct tri_core *core)
+{
+    const struct tri_id none = {0, 0};
+    for (size_t i = 0; i < core->peer_capacity; i++) {
+        struct tri_peer *peer = core->peers[i];
+        if (peer != NULL && peer->tenant != TRI_NO_TENANT && tri_depot_revoke(core->depot, peer->tenant))
+            tri_send_plain(core, peer, TRI_REVOKE, 0, none, none, none, NULL);
+    }
+}
+
 void
 tri_arena_look(struct tri_core *core)
 {
@@ -143,6 +155,8 @@ tri_arena_look(struct tri_core *core)
     tri_depot_look(core->depot, core->now_ns);
     while (tri_depot_next(core->depot, core->now_ns, &granted))
         answer(core, &granted);
+    if (tri_depot_revokes(core->depot))
+        revoke(core);
     tri_wishes_look(core);
 }
 
@@ -169,5 +183,7 @@ tri_on_given(struct tri_core *core, struct tri_peer *peer, const struct tri_mess
     struct tri_lease lease;
     TRP_TRY(check_tenant(peer, message->route->kind, error));
     TRP_TRY(tri_lease_unpack(&message->sections[0], &lease, error));
+    if ((message->route->flags & TRI_LAST) != 0)
+        tri_depot_gave_all(core->depot, peer->tenant);
     return tri_depot_given(core->depot, peer->tenant, &lease, error);
 }

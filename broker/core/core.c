@@ -46,7 +46,7 @@ static const struct {
     [TRI_WAIT] = {FROM_ANY, true, 0, tri_on_wait},
     [TRI_RELEASE] = {FROM_ANY, true, 0, tri_on_release},
     [TRI_SPACE] = {FROM_ANY, false, 0, tri_on_space},
-    [TRI_GIVEN] = {FROM_ANY, true, 0, tri_on_given},
+    [TRI_GIVEN] = {FROM_ANY, true, TRI_LAST, tri_on_given},
     [TRI_WANT] = {FROM_ANY, false, 0, tri_on_want},
     [TRI_SPAWN] = {FROM_ANY, true, TRI_RETRIED, tri_on_spawn},
     [TRI_CREATE] = {FROM_HOST, true, 0, tri_on_create},

@@ -101,6 +101,7 @@ tri_depot_enter(struct tri_depot *store, uint64_t space, int32_t pid, uint32_t *
     record->space = space;
     store->tenants[i].space = space;
     store->tenants[i].present = true;
+    store->tenants[i].revoked = false;
     *tenant = i;
     return TRP_OK;
 }
@@ -337,6 +338,33 @@ tri_depot_given(struct tri_depot *store, uint32_t tenant, const struct tri_lease
         give_slot(store, slot);
     }
     return TRP_OK;
+}
+
+bool
+tri_depot_revokes(struct tri_depot *store)
+{
+    if (!store->is_short || store->now_ns - store->revoked_ns < TRI_REVOKE_MS * TRI_NS_PER_MS)
+        return false;
+    store->is_short = false;
+    if (store->waiters == 0)
+        return false;
+    store->revoked_ns = store->now_ns;
+    return true;
+}
+
+bool
+tri_depot_revoke(struct tri_depot *store, uint32_t tenant)
+{
+    struct tri_tenant *asked = &store->tenants[tenant];
+    if (asked->granules == 0 || !asked->present || asked->revoked)
+        return false;
+    return asked->revoked = true;
+}
+
+void
+tri_depot_gave_all(struct tri_depot *store, uint32_t tenant)
+{
+    store->tenants[tenant].revoked = false;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- objects */

@@ -17,7 +17,8 @@ enum {
     TRI_IDLE_EXTENT_S = 5,     /* an extent of which nothing is taken goes back after so long */
     TRI_GONE_LOOK_MS = 1000,   /* pins of what is gone are looked at so often */
     TRI_WARM_LOOK_MS = 1,      /* not more often, before a lease */
-    TRI_CLEAR_MS = 100,        /* all is spilled so that there is a run not more often */
+    TRI_CLEAR_MS = 100,        /* all is spilled, so that what is gathered lies side by side, not more often */
+    TRI_REVOKE_MS = 20,        /* idle leases are asked for not more often */
     TRI_SPACE_WAIT_MS = 1000,  /* a SPACE without a deadline waits so long for what others give back */
     TRI_LEASE_GRANULES = 2048, /* 8 MiB: a lease has at least so many, or a 64th of the arena */
     TRI_OBJECT_GRANULES = 26,  /* of the smallest objects: more than TRI_INLINE_MAX */
@@ -62,6 +63,12 @@ struct tri_granted {
 bool tri_depot_next(struct tri_depot *store, uint64_t now_ns, struct tri_granted *granted);
 /* GIVEN. TRP_EPROTO: some of it is not this tenant's. */
 trp_err tri_depot_given(struct tri_depot *store, uint32_t tenant, const struct tri_lease *lease, trp_error *error);
+/* Whether room is short, so that tenants are to be asked for what they have on lease and do not use (REVOKE); true not more often
+ * than every TRI_REVOKE_MS. */
+bool tri_depot_revokes(struct tri_depot *store);
+/* Then: whether this one is. Not before it has answered. */
+bool tri_depot_revoke(struct tri_depot *store, uint32_t tenant);
+void tri_depot_gave_all(struct tri_depot *store, uint32_t tenant); /* its answer is here */
 
 /* ---------------------------------------------------------------------------------------------------------- objects */
 

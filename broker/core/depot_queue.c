@@ -132,7 +132,7 @@ serve(struct tri_depot *store, struct tri_ask *ask, struct tri_granted *granted)
     while (!tri_depot_grant(store, (uint32_t)(tenant_of(ask) - store->tenants), granted)) {
         const enum tri_room room = tri_depot_make_room(store, (uint32_t)wanted, true);
         if (room != TRI_ROOM_MADE)
-            return room == TRI_ROOM_NONE && tri_depot_clear(store) ? TRI_ROOM_SPILLING : room;
+            return room;
     }
     tri_depot_wait_no_more(store, ask);
     return TRI_ROOM_MADE;
@@ -163,6 +163,8 @@ serve_all(struct tri_depot *store, struct tri_granted *granted)
         const bool is_gathering = ask->is_gathering;
         next = node->next;
         const enum tri_room room = serve(store, ask, granted);
+        if (room != TRI_ROOM_MADE && room != TRI_ROOM_LATER)
+            store->is_short = true;
         if (room == TRI_ROOM_NONE && store->arena.spiller.spill != NULL)
             store->again_ns = store->now_ns + TRI_SPILL_LOOK_MS * TRI_NS_PER_MS;
         if (room == TRI_ROOM_MADE && !is_gathering)

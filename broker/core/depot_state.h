@@ -25,6 +25,7 @@ struct tri_tenant {
     uint64_t wanted;
     uint64_t space;    /* 0: nobody */
     bool present;      /* logged in */
+    bool revoked;      /* REVOKE is with it */
     uint64_t granules; /* on lease, and */
     uint32_t slots;
 };
@@ -105,9 +106,11 @@ struct tri_depot {
     struct tri_node found;    /* of the register, and nobody has said it yet: retained here */
     bool freed;               /* something became free, or was asked for, since the first of `waiting` was looked at */
     bool starved;             /* the system had no memory for another extent */
+    bool is_short;            /* there was no room for who waits first, just now */
     uint32_t backing,
         backing_done; /* the extent that gets memory, or TRI_NO_EXTENT; how many of its granules have it */
     uint64_t now_ns, gone_ns, idle_ns;
+    uint64_t revoked_ns; /* the last time that idle leases were asked for */
     uint64_t cleared_ns; /* when all was spilled that could be, as there was no room between it */
     uint64_t again_ns; /* there was no room for who waits: pins and references may be fewer then, which nobody tells */
     uint64_t reclaimed_ns; /* the last time that all tables of pins were read for what is gone */
@@ -144,8 +147,8 @@ void tri_depot_give_idle(struct tri_depot *store);
 bool tri_depot_reclaim(struct tri_depot *store); /* whether anything that was gone is free now */
 
 /* depot_spill.c */
-/* There is no window: all that rests goes, and what is wanted of it comes back side by side. Not at each look. false: nothing does,
- * or something is being spilled. */
+/* What a gathering has found here lies so that the rest has no window: all that rests goes, and what is wanted of it comes back side
+ * by side. Not at each look. false: nothing does, or something is being spilled. */
 bool tri_depot_clear(struct tri_depot *store);
 enum tri_room tri_depot_spill_for(struct tri_depot *store, uint32_t wanted);
 void tri_depot_spill_look(struct tri_depot *store); /* more is taken than shall be? */

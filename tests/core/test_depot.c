@@ -397,6 +397,34 @@ Test(depot, who_waited_for_too_long_hears_the_numbers_and_the_next_one_has_its_t
     struck(stage);
 }
 
+Test(depot, idle_leases_are_asked_for_while_somebody_waits_from_each_once_until_it_answers)
+{
+    struct stage *stage = staged();
+    const struct tri_lease idle = lease(stage, stage->a, SIZE - 10);
+    const struct tri_lease nothing = {.count = 0};
+    cr_expect_not(tri_depot_revokes(stage->store), "nobody waits");
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, stage->b, 100, TRI_NEVER, &stage->why));
+    cr_expect_not(next(stage));
+    cr_expect(tri_depot_revokes(stage->store));
+    cr_expect(tri_depot_revoke(stage->store, stage->a));
+    cr_expect_not(tri_depot_revoke(stage->store, stage->a), "it has not answered");
+    cr_expect_not(tri_depot_revoke(stage->store, stage->b), "it has nothing");
+    cr_expect_not(tri_depot_revokes(stage->store), "not again so soon");
+    EXPECT(TRP_OK, tri_depot_given(stage->store, stage->a, &nothing, &stage->why));
+    tri_depot_gave_all(stage->store, stage->a);
+    (void)looked(stage, TRI_REVOKE_MS);
+    EXPECT(TRP_OK, tri_depot_ask(stage->store, stage->a, 200, TRI_NEVER, &stage->why));
+    cr_expect_not(next(stage));
+    cr_expect(tri_depot_revokes(stage->store) && tri_depot_revoke(stage->store, stage->a));
+    EXPECT(TRP_OK, tri_depot_given(stage->store, stage->a,
+                                   &(struct tri_lease){.start = idle.start, .count = idle.count}, &stage->why));
+    cr_assert(next(stage) && stage->granted.tenant == stage->b && stage->granted.err == TRP_OK);
+    cr_assert(next(stage) && stage->granted.tenant == stage->a && stage->granted.err == TRP_OK);
+    (void)looked(stage, TRI_REVOKE_MS);
+    cr_expect_not(tri_depot_revokes(stage->store), "nobody waits any more");
+    struck(stage);
+}
+
 Test(depot, space_that_is_wanted_is_taken_from_what_is_gone_as_soon_as_it_is_not_read_any_more)
 {
     struct stage *stage = staged();

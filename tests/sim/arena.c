@@ -446,19 +446,31 @@ sim_arena_welcome(struct sim_process *process, const struct tri_welcome *welcome
 
 /* What it had goes back; the slots, too. */
 static void
-give_back(struct sim_process *process)
+give_all(struct sim_process *process, uint16_t flags)
 {
     struct sim_store *store = &process->store;
     const struct tri_lease rest = {store->start, store->count, store->slots, store->slot_count};
     struct tri_packed packed = {0};
 
-    if (store->count == 0 && store->slot_count == 0)
-        return;
     if (tri_lease_pack(&packed, &rest, NULL) != TRP_OK)
         abort();
-    post(process, &(struct tri_route){.kind = TRI_GIVEN}, &packed.section);
+    post(process, &(struct tri_route){.kind = TRI_GIVEN, .flags = flags}, &packed.section);
     tri_packed_fini(&packed);
     store->count = store->slot_count = 0;
+}
+
+static void
+give_back(struct sim_process *process)
+{
+    if (process->store.count > 0 || process->store.slot_count > 0)
+        give_all(process, 0);
+}
+
+trp_err
+sim_arena_revoke(struct sim_process *process)
+{
+    give_all(process, TRI_LAST);
+    return TRP_OK;
 }
 
 /* Of what it let go of before anybody had heard of it: a place that is pinned by its maker still. */

@@ -274,6 +274,8 @@ on_envelope(void *user, const struct tri_envelope *envelope, trp_error *error)
     sim_omen(process, envelope->route.kind);
     if (envelope->route.kind == TRI_LEASE)
         return sim_arena_lease(process, envelope, error);
+    if (envelope->route.kind == TRI_REVOKE)
+        return sim_arena_revoke(process);
     return tri_proc_envelope(process->proc, envelope, process->world->now_ns, error);
 }
 

@@ -321,6 +321,7 @@ struct tri_buf *sim_arena_make(struct sim_process *process); /* a new value; NUL
 void sim_arena_read(struct sim_process *process, struct tri_ref *ref);
 void sim_arena_arguments(struct sim_process *host, const struct tri_incoming *call);
 void sim_arena_give(struct sim_process *process);
+trp_err sim_arena_revoke(struct sim_process *process);
 void sim_arena_rest(struct sim_process *process);
 void sim_arena_let_go(struct sim_process *process, const void *owner);
 

@@ -36,18 +36,21 @@ Test(space, what_ends_is_taken_first_when_it_fits_best)
     tri_space_fini(&space);
 }
 
-Test(space, the_longest_piece_leaves_as_long_as_enough_stays)
+Test(space, pieces_that_are_too_short_leave)
 {
     struct tri_space space = {0};
     struct tri_span run;
-    cr_expect_not(tri_space_leave(&space, 0, &run));
+    cr_expect_not(tri_space_leave(&space, UINT32_MAX, &run));
     given(&space, 0, 10);
     given(&space, 50, 30);
     given(&space, 200, 20);
-    cr_expect_not(tri_space_leave(&space, 31, &run));
-    cr_expect(tri_space_leave(&space, 30, &run) && run.start == 50 && run.count == 30);
+    cr_expect_not(tri_space_leave(&space, 10, &run));
+    cr_expect(tri_space_leave(&space, 30, &run) && run.start == 200 && run.count == 20);
+    cr_expect(tri_space_leave(&space, 30, &run) && run.start == 0 && run.count == 10);
+    cr_expect_not(tri_space_leave(&space, 30, &run));
     cr_expect_eq(space.free_granules, 30);
-    cr_expect(tri_space_leave(&space, 0, &run) && run.start == 200);
+    cr_expect(tri_space_leave(&space, UINT32_MAX, &run) && run.start == 50);
+    cr_expect_not(tri_space_leave(&space, UINT32_MAX, &run));
     tri_space_fini(&space);
 }
 

@@ -327,6 +327,35 @@ SYSTEM_TEST(store, ten_times_the_arena_goes_through_it_when_each_object_is_relea
     trp_shutdown(&runtime);
 }
 
+SYSTEM_TEST(store, what_idle_processes_have_on_lease_goes_to_who_needs_it)
+{
+    const trp_config config = {.node = {.store_bytes = 64 * MIB}};
+    trp_runtime *runtime = NULL;
+    trp_actor *actors[3];
+    trp_ref *made[3];
+    OK(trp_init(&config, &runtime, &error));
+    for (int i = 0; i < 3; i++) {
+        actors[i] = worker(runtime);
+        OK(trp_call(actors[i], "make", TRP_ARGS(128 * 1024, i), &made[i], &error));
+        expect_pattern(made[i], 128 * 1024, i);
+    }
+    for (int i = 0; i < 3; i++)
+        trp_ref_release(&made[i]);
+    for (int64_t i = 0; i < 3; i++) { /* all of the arena */
+        trp_ref *ref = put(runtime, 64 * MIB - 4096, i);
+        cr_expect_eq(trp_ref_location(ref), TRP_SHM);
+        expect_pattern(ref, 64 * MIB - 4096, i);
+        trp_ref_release(&ref);
+    }
+    for (int i = 0; i < 3; i++) {
+        OK(trp_call(actors[i], "make", TRP_ARGS(128 * 1024, i), &made[i], &error));
+        expect_pattern(made[i], 128 * 1024, i);
+        trp_ref_release(&made[i]);
+        trp_actor_release(&actors[i]);
+    }
+    trp_shutdown(&runtime);
+}
+
 SYSTEM_TEST(store, what_the_arena_has_no_room_for_travels_or_is_refused_with_the_numbers)
 {
     const trp_config config = {.node = {.store_bytes = 16 * MIB}};

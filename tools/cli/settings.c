@@ -114,7 +114,7 @@ tri_setting_wants(enum tri_key key, const char *text)
 struct reading {
     struct tri_cli *cli;
     int file; /* 1 to FILES */
-    const char *path;
+    const char *path, *text;
     bool seen[TRI_KEY_COUNT];
     int exit_code;
 };
@@ -130,7 +130,8 @@ refuse_key(struct reading *reading, const char *section, const char *key)
         if (strcmp(settings[i].section, section) == 0)
             names[count++] = settings[i].key;
     meant = tri_suggest(key, names);
-    return tri_fail_text(reading->cli, "%s: section '%.64s' has no '%.64s'; %s%s%s", reading->path, section, key,
+    return tri_fail_text(reading->cli, "%s: line %d: section '%.64s' has no '%.64s'; %s%s%s", reading->path,
+                         tri_settings_line_of(reading->text, key, false), section, key,
                          meant != NULL ? "did you mean '" : "troupe.cfg(5) lists them", meant != NULL ? meant : "",
                          meant != NULL ? "'?" : "");
 }
@@ -146,10 +147,12 @@ take_key(struct reading *reading, const char *section, const char *key, const ch
     if (i == TRI_KEY_COUNT)
         return refuse_key(reading, section, key);
     if (reading->seen[i])
-        return tri_fail_text(reading->cli, "%s: '%s' of section '%s' is there twice", reading->path, key, section);
+        return tri_fail_text(reading->cli, "%s: line %d: '%s' of section '%s' is there twice", reading->path,
+                             tri_settings_line_of(reading->text, key, true), key, section);
     reading->seen[i] = true;
     if (value[0] == '\0')
-        return tri_fail_text(reading->cli, "%s: '%s' of section '%s' is empty", reading->path, key, section);
+        return tri_fail_text(reading->cli, "%s: line %d: '%s' of section '%s' is empty; it is written %s = VALUE",
+                             reading->path, tri_settings_line_of(reading->text, key, true), key, section, key);
     if ((i == TRI_KEY_DIR || i == TRI_KEY_LOG_FILE) && value[0] != '/')
         return tri_fail_text(reading->cli, "%s: '%s' is '%.200s'; in a file it has to be a full path", reading->path,
                              key, value);
@@ -161,24 +164,41 @@ take_key(struct reading *reading, const char *section, const char *key, const ch
     return all->texts[i] != NULL ? TRI_EXIT_OK : tri_fail_text(reading->cli, "out of memory");
 }
 
+static int
+refuse_section(struct reading *reading, const char *section, const char *key)
+{
+    static const char *const sections[] = {"node", "command", NULL};
+    const int line = tri_settings_line_of(reading->text, section, false);
+    const char *meant = tri_suggest(section, sections);
+
+    for (int i = 0; i < TRI_KEY_COUNT; i++) {
+        if (strcmp(settings[i].key, section) != 0)
+            continue;
+        if (key != NULL)
+            return tri_fail_text(reading->cli, "%s: line %d: '%.64s' stands below a setting; four spaces are enough",
+                                 reading->path, tri_settings_line_of(reading->text, key, false), key);
+        return tri_fail_text(reading->cli,
+                             "%s: line %d: '%s' is a setting; it stands below a line '%s', indented by four spaces",
+                             reading->path, line, section, settings[i].section);
+    }
+    return tri_fail_text(reading->cli, "%s: line %d: there is no section '%.64s'; %s%s%s", reading->path, line, section,
+                         meant != NULL ? "did you mean '" : "there is node and command", meant != NULL ? meant : "",
+                         meant != NULL ? "'?" : "");
+}
+
 static void
 on_row(void *user, const char *section, const char *key, const char *value)
 {
-    static const char *const sections[] = {"node", "command", NULL};
     struct reading *reading = user;
     const bool is_section = strcmp(section, "node") == 0 || strcmp(section, "command") == 0;
-    const char *meant;
 
     if (reading->exit_code != TRI_EXIT_OK)
         return;
     if (!is_section) {
-        meant = tri_suggest(section, sections);
-        reading->exit_code = tri_fail_text(reading->cli, "%s: there is no section '%.64s'; %s%s%s", reading->path,
-                                           section, meant != NULL ? "did you mean '" : "there is node and command",
-                                           meant != NULL ? meant : "", meant != NULL ? "'?" : "");
+        reading->exit_code = refuse_section(reading, section, key);
     } else if (key == NULL && value != NULL && value[0] != '\0') {
-        reading->exit_code =
-            tri_fail_text(reading->cli, "%s: '%s' is a section, and has no value of its own", reading->path, section);
+        reading->exit_code = tri_fail_text(reading->cli, "%s: line %d: '%s' is a section, and has no value of its own",
+                                           reading->path, tri_settings_line_of(reading->text, section, false), section);
     } else if (key != NULL) {
         reading->exit_code = take_key(reading, section, key, value != NULL ? value : "");
     }
@@ -241,7 +261,7 @@ static int
 parse(struct reading *reading, char *text, size_t size)
 {
     troupe_config_read_fn *read_text;
-    char why[256] = "";
+    char why[256] = "", said[512];
     const size_t good = tri_utf8_end(text, size);
 
     if (good < size || memchr(text, '\0', size) != NULL)
@@ -250,8 +270,11 @@ parse(struct reading *reading, char *text, size_t size)
     read_text = load_plugin(reading->cli, reading->path);
     if (read_text == NULL)
         return TRI_EXIT_FAILED;
-    if (!read_text(text, on_row, reading, why, sizeof why))
-        return tri_fail_text(reading->cli, "%s: line %s", reading->path, why);
+    reading->text = text;
+    if (!read_text(text, on_row, reading, why, sizeof why)) {
+        tri_settings_explain(text, why, said, sizeof said);
+        return tri_fail_text(reading->cli, "%s: %s", reading->path, said);
+    }
     return reading->exit_code;
 }
 

@@ -46,6 +46,10 @@ const char *tri_setting_wants(enum tri_key key, const char *text);
 
 /* Reads the files, once; the second time it says nothing and returns 0, what could be read being set. */
 int tri_settings_load(struct tri_cli *cli);
+/* The number of the first line, or the last one, that begins with the word; 0: there is none. */
+int tri_settings_line_of(const char *text, const char *word, bool last);
+/* "line 2: it begins with a tab; ..." for what the reader has to say of a file with this text: "(2) invalid syntax". */
+void tri_settings_explain(const char *text, const char *why, char *said, size_t size);
 /* The files that were read want no colours. */
 bool tri_settings_no_color(const struct tri_cli *cli);
 

@@ -142,6 +142,10 @@ Test(sh, errors_point_at_the_word)
         {"printf 'echo \\377' >f; troupe sh f", 1, "", "troupe sh: f: not UTF-8, from byte 5 on\n"},
         {"printf 'echo a\\000' >f; troupe sh f", 1, "", "troupe sh: f: a NUL byte: it is no script\n"},
         {"troupe sh -c 'call c get'", 9, "", "troupe call: no node runs at *\n  -c:1:1: call c get\n          ^~~~\n"},
+        {"troupe sh -c 'if call c get { echo yes } else { echo no }'", 9, "", "troupe call: no node runs at *"},
+        {"troupe sh -c 'if not status { echo none } else { echo one }'", 0, "none\n",
+         "troupe status: no node runs at *\n  -c:1:8: *"},
+        {"troupe sh -c 'while status { echo on }; echo off'", 0, "off\n", "troupe status: no node runs at *"},
         {"troupe sh -c 'echo a' >/dev/full", 1, "", "*No space left on device*"},
     };
     COMMAND_RUN(rows);
@@ -198,7 +202,7 @@ Test(sh_node, par_calls_at_once_and_waits_for_all)
          ""},
         {"troupe sh -c 'par { call c incremnt }'", 4, "", "troupe call: *"},
         {"echo 'call c incremnt' >f; troupe sh -c 'par { source f }'", 4, "",
-         "troupe call: *\n  f:1:1: call c incremnt\n*"},
+         "troupe call: *\n  f:1:8: call c incremnt\n*"},
         {"troupe sh -c 'par { if call c incremnt { echo yes } else { echo no } }'", 0, "no\n", NULL},
         {"troupe sh -c 'par { n = call c increment 0; if $n > 3 { echo big } }'", 2, "",
          "troupe sh: this is a reference, whose value has not been got: y = get $x\n*"},
@@ -210,9 +214,16 @@ Test(sh_node, par_calls_at_once_and_waits_for_all)
         {"troupe sh -t 1 -c 'call s wait'", 124, "", "troupe call: *"},
         {"troupe sh -c 'par { a = call c increment; b = call c increment $a }; echo $b'", 0, "10\n", ""},
         {"troupe sh -c 'par { call s fail 1 first; a = call c get_counter }; echo no'", 7, "",
-         "troupe call: first\n  -c:1:7: *"},
+         "troupe call: first\n  -c:1:14: *"},
         {"troupe sh -c 'spawn counter:Counter --name w; par { d = watch w; kill w }; echo $d.killed_by'", 0,
          "*\ntrp_kill\n", ""},
+        /* What is behind && and || hangs on an outcome, which is waited for. */
+        {"troupe sh -c 'par { call s fail 1 first || echo other; call c get_counter }'", 0, "other\n10\n",
+         "troupe call: first\n  -c:1:14: *\n*^~~~\n"},
+        {"troupe sh -c 'x = par { call s fail 1 first || put 1; call c get_counter && put 2; 3 || put 4 }; $x[1]; "
+         "$x[3]; y = par { z = call s fail 1 a || task fib:fib 5 }; $z'",
+         0, "10\n3\n5\n", NULL},
+        {"troupe sh -c 'par { x = call s fail 1 first }'", 7, "", "troupe call: first\n  -c:1:18: *\n*^~~~\n"},
         {"troupe sh -c 'par { nonsense }'", 2, "", "troupe: unknown verb 'nonsense'*"},
         {"troupe watch nobody", 4, "", "troupe watch: no actor is called 'nobody'*"},
         {"troupe watch s --ready", 0, "", ""},

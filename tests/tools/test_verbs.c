@@ -16,6 +16,14 @@ Test(verbs, spawn_and_kill_say_what_is_wrong)
         {"troupe spawn", 2, "", "troupe spawn: MODULE:CLASS is missing; usage: troupe spawn MODULE:CLASS [ARG...]\n"},
         {"troupe spawn Stage --name s", 2, "", "troupe spawn: 'Stage' has to be MODULE:CLASS\n"},
         {"troupe spawn :Stage --name s", 2, "", "troupe spawn: ':Stage' has to be MODULE:CLASS\n"},
+        {"troupe spawn play.so:Stage --name s", 2, "",
+         "troupe spawn: 'play.so:Stage' has a file where a module's name has to be; write play:Stage\n"},
+        {"troupe spawn ./a.b/play.c --name s", 2, "",
+         "troupe spawn: './a.b/play.c' has a file where a module's name has to be; write play:CLASS\n"},
+        {"troupe spawn play:Stage --name actor:s", 2, "",
+         "troupe spawn: 'actor:s' is how a handle is written, and would be taken for one; another name is needed\n"},
+        {"troupe spawn play:Stage --name ref:s", 2, "",
+         "troupe spawn: 'ref:s' is how a reference is written, and would be taken for one; another name is needed\n"},
         {"troupe spawn play:Stage --name s", 0, "\"actor:*\"\n", ""},
         {"troupe spawn play:Stage --name s", 4, "",
          "troupe spawn: an actor called 's' lives already; --get-if-exists takes that one, `troupe kill` ends it\n"},
@@ -105,6 +113,13 @@ Test(verbs, what_the_node_keeps_is_got_waited_for_and_dropped)
 {
     static const struct command_row rows[] = {
         {"troupe ls kept", 0, "", "nothing is kept\n"},
+        {"troupe get actor:x", 2, "",
+         "troupe get: 'actor:x' is taken for an actor, not for an object; `troupe call` calls its methods\n"},
+        {"troupe put 5 --name ref:x", 2, "",
+         "troupe put: 'ref:x' is how a reference is written, and would be taken for one; another name is needed\n"},
+        {"troupe describe play.so:Stage", 2, "",
+         "troupe describe: 'play.so:Stage' is a file, which `troupe module inspect` shows; here play stands for the "
+         "module\n"},
         {"troupe get x", 4, "", "troupe get: the node keeps nothing as 'x'; `troupe ls kept` lists what it does\n"},
         {"troupe put '[1, 2]' --name list", 0, "\"ref:list\"\n", ""},
         {"troupe put 5 -n list", 4, "",

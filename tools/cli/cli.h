@@ -76,7 +76,8 @@ struct tri_option {
 enum {
     TRI_NEEDS_NODE = 1,    /* has --dir, --namespace and --timeout, too */
     TRI_REST_IS_GIVEN = 2, /* what follows the first operand is nobody's option: `troupe run PROGRAM -x` */
-    TRI_HIDDEN = 4         /* not in the list of verbs */
+    TRI_HIDDEN = 4,        /* not in the list of verbs */
+    TRI_ASKS_FOR_NODE = 8  /* that no node runs is its answer, and a condition of the shell's */
 };
 
 struct tri_verb {
@@ -238,6 +239,9 @@ int tri_kept_ask(struct tri_cli *cli, trp_ref **ref, trp_value *rows);
 /* Asks the broker (trp_query) and waits for the answer. *ref is to be released. */
 int tri_ask(struct tri_cli *cli, const char *what, trp_ref **ref, trp_value *answer);
 
+/* Whether a new name can be told from how handles and references are written; or 2, and it is said. */
+int tri_check_name(struct tri_cli *cli, const char *name);
+
 /* Waits for a reference, for --timeout at most, or until Ctrl-C. 0: *value is there (`value` may be NULL), until it is released;
  * otherwise it is said, `what` being the subject, as in "counter.greet". */
 int tri_await(struct tri_cli *cli, trp_ref *ref, const char *what, trp_value *value);
@@ -299,6 +303,8 @@ int tri_value_of(struct tri_cli *cli, struct tri_values *values, const char *ope
 int tri_arguments(struct tri_cli *cli, struct tri_values *values, char *const *operands, int count, trp_value *args);
 /* Whether an operand is "module:Class" or "module:function", as `form` has it; or 2, and it is said. */
 int tri_check_offered(struct tri_cli *cli, const char *operand, const char *form);
+/* Whether the text is the path of a module's file, and the module's name: "fib" for "dir/fib.so". */
+bool tri_module_of_file(const char *text, size_t size, char *name, size_t name_size);
 /* The whole of a file, malloced, with a NUL behind it; `name` is what it is called where it cannot be read, or has more than
  * `most` bytes (SIZE_MAX: it may have any number). 0, or the exit code; *text is NULL then. */
 int tri_read_all(struct tri_cli *cli, FILE *file, const char *name, size_t most, char **text, size_t *size);

@@ -233,7 +233,7 @@ tri_ask(struct tri_cli *cli, const char *what, trp_ref **ref, trp_value *answer)
 /* -------------------------------------------------------------------------------------------------------------- actors */
 
 static int
-refuse_actor(struct tri_cli *cli, const char *name, const trp_error *why)
+refuse_actor(struct tri_cli *cli, const char *name, bool is_handle, const trp_error *why)
 {
     char remedy[300] = "`troupe ls actors` lists them";
     trp_ref *ref = NULL;
@@ -241,7 +241,15 @@ refuse_actor(struct tri_cli *cli, const char *name, const trp_error *why)
     const char *meant;
     trp_error error = *why;
 
+    if (strncmp(name, "ref:", 4) == 0)
+        return tri_refuse(cli, "'%.255s' is taken for a reference, not for an actor; `troupe get` gets its value",
+                          name);
     (void)snprintf(error.message, sizeof error.message, "no actor is called '%.255s'", name);
+    if (is_handle)
+        (void)snprintf(error.message, sizeof error.message,
+                       "no actor is called '%.255s', or has that id: 'actor:%.100s' is taken for a handle, "
+                       "'str:actor:%.100s' for a string",
+                       name, name, name);
     if (trp_query(cli->runtime, "actors", &ref, NULL) == TRP_OK && trp_get(ref, 1000, &rows, NULL) == TRP_OK) {
         meant = tri_suggest_name(cli, name, rows, trp_null());
         if (meant != NULL)
@@ -276,13 +284,15 @@ tri_find_actor(struct tri_cli *cli, const char *name, trp_actor **actor)
     char bare[300];
     trp_error error;
     trp_value value;
+    bool is_handle;
 
     cli->word = name;
     if (size > 2 && size < sizeof bare && name[0] == '"' && name[size - 1] == '"') {
         (void)snprintf(bare, sizeof bare, "%.*s", (int)size - 2, name + 1);
         name = bare;
     }
-    if (strncmp(name, "actor:", 6) == 0)
+    is_handle = strncmp(name, "actor:", 6) == 0;
+    if (is_handle)
         name += 6;
     if (name[0] == '%' && cli->find != NULL && cli->find(cli->user, name + 1, &value) && value.kind == TRP_ACTOR) {
         *actor = trp_actor_retain(value.as.actor);
@@ -293,6 +303,6 @@ tri_find_actor(struct tri_cli *cli, const char *name, trp_actor **actor)
     if (error.code == TRP_ENOENT && strlen(name) == 32 && look_up_id(cli, name, actor) == TRP_OK)
         return TRI_EXIT_OK;
     if (error.code == TRP_ENOENT)
-        return refuse_actor(cli, name, &error);
+        return refuse_actor(cli, name, is_handle, &error);
     return tri_fail(cli, &error, NULL);
 }

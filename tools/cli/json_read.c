@@ -162,9 +162,9 @@ tri_json_string(struct tri_cli *cli, struct tri_values *values, const char *text
 {
     switch (tri_mark_of(text)) {
     case TRI_MARK_REF:
-        return read_ref(cli, values, text + 4, value);
+        return read_ref(cli, values, text, value);
     case TRI_MARK_ACTOR:
-        return read_actor(cli, values, text + 6, value);
+        return read_actor(cli, values, text, value);
     case TRI_MARK_BYTES:
         return read_bytes(cli, values, text, value);
     case TRI_MARK_F64:

@@ -22,6 +22,20 @@ tri_kept_name(const char *operand, char *name, size_t size)
 }
 
 int
+tri_check_name(struct tri_cli *cli, const char *name)
+{
+    const char *mark = strncmp(name, "actor:", 6) == 0 ? "a handle"
+                       : strncmp(name, "ref:", 4) == 0 ? "a reference"
+                                                       : NULL;
+
+    if (mark == NULL)
+        return TRI_EXIT_OK;
+    cli->word = name;
+    return tri_refuse(cli, "'%.255s' is how %s is written, and would be taken for one; another name is needed", name,
+                      mark);
+}
+
+int
 tri_kept_ask(struct tri_cli *cli, trp_ref **ref, trp_value *rows)
 {
     trp_actor *keeper = NULL;
@@ -42,17 +56,26 @@ tri_kept_ask(struct tri_cli *cli, trp_ref **ref, trp_value *rows)
 }
 
 static int
-refuse_kept(struct tri_cli *cli, const char *name, const trp_error *why)
+refuse_kept(struct tri_cli *cli, const char *operand, const char *name, const trp_error *why)
 {
     trp_error error = *why;
     char remedy[300];
-    const struct tri_hush before = tri_hush(cli);
+    struct tri_hush before;
     const char *meant = NULL;
     trp_ref *ref = NULL;
     trp_value rows;
     int exit_code;
 
+    if (strncmp(name, "actor:", 6) == 0)
+        return tri_refuse(cli, "'%.255s' is taken for an actor, not for an object; `troupe call` calls its methods",
+                          name);
     (void)snprintf(error.message, sizeof error.message, "the node keeps nothing as '%.255s'", name);
+    if (strncmp(operand, "ref:", 4) == 0 && cli->word != NULL && cli->word[0] != '%') /* it stands for a value */
+        (void)snprintf(error.message, sizeof error.message,
+                       "the node keeps nothing as '%.255s': 'ref:%.100s' is taken for a reference, 'str:ref:%.100s' "
+                       "for a string",
+                       name, name, name);
+    before = tri_hush(cli);
     if (tri_kept_ask(cli, &ref, &rows) == TRI_EXIT_OK)
         meant = tri_suggest_row(name, rows, remedy, sizeof remedy);
     tri_unhush(cli, before);
@@ -81,5 +104,5 @@ tri_find_kept(struct tri_cli *cli, const char *operand, trp_ref **ref)
         return exit_code;
     if (trp_kept(cli->runtime, name, ref, &error) == TRP_OK)
         return TRI_EXIT_OK;
-    return error.code == TRP_ENOENT ? refuse_kept(cli, name, &error) : tri_fail(cli, &error, NULL);
+    return error.code == TRP_ENOENT ? refuse_kept(cli, operand, name, &error) : tri_fail(cli, &error, NULL);
 }

@@ -108,15 +108,23 @@ tri_value_of(struct tri_cli *cli, struct tri_values *values, const char *operand
 
 /* ----------------------------------------------------------------------------------------------------------- arguments */
 
+static size_t
+identifier_size(const char *text)
+{
+    size_t size = 0;
+
+    while (text[size] == '_' || (text[size] >= 'a' && text[size] <= 'z') || (text[size] >= 'A' && text[size] <= 'Z') ||
+           (size > 0 && text[size] >= '0' && text[size] <= '9'))
+        size++;
+    return size;
+}
+
 /* Bytes of the identifier that a '=' follows; 0: it is no keyword. */
 static size_t
 keyword_size(const char *word)
 {
-    size_t size = 0;
+    const size_t size = identifier_size(word);
 
-    while (word[size] == '_' || (word[size] >= 'a' && word[size] <= 'z') || (word[size] >= 'A' && word[size] <= 'Z') ||
-           (size > 0 && word[size] >= '0' && word[size] <= '9'))
-        size++;
     return word[size] == '=' ? size : 0;
 }
 
@@ -141,15 +149,34 @@ take_argument(struct tri_cli *cli, struct tri_values *values, const char *word, 
     return tri_value_of(cli, values, word + name_size + 1, &pair[1]);
 }
 
+bool
+tri_module_of_file(const char *text, size_t size, char *name, size_t name_size)
+{
+    const char *slash = memrchr(text, '/', size), *begin = slash != NULL ? slash + 1 : text;
+    const size_t rest = size - (size_t)(begin - text), stem = identifier_size(begin);
+
+    if (stem == 0 || stem >= name_size ||
+        !((rest == stem + 3 && memcmp(begin + stem, ".so", 3) == 0) ||
+          (rest == stem + 2 && memcmp(begin + stem, ".c", 2) == 0)))
+        return false;
+    (void)snprintf(name, name_size, "%.*s", (int)stem, begin);
+    return true;
+}
+
 int
 tri_check_offered(struct tri_cli *cli, const char *operand, const char *form)
 {
-    const char *colon = strchr(operand, ':');
+    const char *colon = strchr(operand, ':'), *behind = strchr(form, ':');
+    const size_t size = colon != NULL ? (size_t)(colon - operand) : strlen(operand);
+    char module[64];
 
-    if (colon != NULL && colon != operand && colon[1] != '\0')
-        return TRI_EXIT_OK;
     cli->word = operand;
-    return tri_refuse(cli, "'%.255s' has to be %s", operand, form);
+    if (tri_module_of_file(operand, size, module, sizeof module))
+        return tri_refuse(cli, "'%.255s' has a file where a module's name has to be; write %s%.255s", operand, module,
+                          colon != NULL && colon[1] != '\0' ? colon : behind);
+    if (colon == NULL || size == 0 || colon[1] == '\0')
+        return tri_refuse(cli, "'%.255s' has to be %s", operand, form);
+    return TRI_EXIT_OK;
 }
 
 int

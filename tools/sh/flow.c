@@ -17,7 +17,7 @@ is_good(int exit_code, bool has_value, const struct tri_sh_value *held)
     return exit_code == TRI_EXIT_OK && (!has_value || tri_sh_is_true(held->value));
 }
 
-/* Whether it is good. What the line itself has wrong, and a node that is not there, is no condition. */
+/* Whether it is good. What the line itself has wrong, and a node that is not there, is no condition, unless it was asked for. */
 static int
 decide(struct tri_sh *sh, const struct tri_node *node, bool *is_true)
 {
@@ -32,8 +32,9 @@ decide(struct tri_sh *sh, const struct tri_node *node, bool *is_true)
     sh->status = exit_code;
     *is_true = is_good(exit_code, has_value, &held);
     tri_sh_value_fini(&held);
-    return exit_code == TRI_EXIT_USAGE || exit_code == TRI_EXIT_STOPPED || exit_code == TRI_EXIT_NODE ? exit_code
-                                                                                                      : TRI_EXIT_OK;
+    if (exit_code == TRI_EXIT_USAGE || exit_code == TRI_EXIT_STOPPED)
+        return exit_code;
+    return exit_code == TRI_EXIT_NODE && !sh->asked_for_node ? exit_code : TRI_EXIT_OK;
 }
 
 static int
@@ -105,12 +106,30 @@ run_while(struct tri_sh *sh, const struct tri_node *node)
     return exit_code;
 }
 
+/* The left one of && and ||. Its outcome is wanted now, also in a `par`, which has its result among the others all the same. */
+static int
+run_left(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value)
+{
+    struct tri_sh_value held = {.value = trp_null()};
+    const int par_depth = sh->par_depth;
+    int exit_code;
+
+    sh->took_call = sh->took_quiet = false;
+    sh->par_depth = 0;
+    exit_code = tri_sh_execute(sh, node, into != NULL || par_depth == 0 ? into : &held, has_value);
+    sh->par_depth = par_depth;
+    if (exit_code == TRI_EXIT_OK && *has_value && into == NULL && par_depth > 0)
+        exit_code = tri_sh_add_call(sh, &held, NULL);
+    tri_sh_value_fini(&held);
+    return exit_code;
+}
+
 /* The right one runs where the left one's outcome leaves it open; the result is that of the last one that ran. */
 static int
 run_either(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value)
 {
     const bool is_and = node->kind == TRI_NODE_AND;
-    int exit_code = tri_sh_execute(sh, node->first, into, has_value);
+    int exit_code = run_left(sh, node->first, into, has_value);
     bool good;
 
     sh->status = exit_code;
@@ -233,7 +252,7 @@ run_for(struct tri_sh *sh, const struct tri_node *node)
 /* ----------------------------------------------------------------------------------------------------------------- par */
 
 int
-tri_sh_add_call(struct tri_sh *sh, struct tri_sh_value *held, const struct tri_token *word, bool is_assigned)
+tri_sh_add_call(struct tri_sh *sh, struct tri_sh_value *held, const struct tri_token *word)
 {
     struct tri_sh_call *call = calloc(1, sizeof *call);
 
@@ -241,11 +260,13 @@ tri_sh_add_call(struct tri_sh *sh, struct tri_sh_value *held, const struct tri_t
         return tri_fail_text(&sh->cli, "out of memory");
     *call = (struct tri_sh_call){.held = *held,
                                  .source = sh->source,
-                                 .word = *word,
-                                 .is_assigned = is_assigned,
+                                 .at = sh->took_at,
+                                 .is_assigned = word != NULL,
                                  .verb = sh->took_of,
                                  .is_call = sh->took_call,
                                  .quiet = sh->took_quiet};
+    if (word != NULL)
+        call->word = *word;
     *held = (struct tri_sh_value){.value = trp_null()};
     *sh->last_call = call;
     sh->last_call = &call->next;
@@ -310,7 +331,7 @@ finish_call(struct tri_sh *sh, struct tri_sh_call *call, struct tri_own_calls *o
     if (exit_code != TRI_EXIT_OK) {
         const struct tri_source source = sh->source;
         sh->source = call->source;
-        tri_sh_point(sh, call->word.text, call->word.size);
+        tri_sh_point(sh, call->at.text, call->at.size);
         sh->source = source;
         return exit_code;
     }

@@ -242,16 +242,16 @@ on_result(void *user, trp_ref *ref, trp_value value)
     return tri_sh_value_set(sh, sh->into, ref, value);
 }
 
-/* Points at the word that the verb was looking at when it failed. */
-static void
-point_at_word(struct tri_sh *sh, const struct tri_node *node, char **argv)
+/* The word that the verb has looked at last. */
+static struct tri_token
+looked_at(const struct tri_sh *sh, const struct tri_node *node, char **argv)
 {
     int found = 0;
 
     for (int i = 0; i < node->word_count; i++)
         if (sh->cli.word != NULL && sh->cli.word >= argv[i] && sh->cli.word <= argv[i] + strlen(argv[i]))
             found = i;
-    tri_sh_point(sh, node->words[found].text, node->words[found].size);
+    return node->words[found];
 }
 
 static int
@@ -270,7 +270,8 @@ run_words(struct tri_sh *sh, const struct tri_node *node, const char *piped, str
 {
     char **argv = calloc((size_t)node->word_count + 2, sizeof *argv);
     const struct own *own = NULL;
-    int count = node->word_count, exit_code;
+    const struct tri_verb *verb;
+    int count = node->word_count, exit_code, words;
     struct tri_sh_value *into_before = sh->into;
 
     if (argv == NULL)
@@ -291,8 +292,11 @@ run_words(struct tri_sh *sh, const struct tri_node *node, const char *piped, str
         sh->cli.take = NULL;
         sh->into = into_before;
         *has_value = sh->took;
+        sh->took_at = looked_at(sh, node, argv);
+        verb = tri_verb_find(&sh->cli, count, argv, &words);
+        sh->asked_for_node = verb != NULL && (verb->flags & TRI_ASKS_FOR_NODE) != 0;
         if (exit_code != TRI_EXIT_OK && exit_code != TRI_EXIT_PIPE)
-            point_at_word(sh, node, argv);
+            tri_sh_point(sh, sh->took_at.text, sh->took_at.size);
     }
     for (int i = 0; i < count; i++)
         free(argv[i]);
@@ -316,7 +320,7 @@ run_command(struct tri_sh *sh, const struct tri_node *node, const char *piped, s
     if (into != NULL)
         return exit_code;
     if (exit_code == TRI_EXIT_OK && *has_value)
-        exit_code = tri_sh_add_call(sh, &held, &node->words[0], false);
+        exit_code = tri_sh_add_call(sh, &held, NULL);
     *has_value = false;
     tri_sh_value_fini(&held);
     return exit_code;
@@ -394,7 +398,7 @@ run_assign(struct tri_sh *sh, const struct tri_node *node)
     if (exit_code == TRI_EXIT_OK && sh->par_depth > 0 && has_value && sh->took_call) {
         exit_code = tri_sh_value_set(sh, &call, held.ref, held.value);
         if (exit_code == TRI_EXIT_OK)
-            exit_code = tri_sh_add_call(sh, &call, name, true);
+            exit_code = tri_sh_add_call(sh, &call, name);
     }
     if (exit_code == TRI_EXIT_OK)
         exit_code = tri_sh_assign(sh, name->text, name->size, &held);

@@ -100,8 +100,9 @@ struct tri_sh_call {
     struct tri_sh_value held; /* of a call its reference */
     bool is_call, quiet;
     struct tri_source source;
-    struct tri_token word; /* of the source, to point at: */
-    bool is_assigned;      /* the variable's name; else its result is printed, or gathered */
+    struct tri_token at;   /* of the source, to point at */
+    struct tri_token word; /* the variable that it is assigned to; */
+    bool is_assigned;      /* else its result is printed, or gathered */
 };
 
 struct tri_sh {
@@ -117,9 +118,11 @@ struct tri_sh {
     int depth;                  /* commands that run, one in the other */
     struct tri_values texts;    /* of `source`, to the end */
     struct tri_sh_value *into;  /* where the verb that runs puts its result; NULL: printed */
+    bool asked_for_node;        /* it was one whose answer it is that no node runs */
     bool took;                  /* it has: */
     bool took_call, took_quiet; /* the reference of a call that goes on; it had --quiet */
     const struct tri_verb *took_of;
+    struct tri_token took_at; /* the word that it looked at last */
 };
 
 void tri_sh_value_fini(struct tri_sh_value *held);
@@ -166,8 +169,8 @@ int tri_sh_execute(struct tri_sh *sh, const struct tri_node *node, struct tri_sh
 int tri_sh_flow(struct tri_sh *sh, const struct tri_node *node, struct tri_sh_value *into, bool *has_value);
 /* The value of a word by itself: `x = 5`. */
 int tri_sh_literal(struct tri_sh *sh, const struct tri_token *word, struct tri_sh_value *held);
-/* What a command of `par` gave, which is emptied; `word` is the variable that it is assigned to, or else what to point at. */
-int tri_sh_add_call(struct tri_sh *sh, struct tri_sh_value *held, const struct tri_token *word, bool is_assigned);
+/* What the command of `par` that ran last gave, which is emptied; `word`: the variable that it is assigned to, or NULL. */
+int tri_sh_add_call(struct tri_sh *sh, struct tri_sh_value *held, const struct tri_token *word);
 /* The name of one of the shell's own commands; NULL: past the last one. */
 const char *tri_sh_own_name(size_t i);
 

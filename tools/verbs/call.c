@@ -85,6 +85,7 @@ submit(struct tri_cli *cli, const struct tri_args *args, trp_request *request)
     name_call(args, what, sizeof what);
     if (is_async || cli->later) {
         cli->is_later = !is_async;
+        cli->word = request->method; /* what fails later fails there */
         /* A variable of the shell holds it as well as the node does. */
         exit_code =
             is_kept || cli->take == NULL ? tri_keep_ref(cli, args, ref) : tri_give(cli, ref, trp_ref_value(ref));

@@ -156,6 +156,9 @@ refuse_subject(struct tri_cli *cli, const struct subject *subject, const char *t
     trp_error error = {.code = TRP_ENOENT, .rank = -1};
     char module[300], meant[4500];
 
+    if (tri_module_of_file(text, colon != NULL ? (size_t)(colon - text) : strlen(text), module, sizeof module))
+        return tri_refuse(cli, "'%.255s' is a file, which `troupe module inspect` shows; here %s stands for the module",
+                          text, module);
     if (colon == NULL)
         return refuse_name(cli, subject, text);
     (void)snprintf(module, sizeof module, "%.*s", (int)(colon - text), text);

@@ -197,6 +197,6 @@ const struct tri_verb tri_verb_status = {
     .name = "status",
     .group = "Nodes",
     .about = "says whether a node service runs, and what it does",
-    .flags = TRI_NEEDS_NODE,
+    .flags = TRI_NEEDS_NODE | TRI_ASKS_FOR_NODE,
     .run = run_status,
 };

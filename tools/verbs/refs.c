@@ -35,9 +35,11 @@ tri_check_keep(struct tri_cli *cli, const struct tri_args *args)
     trp_error error = {.rank = -1};
     trp_ref *ref = NULL;
     int64_t ttl_ms;
-    const int exit_code = take_ttl(cli, args, &ttl_ms);
+    int exit_code = take_ttl(cli, args, &ttl_ms);
     trp_err err;
 
+    if (exit_code == TRI_EXIT_OK && name != NULL)
+        exit_code = tri_check_name(cli, name);
     if (exit_code != TRI_EXIT_OK || name == NULL)
         return exit_code;
     err = trp_kept(cli->runtime, name, &ref, &error);
@@ -89,7 +91,9 @@ run_put(struct tri_cli *cli, const struct tri_args *args)
         return tri_refuse(cli, "VALUE is missing, or --file FILE; usage: troupe put [VALUE]");
     if (file != NULL && args->count > 0)
         return tri_refuse(cli, "there is a VALUE and --file, and one reference");
-    exit_code = tri_join(cli);
+    exit_code = tri_option(args, "name") != NULL ? tri_check_name(cli, tri_option(args, "name")) : TRI_EXIT_OK;
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_join(cli);
     if (exit_code == TRI_EXIT_OK && file == NULL)
         exit_code = tri_value_of(cli, &values, args->operands[0], &value);
     if (exit_code == TRI_EXIT_OK && file != NULL)

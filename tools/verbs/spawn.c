@@ -82,7 +82,9 @@ take_options(struct tri_cli *cli, struct tri_values *values, const struct tri_ar
     options->get_if_exists = tri_option(args, "get-if-exists") != NULL;
     if (options->name == NULL && cli->take == NULL) /* a variable of the shell holds it */
         return tri_refuse(cli, "--name NAME is missing; without one nobody could find the actor again");
-    if (start != NULL)
+    if (options->name != NULL)
+        exit_code = tri_check_name(cli, options->name);
+    if (exit_code == TRI_EXIT_OK && start != NULL)
         exit_code = tri_take_time(cli, "--start-timeout", start, &options->start_timeout_ms);
     if (exit_code == TRI_EXIT_OK)
         exit_code = take_amount(cli, args, "cpus", &options->num_cpus);

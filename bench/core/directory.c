@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bench/core/stage.h"
 #include "bench/limits/limits.h"
-#include "broker/core/state.h"
 
 enum { FEW = 10000, MANY = 1000000, QUICK = 100, LOOKUPS = 20000, ROUNDS = 9, RUN_MAX = 100 };
 static const double must = 1.5;
@@ -37,57 +37,6 @@ on_send(void *user, tri_peer_index peer, const struct tri_route *route, const st
     (void)peer, (void)sections, (void)count, (void)credited;
     ((struct stage *)user)->answers += route->kind == TRI_RESULT && (route->flags & TRI_FAILED) == 0;
     return 1;
-}
-
-static bool
-on_has_credit(void *user, tri_peer_index peer, uint64_t bytes)
-{
-    (void)user, (void)peer, (void)bytes;
-    return true;
-}
-
-static uint64_t
-on_unread(void *user, tri_peer_index peer)
-{
-    (void)user, (void)peer;
-    return 0;
-}
-
-static void
-on_release(void *user, tri_peer_index peer, uint64_t bytes)
-{
-    (void)user, (void)peer, (void)bytes;
-}
-
-static void
-on_cut(void *user, tri_peer_index peer, const char *reason)
-{
-    (void)user, (void)peer, (void)reason;
-}
-
-static void
-on_fork(void *user, uint64_t token, const char *label, const struct tri_env *env, uint32_t env_count, uint64_t memory)
-{
-    (void)user, (void)token, (void)label, (void)env, (void)env_count, (void)memory;
-}
-
-static void
-on_text(void *user, uint64_t token, const char *text)
-{
-    (void)user, (void)token, (void)text;
-}
-
-static trp_err
-login(struct stage *stage, tri_peer_index *peer, trp_error *error)
-{
-    static int32_t pid = 1000;
-    const struct tri_login login = {.version_min = TRI_WIRE_VERSION,
-                                    .version_max = TRI_WIRE_VERSION,
-                                    .role = TRI_DRIVER,
-                                    .pid = ++pid,
-                                    .program = "bench"};
-    struct tri_welcome welcome;
-    return tri_core_hello(stage->core, &login, pid, stage->now_ns, peer, &welcome, error);
 }
 
 static void
@@ -117,13 +66,10 @@ fill(struct stage *stage, trp_error *error)
 static trp_err
 open_stage(struct stage *stage, uint32_t names, const char *format, trp_error *error)
 {
-    const struct tri_core_config config = {.incarnation = 1, .node = "bench", .num_cpus = 2, .seed = 1};
-    const struct tri_core_ops ops = {on_send, on_has_credit, on_unread, on_release, on_cut,
-                                     on_fork, on_text,       on_text,   NULL,       stage};
     *stage = (struct stage){.now_ns = TRI_NS_PER_S, .draw = 7, .names = names, .format = format};
-    TRP_TRY(tri_core_new(&config, &ops, NULL, 0, stage->now_ns, &stage->core, error));
-    TRP_TRY(login(stage, &stage->maker, error));
-    TRP_TRY(login(stage, &stage->asker, error));
+    TRP_TRY(tri_stage_core(on_send, stage, NULL, stage->now_ns, &stage->core, error));
+    TRP_TRY(tri_stage_driver(stage->core, stage->now_ns, &stage->maker, error));
+    TRP_TRY(tri_stage_driver(stage->core, stage->now_ns, &stage->asker, error));
     return fill(stage, error);
 }
 

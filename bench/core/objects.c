@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "broker/core/state.h"
+#include "bench/core/stage.h"
 
 enum { MANY = 1000000, BYTES = 102500, RUNS = 32, ROUND = 64 };
 static const double bytes_most = 200, seconds_most = 1;
@@ -45,46 +45,6 @@ on_send(void *user, tri_peer_index peer, const struct tri_route *route, const st
         stage->answered = true;
     }
     return ++stage->packet;
-}
-
-static bool
-on_has_credit(void *user, tri_peer_index peer, uint64_t bytes)
-{
-    (void)user, (void)peer, (void)bytes;
-    return true;
-}
-
-static uint64_t
-on_unread(void *user, tri_peer_index peer)
-{
-    (void)user, (void)peer;
-    return 0;
-}
-
-static void
-on_release(void *user, tri_peer_index peer, uint64_t bytes)
-{
-    (void)user, (void)peer, (void)bytes;
-}
-
-static void
-on_cut(void *user, tri_peer_index peer, const char *reason)
-{
-    (void)user, (void)peer;
-    fprintf(stderr, "objects: cut: %s\n", reason);
-    exit(2);
-}
-
-static void
-on_fork(void *user, uint64_t token, const char *label, const struct tri_env *env, uint32_t env_count, uint64_t memory)
-{
-    (void)user, (void)token, (void)label, (void)env, (void)env_count, (void)memory;
-}
-
-static void
-on_text(void *user, uint64_t token, const char *text)
-{
-    (void)user, (void)token, (void)text;
 }
 
 static trp_err
@@ -129,9 +89,6 @@ static trp_err
 open_stage(struct stage *stage, uint32_t objects, trp_error *error)
 {
     const uint32_t granules = objects * (TRI_OBJECT_GRANULES + 2) + 16 * TRI_EXTENT_GRANULES;
-    const struct tri_core_ops ops = {on_send, on_has_credit, on_unread, on_release, on_cut,
-                                     on_fork, on_text,       on_text,   NULL,       stage};
-    struct tri_core_config config = {.incarnation = 1, .node = "bench", .num_cpus = 2, .seed = 1};
     *stage = (struct stage){.now_ns = TRI_NS_PER_S};
     stage->arena = (struct tri_arena){.granules = granules,
                                       .slots = TRI_SLOTS_MAX,
@@ -146,15 +103,8 @@ open_stage(struct stage *stage, uint32_t objects, trp_error *error)
     stage->arena.reg = reserve(tri_part_bytes(TRI_PART_REGISTER, granules, stage->arena.slots));
     if (stage->arena.words == NULL || stage->arena.pins == NULL || stage->arena.reg == NULL)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory");
-    config.arena = stage->arena;
-    TRP_TRY(tri_core_new(&config, &ops, NULL, 0, stage->now_ns, &stage->core, error));
-    const struct tri_login login = {.version_min = TRI_WIRE_VERSION,
-                                    .version_max = TRI_WIRE_VERSION,
-                                    .role = TRI_DRIVER,
-                                    .pid = 1001,
-                                    .program = "bench"};
-    struct tri_welcome welcome;
-    return tri_core_hello(stage->core, &login, 1001, stage->now_ns, &stage->driver, &welcome, error);
+    TRP_TRY(tri_stage_core(on_send, stage, &stage->arena, stage->now_ns, &stage->core, error));
+    return tri_stage_driver(stage->core, stage->now_ns, &stage->driver, error);
 }
 
 static void

@@ -2,10 +2,12 @@
  * local.h - what the files of local mode share: a very small broker and host in the calling process. The proc posts the same
  * envelopes as to a broker, values are packed and unpacked as on the wire, so that results are the same.
  *
- *     local.c         messages in and out, what is due next, beginning and end
- *     local_calls.c   calls: their dependencies, running them, delivering what came of them
- *     local_actors.c  actors: names, construction, ends, watches, and looking around
- *     local_faults.c  what a test wants to go wrong, and its clock (troupe/testing.h)
+ *     local.c           messages in and out, what is due next, beginning and end
+ *     local_calls.c     calls: their dependencies, running them, delivering what came of them
+ *     local_promises.c  those whose function has returned without an answer
+ *     local_actors.c    actors: construction, ends, and watches
+ *     local_names.c     finding actors, and lists of them
+ *     local_faults.c    what a test wants to go wrong, and its clock (troupe/testing.h)
  *
  * Everything is guarded by the process's lock, which is dropped while user code runs. Whoever waits does what is due.
  */
@@ -45,6 +47,12 @@ struct tri_local_actor {
     trp_runtime runtime;
     trp_place place;
 };
+
+static inline struct tri_local_actor *
+tri_local_born(const struct tri_node *node) /* of local->born */
+{
+    return TRI_OWNER(node, struct tri_local_actor, link);
+}
 
 struct tri_local_watch {
     struct tri_node link;
@@ -124,26 +132,29 @@ bool tri_local_new_call(struct tri_local *local, struct tri_local_message *messa
 bool tri_local_run_next(struct tri_local *local, trp_err *too_deep);
 /* One that is due of an actor of which no method runs (trp_on_ready). false: there is none. */
 bool tri_local_run_callback(struct tri_local *local);
-bool tri_local_keep_promises(struct tri_local *local);        /* answers what was delegated and has ended */
-void tri_local_replied(void *local, struct trp_reply *reply); /* tri_execution_ops: without the lock */
 void tri_local_drop_calls(struct tri_local *local, struct tri_local_actor *actor); /* those not started fail */
 void tri_local_drop_unstarted(struct tri_local *local); /* of all; they fail with the process, not run */
+void tri_local_answer(struct tri_local *local, struct tri_local_call *call, const struct tri_section *section,
+                      bool failed);
+void tri_local_fail_call(struct tri_local *local, struct tri_local_call *call, const struct tri_failure *failure);
+void tri_local_end_call(struct tri_local *local, struct tri_local_call *call);
+
+/* local_promises.c */
+bool tri_local_keep_promises(struct tri_local *local);        /* answers what was delegated and has ended */
+void tri_local_replied(void *local, struct trp_reply *reply); /* tri_execution_ops: without the lock */
+/* Its function has returned, and had put its answer off. */
+void tri_local_cancel_promise(struct tri_local *local, struct tri_local_call *call);
 /* Those whose reply was put off fail: the actor has ended. */
 void tri_local_fail_promises(struct tri_local *local, const struct tri_local_actor *actor);
 /* Nobody waits for the reply that it has put off, if it has; its holder sees that. */
 void tri_local_abandon(struct tri_local *local, struct tri_local_call *call);
-void tri_local_answer(struct tri_local *local, struct tri_local_call *call, const struct tri_section *section,
-                      bool failed);
-void tri_local_end_call(struct tri_local *local, struct tri_local_call *call);
 
 /* local_actors.c */
 struct tri_local_actor *tri_local_find(struct tri_local *local, struct tri_id id);
 void tri_local_on_spawn(struct tri_local *local, struct tri_local_message *message);
 void tri_local_on_kill(struct tri_local *local, struct tri_local_message *message);
-void tri_local_on_lookup(struct tri_local *local, struct tri_local_message *message);
 void tri_local_on_watch(struct tri_local *local, struct tri_local_message *message);
 void tri_local_on_release(struct tri_local *local, struct tri_local_message *message);
-void tri_local_on_query(struct tri_local *local, struct tri_local_message *message);
 /* Without the lock: its state and its constructor. What came of it is in the execution. */
 void tri_local_construct(struct tri_local *local, struct tri_local_call *call);
 void tri_local_constructed(struct tri_local *local, struct tri_local_call *call); /* with the lock */
@@ -159,6 +170,13 @@ void tri_local_end_actor(struct tri_local *local, struct tri_local_actor *actor,
 /* Its death record; `message` is borrowed. */
 struct tri_death tri_local_death(const struct tri_local_actor *actor, const char *message);
 void tri_local_free_actors(struct tri_local *local);
+
+/* local_names.c */
+void tri_local_on_lookup(struct tri_local *local, struct tri_local_message *message);
+void tri_local_on_query(struct tri_local *local, struct tri_local_message *message);
+/* The bearer of a name, who lives. NULL: nobody has it. */
+struct tri_local_actor *tri_local_find_name(struct tri_local *local, const char *name, const char *space);
+void tri_local_answer_actor(struct tri_local *local, struct tri_id result, struct tri_local_actor *actor);
 
 /* local_faults.c */
 /* With the lock: the oldest fault that fits a call about to start, a copy; NULL: none does. */

@@ -91,8 +91,8 @@ tri_local_answer(struct tri_local *local, struct tri_local_call *call, const str
     tri_local_result(local, call->letter->route.result, section, failed);
 }
 
-static void
-fail_call(struct tri_local *local, struct tri_local_call *call, const struct tri_failure *failure)
+void
+tri_local_fail_call(struct tri_local *local, struct tri_local_call *call, const struct tri_failure *failure)
 {
     if (call->answered)
         return;
@@ -119,52 +119,8 @@ drop_cancelled(struct tri_local *local, struct tri_local_call *call, bool asked)
 
     tri_about_refused(&failure.error, TRP_ECANCELLED, &about, "it was cancelled before it started");
     if (asked)
-        fail_call(local, call, &failure);
+        tri_local_fail_call(local, call, &failure);
     drop_call(local, call);
-}
-
-/* Its function has returned, and had put its answer off. */
-static void
-cancel_promise(struct tri_local *local, struct tri_local_call *call)
-{
-    struct tri_failure failure = {0};
-
-    tri_fail_promise(&failure.error, &call->execution);
-    tri_reply_cancel(call->execution.reply);
-    fail_call(local, call, &failure);
-}
-
-void
-tri_local_abandon(struct tri_local *local, struct tri_local_call *call)
-{
-    if (call->execution.reply == NULL)
-        return;
-    local->open--;
-    if (!call->execution.reply->answered)
-        local->abandoned++;
-    tri_reply_abandon(&call->execution.reply);
-}
-
-void
-tri_local_fail_promises(struct tri_local *local, const struct tri_local_actor *actor)
-{
-    struct tri_node *node = local->promised.next;
-
-    while (node != &local->promised) {
-        struct tri_local_call *call = TRI_OWNER(node, struct tri_local_call, link);
-        struct tri_failure failure = {0};
-        char who[TRI_NAME_MAX + 64];
-        node = node->next;
-        if (call->actor != actor || call->execution.reply == NULL)
-            continue;
-        struct tri_about about = tri_local_about(actor, call->letter, true, who, sizeof who);
-        about.fate = "ran";
-        about.ran = TRP_RAN;
-        tri_about_ended(&failure.error, &about, "it ended before it gave the reply that it had put off");
-        tri_local_abandon(local, call);
-        fail_call(local, call, &failure);
-        tri_local_end_call(local, call);
-    }
 }
 
 static struct tri_local_call *
@@ -199,7 +155,7 @@ tri_local_cancel(struct tri_local *local, struct tri_id id)
         return;
     __atomic_store_n(&call->cancelled, TRI_CANCELLED, __ATOMIC_RELAXED);
     if (promised != NULL)
-        cancel_promise(local, promised);
+        tri_local_cancel_promise(local, promised);
     tri_proc_cancel_children(local->process->proc, id);
     tri_proc_round(local->process->proc, tri_now_ns()); /* before anything else is run */
     cancel_started(local, &local->started, id);
@@ -238,7 +194,7 @@ tri_local_drop_calls(struct tri_local *local, struct tri_local_actor *actor)
             continue;
         if (!call->constructs) {
             tri_local_refuse(actor, call->letter, &failure);
-            fail_call(local, call, &failure);
+            tri_local_fail_call(local, call, &failure);
         }
         drop_call(local, call);
     }
@@ -321,7 +277,7 @@ fail_with_cause(struct tri_local *local, struct tri_local_call *call, const stru
     const bool known = tri_error_unpack(tri_ref_value(broken->ref), chain, &count, NULL) == TRP_OK && count > 0;
 
     tri_about_argument(&failure, &about, broken->place, known ? &chain[0] : NULL);
-    fail_call(local, call, &failure);
+    tri_local_fail_call(local, call, &failure);
 }
 
 /* --------------------------------------------------------------------------------------------------------- running */
@@ -375,7 +331,7 @@ settle(struct tri_local *local, struct tri_local_call *call)
         tri_proc_tick(local->process->proc, tri_now_ns()); /* too late: its caller is told so, as through a broker */
     if (tri_execution_cancelled(execution) &&
         (execution->outcome == TRI_RAN_DEFERRED || execution->outcome == TRI_RAN_DELEGATED))
-        cancel_promise(local, call);
+        tri_local_cancel_promise(local, call);
     if (execution->outcome == TRI_RAN_DEFERRED && reply->answered) {
         tri_local_answer(local, call, &reply->packed.section, reply->failed);
         local->open--;
@@ -508,7 +464,7 @@ refuse_deep(struct tri_local *local, struct tri_local_call *call)
 
     (void)tri_stack_low(why);
     tri_about_refused(&failure.error, TRP_ELIMIT, &about, why);
-    fail_call(local, call, &failure);
+    tri_local_fail_call(local, call, &failure);
     drop_call(local, call);
 }
 
@@ -564,70 +520,4 @@ tri_local_run_next(struct tri_local *local, trp_err *too_deep)
             lanes[lane_count++] = (struct lane){call->actor, call->caller};
     }
     return false;
-}
-
-/* --------------------------------------------------------------------------------------------------------- promises */
-
-TRI_APART bool
-tri_local_keep_promises(struct tri_local *local)
-{
-    for (struct tri_node *node = local->promised.next; node != &local->promised; node = node->next) {
-        struct tri_local_call *call = TRI_OWNER(node, struct tri_local_call, link);
-        const struct tri_ref *ref = call->delegate != NULL ? &call->delegate->handle.ref : NULL;
-        if (ref == NULL || ref->state == TRI_REF_PENDING)
-            continue;
-        tri_local_answer(local, call, tri_ref_value(ref), ref->state == TRI_REF_FAILED);
-        tri_handle_drop(local->process, &call->delegate->handle);
-        call->delegate = NULL;
-        tri_local_end_call(local, call);
-        return true;
-    }
-    return false;
-}
-
-/* There is no runtime any more that it could be an answer in. */
-static void
-reply_is_late(struct tri_local *local, struct trp_reply *reply)
-{
-    bool last;
-
-    *(reply->abandoned ? &local->abandoned : &local->open) -= 1;
-    last = local->open + local->abandoned == 0;
-    free(reply->held);
-    reply->held = NULL; /* what it held went with the runtime */
-    tri_reply_free(&reply);
-    (void)pthread_mutex_unlock(&local->late);
-    if (last) {
-        (void)pthread_mutex_destroy(&local->late);
-        free(local);
-    }
-}
-
-void
-tri_local_replied(void *user, struct trp_reply *reply)
-{
-    struct tri_local *local = user;
-    struct tri_process *process = local->process;
-    struct tri_local_call *call;
-
-    (void)pthread_mutex_lock(&local->late);
-    if (local->gone) {
-        reply_is_late(local, reply);
-        return;
-    }
-    tri_process_lock(process);
-    reply->answered = true;
-    call = reply->owner;
-    if (reply->abandoned) {
-        local->abandoned--;
-        tri_reply_free(&reply);
-    } else if (call != NULL) {
-        tri_local_answer(local, call, &reply->packed.section, reply->failed);
-        local->open--;
-        tri_reply_free(&reply);
-        tri_local_end_call(local, call);
-    }
-    tri_waiters_poke(process, true);
-    tri_process_unlock(process);
-    (void)pthread_mutex_unlock(&local->late);
 }

@@ -1,52 +1,16 @@
 /*
  * runs.c - the table of runs.h: runs linked in the order of their addresses, an index from the granule where a run begins to
- * it, and bins of free runs. Each extent without memory is a run of its own, a hole. Pure; one thread at a time. It must not know what lies in a run, or what a process is.
+ * it, and bins of free runs. Each extent without memory is a run of its own, a hole. Pure; one thread at a time. It must not know
+ * what lies in a run, or what a process is.
  */
-#include "store/runs.h"
+#include "store/runs_inside.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define NONE    0u
-#define CLASSES 256u
-#define LOOKS   16u /* at so many runs of a bin, before the next one */
-
-enum state { HOLE, FREE, TAKEN };
-
-struct node {
-    uint32_t start, count;
-    uint32_t before, behind; /* neighbours by address; NONE: the end. Of unused nodes: `behind` is the next one */
-    uint32_t bin_next, bin_prev;
-    uint8_t state;
-};
-
-struct tri_runs {
-    uint32_t limit;
-    uint32_t first; /* lowest address */
-    struct node *nodes;
-    size_t capacity;
-    uint32_t used, unused, unused_count; /* nodes ever used, those to be used again */
-    uint32_t *at;                        /* [granule]: the node that begins there; NONE */
-    uint16_t *warm;                      /* [granule / TRI_WARM_GRANULES]: the process that wrote it last */
-    uint32_t bins[CLASSES];
-    uint64_t filled[CLASSES / 64];
-    uint64_t backed, taken;
-    uint32_t taken_runs, free_runs;
-};
+#define LOOKS 16u /* at so many runs of a bin, before the next one */
 
 /* ------------------------------------------------------------------------------------------------------------ nodes */
-
-static struct node *
-node(const struct tri_runs *runs, uint32_t index)
-{
-    return &runs->nodes[index];
-}
-
-static uint32_t
-end_of(const struct node *run)
-{
-    return run->start + run->count;
-}
 
 /* A new node behind `before` (NONE: at the front), in no bin. */
 static uint32_t
@@ -109,16 +73,6 @@ join(struct tri_runs *runs, uint32_t left, uint32_t right)
 
 /* ------------------------------------------------------------------------------------------------------------- bins */
 
-/* Sizes below 16 have a bin each, then there are 8 to a power of two. */
-static uint32_t
-class_of(uint32_t count)
-{
-    if (count < 16)
-        return count;
-    const uint32_t log = 31 - (uint32_t)__builtin_clz(count);
-    return 16 + (log - 4) * 8 + ((count >> (log - 3)) & 7);
-}
-
 static void
 bin_put(struct tri_runs *runs, uint32_t index)
 {
@@ -147,20 +101,6 @@ bin_remove(struct tri_runs *runs, uint32_t index)
     if (runs->bins[class] == NONE)
         runs->filled[class / 64] &= ~(UINT64_C(1) << class % 64);
     runs->free_runs--;
-}
-
-/* The first bin from `class` on that has any; CLASSES: none. */
-static uint32_t
-next_filled(const struct tri_runs *runs, uint32_t class)
-{
-    for (uint32_t word = class / 64; word < CLASSES / 64; word++) {
-        uint64_t bits = runs->filled[word];
-        if (word == class / 64)
-            bits &= UINT64_MAX << class % 64;
-        if (bits != 0)
-            return word * 64 + (uint32_t)__builtin_ctzll(bits);
-    }
-    return CLASSES;
 }
 
 /* A node becomes free: one with its free neighbours, and in its bin. */
@@ -313,15 +253,6 @@ tri_runs_take(struct tri_runs *runs, uint32_t count, uint16_t process, struct tr
     return true;
 }
 
-/* The node that `start` lies in. */
-static uint32_t
-node_around(const struct tri_runs *runs, uint32_t start)
-{
-    while (runs->at[start] == NONE)
-        start--;
-    return runs->at[start];
-}
-
 bool
 tri_runs_claim(struct tri_runs *runs, struct tri_span run)
 {
@@ -437,188 +368,4 @@ tri_runs_unback(struct tri_runs *runs, uint32_t extent)
     node(runs, carve(runs, index, place.start, place.count))->state = HOLE;
     runs->backed -= place.count;
     return true;
-}
-
-/* Of [start, start + count), in which nothing is taken: the extents that are not backed. */
-static void
-missing(const struct tri_runs *runs, uint32_t start, uint32_t count, uint32_t *first, uint32_t *extents,
-        uint32_t *absent)
-{
-    *absent = 0;
-    for (uint32_t extent = start / TRI_EXTENT_GRANULES; extent <= (start + count - 1) / TRI_EXTENT_GRANULES; extent++) {
-        if (tri_runs_is_backed(runs, extent))
-            continue;
-        if ((*absent)++ == 0)
-            *first = extent;
-        *extents = extent - *first + 1;
-    }
-}
-
-struct wish {
-    uint32_t count, fewest, first, extents;
-};
-
-/* From the beginning of this run, which is not taken. */
-static void
-consider(const struct tri_runs *runs, uint32_t index, struct wish *wish)
-{
-    const uint32_t start = node(runs, index)->start;
-    uint32_t end = start, from = 0, span = 0, absent = 0;
-    for (; index != NONE && node(runs, index)->state != TAKEN && end - start < wish->count;
-         index = node(runs, index)->behind)
-        end = end_of(node(runs, index));
-    if (end - start < wish->count)
-        return;
-    missing(runs, start, wish->count, &from, &span, &absent);
-    if (absent > 0 && absent < wish->fewest)
-        *wish = (struct wish){wish->count, absent, from, span};
-}
-
-/* It begins with a hole, or with what is free before one: so runs that are taken, of which there may be a million, are not
- * looked at. */
-bool
-tri_runs_wanted(const struct tri_runs *runs, uint32_t count, uint32_t *first, uint32_t *extents)
-{
-    struct wish wish = {.count = count, .fewest = UINT32_MAX};
-    for (uint32_t extent = 0; extent < tri_runs_extents(runs) && wish.fewest > 1; extent++) {
-        if (tri_runs_is_backed(runs, extent))
-            continue;
-        const uint32_t hole = runs->at[tri_runs_extent(runs, extent).start], before = node(runs, hole)->before;
-        if (before != NONE && node(runs, before)->state == FREE)
-            consider(runs, before, &wish);
-        consider(runs, hole, &wish);
-    }
-    if (wish.fewest == UINT32_MAX)
-        return false;
-    *first = wish.first;
-    *extents = wish.extents;
-    return true;
-}
-
-bool
-tri_runs_idle(const struct tri_runs *runs, uint32_t *extent)
-{
-    bool found = false;
-    for (uint32_t i = runs->first; i != NONE; i = node(runs, i)->behind) {
-        if (node(runs, i)->state != FREE)
-            continue;
-        const uint32_t end = end_of(node(runs, i));
-        const uint32_t last = (end == runs->limit ? tri_runs_extents(runs) : end / TRI_EXTENT_GRANULES);
-        if (last > 0 && tri_runs_extent(runs, last - 1).start >= node(runs, i)->start) {
-            *extent = last - 1;
-            found = true;
-        }
-    }
-    return found;
-}
-
-/* ---------------------------------------------------------------------------------------------------------- windows */
-
-/* TRI_COST_NEVER: nothing can be done about it. */
-static uint64_t
-cost_of(const struct node *run, tri_run_cost *cost, void *user)
-{
-    if (run->state == FREE)
-        return 0;
-    return run->state == TAKEN ? cost(user, (struct tri_span){run->start, run->count}) : TRI_COST_NEVER;
-}
-
-bool
-tri_runs_window(const struct tri_runs *runs, uint32_t count, tri_run_cost *cost, void *user, struct tri_span *window)
-{
-    uint64_t least = TRI_COST_NEVER, sum = 0;
-    uint32_t left = runs->first;
-    for (uint32_t right = left; right != NONE; right = node(runs, right)->behind) {
-        const struct node *last = node(runs, right);
-        const uint64_t added = cost_of(last, cost, user);
-        if (added == TRI_COST_NEVER) {
-            left = last->behind;
-            sum = 0;
-            continue;
-        }
-        sum += added;
-        while (end_of(last) - end_of(node(runs, left)) >= count) {
-            sum -= cost_of(node(runs, left), cost, user);
-            left = node(runs, left)->behind;
-        }
-        const uint32_t start = node(runs, left)->start;
-        if (end_of(last) - start >= count && sum < least) {
-            least = sum;
-            *window = (struct tri_span){start, end_of(last) - start};
-        }
-    }
-    return least != TRI_COST_NEVER;
-}
-
-bool
-tri_runs_next(const struct tri_runs *runs, uint32_t start, uint32_t end, struct tri_span *run)
-{
-    for (uint32_t i = node_around(runs, start); i != NONE && node(runs, i)->start < end; i = node(runs, i)->behind)
-        if (node(runs, i)->state == TAKEN && node(runs, i)->start >= start) {
-            *run = (struct tri_span){node(runs, i)->start, node(runs, i)->count};
-            return true;
-        }
-    return false;
-}
-
-/* --------------------------------------------------------------------------------------------------- looking around */
-
-struct tri_runs_stat
-tri_runs_stat(const struct tri_runs *runs)
-{
-    struct tri_runs_stat stat = {.limit = runs->limit,
-                                 .backed = runs->backed,
-                                 .taken = runs->taken,
-                                 .taken_runs = runs->taken_runs,
-                                 .free_runs = runs->free_runs};
-    uint32_t class = CLASSES;
-    for (uint32_t next = next_filled(runs, 0); next < CLASSES; next = next_filled(runs, next + 1))
-        class = next;
-    if (class < CLASSES)
-        for (uint32_t i = runs->bins[class]; i != NONE; i = node(runs, i)->bin_next)
-            if (node(runs, i)->count > stat.longest_free)
-                stat.longest_free = node(runs, i)->count;
-    return stat;
-}
-
-static const char *
-check_node(const struct tri_runs *runs, uint32_t index, uint32_t end, uint32_t before)
-{
-    const struct node *run = node(runs, index);
-    if (run->start != end || run->count == 0)
-        return "runs overlap, or leave something out";
-    if (run->before != before)
-        return "a run's link to the one before it is wrong";
-    if (runs->at[run->start] != index)
-        return "the index does not know a run";
-    if (before != NONE && run->state == FREE && node(runs, before)->state == FREE)
-        return "two neighbours are free, and not one run";
-    return NULL;
-}
-
-const char *
-tri_runs_check(const struct tri_runs *runs)
-{
-    uint32_t end = 0, before = NONE, free_runs = 0, taken_runs = 0, binned = 0;
-    uint64_t backed = 0, taken = 0;
-    for (uint32_t i = runs->first; i != NONE; before = i, i = node(runs, i)->behind) {
-        const struct node *run = node(runs, i);
-        const char *wrong = check_node(runs, i, end, before);
-        if (wrong != NULL)
-            return wrong;
-        end = end_of(run);
-        backed += run->state != HOLE ? run->count : 0;
-        taken += run->state == TAKEN ? run->count : 0;
-        free_runs += run->state == FREE;
-        taken_runs += run->state == TAKEN;
-    }
-    for (uint32_t class = 0; class < CLASSES; class ++)
-        for (uint32_t i = runs->bins[class]; i != NONE; i = node(runs, i)->bin_next, binned++)
-            if (node(runs, i)->state != FREE || class_of(node(runs, i)->count) != class)
-                return "a bin has a run that does not belong there";
-    if (end != runs->limit || backed != runs->backed || taken != runs->taken)
-        return "the sums are wrong";
-    return free_runs == runs->free_runs && taken_runs == runs->taken_runs && binned == free_runs
-               ? NULL
-               : "the counts are wrong";
 }

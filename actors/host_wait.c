@@ -182,10 +182,9 @@ tri_host_deadlock(void *user, struct tri_id parent, const struct tri_section *se
         if (!tri_id_equal(wait_id(host, execution), parent))
             continue;
         execution->wait_failed = true;
-        if (tri_error_unpack(section, chain, &count, &execution->wait_error) == TRP_OK && count > 0)
+        (void)TRI_FAIL(&execution->wait_error, TRP_EDEADLOCK, "this wait could never end");
+        if (tri_error_unpack(section, chain, &count, NULL) == TRP_OK && count > 0)
             execution->wait_error = chain[0].error;
-        if (execution->wait_error.code == TRP_OK)
-            TRI_FAIL(&execution->wait_error, TRP_EDEADLOCK, "this wait could never end");
         return;
     }
 }

@@ -506,8 +506,9 @@ tri_process_post(struct tri_process *process, uint8_t kind, const struct tri_sec
     (void)tri_process_post_route(process, &route, section);
 }
 
-bool
-tri_process_owed(const struct tri_process *process)
+/* Packets that the broker has not acknowledged, or that are not sent: a host waits for none before it exits. */
+static bool
+is_owed(const struct tri_process *process)
 {
     return process->state == TRI_UP && process->local == NULL &&
            (process->channel.session.sent_count > 0 || tri_channel_has_output(&process->channel) ||
@@ -517,7 +518,7 @@ tri_process_owed(const struct tri_process *process)
 bool
 tri_process_told(const struct tri_process *process)
 {
-    return process->state == TRI_UP && !tri_process_owed(process);
+    return process->state == TRI_UP && !is_owed(process);
 }
 
 size_t

@@ -103,8 +103,6 @@ const char *tri_process_node(const struct tri_process *process); /* the node's n
 /* Where those who do not have the lock pack large values: asks for room, waits. Good as long as the process. */
 void tri_stored_rooms(struct tri_process *process, struct tri_rooms *rooms);
 void tri_process_post(struct tri_process *process, uint8_t kind, const struct tri_section *section);
-/* Packets that the broker has not acknowledged, or that are not sent: a host waits for none before it exits. */
-bool tri_process_owed(const struct tri_process *process);
 bool tri_process_told(const struct tri_process *process); /* there are none, and the broker is there */
 size_t
 tri_process_callback_count(const struct tri_process *process); /* of trp_on_ready, whose reference has not ended */

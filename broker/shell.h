@@ -177,7 +177,6 @@ void tri_shell_acknowledge(struct tri_shell *shell); /* what is owed for too lon
 void tri_shell_retry(struct tri_shell *shell);       /* what full queues refused */
 void tri_member_post(struct tri_member *member, const struct tri_route *route, const struct tri_section *sections,
                      uint32_t section_count, uint64_t *where);
-void tri_member_touch(struct tri_member *member);              /* something was posted */
 void tri_member_owes(struct tri_member *member);               /* perhaps an acknowledgement */
 void tri_member_emit(void *member, struct tri_packet *packet); /* tri_emit_fn */
 void tri_member_drop_backlog(struct tri_member *member);

@@ -89,8 +89,9 @@ tri_shell_retry(struct tri_shell *shell)
     shell->retry_ns = tri_list_empty(&shell->backlogs) ? TRI_NEVER : shell->now_ns + TRI_RETRY_MS * TRI_NS_PER_MS;
 }
 
-void
-tri_member_touch(struct tri_member *member)
+/* Something was posted. */
+static void
+touch(struct tri_member *member)
 {
     if (tri_list_empty(&member->dirty))
         tri_list_append(&member->shell->dirty, &member->dirty);
@@ -106,7 +107,7 @@ tri_member_post(struct tri_member *member, const struct tri_route *route, const 
         member->failed = member->shell->any_failed = true;
         return;
     }
-    tri_member_touch(member);
+    touch(member);
 }
 
 void

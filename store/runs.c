@@ -286,17 +286,6 @@ tri_runs_give(struct tri_runs *runs, struct tri_span run)
 }
 
 bool
-tri_runs_cut(struct tri_runs *runs, uint32_t start, uint32_t count)
-{
-    const uint32_t index = taken_at(runs, start);
-    if (index == NONE || count == 0 || count >= node(runs, index)->count)
-        return false;
-    split(runs, index, count);
-    runs->taken_runs++;
-    return true;
-}
-
-bool
 tri_runs_part(struct tri_runs *runs, struct tri_span part)
 {
     if (part.count == 0 || part.start >= runs->limit || part.count > runs->limit - part.start)

@@ -48,9 +48,6 @@ bool tri_runs_take(struct tri_runs *runs, uint32_t count, uint16_t process, stru
 bool tri_runs_claim(struct tri_runs *runs, struct tri_span run);
 /* A taken run is free again. false: there is no taken run of this start and length. */
 bool tri_runs_give(struct tri_runs *runs, struct tri_span run);
-/* Cuts a taken run in two behind its first `count` granules: each part is given back by itself. false: no taken run begins there,
- * or it is not longer. */
-bool tri_runs_cut(struct tri_runs *runs, uint32_t start, uint32_t count);
 /* This part of a taken run becomes one of its own, and so does what is left on either side. Reserved as two calls. false: it does not
  * lie in one taken run. */
 bool tri_runs_part(struct tri_runs *runs, struct tri_span part);
@@ -69,8 +66,6 @@ bool tri_runs_unback(struct tri_runs *runs, uint32_t extent);
 /* The extents to be backed so that `count` granules in a row fit: the fewest, from the lowest address. false: they never do, what
  * is taken stands between, or the limit. */
 bool tri_runs_wanted(const struct tri_runs *runs, uint32_t count, uint32_t *first, uint32_t *extents);
-/* The highest backed extent of which nothing is taken. false: none. */
-bool tri_runs_idle(const struct tri_runs *runs, uint32_t *extent);
 
 /* ---------------------------------------------------------------------------------------------------------- windows */
 

@@ -62,23 +62,6 @@ tri_runs_wanted(const struct tri_runs *runs, uint32_t count, uint32_t *first, ui
     return true;
 }
 
-bool
-tri_runs_idle(const struct tri_runs *runs, uint32_t *extent)
-{
-    bool found = false;
-    for (uint32_t i = runs->first; i != NONE; i = node(runs, i)->behind) {
-        if (node(runs, i)->state != FREE)
-            continue;
-        const uint32_t end = end_of(node(runs, i));
-        const uint32_t last = (end == runs->limit ? tri_runs_extents(runs) : end / TRI_EXTENT_GRANULES);
-        if (last > 0 && tri_runs_extent(runs, last - 1).start >= node(runs, i)->start) {
-            *extent = last - 1;
-            found = true;
-        }
-    }
-    return found;
-}
-
 /* ---------------------------------------------------------------------------------------------------------- windows */
 
 /* TRI_COST_NEVER: nothing can be done about it. */

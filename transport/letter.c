@@ -33,26 +33,14 @@ bytes_at(uint32_t capacity)
     return tri_pad8(sizeof(struct letter_block) + capacity * sizeof(struct tri_section));
 }
 
-size_t
-tri_letter_room(const struct tri_envelope *envelope)
-{
-    return bytes_at(envelope->route.section_count + SPARE_SECTIONS) + tri_envelope_room(envelope);
-}
-
 struct tri_letter *
 tri_letter_copy(const struct tri_envelope *envelope)
 {
-    void *memory = malloc(tri_letter_room(envelope));
-
-    return memory != NULL ? tri_letter_copy_to(memory, envelope) : NULL;
-}
-
-struct tri_letter *
-tri_letter_copy_to(void *memory, const struct tri_envelope *envelope)
-{
     const uint32_t count = envelope->route.section_count, capacity = count + SPARE_SECTIONS;
-    struct letter_block *block = memory;
+    struct letter_block *block = malloc(bytes_at(capacity) + tri_envelope_room(envelope));
 
+    if (block == NULL)
+        return NULL;
     *block = (struct letter_block){0};
     block->letter = (struct tri_letter){
         .route = envelope->route,
@@ -158,28 +146,22 @@ tri_letter_append(struct tri_letter *letter, const struct tri_section *section, 
 }
 
 void
-tri_letter_clear(struct tri_letter *letter)
-{
-    struct letter_block *block = block_of(letter);
-
-    for (uint32_t i = 0; i < letter->section_count; i++) {
-        tri_buf_release(&letter->sections[i].frame);
-        if (block->references != NULL)
-            tri_buf_release(&block->references[i]);
-    }
-    if (block->sections_moved)
-        free(letter->sections);
-    free(block->references);
-}
-
-void
 tri_letter_free(struct tri_letter **letter)
 {
     struct tri_letter *gone = *letter;
+    struct letter_block *block;
 
     *letter = NULL;
     if (gone == NULL)
         return;
-    tri_letter_clear(gone);
-    free(block_of(gone));
+    block = block_of(gone);
+    for (uint32_t i = 0; i < gone->section_count; i++) {
+        tri_buf_release(&gone->sections[i].frame);
+        if (block->references != NULL)
+            tri_buf_release(&block->references[i]);
+    }
+    if (block->sections_moved)
+        free(gone->sections);
+    free(block->references);
+    free(block);
 }

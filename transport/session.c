@@ -78,13 +78,6 @@ tri_session_fini(struct tri_session *session)
     tri_session_init(session, 0, 0);
 }
 
-void
-tri_session_reset(struct tri_session *session, uint32_t window_calls, uint64_t window_bytes)
-{
-    tri_session_fini(session);
-    tri_session_init(session, window_calls, window_bytes);
-}
-
 /* ------------------------------------------------------------------------------------------------------------- credit */
 
 bool

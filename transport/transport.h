@@ -97,8 +97,6 @@ struct tri_sent {
 
 void tri_session_init(struct tri_session *session, uint32_t window_calls, uint64_t window_bytes);
 void tri_session_fini(struct tri_session *session);
-/* Forgets both directions (a new broker): nothing is sent, received or outstanding; windows as given. */
-void tri_session_reset(struct tri_session *session, uint32_t window_calls, uint64_t window_bytes);
 
 /* Whether a credited envelope of `bytes` may be sent now. One larger than the whole window may go when nothing is out. */
 bool tri_session_has_credit(const struct tri_session *session, uint64_t bytes);
@@ -180,10 +178,6 @@ struct tri_letter {
     struct tri_section *sections; /* data of section i lies behind them or in sections[i].frame (retained) */
 };
 struct tri_letter *tri_letter_copy(const struct tri_envelope *envelope); /* NULL: no memory */
-/* The same in memory of the caller's, of at least so many bytes, 8-aligned; cleared before that is given back. */
-size_t tri_letter_room(const struct tri_envelope *envelope);
-struct tri_letter *tri_letter_copy_to(void *memory, const struct tri_envelope *envelope);
-void tri_letter_clear(struct tri_letter *letter);
 /* Appends the value in `section` (copied or its frame retained) as the value of argument `place`. TRP_ENOMEM. */
 trp_err tri_letter_append(struct tri_letter *letter, const struct tri_section *section, uint32_t place);
 void tri_letter_free(struct tri_letter **letter);

@@ -81,8 +81,9 @@ tri_ref_make(struct tri_proc *proc, struct tri_id id, bool is_actor)
     return ref;
 }
 
-struct tri_ref *
-tri_ref_adopt(struct tri_proc *proc, const struct tri_ref_entry *entry)
+/* A reference that came in an envelope: handed over once more, and one more handle. NULL: no memory. */
+static struct tri_ref *
+adopt(struct tri_proc *proc, const struct tri_ref_entry *entry)
 {
     struct tri_ref *ref = tri_ref_find(proc, entry->id);
 
@@ -400,7 +401,7 @@ tri_refs_adopt(struct tri_proc *proc, const struct tri_envelope *envelope, bool 
         for (uint32_t k = 0; k < section.ref_count; k++) {
             if (!hands_over(&section.refs[k], call && i == 0))
                 continue;
-            (*refs)[*count] = tri_ref_adopt(proc, &section.refs[k]);
+            (*refs)[*count] = adopt(proc, &section.refs[k]);
             if ((*refs)[*count] == NULL)
                 return TRI_FAIL(error, TRP_ENOMEM, "no memory for a reference");
             (*count)++;

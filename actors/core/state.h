@@ -205,9 +205,7 @@ struct tri_ref *tri_ref_find(struct tri_proc *proc, struct tri_id id);
 /* All of them; `visit` may make the one that it was given go, and no other. */
 void tri_refs_each(struct tri_proc *proc, void (*visit)(struct tri_ref *ref, void *user), void *user);
 struct tri_ref *tri_ref_make(struct tri_proc *proc, struct tri_id id,
-                             bool is_actor); /* no handle yet; NULL: no memory */
-/* A reference that came in an envelope: handed over once more, and one more handle. NULL: no memory. */
-struct tri_ref *tri_ref_adopt(struct tri_proc *proc, const struct tri_ref_entry *entry);
+                             bool is_actor);                   /* no handle yet; NULL: no memory */
 void tri_ref_drop(struct tri_proc *proc, struct tri_ref *ref); /* one handle less */
 void tri_ref_look(struct tri_proc *proc, struct tri_ref *ref); /* frees it if nothing needs it */
 void tri_ref_end(struct tri_proc *proc, struct tri_ref *ref);  /* at the proc's end: with all that it has */

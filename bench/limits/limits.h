@@ -49,8 +49,6 @@ bool tri_limit_role(int argc, char **argv, int *exit_code);
 /* A program of the limits by its name, beside this one or in the build tree; /bin/true where it is not found. Static, until the
  * next one is asked for. */
 const char *tri_limit_program(const char *name);
-/* The one that does nothing. Static. */
-const char *tri_limit_empty_program(void);
 /* posix_spawn of it and waiting for its end. */
 trp_err tri_limit_spawn_one(uint64_t *took_ns, trp_error *error);
 /* `count` at once, and waiting for all. */

@@ -35,8 +35,9 @@ tri_limit_program(const char *name)
     return path;
 }
 
-const char *
-tri_limit_empty_program(void)
+/* The one that does nothing. */
+static const char *
+empty_program(void)
 {
     static char path[PATH_MAX + 128];
 
@@ -52,16 +53,16 @@ wait_for(pid_t pid, trp_error *error)
 
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
-            return tri_limit_fail(error, "waiting for %s: %s", tri_limit_empty_program(), strerror(errno));
+            return tri_limit_fail(error, "waiting for %s: %s", empty_program(), strerror(errno));
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return tri_limit_fail(error, "%s did not end well (status %d)", tri_limit_empty_program(), status);
+        return tri_limit_fail(error, "%s did not end well (status %d)", empty_program(), status);
     return TRP_OK;
 }
 
 static trp_err
 spawn(pid_t *pid, trp_error *error)
 {
-    char *const argv[] = {(char *)(uintptr_t)tri_limit_empty_program(), NULL};
+    char *const argv[] = {(char *)(uintptr_t)empty_program(), NULL};
     int failed = posix_spawn(pid, argv[0], NULL, NULL, argv, environ);
 
     if (failed != 0)
@@ -72,7 +73,7 @@ spawn(pid_t *pid, trp_error *error)
 static trp_err
 fork_and_exec(pid_t *pid, trp_error *error)
 {
-    char *const argv[] = {(char *)(uintptr_t)tri_limit_empty_program(), NULL};
+    char *const argv[] = {(char *)(uintptr_t)empty_program(), NULL};
 
     *pid = fork();
     if (*pid == 0) {
@@ -92,7 +93,7 @@ start_many(trp_err (*start)(pid_t *pid, trp_error *error), size_t count, uint64_
     trp_err err = count <= PROCESSES_MAX ? TRP_OK : tri_limit_fail(error, "at most %d at once", PROCESSES_MAX);
     uint64_t before;
 
-    tri_limit_empty_program();
+    empty_program();
     before = tri_limit_now_ns();
     while (err == TRP_OK && started < count) {
         err = start(&pids[started], error);

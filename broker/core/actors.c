@@ -261,8 +261,8 @@ tri_actor_account(struct tri_core *core, struct tri_actor *actor, int sign)
     actor->holds_resources = sign > 0;
 }
 
-void
-tri_actor_place_one(struct tri_core *core, struct tri_actor *actor)
+static void
+place_one(struct tri_core *core, struct tri_actor *actor)
 {
     struct tri_spawn_scratch scratch;
     struct tri_spawn body;
@@ -296,7 +296,7 @@ tri_actor_place(struct tri_core *core)
         struct tri_actor *actor = TRI_OWNER(core->placing.next, struct tri_actor, link);
         if (!tri_ledger_fits(&core->ledger, actor->start_cpus, actor->num_gpus, actor->memory_bytes, actor->special))
             return;
-        tri_actor_place_one(core, actor);
+        place_one(core, actor);
     }
 }
 

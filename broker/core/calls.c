@@ -312,8 +312,8 @@ tri_lanes_pump(struct tri_core *core, struct tri_actor *actor)
     tri_actor_drained(core, actor);
 }
 
-void
-tri_lane_append(struct tri_core *core, struct tri_actor *actor, struct tri_pending *call)
+static void
+lane_append(struct tri_core *core, struct tri_actor *actor, struct tri_pending *call)
 {
     struct tri_id key = {call->parcel->route.acknowledged, actor->serial};
     struct tri_entry *entry = tri_table_find(&core->lanes, key);
@@ -411,8 +411,8 @@ submit(struct tri_core *core, struct tri_pending *call, struct tri_actor *actor,
         tri_call_fail(core, call, TRP_ENOMEM, "the broker has no memory to queue the call");
         return;
     }
-    call->parcel->route.acknowledged = space; /* read by tri_lane_append */
-    tri_lane_append(core, actor, call);
+    call->parcel->route.acknowledged = space; /* read by lane_append */
+    lane_append(core, actor, call);
     if (has_turn)
         tri_settle(core, &actor->thing); /* its arguments are to be brought into the arena */
 }

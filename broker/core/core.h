@@ -173,7 +173,6 @@ uint64_t tri_core_next_ns(const struct tri_core *core); /* TRI_NEVER: nothing is
 
 /* Which driver should see what host `token` prints: the one whose task or actor runs there; TRI_NO_PEER: the log only. */
 tri_peer_index tri_core_log_reader(struct tri_core *core, uint64_t token, const char **label);
-bool tri_core_is_host(const struct tri_core *core, tri_peer_index peer);
 uint64_t tri_core_token(const struct tri_core *core, tri_peer_index peer); /* 0: a driver */
 uint64_t tri_core_space(const struct tri_core *core, tri_peer_index peer);
 bool tri_core_recovering(const struct tri_core *core);

@@ -110,8 +110,8 @@ tri_on_kill(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
 
 /* ------------------------------------------------------------------------------------------------------------ watching */
 
-const struct tri_section *
-tri_death_value(struct tri_core *core, const struct tri_actor *actor)
+static const struct tri_section *
+death_value(struct tri_core *core, const struct tri_actor *actor)
 {
     const struct tri_obituary *obituary = actor->obituary;
     struct tri_death death = {0};
@@ -135,7 +135,7 @@ tell(struct tri_core *core, struct tri_pending *call, struct tri_actor *actor)
 {
     if (call->event_death) {
         if (actor->state == TRI_ACTOR_DEAD)
-            tri_call_finish(core, call, NULL, tri_death_value(core, actor), false, NULL, NULL);
+            tri_call_finish(core, call, NULL, death_value(core, actor), false, NULL, NULL);
     } else if (actor->was_ready) {
         tri_call_finish(core, call, NULL, &core->null_packed.section, false, NULL, NULL);
     } else if (actor->state == TRI_ACTOR_DEAD && actor->obituary != NULL && actor->obituary->cause != NULL) {

@@ -9,8 +9,8 @@
 
 #define ORPHAN_NS (5 * TRI_NS_PER_S) /* tri_actor_overdue says it, too */
 
-void
-tri_actor_creation_end(struct tri_core *core, struct tri_actor *actor)
+static void
+end_creation(struct tri_core *core, struct tri_actor *actor)
 {
     struct tri_pending *call = actor->creation;
     if (call == NULL)
@@ -87,7 +87,7 @@ tri_actor_die(struct tri_core *core, struct tri_actor *actor, const struct tri_d
         tri_actor_account(core, actor, -1);
         core->placing_changed = core->tasks_changed = true;
     }
-    tri_actor_creation_end(core, actor);
+    end_creation(core, actor);
     fail_lanes(core, actor);
     leave_host(core, actor);
     tri_watchers_tell(core, actor);

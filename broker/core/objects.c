@@ -25,8 +25,8 @@ resolved(const struct tri_object *object)
 }
 
 /* Its value does not lie here at its publisher's expense any more. */
-void
-tri_object_discharge(struct tri_object *object)
+static void
+discharge(struct tri_object *object)
 {
     if (object->charged)
         object->keeper->put_bytes -= object->value->bytes;
@@ -45,7 +45,7 @@ struct tri_parcel *
 tri_object_take_value(struct tri_object *object)
 {
     struct tri_parcel *value = object->value;
-    tri_object_discharge(object);
+    discharge(object);
     if (tri_object_stored(object))
         tri_depot_rest(value->sections[0].frame, false);
     object->value = NULL;
@@ -147,7 +147,7 @@ tri_object_keeper(struct tri_core *core, struct tri_object *object, struct tri_p
     if (object->keeper == keeper)
         return;
     if (object->keeper != NULL) {
-        tri_object_discharge(object);
+        discharge(object);
         tri_list_remove(&object->kept_link);
         object->revoked |= object->fetching == object->keeper;
         if (!object->keeper->struck)
@@ -158,8 +158,8 @@ tri_object_keeper(struct tri_core *core, struct tri_object *object, struct tri_p
         tri_list_append(&keeper->kept, &object->kept_link);
 }
 
-void
-tri_object_send(struct tri_core *core, struct tri_object *object, struct tri_hold *hold)
+static void
+send_value(struct tri_core *core, struct tri_object *object, struct tri_hold *hold)
 {
     struct tri_route route = object->value->route;
     tri_refs_hand(core, object->contains, hold->peer);
@@ -178,7 +178,7 @@ serve_waiting(struct tri_core *core, struct tri_object *object)
 {
     for (struct tri_hold *hold = object->thing.holds; hold != NULL && object->waiting > 0; hold = hold->next)
         if (hold->waiting)
-            tri_object_send(core, object, hold);
+            send_value(core, object, hold);
 }
 
 static void
@@ -296,7 +296,7 @@ tri_object_copies(struct tri_core *core, struct tri_object *object)
     }
     if (object->value != NULL) {
         if (!sources && spare != NULL && !tri_object_registered(object))
-            tri_object_send(core, object, spare);
+            send_value(core, object, spare);
     } else if (sources) {
         if (spare != NULL || object->thing.flights > 0 || object->waiting > 0 || !tri_list_empty(&object->needs) ||
             object->wanted > 0)
@@ -450,7 +450,7 @@ tri_object_wait(struct tri_core *core, struct tri_peer *peer, struct tri_id id)
     if (hold->sent || hold->waiting || answers)
         return;
     if (object->value != NULL && resolved(object)) {
-        tri_object_send(core, object, hold);
+        send_value(core, object, hold);
         return;
     }
     hold->waiting = true;

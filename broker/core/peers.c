@@ -328,13 +328,6 @@ tri_peer_cut(struct tri_core *core, struct tri_peer *peer, const trp_error *why)
 
 /* ------------------------------------------------------------------------------------------------------------- looking */
 
-bool
-tri_core_is_host(const struct tri_core *core, tri_peer_index index)
-{
-    const struct tri_peer *peer = tri_peer_find(core, index);
-    return peer != NULL && peer->role == TRI_HOST;
-}
-
 uint64_t
 tri_core_token(const struct tri_core *core, tri_peer_index index)
 {

@@ -234,10 +234,8 @@ void tri_object_resolve(struct tri_core *core, struct tri_object *object, const 
                         const struct tri_section *section, bool failed, struct tri_refs *contains,
                         struct tri_peer *keeper);
 void tri_object_lost(struct tri_core *core, struct tri_object *object);
-void tri_object_send(struct tri_core *core, struct tri_object *object, struct tri_hold *hold);
 void tri_object_fetch(struct tri_core *core, struct tri_object *object);
 void tri_object_keeper(struct tri_core *core, struct tri_object *object, struct tri_peer *keeper);
-void tri_object_discharge(struct tri_object *object); /* its value is about to be taken, or its keeper */
 /* Its value comes, or goes: where that lies in the arena, this is the reference that does not need it there. */
 void tri_object_set_value(struct tri_object *object, struct tri_parcel *value);
 struct tri_parcel *tri_object_take_value(struct tri_object *object);
@@ -290,7 +288,6 @@ void tri_call_end(struct tri_core *core, struct tri_pending *call);
 void tri_call_overdue(struct tri_core *core, struct tri_pending *call);
 void tri_call_dead_host(struct tri_core *core, struct tri_pending *call, struct tri_host *host,
                         const struct tri_death *death);
-void tri_lane_append(struct tri_core *core, struct tri_actor *actor, struct tri_pending *call);
 void tri_lane_leave(struct tri_core *core, struct tri_pending *call);
 void tri_lane_look(struct tri_core *core, struct tri_lane *lane); /* whether its first call is held up */
 /* One-way calls have no id: their caller hears how far the lane is accepted. */
@@ -379,7 +376,6 @@ int32_t tri_task_retries(const struct tri_core *core, const struct tri_pending *
 void tri_task_submit(struct tri_core *core, struct tri_pending *call, const struct tri_message *message);
 bool tri_task_may_go(struct tri_core *core, struct tri_pending *call); /* of a queued one: its arguments are there */
 void tri_task_give(struct tri_core *core, struct tri_pending *call, struct tri_host *host, struct tri_wait *wait);
-uint32_t tri_tasks_cpus(const struct tri_core *core);
 void tri_task_ready(struct tri_core *core, struct tri_pending *call);
 void tri_task_requeue(struct tri_core *core, struct tri_pending *call); /* at the front */
 void tri_task_left(struct tri_core *core, struct tri_host *host, struct tri_pending *call);
@@ -399,7 +395,6 @@ bool tri_actor_takes(const struct tri_actor *actor); /* calls, now */
 void tri_actor_place(struct tri_core *core);
 void tri_actor_account(struct tri_core *core, struct tri_actor *actor,
                        int sign); /* its resources: 1 takes, -1 gives back */
-void tri_actor_place_one(struct tri_core *core, struct tri_actor *actor);
 void tri_actor_create(struct tri_core *core, struct tri_actor *actor);
 void tri_actor_settle(struct tri_core *core, struct tri_actor *actor);
 void tri_actor_die(struct tri_core *core, struct tri_actor *actor, const struct tri_death *death,
@@ -410,7 +405,6 @@ void tri_actor_orphan(struct tri_core *core,
 void tri_actor_drained(struct tri_core *core, struct tri_actor *actor);
 void tri_actor_creation_ready(struct tri_core *core, struct tri_pending *call);
 void tri_actor_overdue(struct tri_core *core, struct tri_actor *actor);
-void tri_actor_creation_end(struct tri_core *core, struct tri_actor *actor);
 void tri_actor_set(struct tri_actor *actor, const struct tri_spawn *spawn);
 const char *tri_actor_text(const struct tri_actor *actor, char text[TRI_NAME_MAX + 64]);
 bool tri_actor_lives(const struct tri_actor *actor);
@@ -418,15 +412,12 @@ tri_core_handler tri_on_spawn, tri_on_create, tri_on_ready, tri_on_ended;
 
 /* directory.c */
 void tri_lookups_answer(struct tri_core *core); /* those that were read; before anything changes */
-const struct tri_section *tri_death_value(struct tri_core *core, const struct tri_actor *actor);
 void tri_watchers_tell(struct tri_core *core, struct tri_actor *actor);
 tri_core_handler tri_on_lookup, tri_on_watch, tri_on_kill;
 
 /* waits.c */
-void tri_wait_end(struct tri_core *core, struct tri_wait *wait);
 void tri_waits_of_host(struct tri_core *core, struct tri_host *host);
 struct tri_wait *tri_wait_find(const struct tri_host *host, struct tri_id parent);
-bool tri_waits_at_bound(const struct tri_core *core);
 void tri_waits_in_place(struct tri_core *core);
 void tri_waits_judge(struct tri_core *core); /* those that can never end any more */
 tri_core_handler tri_on_blocked, tri_on_unblocked;

@@ -103,8 +103,8 @@ tri_task_retries(const struct tri_core *core, const struct tri_pending *call, co
     return row != NULL ? row->max_retries : TRI_USUAL_RETRIES;
 }
 
-uint32_t
-tri_tasks_cpus(const struct tri_core *core)
+static uint32_t
+cpus(const struct tri_core *core)
 {
     return core->config.num_cpus < 1 ? 1 : (uint32_t)core->config.num_cpus;
 }
@@ -112,7 +112,7 @@ tri_tasks_cpus(const struct tri_core *core)
 static uint32_t
 host_bound(const struct tri_core *core)
 {
-    return core->limits.waiting_hosts_per_cpu * tri_tasks_cpus(core);
+    return core->limits.waiting_hosts_per_cpu * cpus(core);
 }
 
 /* At the bound all hosts wait, and for something else than a queued task that they could run themselves: an actor, say, that
@@ -130,10 +130,10 @@ may_grow(const struct tri_core *core)
     return core->pool_hosts < host_bound(core) || (starved(core) && core->now_ns >= core->task_moved_ns + RELIEF_NS);
 }
 
-bool
-tri_waits_at_bound(const struct tri_core *core)
+static bool
+is_at_bound(const struct tri_core *core)
 {
-    return core->pool_hosts >= host_bound(core) && core->pool_hosts - core->waiting_hosts < tri_tasks_cpus(core);
+    return core->pool_hosts >= host_bound(core) && core->pool_hosts - core->waiting_hosts < cpus(core);
 }
 
 /* -------------------------------------------------------------------------------------------------------------- queue */
@@ -271,7 +271,7 @@ static struct tri_host *
 grow(struct tri_core *core, bool plain)
 {
     uint32_t forking = 0;
-    if (core->pool_hosts - core->waiting_hosts >= tri_tasks_cpus(core) || !may_grow(core))
+    if (core->pool_hosts - core->waiting_hosts >= cpus(core) || !may_grow(core))
         return NULL;
     core->growth_waits = core->now_ns < core->stock_ns;
     if (core->growth_waits)
@@ -326,7 +326,7 @@ tri_task_may_go(struct tri_core *core, struct tri_pending *call)
         return false;
     if (tri_call_is_here(core, call, call->parcel->sections, call->parcel->section_count))
         return true;
-    if (core->gathering < tri_tasks_cpus(core)) {
+    if (core->gathering < cpus(core)) {
         tri_call_unlink(core, call);
         (void)tri_call_gather(core, call);
     }
@@ -358,7 +358,7 @@ tri_tasks_pump(struct tri_core *core)
         else if (core->tasks.next == &call->link)
             break;
     }
-    if (!tri_list_empty(&core->tasks) && tri_waits_at_bound(core))
+    if (!tri_list_empty(&core->tasks) && is_at_bound(core))
         tri_waits_in_place(core);
 }
 
@@ -420,7 +420,7 @@ somebody_idle(const struct tri_core *core)
         if (usable(host) && host->outstanding == 0)
             return true;
     }
-    return core->pool_hosts < host_bound(core) && core->pool_hosts - core->waiting_hosts < tri_tasks_cpus(core);
+    return core->pool_hosts < host_bound(core) && core->pool_hosts - core->waiting_hosts < cpus(core);
 }
 
 static bool

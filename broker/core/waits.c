@@ -68,8 +68,8 @@ take_back(struct tri_core *core, struct tri_host *host)
     core->tasks_changed = true;
 }
 
-void
-tri_wait_end(struct tri_core *core, struct tri_wait *wait)
+static void
+end_wait(struct tri_core *core, struct tri_wait *wait)
 {
     struct tri_host *host = wait->host;
     tri_list_remove(&wait->by_host);
@@ -83,7 +83,7 @@ void
 tri_waits_of_host(struct tri_core *core, struct tri_host *host)
 {
     while (!tri_list_empty(&host->waits))
-        tri_wait_end(core, TRI_OWNER(host->waits.next, struct tri_wait, by_host));
+        end_wait(core, TRI_OWNER(host->waits.next, struct tri_wait, by_host));
 }
 
 /* ------------------------------------------------------------------------------------------------------------- deadlock */
@@ -373,7 +373,7 @@ tri_on_blocked(struct tri_core *core, struct tri_peer *peer, const struct tri_me
     lend(core, host);
     if (stuck(core, wait)) {
         refuse(core, peer, wait);
-        tri_wait_end(core, wait);
+        end_wait(core, wait);
     }
     return TRP_OK;
 }
@@ -389,7 +389,7 @@ tri_waits_judge(struct tri_core *core)
         if (wait->host->peer == NULL || !stuck(core, wait))
             continue;
         refuse(core, wait->host->peer, wait);
-        tri_wait_end(core, wait);
+        end_wait(core, wait);
     }
     tri_event_end(core);
 }
@@ -400,7 +400,7 @@ tri_on_unblocked(struct tri_core *core, struct tri_peer *peer, const struct tri_
     struct tri_wait *wait = tri_wait_find(peer->host, message->route->parent);
     (void)error;
     if (wait != NULL) /* not after DEADLOCK */
-        tri_wait_end(core, wait);
+        end_wait(core, wait);
     return TRP_OK;
 }
 

@@ -23,8 +23,9 @@ tri_spill_errno(int errnum)
 
 /* ----------------------------------------------------------------------------------------------------------- files */
 
-struct file *
-tri_spill_file_find(const struct tri_spill *spill, uint64_t number)
+/* NULL: absent. */
+static struct file *
+find_file(const struct tri_spill *spill, uint64_t number)
 {
     struct tri_entry *entry = tri_table_find(&spill->files, id_of_file(number));
     return entry != NULL ? TRI_OWNER(entry, struct file, entry) : NULL;
@@ -429,7 +430,7 @@ tri_spill_claim(struct tri_spill *spill, struct tri_id id, const struct tri_spil
 {
     char name[TRI_SPILL_NAME_SIZE], text[TRI_ID_TEXT_SIZE];
     struct tri_spill_reader reader;
-    struct file *file = tri_spill_file_find(spill, place->file);
+    struct file *file = find_file(spill, place->file);
     if (tri_id_is_none(id))
         return TRI_FAIL(error, TRP_EINVAL, "an object without an id cannot be spilled");
     if (tri_spill_object_find(spill, id) != NULL)

@@ -51,7 +51,6 @@ trp_err tri_spill_errno(int errnum);
 
 /* ----------------------------------------------------------------------------------------------------------- files */
 
-struct file *tri_spill_file_find(const struct tri_spill *spill, uint64_t number); /* NULL: absent */
 /* A new file, which is the current one. */
 trp_err tri_spill_file_begin(struct tri_spill *spill, trp_error *error);
 /* Makes sure that it is open; another one may be closed for that. `lost` is what it means that it is not there. */

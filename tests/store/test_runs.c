@@ -85,10 +85,8 @@ Test(runs, a_lease_is_cut_into_objects_that_end_one_by_one)
 {
     struct tri_runs *runs = made(TRI_EXTENT_GRANULES, true);
     const struct tri_span lease = taken(runs, 100, P1);
-    cr_expect(tri_runs_cut(runs, lease.start, 30));
-    cr_expect(tri_runs_cut(runs, lease.start + 30, 50));
-    cr_expect_not(tri_runs_cut(runs, lease.start + 1, 5), "no run begins there");
-    cr_expect_not(tri_runs_cut(runs, lease.start, 30), "nothing would be left");
+    cr_expect(tri_runs_part(runs, (struct tri_span){lease.start, 30}));
+    cr_expect(tri_runs_part(runs, (struct tri_span){lease.start + 30, 50}));
     cr_expect_eq(tri_runs_stat(runs).taken_runs, 3);
     cr_expect(tri_runs_give(runs, (struct tri_span){lease.start + 30, 50}));
     well(runs);
@@ -143,7 +141,7 @@ Test(runs, the_table_can_be_made_anew_from_what_is_taken)
 Test(runs, extents_come_and_go)
 {
     struct tri_runs *runs = made(5 * TRI_EXTENT_GRANULES, false);
-    uint32_t first = 9, extents = 9, idle;
+    uint32_t first = 9, extents = 9;
     cr_expect(tri_runs_wanted(runs, 10, &first, &extents));
     cr_expect(first == 0 && extents == 1, "%u %u", first, extents);
     tri_runs_back(runs, 0);
@@ -151,16 +149,11 @@ Test(runs, extents_come_and_go)
     cr_expect(tri_runs_wanted(runs, 2 * TRI_EXTENT_GRANULES - 10, &first, &extents), "half of it is there");
     cr_expect(first == 1 && extents == 1, "%u %u", first, extents);
     cr_expect_not(tri_runs_wanted(runs, 5 * TRI_EXTENT_GRANULES, &first, &extents), "something stands in the way");
-    cr_expect_not(tri_runs_idle(runs, &idle));
     cr_expect_not(tri_runs_unback(runs, 0), "something lies there");
     tri_runs_back(runs, 1);
     tri_runs_back(runs, 3);
-    cr_expect(tri_runs_idle(runs, &idle));
-    cr_expect_eq(idle, 3);
     cr_expect(tri_runs_unback(runs, 3));
     cr_expect_not(tri_runs_is_backed(runs, 3));
-    cr_expect(tri_runs_idle(runs, &idle));
-    cr_expect_eq(idle, 1);
     cr_expect(tri_runs_unback(runs, 1));
     well(runs);
     cr_expect(tri_runs_give(runs, run));
@@ -181,7 +174,7 @@ Test(runs, the_window_is_the_cheapest_and_leaves_alone_what_cannot_go)
     struct tri_runs *runs = made(400, true);
     for (uint32_t i = 0; i < 4; i++)
         (void)taken(runs, 100, P1);
-    cr_expect(tri_runs_cut(runs, 0, 60));
+    cr_expect(tri_runs_part(runs, (struct tri_span){0, 60}));
     cr_expect(tri_runs_give(runs, (struct tri_span){0, 60})); /* free 60, 40, 100, 100, 100 */
     struct tri_span window;
     uint32_t pinned = UINT32_MAX;

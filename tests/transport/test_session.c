@@ -378,17 +378,3 @@ Test(session, one_envelope_larger_than_the_window_may_go_alone)
     cr_assert_not(tri_session_has_credit(&session, UINT64_MAX));
     tri_session_fini(&session);
 }
-
-Test(session, reset_forgets_both_directions)
-{
-    struct tri_session session;
-
-    tri_session_init(&session, 2, 100);
-    send_numbered(&session, 2);
-    session.received = 7;
-    tri_session_reset(&session, 9, 99);
-    cr_assert(session.next_sequence == 1 && session.received == 0 && session.sent_count == 0);
-    cr_assert(session.window_calls == 9 && session.window_bytes == 99 && session.used_calls == 0);
-    cr_assert_not(tri_session_owes(&session));
-    tri_session_fini(&session);
-}

@@ -194,8 +194,6 @@ trp_err tri_table_reserve(struct tri_table *table, size_t n);
 void tri_table_insert(struct tri_table *table,
                       struct tri_entry *entry); /* id not present; reserved before, or asserts */
 struct tri_entry *tri_table_find(const struct tri_table *table, struct tri_id id); /* NULL: absent */
-/* It is going to be looked for: called twice, with work between, the bucket and then its first entry are near. */
-void tri_table_prefetch(const struct tri_table *table, struct tri_id id, bool entry);
 void tri_table_remove(struct tri_table *table, struct tri_entry *entry);
 /* Visits all entries; `visit` may remove the entry that it was given, nothing else. */
 void tri_table_each(struct tri_table *table, void (*visit)(struct tri_entry *entry, void *user), void *user);

@@ -132,14 +132,6 @@ tri_table_find(const struct tri_table *table, struct tri_id id)
 }
 
 void
-tri_table_prefetch(const struct tri_table *table, struct tri_id id, bool entry)
-{
-    struct tri_entry **bucket = bucket_of(table, id);
-
-    __builtin_prefetch(entry ? (const void *)*bucket : (const void *)bucket);
-}
-
-void
 tri_table_remove(struct tri_table *table, struct tri_entry *entry)
 {
     struct tri_entry **place = bucket_of(table, entry->id);

@@ -1,10 +1,12 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -164,4 +166,58 @@ Test(segment, what_nobody_owns_any_more_is_swept)
     cr_expect(!exists(names[0]) && exists(names[1]) && !exists(names[2]));
     cr_assert_eq(tri_segment_remove(names[1], NULL), TRP_OK);
     cr_expect_not(exists(names[1]));
+}
+
+/* ---------------------------------------------------------------------------------------------------------- huge pages */
+
+/* A /dev/shm of this process alone, whose files have huge pages: those of the machine are not touched. */
+static bool
+mount_huge(void)
+{
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("tmpfs", "/dev/shm", "tmpfs", 0, "huge=always,size=256m") == 0;
+}
+
+/* KiB of the mapping at `base` that page tables have as huge pages. */
+static unsigned long
+huge_kib(const void *base)
+{
+    char line[512];
+    unsigned long begin, end, kib = 0;
+    bool here = false;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    cr_assert_not_null(maps);
+    while (fgets(line, sizeof line, maps) != NULL)
+        if (sscanf(line, "%lx-%lx ", &begin, &end) == 2)
+            here = begin == (uintptr_t)base;
+        else if (here && sscanf(line, "ShmemPmdMapped: %lu kB", &kib) == 1)
+            break;
+    fclose(maps);
+    return kib;
+}
+
+/* As an arena is used: memory comes behind it 4 MiB at a time, and a reader maps it elsewhere. */
+Test(segment, has_huge_pages_where_the_mount_gives_them)
+{
+    enum { SLICE = 4 << 20, SLICES = 4 };
+    struct tri_segment segment, readers;
+    uint64_t sum = 0;
+    if (!mount_huge())
+        cr_skip_test("a mount of its own with huge pages is refused: %s", strerror(errno));
+    cr_assert_eq(tri_segment_create(NULL, (uint64_t)SLICE * SLICES * 4, &segment, NULL), TRP_OK);
+    for (uint64_t i = 0; i < SLICES; i++)
+        cr_assert_eq(tri_segment_back(&segment, i * SLICE, SLICE, NULL), TRP_OK);
+    cr_expect_eq(blocks_of(&segment), (uint64_t)SLICE * SLICES);
+    memset(segment.base, 1, (size_t)SLICE * SLICES);
+    if (huge_kib(segment.base) == 0)
+        cr_skip_test("this system has no huge pages for shared memory, or none left");
+    cr_assert_eq(tri_segment_view(segment.read_fd, segment.size, false, &readers, NULL), TRP_OK);
+    for (size_t at = 0; at < (size_t)SLICE * SLICES; at += 4096)
+        sum += readers.base[at];
+    cr_expect_eq(sum, (uint64_t)SLICE * SLICES / 4096);
+    cr_expect_gt(huge_kib(readers.base), 0, "who reads it maps it as it lies");
+    cr_assert_eq(tri_segment_unback(&segment, SLICE, SLICE, NULL), TRP_OK);
+    cr_expect_eq(blocks_of(&segment), (uint64_t)SLICE * (SLICES - 1), "given back as it came");
+    tri_segment_close(&readers);
+    tri_segment_close(&segment);
 }

@@ -42,13 +42,21 @@ tri_depot_collect(const struct tri_depot *store, uint64_t *bits)
             (void)tri_pins_collect(pins_of(store, i), store->arena.words, slots, bits);
 }
 
-uint32_t
-tri_depot_pins(const struct tri_depot *store, uint32_t *counts)
+static int
+compare_pins(const void *left, const void *right)
 {
-    const uint32_t slots = store->slots_used;
-    if (counts == NULL || slots == 0)
-        return slots;
-    memset(counts, 0, slots * sizeof *counts);
+    const struct tri_pinning *a = left, *b = right;
+    if (a->slot != b->slot)
+        return a->slot < b->slot ? -1 : 1;
+    return a->tenant < b->tenant ? -1 : a->tenant > b->tenant;
+}
+
+bool
+tri_depot_pins(const struct tri_depot *store, struct tri_pinning **pins, size_t *count)
+{
+    size_t room = 0;
+    *count = 0;
+    *pins = NULL;
     for (uint32_t i = 0; i < store->tenants_used; i++) {
         if (store->reg.tenants[i].has_pins == 0)
             continue;
@@ -56,11 +64,18 @@ tri_depot_pins(const struct tri_depot *store, uint32_t *counts)
         const uint32_t used = atomic_load(&table->used);
         for (uint32_t k = 0; k < used && k < TRI_PINS_MAX; k++) {
             const uint64_t entry = atomic_load(&table->entries[k]), slot = (entry >> 32) - 1;
-            if (slot < slots && tri_slot_generation(&store->arena.words[slot]) == (uint32_t)entry)
-                counts[slot]++;
+            if (slot >= store->slots_used || store->objects[slot] == NULL ||
+                tri_slot_generation(&store->arena.words[slot]) != (uint32_t)entry)
+                continue;
+            if (!TRI_RESERVE(*pins, room, *count + 1))
+                return false;
+            (*pins)[(*count)++] =
+                (struct tri_pinning){.slot = (uint32_t)slot, .tenant = i, .pid = store->reg.tenants[i].pid};
         }
     }
-    return slots;
+    if (*count > 0)
+        qsort(*pins, *count, sizeof **pins, compare_pins);
+    return true;
 }
 
 /* Its entry, or the first one that is nobody's. TRI_TENANTS_MAX: neither. */

@@ -142,8 +142,12 @@ struct tri_depot_stat {
 };
 struct tri_depot_stat tri_depot_stat(const struct tri_depot *store);
 uint64_t tri_depot_pinned(struct tri_depot *store); /* bytes of the arena that processes have pinned */
-/* Into counts[slots_used] how often each slot's object is pinned. Returns slots_used; NULL: only that. */
-uint32_t tri_depot_pins(const struct tri_depot *store, uint32_t *counts);
+/* Every pin of an object that there is, by slot, by tenant; the caller's to free. false: no memory. */
+struct tri_pinning {
+    uint32_t slot, tenant;
+    int32_t pid;
+};
+bool tri_depot_pins(const struct tri_depot *store, struct tri_pinning **pins, size_t *count);
 const char *tri_depot_check(const struct tri_depot *store); /* NULL, or what does not hold. O(all) */
 
 #endif

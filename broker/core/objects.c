@@ -12,6 +12,7 @@ tri_object_new(struct tri_core *core, struct tri_id id, uint8_t state)
     object->thing.entry.id = id;
     object->thing.kind = TRI_THING_OBJECT;
     object->state = state;
+    object->since_ds = (uint32_t)(core->now_ns / (TRI_NS_PER_S / 10));
     tri_list_init(&object->needs);
     tri_thing_add(core, &object->thing);
     core->object_count++;

@@ -3,7 +3,32 @@
 
 #include <string.h>
 
-enum { ROWS_MAX = 4096, ROW_ENTRIES = 16 };
+enum { ROWS_MAX = 4096, ROW_ENTRIES = 16, BLOCK_SIZE = 16 * 1024 };
+
+/* Memory that lives as long as the page. */
+struct tri_page_block {
+    struct tri_page_block *next;
+    size_t size, used;
+    _Alignas(16) char data[];
+};
+
+static void *
+take(struct tri_page *page, size_t size)
+{
+    const size_t rounded = (size + 15) & ~(size_t)15;
+    struct tri_page_block *block = page->blocks;
+    if (block == NULL || rounded > block->size - block->used) {
+        const size_t room = rounded > BLOCK_SIZE ? rounded : BLOCK_SIZE;
+        block = malloc(sizeof *block + room);
+        if (block == NULL)
+            return NULL;
+        *block = (struct tri_page_block){.next = page->blocks, .size = room};
+        page->blocks = block;
+    }
+    void *taken = block->data + block->used;
+    block->used += rounded;
+    return taken;
+}
 
 bool
 tri_page_init(struct tri_page *page, struct tri_core *core, size_t rows)
@@ -12,11 +37,9 @@ tri_page_init(struct tri_page *page, struct tri_core *core, size_t rows)
     page->core = core;
     page->row_max = ROW_ENTRIES;
     page->limit = rows < ROWS_MAX ? rows : ROWS_MAX;
-    page->text_capacity = 512 * (page->limit + 1);
     page->rows = calloc(page->limit + 1, sizeof *page->rows);
     page->entries = calloc(2 * ROW_ENTRIES * (page->limit + 1), sizeof *page->entries);
-    page->texts = malloc(page->text_capacity);
-    return page->rows != NULL && page->entries != NULL && page->texts != NULL;
+    return page->rows != NULL && page->entries != NULL;
 }
 
 void
@@ -24,8 +47,13 @@ tri_page_fini(struct tri_page *page)
 {
     free(page->rows);
     free(page->entries);
-    free(page->texts);
+    free(page->held);
     free(page->pins);
+    while (page->blocks != NULL) {
+        struct tri_page_block *block = page->blocks;
+        page->blocks = block->next;
+        free(block);
+    }
 }
 
 void
@@ -37,19 +65,28 @@ tri_page_put(struct tri_page *page, const char *key, trp_value value)
     page->entries[page->entry_count++] = value;
 }
 
+trp_value *
+tri_page_values(struct tri_page *page, size_t count)
+{
+    return take(page, (count > 0 ? count : 1) * sizeof(trp_value));
+}
+
+trp_value
+tri_page_string(struct tri_page *page, const char *text)
+{
+    const size_t size = strlen(text);
+    char *copy = take(page, size + 1);
+    if (copy == NULL)
+        return trp_str("...");
+    memcpy(copy, text, size + 1);
+    tri_text_clean(copy, size); /* some are cut */
+    return trp_str(copy);
+}
+
 void
 tri_page_text(struct tri_page *page, const char *key, const char *text)
 {
-    size_t size = strlen(text) + 1;
-    char *at = page->texts + page->text_size;
-    if (size > page->text_capacity - page->text_size) {
-        tri_page_put(page, key, trp_str("..."));
-        return;
-    }
-    memcpy(at, text, size);
-    tri_text_clean(at, size - 1); /* some are cut */
-    page->text_size += size;
-    tri_page_put(page, key, trp_str(at));
+    tri_page_put(page, key, tri_page_string(page, text));
 }
 
 void

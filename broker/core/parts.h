@@ -151,6 +151,7 @@ struct tri_object {
     struct tri_node kept_link;
     struct tri_peer *fetching; /* asked for the value */
     bool revoked;              /* FREED went to it after the FETCH: it will not keep what it sends */
+    uint32_t since_ds;         /* when this broker heard of it first, in tenths of a second */
     uint32_t wanted;           /* needs of calls that were not sent on */
     uint32_t waiting;          /* holds that wait */
     struct tri_node needs;     /* tri_need.link of calls that wait for it */

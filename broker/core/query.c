@@ -135,31 +135,26 @@ page_processes(struct tri_core *core, struct tri_page *page)
     return true;
 }
 
-static const char *
-where(const struct tri_buf *stored)
+static void
+mark_object(struct tri_entry *entry, void *user)
 {
-    return tri_depot_lost(stored) != NULL ? "lost" : tri_depot_is_here(stored) ? "shared memory" : "spilled";
+    struct tri_page *page = user;
+    struct tri_object *object = tri_as_object(TRI_OWNER(entry, struct tri_thing, entry));
+    if (object == NULL || page->row_count >= page->limit)
+        return;
+    object->thing.mark = page->core->mark;
+    page->row_count++;
 }
 
 static void
 object_row(struct tri_entry *entry, void *user)
 {
-    static const char *const states[] = {"?", "pending", "unknown", "ready", "failed"};
     struct tri_page *page = user;
     const struct tri_object *object = tri_as_object(TRI_OWNER(entry, struct tri_thing, entry));
-    if (object == NULL || page->row_count >= page->limit)
+    if (object == NULL || object->thing.mark != page->core->mark)
         return;
     tri_page_id(page, "id", object->thing.entry.id);
-    tri_page_put(page, "state", trp_str(states[object->state]));
-    tri_page_put(page, "holders", trp_u64(object->thing.hold_count));
-    tri_page_put(page, "in_flight", trp_u64(object->thing.flights));
-    tri_page_put(page, "here", trp_bool(object->value != NULL));
-    const struct tri_section *value = object->value != NULL ? &object->value->sections[0] : NULL;
-    const struct tri_place *place = value != NULL ? tri_section_place(value) : NULL;
-    tri_page_put(page, "bytes", trp_u64(value != NULL ? value->size : 0));
-    tri_page_put(page, "waiting", trp_u64(object->waiting));
-    tri_page_put(page, "location", trp_str(place != NULL ? where(value->frame) : value != NULL ? "inline" : ""));
-    tri_page_put(page, "pins", trp_u64(place != NULL ? page->pins[place->slot] : 0));
+    tri_page_object(page, object);
     tri_page_end_row(page);
 }
 
@@ -171,12 +166,11 @@ page_objects(struct tri_core *core, struct tri_page *page)
             tri_quiet_end(core, core->peers[i]);
     if (!tri_page_init(page, core, core->object_count))
         return false;
-    const uint32_t slots = core->depot != NULL ? tri_depot_pins(core->depot, NULL) : 0;
-    page->pins = calloc(slots + 1, sizeof *page->pins);
-    if (page->pins == NULL)
+    core->mark++;
+    tri_table_each(&core->things, mark_object, page);
+    page->row_count = 0;
+    if (!tri_holders_find(page))
         return false;
-    if (slots > 0)
-        (void)tri_depot_pins(core->depot, page->pins);
     tri_table_each(&core->things, object_row, page);
     return true;
 }

@@ -70,6 +70,7 @@ tri_quiet_name(struct tri_core *core, struct tri_pending *call)
     leave_ring(core, call);
     struct tri_object *object = tri_object_new(core, call->id, TRI_OBJECT_PENDING);
     object->call = call;
+    object->since_ds = (uint32_t)(call->since_ns / (TRI_NS_PER_S / 10));
     call->object = object;
     struct tri_hold *own = call->released ? NULL : tri_hold_hand(core, &object->thing, caller, 1);
     if (call->state == TRI_CALL_ANSWERED) {

@@ -1,5 +1,6 @@
 /*
- * why.c - why a result or an actor is not ready yet: what it waits for, what that waits for, and so on. Where a call stands
+ * why.c - why a result or an actor is not ready yet: what it waits for, what that waits for, and so on; of a result, or a value
+ * that was put, also who has it. Where a call stands
  * behind others at its actor, the chain goes on with the first of those. Whether a host runs a call, or has deferred its
  * answer, only the host knows.
  */
@@ -17,6 +18,8 @@ add_row(struct tri_page *page, const char *what, uint64_t since_ns)
     tri_page_text(page, "waits", what);
     tri_page_text(page, "node", page->core->node);
     tri_page_put(page, "since_s", trp_f64(tri_seconds_since(page->core, since_ns)));
+    if (page->row_count == 0 && page->subject != NULL)
+        tri_page_object(page, page->subject);
     tri_page_end_row(page);
 }
 
@@ -232,6 +235,34 @@ tell_next(struct tri_page *page, const struct tri_pending *call, const char *id)
     return tell_wait(page, call, id);
 }
 
+/* "... is ready: 204800 bytes in shared memory, pinned 2 times". */
+static void
+tell_value(struct tri_page *page, const struct tri_object *object, const char *id)
+{
+    static const struct {
+        const char *location, *words;
+    } places[] = {{"inline", " at the broker"},
+                  {"shared memory", " in shared memory"},
+                  {"spilled", " in a file of the spill directory"},
+                  {"lost", ", of which the file is damaged"}};
+    const char *state = object->state == TRI_OBJECT_READY ? "ready" : "failed", *words = "";
+    const struct tri_pinning *first;
+    const size_t pins = tri_object_pins(page, object, &first);
+    char pinned[64] = "", text[2 * TRI_ID_TEXT_SIZE + 200];
+
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (strcmp(places[i].location, tri_object_location(object)) == 0)
+            words = places[i].words;
+    if (pins > 0)
+        snprintf(pinned, sizeof pinned, ", pinned %zu time%s", pins, pins == 1 ? "" : "s");
+    if (object->value == NULL)
+        snprintf(text, sizeof text, "%s is %s: processes that hold it have its value", id, state);
+    else
+        snprintf(text, sizeof text, "%s is %s: %" PRIu64 " bytes%s%s", id, state,
+                 (uint64_t)object->value->sections[0].size, words, pinned);
+    add_row(page, text, page->core->now_ns);
+}
+
 /* A result's rows. Returns the one that it waits for; NULL: that is the end of the chain. */
 static struct tri_object *
 tell_object(struct tri_page *page, struct tri_object *object)
@@ -242,8 +273,7 @@ tell_object(struct tri_page *page, struct tri_object *object)
 
     tri_id_format(tri_thing_id(&object->thing), id);
     if (object->state == TRI_OBJECT_READY || object->state == TRI_OBJECT_FAILED) {
-        snprintf(text, sizeof text, "%s is %s", id, object->state == TRI_OBJECT_READY ? "ready" : "failed");
-        add_row(page, text, page->core->now_ns);
+        tell_value(page, object, id);
         return NULL;
     }
     if (call == NULL) {
@@ -283,6 +313,11 @@ tri_page_why(struct tri_core *core, struct tri_page *page, const char *what)
                                                  : NULL;
     } else {
         object = tri_as_object(thing);
+        page->subject = object;
+        core->mark++;
+        object->thing.mark = core->mark;
+        if (!tri_holders_find(page))
+            return false;
     }
     core->mark++; /* an answer that is given later may close a circle */
     while (object != NULL && object->thing.mark != core->mark && page->row_count + 3 < page->limit) {

@@ -171,6 +171,32 @@ Test(verbs, what_the_node_keeps_is_got_waited_for_and_dropped)
     COMMAND_RUN(rows);
 }
 
+Test(verbs, objects_are_listed_with_what_they_are_kept_as_and_who_holds_them)
+{
+    static const struct command_row rows[] = {
+        {"troupe ls objects", 0, "", "no objects\n"},
+        {"troupe put '[1, 2]' --name list -q && head -c 300000 /dev/zero >file && troupe put --file file --name file "
+         "-q",
+         0, "", ""},
+        {"troupe ls objects", 0,
+         "ID *NAME *STATE *BYTES *LIES *PINS *WAITING *AGE *HELD BY\n*  file  *ready *300* shared memory * actor "
+         "troupe/kept (*)*",
+         ""},
+        {"troupe ls objects --json", 0,
+         "[*\"held_by\": [{\"kind\": \"process\", \"role\": \"actor\", \"name\": "
+         "\"troupe/kept\", \"pid\": *}*\"name\": \"file\"*]\n",
+         ""},
+        {"troupe why file", 0,
+         "file\n  is ready: 300* bytes in shared memory\n    known for * s, on node *\n  held by actor troupe/kept "
+         "(*)\n",
+         ""},
+        {"troupe why file --json", 0,
+         "[{\"waits\": \"* is ready: *\", *\"bytes\": 300*, \"location\": \"shared memory\", *\"held_by\": *}]\n", ""},
+        {"troupe drop file && troupe ls objects --json | grep -c shared", 1, "0\n", ""},
+    };
+    COMMAND_RUN(rows);
+}
+
 Test(verbs, all_that_is_kept_is_listed)
 {
     static const struct command_row rows[] = {

@@ -3,6 +3,7 @@
  */
 #include "tools/verbs/verbs.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/module/files.h"
@@ -70,6 +71,25 @@ show_target(trp_value row, const char *key, char *text, size_t size)
     (void)snprintf(text, size, "%s%s%s", actor, actor[0] != '\0' && method[0] != '\0' ? "." : "", method);
 }
 
+/* Who holds an object; readers are counted alone. */
+static void
+show_holders(trp_value row, const char *key, char *text, size_t size)
+{
+    const trp_value list = trp_field(row, key);
+    const long long more = (long long)trp_as_i64(trp_field(row, "held_more"));
+    char holder[600];
+    size_t used = 0;
+
+    for (size_t i = 0; i < list.size && used < size; i++) {
+        if (strcmp(trp_as_str(trp_field(trp_at(list, i), "kind")), "pin") == 0)
+            continue;
+        tri_holder_text(trp_at(list, i), holder, sizeof holder);
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "", holder);
+    }
+    if (more > 0 && used < size)
+        (void)snprintf(text + used, size - used, ", and %lld more", more);
+}
+
 static void
 show_about(trp_value row, const char *key, char *text, size_t size)
 {
@@ -103,9 +123,9 @@ static const struct tri_column call_columns[] = {
     {"STATE", "state", false, NULL},
 };
 static const struct tri_column object_columns[] = {
-    {"ID", "id", false, NULL},         {"STATE", "state", false, NULL},    {"HOLDERS", "holders", true, NULL},
-    {"BYTES", "bytes", true, NULL},    {"WAITING", "waiting", true, NULL}, {"PINS", "pins", true, NULL},
-    {"LIES", "location", false, NULL},
+    {"ID", "id", false, NULL},          {"NAME", "name", false, NULL},     {"STATE", "state", false, NULL},
+    {"BYTES", "bytes", true, NULL},     {"LIES", "location", false, NULL}, {"PINS", "pins", true, NULL},
+    {"WAITING", "waiting", true, NULL}, {"AGE", "age_s", true, show_age},  {"HELD BY", "held_by", false, show_holders},
 };
 static const struct tri_column store_columns[] = {
     {"LIMIT", "limit", true, NULL},   {"BACKED", "backed", true, NULL},   {"TAKEN", "taken", true, NULL},
@@ -185,6 +205,53 @@ list_files(struct tri_cli *cli, trp_ref *ref, trp_value loaded)
     return exit_code;
 }
 
+/* A row with one field more: the name under which the node keeps the object. */
+static bool
+add_name(struct tri_values *values, trp_value *row, trp_value kept)
+{
+    const char *id = trp_as_str(trp_field(*row, "id"));
+    trp_value name = trp_null(), *entries;
+    const size_t count = row->size;
+
+    for (size_t i = 0; i < kept.size; i++)
+        if (strcmp(trp_as_str(trp_field(trp_at(kept, i), "id")), id) == 0)
+            name = trp_field(trp_at(kept, i), "name");
+    entries = malloc(2 * (count + 1) * sizeof *entries);
+    if (entries == NULL || !tri_values_hold(values, entries, free))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        entries[2 * i] = trp_key_at(*row, i);
+        entries[2 * i + 1] = trp_at(*row, i);
+    }
+    entries[2 * count] = trp_str("name");
+    entries[2 * count + 1] = name;
+    *row = trp_map(entries, count + 1);
+    return true;
+}
+
+/* With the names under which the node keeps some of them, which one of its actors knows. */
+static int
+list_objects(struct tri_cli *cli, trp_ref *ref, trp_value objects, size_t page)
+{
+    struct tri_values values = {0};
+    trp_value kept, *rows = calloc(objects.size + 1, sizeof *rows);
+    trp_ref *kept_ref = NULL;
+    int exit_code = rows != NULL ? tri_kept_ask(cli, &kept_ref, &kept) : tri_fail_text(cli, "no memory for the list");
+
+    for (size_t i = 0; exit_code == TRI_EXIT_OK && i < objects.size; i++) {
+        rows[i] = trp_at(objects, i);
+        if (!add_name(&values, &rows[i], kept))
+            exit_code = tri_fail_text(cli, "no memory for the list");
+    }
+    if (exit_code == TRI_EXIT_OK)
+        exit_code = tri_give_rows(cli, ref, trp_list(rows, objects.size), pages[page].columns, pages[page].count,
+                                  pages[page].none);
+    trp_ref_release(&kept_ref);
+    tri_values_fini(&values);
+    free(rows);
+    return exit_code;
+}
+
 static int
 run_ls(struct tri_cli *cli, const struct tri_args *args)
 {
@@ -207,8 +274,12 @@ run_ls(struct tri_cli *cli, const struct tri_args *args)
         exit_code = is_kept ? tri_kept_ask(cli, &ref, &rows) : tri_ask(cli, pages[page].name, &ref, &rows);
     if (exit_code != TRI_EXIT_OK)
         return exit_code;
-    exit_code = all ? list_files(cli, ref, rows)
-                    : tri_give_rows(cli, ref, rows, pages[page].columns, pages[page].count, pages[page].none);
+    if (all)
+        exit_code = list_files(cli, ref, rows);
+    else if (strcmp(pages[page].name, "objects") == 0)
+        exit_code = list_objects(cli, ref, rows, page);
+    else
+        exit_code = tri_give_rows(cli, ref, rows, pages[page].columns, pages[page].count, pages[page].none);
     if (!is_kept && rows.size >= ROWS_MOST)
         fprintf(cli->err, "troupe ls: only the first %d are shown\n", ROWS_MOST);
     trp_ref_release(&ref);

@@ -34,6 +34,9 @@ int tri_check_keep(struct tri_cli *cli, const struct tri_args *args);
 /* Has the node keep it under --name, for --ttl, and prints a reference to it. */
 int tri_keep_ref(struct tri_cli *cli, const struct tri_args *args, trp_ref *ref);
 
+/* Of what the broker says holds an object: "driver sort (1234)", "call Ada.add (queued)", "object 00ab...". */
+void tri_holder_text(trp_value holder, char *text, size_t size);
+
 /* An object of the bytes of a file, or of standard input ("-"). What is made is the caller's to release, also where this fails. */
 int tri_put_file(struct tri_cli *cli, const char *path, trp_ref **ref);
 /* The bytes of a value, which `what` names, into a file, whole or not at all; or to standard output ("-"). */

@@ -5,6 +5,7 @@
 #include "tools/verbs/verbs.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/cli/offers.h"
 
@@ -76,6 +77,33 @@ print_named(struct tri_cli *cli, const char *text, trp_value kept)
     }
 }
 
+/* Who holds a value that is there, and reads it. */
+static void
+print_holders(struct tri_cli *cli, trp_value row, trp_value kept)
+{
+    const trp_value list = trp_field(row, "held_by");
+    const long long more = (long long)trp_as_i64(trp_field(row, "held_more"));
+    const char *state = trp_as_str(trp_field(row, "state"));
+    char text[600];
+
+    if (strcmp(state, "ready") != 0 && strcmp(state, "failed") != 0)
+        return;
+    time_text(trp_as_f64(trp_field(row, "age_s")), text, sizeof text);
+    tri_print(cli, "    known for %s, on node %s\n", text, trp_as_str(trp_field(row, "node")));
+    for (size_t i = 0; i < list.size; i++) {
+        const trp_value holder = trp_at(list, i);
+        const bool reads = strcmp(trp_as_str(trp_field(holder, "kind")), "pin") == 0;
+        if (trp_as_i64(trp_field(holder, "pid")) == getpid())
+            continue; /* only to ask */
+        tri_holder_text(holder, text, sizeof text);
+        tri_print(cli, "  %s by ", reads ? "pinned" : "held");
+        print_named(cli, text, kept);
+        tri_print(cli, "\n");
+    }
+    if (more > 0)
+        tri_print(cli, "  and by %lld more\n", more);
+}
+
 static void
 print_chain(struct tri_cli *cli, const struct subject *subject, trp_value rows)
 {
@@ -84,7 +112,8 @@ print_chain(struct tri_cli *cli, const struct subject *subject, trp_value rows)
     trp_ref *ref = NULL;
     char since[64];
 
-    if (rows.size > 1 && tri_kept_ask(cli, &ref, &kept) != TRI_EXIT_OK)
+    if ((rows.size > 1 || trp_field(trp_at(rows, 0), "held_by").size > 0) &&
+        tri_kept_ask(cli, &ref, &kept) != TRI_EXIT_OK)
         kept = trp_null();
     tri_unhush(cli, before);
     tri_print(cli, "%s\n", subject->name[0] != '\0' ? subject->name : subject->id);
@@ -97,6 +126,8 @@ print_chain(struct tri_cli *cli, const struct subject *subject, trp_value rows)
         if (since_s > 0)
             tri_print(cli, "\n    for %s, on node %s", since, trp_as_str(trp_field(row, "node")));
         tri_print(cli, "\n");
+        if (i == 0)
+            print_holders(cli, row, kept);
     }
     trp_ref_release(&ref);
 }

@@ -113,13 +113,28 @@ post_residents(struct part *part)
         add_actor(part, proc->ended, 0, TRI_SNAP_ENDED);
 }
 
+/* In the arena, and with references, which is why its name is not there: it is kept for the broker by everybody who holds it, until
+ * one of them is enough. */
+static bool
+is_nameless(const struct tri_ref *ref)
+{
+    const struct tri_section *value = tri_ref_value(ref);
+
+    return ref->handed > 0 && ref->state == TRI_REF_READY && !ref->local && value->ref_count > 0 &&
+           tri_section_place(value) != NULL;
+}
+
 static void
 post_kept(struct tri_ref *ref, void *user)
 {
     struct tri_proc *proc = user;
     struct tri_route route = {.kind = TRI_RESULT, .result = ref->entry.id};
 
-    if (!ref->returned || ref->held == NULL)
+    if (ref->is_actor || ref->held == NULL)
+        return;
+    if (is_nameless(ref))
+        ref->kept = ref->returned = true;
+    if (!ref->returned)
         return;
     route.flags = ref->state == TRI_REF_FAILED ? TRI_FAILED : 0;
     if (proc->has_begun)

@@ -36,7 +36,7 @@ static const struct {
     [TRI_PING] = {FROM_ANY, false, 0, on_nothing},    /* its acknowledgement is the answer */
     [TRI_PONG] = {FROM_HOST, false, 0, on_nothing},
     [TRI_CALL] = {FROM_ANY, true, TRI_ONE_WAY | TRI_TASK | TRI_NO_RETRY | TRI_RETRIED, tri_on_call},
-    [TRI_RESULT] = {FROM_HOST, true, TRI_FAILED | TRI_TASK | TRI_IN_PLACE | TRI_RETRIED | TRI_NO_RETRY, tri_on_result},
+    [TRI_RESULT] = {FROM_ANY, true, TRI_FAILED | TRI_TASK | TRI_IN_PLACE | TRI_RETRIED | TRI_NO_RETRY, tri_on_result},
     [TRI_CANCEL] = {FROM_ANY, true, TRI_ASKED, tri_on_cancel},
     [TRI_RETURNED] = {FROM_HOST, true, 0, tri_on_returned},
     [TRI_BLOCKED] = {FROM_HOST, true, TRI_ANY, tri_on_blocked},

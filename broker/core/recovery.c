@@ -71,7 +71,7 @@ tri_recovery_delays(struct tri_core *core, const struct tri_peer *peer, const st
         return false;
     if (kind == TRI_SNAPSHOT || kind == TRI_MODULE) /* before anything else: what its tasks declare is of use at once */
         return false;
-    return !(peer->reporting && peer->role == TRI_HOST && (kind == TRI_CREATE || kind == TRI_RESULT));
+    return !(peer->reporting && (kind == TRI_RESULT || (peer->role == TRI_HOST && kind == TRI_CREATE)));
 }
 
 trp_err

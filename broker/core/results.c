@@ -179,7 +179,7 @@ tri_value_take(struct tri_core *core, struct tri_peer *peer, struct tri_object *
         tri_object_resolve(core, object, message->route, section, failed, refs, peer);
 }
 
-/* Under a new broker a host tells what it keeps before anybody asks. */
+/* Under a new broker a process tells what it keeps before anybody asks. */
 static trp_err
 kept_result(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
 {
@@ -194,7 +194,7 @@ kept_result(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
         object = tri_object_new(core, id, TRI_OBJECT_UNKNOWN);
     object->thing.shared = true;
     object->recovered = true;
-    if (object->value != NULL)
+    if (object->value != NULL || (object->call != NULL && peer->host == NULL))
         tri_refs_drop(core, &refs);
     else
         tri_value_take(core, peer, object, message, refs);
@@ -210,6 +210,8 @@ tri_on_result(struct tri_core *core, struct tri_peer *peer, const struct tri_mes
         return TRI_FAIL(error, TRP_EPROTO, "RESULT without a name or with %u sections", message->section_count);
     if (peer->reporting)
         return kept_result(core, peer, message, error);
+    if (peer->host == NULL)
+        return TRI_FAIL(error, TRP_EPROTO, "RESULT from a process that is no host and does not report");
     struct tri_object *object = tri_as_object(tri_thing_find(core, route->result));
     struct tri_pending *call = object != NULL ? object->call : NULL;
     if (call == NULL || call->host != peer->host ||

@@ -415,6 +415,68 @@ SYSTEM_TEST(store, objects_survive_the_death_of_the_broker)
     system_service_stop(&service);
 }
 
+static void
+kill_broker(void)
+{
+    const pid_t broker = system_find_one("troupe-broker");
+    kill(broker, SIGKILL);
+    system_expect_gone(broker);
+}
+
+static void
+expect_list(trp_ref *ref, int64_t size)
+{
+    trp_value list, inner;
+    OK(trp_get(ref, SYSTEM_WAIT_MS, &list, &error));
+    cr_assert_eq(list.kind, TRP_LIST);
+    cr_assert_eq((int64_t)trp_at(list, 1).size, size);
+    OK(trp_get(trp_at(list, 0).as.ref, SYSTEM_WAIT_MS, &inner, &error));
+    cr_expect_eq(trp_as_i64(inner), size);
+    trp_unpin(ref);
+}
+
+/* Such a value lies in the arena without a name there: who has its place says to a new broker what it is. */
+SYSTEM_TEST(store, values_with_references_survive_the_death_of_their_maker_and_of_the_broker)
+{
+    enum { MINE = 3 * MIB, MADE = 2 * MIB };
+    struct system_process service;
+    system_service_start(&service, NULL);
+    trp_runtime *runtime = system_join();
+    trp_actor *maker = worker(runtime), *holder = worker(runtime);
+    uint8_t *bytes = pattern(MINE, 1);
+    trp_ref *small[2], *mine = NULL, *made = NULL, *checked = NULL;
+    trp_value value;
+    OK(trp_put(runtime, trp_i64(MINE), &small[0], &error));
+    OK(trp_put(runtime, trp_i64(MADE), &small[1], &error));
+    OK(trp_put(runtime, TRP_LIST(small[0], trp_bytes(bytes, MINE)), &mine, &error));
+    OK(trp_call(maker, "echo", TRP_ARGS(TRP_LIST(small[1], trp_bytes(bytes, MADE))), &made, &error));
+    free(bytes);
+    trp_ref_release(&small[0]);
+    trp_ref_release(&small[1]);
+    expect_list(made, MADE);
+    cr_expect_eq(trp_ref_location(made), TRP_SHM);
+    OK(trp_kill(maker, NULL, &error));
+    trp_actor_release(&maker);
+    for (int i = 0; i < 3; i++) {
+        kill_broker();
+        OK(trp_call(holder, "echo", TRP_ARGS(trp_i64(i)), &checked, &error)); /* under the new one */
+        OK(trp_get(checked, SYSTEM_WAIT_MS, &value, &error));
+        trp_ref_release(&checked);
+        trp_ref *other = put(runtime, 4 * MIB, i); /* what is free is used */
+        expect_list(mine, MINE);
+        expect_list(made, MADE);
+        OK(trp_call(holder, "echo", TRP_ARGS(i == 0 ? made : mine), &checked, &error));
+        expect_list(checked, i == 0 ? MADE : MINE);
+        trp_ref_release(&checked);
+        trp_ref_release(&other);
+    }
+    trp_ref_release(&mine);
+    trp_ref_release(&made);
+    trp_actor_release(&holder);
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+}
+
 static trp_ref *
 begin_there(trp_actor *actor, int64_t size)
 {

@@ -14,7 +14,7 @@ _Thread_local struct tri_execution *tri_current_execution;
 
 /* ------------------------------------------------------------------------------------------------------------ memory */
 
-enum { ARENA_BLOCK = 8192, ARENA_ALIGN = 16 };
+enum { ARENA_BLOCK = 8192, ARENA_ALIGN = 16, CALL_SIZE = 2 * TRI_NAME_MAX + 32 };
 
 struct tri_arena_block {
     struct tri_arena_block *next;
@@ -96,6 +96,19 @@ say_where(trp_error *error, const char *actor, const char *method, const char *n
         tri_text_copy(error->node, sizeof error->node, node);
 }
 
+/* "add() of actor 'tally'", "task fib", as those who wait for it name it. */
+static const char *
+name_call(const struct tri_execution *execution, char *text, size_t size)
+{
+    const char *method = execution->callable->name;
+
+    if (execution->actor != NULL && execution->actor[0] != '\0')
+        (void)snprintf(text, size, "%s() of actor '%s'", method, execution->actor);
+    else
+        (void)snprintf(text, size, "task %s", method);
+    return text;
+}
+
 static const char *
 node_of(const struct tri_execution *execution)
 {
@@ -156,11 +169,12 @@ code_of(const struct tri_execution *execution, trp_err err)
 void
 tri_fail_promise(trp_error *error, const struct tri_execution *execution)
 {
-    const char *method = execution->callable->name;
+    char call[CALL_SIZE];
 
-    (void)TRI_FAIL(error, TRP_ECANCELLED, "%s() was cancelled before the reply that it had put off was there", method);
+    (void)TRI_FAIL(error, TRP_ECANCELLED, "%s was cancelled before the reply that it had put off was there",
+                   name_call(execution, call, sizeof call));
     error->ran = TRP_RAN;
-    say_where(error, execution->actor, method, node_of(execution));
+    say_where(error, execution->actor, execution->callable->name, node_of(execution));
 }
 
 /* All that is known of a failure is its number. */
@@ -183,12 +197,13 @@ settle_failure(struct tri_execution *execution, trp_err err)
 {
     const trp_error *said = &execution->error;
     struct tri_failure failure = {.error = {.rank = -1, .ran = TRP_RAN}}, chain[8];
+    char call[CALL_SIZE];
     trp_error *made = &failure.error;
     made->code = code_of(execution, err);
     if (said->code != err) { /* nothing was said about this code */
         made->cause = (int32_t)err;
         if (made->code == TRP_ETIMEDOUT || made->code == TRP_ECANCELLED)
-            snprintf(made->message, sizeof made->message, "%s() left when %s", execution->callable->name,
+            snprintf(made->message, sizeof made->message, "%s left when %s", name_call(execution, call, sizeof call),
                      made->code == TRP_ETIMEDOUT ? "its deadline had passed" : "it was cancelled");
         else if (made->code == TRP_ESTOP)
             snprintf(made->message, sizeof made->message, "%s", trp_strerror(err));
@@ -249,9 +264,11 @@ settle_value(struct tri_execution *execution)
         return;
     const bool cancelled = tri_execution_cancelled(execution);
     if (cancelled || (execution->deadline_ns != TRI_NEVER && tri_now_ns() >= execution->deadline_ns)) {
+        char call[CALL_SIZE];
         trp_error late;
-        (void)TRI_FAIL(&late, cancelled ? TRP_ECANCELLED : TRP_ETIMEDOUT, "%s() returned after %s",
-                       execution->callable->name, cancelled ? "it was cancelled" : "its deadline had passed");
+        (void)TRI_FAIL(&late, cancelled ? TRP_ECANCELLED : TRP_ETIMEDOUT, "%s returned after %s",
+                       name_call(execution, call, sizeof call),
+                       cancelled ? "it was cancelled" : "its deadline had passed");
         late.ran = TRP_RAN;
         tri_execution_refuse(execution, &late);
         return;

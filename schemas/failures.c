@@ -79,11 +79,11 @@ tri_fail_nobody(trp_error *error, const char *name, const char *space, const cha
                         "Failed to look up actor with name '%.200s': in the namespace '%.100s' of node '%s' it died: "
                         "%.400s",
                         name, space, node, died);
-    return tri_fail(error, TRP_ENOENT,
-                    "Failed to look up actor with name '%.200s'. This could be because 1. you look for a named actor "
-                    "that nobody created, 2. the named actor has ended, 3. it is not in the namespace '%.100s' of node "
-                    "'%s'",
-                    name, space, node);
+    return tri_fail(
+        error, TRP_ENOENT,
+        "Failed to look up actor with name '%.200s': in the namespace '%.100s' of node '%s' nobody made one, "
+        "or it has ended",
+        name, space, node);
 }
 
 trp_err

@@ -322,7 +322,7 @@ Test(invoke, who_leaves_at_its_deadline_has_timed_out)
         const char *message; /* has this in it */
         uint32_t causes;
     } rows[] = {
-        {leave, TRP_ETIMEDOUT, "() left when its deadline had passed", 0},
+        {leave, TRP_ETIMEDOUT, "method() of actor 'Ann' left when its deadline had passed", 0},
         {fail_passing_on, TRP_ETIMEDOUT, "the other did not answer", 1},
         {fail_with_words, TRP_ETASK, "The board is empty.", 0},
     };

@@ -17,6 +17,8 @@ on_load(void)
     fflush(stdout);
     if (strcmp(how, "crash") == 0)
         raise(SIGABRT);
+    if (strcmp(how, "segv") == 0)
+        raise(SIGSEGV);
     if (strcmp(how, "exit") == 0)
         _exit(3);
     if (strcmp(how, "hang") == 0)

@@ -145,6 +145,12 @@ class Shell:
             if not self.read(until):
                 raise AssertionError("no %r at the end of:\n%s" % (pattern.pattern, self.screen.shown()))
 
+    def waits_for_lines(self):
+        """Until what runs is given whole lines: the shell does not edit any more."""
+        until = time.monotonic() + DEADLINE_S
+        while not termios.tcgetattr(self.terminal)[3] & termios.ICANON:
+            assert time.monotonic() < until, "the terminal stays the shell's"
+
     def says(self, line, *output):
         """Types a line; what follows it on the screen, until the next prompt, is `output`."""
         before = PROMPT + line
@@ -311,6 +317,20 @@ def ctrl_c_ends_what_is_typed_or_what_runs(place):
     shell.leaves()
 
 
+def ctrl_d_once_ends_what_is_read(place):
+    shell = Shell(place)
+    for number in ("6", "7"):  # also after one that has ended
+        line = "put - --name typed%s" % number
+        shell.types(line + "\r")
+        shell.waits_for_lines()
+        shell.types(number + "\n")
+        shell.waits_for("troupe> %s\n%s" % (line, number))
+        shell.types("\x04")
+        shell.waits_for("\n%s\n\"ref:typed%s\"\ntroupe>" % (number, number))
+    shell.says("get typed6 typed7", "6", "7")
+    shell.leaves()
+
+
 def a_terminal_changes_its_size(place):
     shell = Shell(place)
     shell.says("echo wide", "wide")
@@ -380,7 +400,7 @@ TESTS = (
     history_is_kept,
     a_block_has_several_lines,
     ctrl_c_ends_what_is_typed_or_what_runs,
-    a_terminal_changes_its_size,
+    ctrl_d_once_ends_what_is_read, a_terminal_changes_its_size,
     words_are_completed,
     a_terminal_that_closes_ends_it,
 )

@@ -103,11 +103,13 @@ Test(call, call_refuses_words_that_are_no_values)
          "troupe call: '12monkeys' is not JSON: end of file expected near 'monkeys', at column 9; a string is written "
          "'\"12monkeys\"'\n"},
         {"troupe call stage echo 9223372036854775808", 2, "",
-         "troupe call: '9223372036854775808' is not JSON: too big integer near '9223372036854775808', at column 19; a "
+         "troupe call: '9223372036854775808' is too large for an int64, -9223372036854775808 to 9223372036854775807; a "
          "string is written '\"9223372036854775808\"'\n"},
+        {"troupe call stage echo '[1, -9223372036854775809]'", 2, "",
+         "troupe call: '[1, -9223372036854775809]' has a number that is too large for an int64, "
+         "-9223372036854775808 to 9223372036854775807, at line 1, column 24\n"},
         {"troupe call stage echo 1e999", 2, "",
-         "troupe call: '1e999' is not JSON: real number overflow near '1e999', at column 5; a string is written "
-         "'\"1e999\"'\n"},
+         "troupe call: '1e999' is too large for a float64, 1.8e308 at most; a string is written '\"1e999\"'\n"},
         {"troupe call stage echo '\"\\u0000\"'", 2, "",
          "troupe call: '\"\\u0000\"' is not JSON: \\u0000 is no character of a string, at column 8\n"},
         {"troupe call stage echo \"$(printf '\\377')\"", 2, "",

@@ -161,6 +161,9 @@ Test(module, code_that_runs_when_a_module_is_loaded_takes_nobody_along)
         {"BAD_LOAD=crash troupe module inspect bad_load.so", 4, "",
          "loading\ntroupe module inspect: bad_load.so crashed while it was loaded, by signal 6 (SIGABRT); its "
          "constructor functions run then\n"},
+        {"BAD_LOAD=segv troupe module inspect bad_load.so", 4, "",
+         "loading\ntroupe module inspect: bad_load.so crashed while it was loaded, by signal 11 (SIGSEGV); its "
+         "constructor functions run then, and its tables are read: does each of them end with {0}?\n"},
         {"BAD_LOAD=exit troupe module inspect bad_load.so", 4, "",
          "loading\ntroupe module inspect: bad_load.so ended the process while it was loaded, with exit code 3; its "
          "constructor functions run then\n"},

@@ -120,7 +120,8 @@ Test(stops, the_first_ctrl_c_cancels_the_calls_of_a_command_and_ends_its_waits)
         {"call s last $PWD", "runs", "troupe call: " CANCELLED("s.last")},
         {"sh par", "runs", "troupe call: " CANCELLED("the calls of par")},
         {"call s last $PWD --json", "runs",
-         "{\"error\": {\"verb\": \"call\", \"exit\": 130, \"message\": \"last() left when it was cancelled\", "
+         "{\"error\": {\"verb\": \"call\", \"exit\": 130, \"message\": \"last() of actor '*' left when it was "
+         "cancelled\", "
          "\"remedy\": null, \"code\": \"TRP_ECANCELLED\", \"cause\": 42, \"ran\": \"yes\", \"actor\": \"s\", "
          "\"method\": \"last\", \"node\": \"*\"}}\n"},
     };
@@ -194,7 +195,7 @@ Test(stops, what_the_node_keeps_is_cancelled_by_its_name)
         {"troupe cancel w never w", 0, "", ""},
         {"troupe wait w never", 0, "w\nnever\n", ""},
         {"troupe get never", 8, "",
-         "troupe get: wait() was cancelled before the reply that it had put off was there\n"},
+         "troupe get: wait() of actor 't' was cancelled before the reply that it had put off was there\n"},
         {"troupe get w", 8, "", "troupe get: *cancelled*\n"},
         {"troupe cancel w", 0, "", ""},
         {"troupe cancel nothing", 4, "",

@@ -351,12 +351,22 @@ is_plain(const char *text, size_t size)
     return size <= 40 && strspn(text, "-0123456789") > 0 && strcspn(text, " \t\r\n\"\\'[]{}") >= size;
 }
 
+static const char whole_range[] = "an int64, -9223372036854775808 to 9223372036854775807";
+
 static int
 refuse_json(struct tri_cli *cli, const char *where, const char *text, size_t size, const json_error_t *error)
 {
     const bool is_nul = json_error_code(error) == json_error_null_character;
+    const bool is_large = json_error_code(error) == json_error_numeric_overflow;
+    const bool is_whole = strstr(error->text, "integer") != NULL;
     const char *why = is_nul ? "\\u0000 is no character of a string" : error->text;
 
+    if (is_large && is_plain(text, size))
+        return tri_refuse(cli, "%s is too large for %s; a string is written '\"%.*s\"'", where,
+                          is_whole ? whole_range : "a float64, 1.8e308 at most", (int)size, text);
+    if (is_large)
+        return tri_refuse(cli, "%s has a number that is too large for %s, at line %d, column %d", where,
+                          is_whole ? whole_range : "a float64, 1.8e308 at most", error->line, error->column);
     if (is_plain(text, size))
         return tri_refuse(cli, "%s is not JSON: %s, at column %d; a string is written '\"%.*s\"'", where, why,
                           error->column, (int)size, text);

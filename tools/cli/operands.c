@@ -47,6 +47,7 @@ value_of_stdin(struct tri_cli *cli, struct tri_values *values, trp_value *value)
     if (values->has_read_stdin)
         return tri_refuse(cli, "'-' stands for standard input, which can be read once");
     values->has_read_stdin = true;
+    clearerr(cli->in);     /* a terminal may go on after its Ctrl-D */
     if (cli->find == NULL) /* the shell goes on */
         tri_stop_unwatch();
     return value_of_stream(cli, values, cli->in, "standard input", value);

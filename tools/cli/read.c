@@ -14,7 +14,8 @@ tri_read_all(struct tri_cli *cli, FILE *file, const char *name, size_t most, cha
     int exit_code = TRI_EXIT_OK;
 
     *text = NULL;
-    while (buffer != NULL && used <= most && (got = fread(buffer + used, 1, capacity - used, file)) > 0) {
+    while (buffer != NULL && used <= most && feof(file) == 0 &&
+           (got = fread(buffer + used, 1, capacity - used, file)) > 0) {
         used += got;
         if (used < capacity)
             continue;

@@ -154,11 +154,14 @@ read_answer(int fd, int ended_fd, struct answer *answer)
 static void
 say_death(const char *path, int status, trp_error *error)
 {
-    if (WIFSIGNALED(status))
-        (void)snprintf(error->message, sizeof error->message,
-                       "%.300s crashed while it was loaded, by signal %d (SIG%s); its constructor functions run then",
-                       path, WTERMSIG(status),
-                       sigabbrev_np(WTERMSIG(status)) != NULL ? sigabbrev_np(WTERMSIG(status)) : "?");
+    const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+
+    if (signal != 0)
+        (void)snprintf(
+            error->message, sizeof error->message,
+            "%.300s crashed while it was loaded, by signal %d (SIG%s); its constructor functions run then%s", path,
+            signal, sigabbrev_np(signal) != NULL ? sigabbrev_np(signal) : "?",
+            signal == SIGSEGV || signal == SIGBUS ? ", and its tables are read: does each of them end with {0}?" : "");
     else
         (void)snprintf(error->message, sizeof error->message,
                        "%.300s ended the process while it was loaded, with exit code %d; its constructor functions run "

@@ -3,7 +3,6 @@
  */
 #include "store/segment.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { NAME_SIZE = 64 };
 static const char shm_dir[] = "/dev/shm";
 
 static void
@@ -56,72 +56,35 @@ map(struct tri_segment *segment, bool writable, trp_error *error)
     return TRP_OK;
 }
 
-static trp_err
-fail_name(trp_error *error, const char *what, const char *name)
-{
-    const trp_err code = errno == EEXIST ? TRP_EEXIST : errno == ENOENT ? TRP_ENOENT : TRP_EINVAL;
-    return tri_fail_system(error, code, errno, "cannot %s shared memory %s%s", what, shm_dir, name);
-}
-
-/* Opens and maps what exists under the name. */
-static trp_err
-open_both(const char *name, struct tri_segment *segment, trp_error *error)
-{
-    if ((segment->fd = shm_open(name, O_RDWR, 0)) < 0 || (segment->read_fd = shm_open(name, O_RDONLY, 0)) < 0)
-        return fail_name(error, "open", name);
-    struct stat status;
-    if (fstat(segment->fd, &status) != 0)
-        return fail_name(error, "look at", name);
-    if (status.st_uid != geteuid() || (status.st_mode & 077) != 0)
-        return TRI_FAIL(error, TRP_EACCES, "shared memory %s%s is user %u's, mode %o: not ours alone", shm_dir, name,
-                        (unsigned)status.st_uid, (unsigned)status.st_mode & 0777);
-    if (status.st_size <= 0)
-        return TRI_FAIL(error, TRP_EPROTO, "shared memory %s%s is empty", shm_dir, name);
-    segment->size = (uint64_t)status.st_size;
-    return map(segment, true, error);
-}
-
-trp_err
-tri_segment_attach(const char *name, struct tri_segment *segment, trp_error *error)
-{
-    struct tri_segment made = {.fd = -1, .read_fd = -1};
-    const trp_err err = open_both(name, &made, error);
-    if (err == TRP_OK) {
-        *segment = made;
-        return TRP_OK;
-    }
-    close_fd(&made.fd);
-    close_fd(&made.read_fd);
-    return err;
-}
-
 /* A name that nobody else has, for as long as it takes to open it twice; it says whose it is, should it be left. */
 static void
-passing_name(char name[TRI_SEGMENT_NAME_MAX])
+passing_name(char name[NAME_SIZE])
 {
-    (void)snprintf(name, TRI_SEGMENT_NAME_MAX, "/troupe-%u-%d-%016" PRIx64, (unsigned)geteuid(), (int)getpid(),
+    (void)snprintf(name, NAME_SIZE, "/troupe-%u-%d-%016" PRIx64, (unsigned)geteuid(), (int)getpid(),
                    tri_random_secret());
 }
 
 trp_err
-tri_segment_create(const char *name, uint64_t size, struct tri_segment *segment, trp_error *error)
+tri_segment_create(uint64_t size, struct tri_segment *segment, trp_error *error)
 {
     TRI_ASSERT(size > 0 && size % 4096 == 0);
-    char passing[TRI_SEGMENT_NAME_MAX];
-    if (name == NULL)
-        passing_name(passing);
-    const char *used = name != NULL ? name : passing;
-    int fd = shm_open(used, O_RDWR | O_CREAT | O_EXCL, 0600);
-    if (fd < 0)
-        return fail_name(error, "make", used);
+    char name[NAME_SIZE];
+    passing_name(name);
+    struct tri_segment made = {.fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600), .read_fd = -1, .size = size};
+    if (made.fd < 0)
+        return tri_fail_system(error, TRP_EINVAL, errno, "cannot make shared memory %s%s", shm_dir, name);
     trp_err err = TRP_OK;
-    if (fchmod(fd, 0600) != 0 || ftruncate(fd, (off_t)size) != 0)
-        err = fail_name(error, "size", used);
-    close_fd(&fd);
+    made.read_fd = shm_open(name, O_RDONLY, 0);
+    if (made.read_fd < 0 || fchmod(made.fd, 0600) != 0 || ftruncate(made.fd, (off_t)size) != 0)
+        err = tri_fail_system(error, TRP_EINVAL, errno, "cannot have %" PRIu64 " bytes of shared memory in %s", size,
+                              shm_dir);
+    (void)shm_unlink(name);
     if (err == TRP_OK)
-        err = tri_segment_attach(used, segment, error);
-    if (name == NULL || err != TRP_OK)
-        (void)shm_unlink(used);
+        err = map(&made, true, error);
+    if (err == TRP_OK)
+        *segment = made;
+    else
+        tri_segment_close(&made);
     return err;
 }
 
@@ -178,31 +141,4 @@ tri_segment_unback(struct tri_segment *segment, uint64_t offset, uint64_t size, 
     TRI_ASSERT(offset <= segment->size && size <= segment->size - offset);
     const int failed = allocate(segment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size);
     return failed == 0 ? TRP_OK : tri_fail_errno(error, TRP_EINVAL, failed, "cannot give shared memory back");
-}
-
-trp_err
-tri_segment_remove(const char *name, trp_error *error)
-{
-    return shm_unlink(name) == 0 || errno == ENOENT ? TRP_OK : fail_name(error, "remove", name);
-}
-
-unsigned
-tri_segment_sweep(const char *prefix, bool (*keep)(void *user, const char *name), void *user)
-{
-    unsigned removed = 0;
-    DIR *dir = opendir(shm_dir);
-    if (dir == NULL)
-        return 0;
-    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        struct stat status;
-        char name[TRI_SEGMENT_NAME_MAX];
-        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 || strlen(entry->d_name) + 2 > sizeof name ||
-            fstatat(dirfd(dir), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode) ||
-            status.st_uid != geteuid() || keep(user, entry->d_name))
-            continue;
-        (void)snprintf(name, sizeof name, "/%s", entry->d_name);
-        removed += shm_unlink(name) == 0;
-    }
-    closedir(dir);
-    return removed;
 }

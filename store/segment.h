@@ -5,18 +5,15 @@
  * A file in shared memory is sparse, and a page for which the system has no memory left kills who touches it (SIGBUS). So no part
  * is touched before tri_segment_back has reserved it; that fails in time, with an error.
  *
- * A segment without a name is gone when the last process that has it is. One with a name outlives them all, and is found again by
- * the next owner; the name's rest is whatever tells owners apart, and what nobody owns any more is swept (tri_segment_sweep).
+ * It has no name, and is gone when the last process that has it is: who is to have it is given a descriptor.
  *
- * Errors: TRP_ESTOREFULL the memory behind it is used up; TRP_EACCES it is somebody else's; TRP_ENOENT, TRP_EEXIST of names;
- * TRP_EINVAL whatever else the system does not like. Any thread; each segment one at a time.
+ * Errors: TRP_ESTOREFULL the memory behind it is used up; TRP_EINVAL whatever else the system does not like, where its errno says
+ * nothing better. Any thread; each segment one at a time.
  */
 #ifndef TRI_SEGMENT_H
 #define TRI_SEGMENT_H
 
 #include "transport/base/base.h"
-
-#define TRI_SEGMENT_NAME_MAX 100 /* with its slash and NUL */
 
 struct tri_segment {
     int fd;      /* can be written; -1: not here */
@@ -25,11 +22,8 @@ struct tri_segment {
     uint64_t size;
 };
 
-/* A new one of `size` bytes (a multiple of 4096), mapped to be written, without memory behind it, mode 0600. `name` begins with a
- * slash; NULL: it has none. TRP_EEXIST. */
-trp_err tri_segment_create(const char *name, uint64_t size, struct tri_segment *segment, trp_error *error);
-/* One that is there, of ours. TRP_ENOENT; TRP_EACCES: its owner or mode is another. */
-trp_err tri_segment_attach(const char *name, struct tri_segment *segment, trp_error *error);
+/* A new one of `size` bytes (a multiple of 4096), mapped to be written, without memory behind it. */
+trp_err tri_segment_create(uint64_t size, struct tri_segment *segment, trp_error *error);
 /* One whose descriptor came from its owner; takes `fd` over on success. TRP_EPROTO: it is not of that size, or no such thing. */
 trp_err tri_segment_map(int fd, uint64_t size, bool writable, struct tri_segment *segment, trp_error *error);
 /* The same, of a descriptor that stays its owner's, and that the mapping does not need any more. */
@@ -42,9 +36,5 @@ void tri_segment_close(struct tri_segment *segment); /* zero-initialised and clo
 trp_err tri_segment_back(struct tri_segment *segment, uint64_t offset, uint64_t size, trp_error *error);
 /* None any more: it reads as zero, and must not be touched. */
 trp_err tri_segment_unback(struct tri_segment *segment, uint64_t offset, uint64_t size, trp_error *error);
-
-trp_err tri_segment_remove(const char *name, trp_error *error); /* TRP_ENOENT passes */
-/* Removes those of ours whose names begin with `prefix` (without the slash) and that `keep` does not want. Returns how many. */
-unsigned tri_segment_sweep(const char *prefix, bool (*keep)(void *user, const char *name), void *user);
 
 #endif

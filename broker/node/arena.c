@@ -36,7 +36,7 @@ find_limit(const struct tri_root *root, uint64_t *limit, trp_error *error)
 static trp_err
 make(uint64_t size, struct tri_segment *segment, trp_error *error)
 {
-    TRP_TRY(tri_segment_create(NULL, size, segment, error));
+    TRP_TRY(tri_segment_create(size, segment, error));
     tri_segment_unmap(segment);
     int *const fds[] = {&segment->fd, &segment->read_fd};
     for (int i = 0; i < 2; i++) {

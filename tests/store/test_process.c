@@ -24,9 +24,9 @@ static void
 set(struct stage *stage)
 {
     int fds[TRI_STORE_FDS];
-    cr_assert_eq(tri_segment_create(NULL, (uint64_t)GRANULES * TRI_GRANULE, &stage->arena, NULL), TRP_OK);
-    cr_assert_eq(tri_segment_create(NULL, SLOTS * sizeof(tri_slot_word), &stage->words, NULL), TRP_OK);
-    cr_assert_eq(tri_segment_create(NULL, PINS_SIZE, &stage->pins, NULL), TRP_OK);
+    cr_assert_eq(tri_segment_create((uint64_t)GRANULES * TRI_GRANULE, &stage->arena, NULL), TRP_OK);
+    cr_assert_eq(tri_segment_create(SLOTS * sizeof(tri_slot_word), &stage->words, NULL), TRP_OK);
+    cr_assert_eq(tri_segment_create(PINS_SIZE, &stage->pins, NULL), TRP_OK);
     cr_assert_eq(tri_segment_back(&stage->arena, 0, stage->arena.size, NULL), TRP_OK);
     cr_assert_eq(tri_segment_back(&stage->words, 0, stage->words.size, NULL), TRP_OK);
     cr_assert_eq(tri_segment_back(&stage->pins, 3 * (uint64_t)TRI_PIN_TABLE_BYTES, TRI_PIN_TABLE_BYTES, NULL), TRP_OK);

@@ -1,36 +1,19 @@
+/* test_segment.c - shared memory: where there is memory behind it, who may write, and what is refused. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "store/segment.h"
 
 enum { SIZE = 1 << 20 };
-
-static char name[TRI_SEGMENT_NAME_MAX];
-
-static void
-name_it(void)
-{
-    (void)snprintf(name, sizeof name, "/troupe-test-%d-segment", (int)getpid());
-}
-
-static void
-remove_it(void)
-{
-    cr_assert_eq(tri_segment_remove(name, NULL), TRP_OK);
-}
-
-TestSuite(segment, .init = name_it, .fini = remove_it);
 
 static uint64_t
 blocks_of(const struct tri_segment *segment)
@@ -40,18 +23,10 @@ blocks_of(const struct tri_segment *segment)
     return (uint64_t)status.st_blocks * 512;
 }
 
-static bool
-exists(const char *shm)
-{
-    char path[256];
-    (void)snprintf(path, sizeof path, "/dev/shm%s", shm);
-    return access(path, F_OK) == 0;
-}
-
 Test(segment, has_memory_only_where_it_was_asked_for_and_gives_it_back)
 {
     struct tri_segment segment;
-    cr_assert_eq(tri_segment_create(name, SIZE, &segment, NULL), TRP_OK);
+    cr_assert_eq(tri_segment_create(SIZE, &segment, NULL), TRP_OK);
     cr_expect_eq(blocks_of(&segment), 0);
     cr_assert_eq(tri_segment_back(&segment, 8192, 16384, NULL), TRP_OK);
     cr_expect_eq(blocks_of(&segment), 16384);
@@ -63,43 +38,23 @@ Test(segment, has_memory_only_where_it_was_asked_for_and_gives_it_back)
     tri_segment_close(&segment);
 }
 
-Test(segment, without_a_name_it_is_nowhere_to_be_seen)
+Test(segment, has_no_name_and_is_its_users_alone)
 {
     struct tri_segment segment;
-    cr_assert_eq(tri_segment_create(NULL, SIZE, &segment, NULL), TRP_OK);
+    cr_assert_eq(tri_segment_create(SIZE, &segment, NULL), TRP_OK);
     struct stat status;
     cr_assert_eq(fstat(segment.fd, &status), 0);
     cr_expect_eq(status.st_nlink, 0);
-    tri_segment_close(&segment);
-}
-
-Test(segment, outlives_its_process_under_its_name)
-{
-    const pid_t child = fork();
-    if (child == 0) {
-        struct tri_segment segment;
-        if (tri_segment_create(name, SIZE, &segment, NULL) != TRP_OK ||
-            tri_segment_back(&segment, 0, 4096, NULL) != TRP_OK)
-            _exit(1);
-        memcpy(segment.base, "still here", 11);
-        _exit(0);
-    }
-    int status;
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    cr_assert_eq(status, 0);
-    struct tri_segment segment;
-    cr_assert_eq(tri_segment_attach(name, &segment, NULL), TRP_OK);
-    cr_expect_eq(segment.size, SIZE);
-    cr_expect_str_eq((const char *)segment.base, "still here");
-    struct tri_segment twice;
-    cr_expect_eq(tri_segment_create(name, SIZE, &twice, NULL), TRP_EEXIST);
+    cr_expect_eq(status.st_mode & 0777, 0600);
+    cr_expect_eq(status.st_size, SIZE);
+    cr_expect_eq(fcntl(segment.read_fd, F_GETFL) & O_ACCMODE, O_RDONLY);
     tri_segment_close(&segment);
 }
 
 Test(segment, who_gets_the_descriptor_for_reading_cannot_write)
 {
     struct tri_segment segment, readers;
-    cr_assert_eq(tri_segment_create(NULL, SIZE, &segment, NULL), TRP_OK);
+    cr_assert_eq(tri_segment_create(SIZE, &segment, NULL), TRP_OK);
     cr_assert_eq(tri_segment_back(&segment, 0, 4096, NULL), TRP_OK);
     segment.base[5] = 42;
     const int fd = dup(segment.read_fd);
@@ -123,49 +78,12 @@ Test(segment, memory_that_is_not_there_is_refused_before_it_is_touched)
     const uint64_t size = ((uint64_t)shm.f_blocks * shm.f_frsize + (UINT64_C(1) << 30)) / 4096 * 4096;
     struct tri_segment segment;
     trp_error error;
-    cr_assert_eq(tri_segment_create(NULL, size, &segment, NULL), TRP_OK);
+    cr_assert_eq(tri_segment_create(size, &segment, NULL), TRP_OK);
     cr_expect_eq(tri_segment_back(&segment, 0, size, &error), TRP_ESTOREFULL);
     cr_expect_not_null(strstr(error.message, "No space left"), "%s", error.message);
     cr_expect_not_null(strstr(error.message, "(--store)"), "%s", error.message);
     cr_expect_eq(blocks_of(&segment), 0, "nothing has changed");
     tri_segment_close(&segment);
-}
-
-Test(segment, of_others_or_of_no_size_is_refused)
-{
-    struct tri_segment segment;
-    trp_error error;
-    cr_expect_eq(tri_segment_attach(name, &segment, &error), TRP_ENOENT);
-    cr_expect_not_null(strstr(error.message, name), "%s", error.message);
-    const int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
-    cr_assert_geq(fd, 0);
-    cr_expect_eq(tri_segment_attach(name, &segment, NULL), TRP_EPROTO, "it is empty");
-    cr_assert(ftruncate(fd, 4096) == 0 && fchmod(fd, 0640) == 0);
-    cr_expect_eq(tri_segment_attach(name, &segment, &error), TRP_EACCES);
-    cr_expect_not_null(strstr(error.message, "640"), "%s", error.message);
-    close(fd);
-}
-
-static bool
-keep_second(void *user, const char *found)
-{
-    return strcmp(found, user) == 0;
-}
-
-Test(segment, what_nobody_owns_any_more_is_swept)
-{
-    char names[3][TRI_SEGMENT_NAME_MAX], prefix[64];
-    (void)snprintf(prefix, sizeof prefix, "troupe-test-%d-swept-", (int)getpid());
-    for (int i = 0; i < 3; i++) {
-        struct tri_segment segment;
-        (void)snprintf(names[i], sizeof names[i], "/%s%d", prefix, i);
-        cr_assert_eq(tri_segment_create(names[i], 4096, &segment, NULL), TRP_OK);
-        tri_segment_close(&segment);
-    }
-    cr_expect_eq(tri_segment_sweep(prefix, keep_second, names[1] + 1), 2);
-    cr_expect(!exists(names[0]) && exists(names[1]) && !exists(names[2]));
-    cr_assert_eq(tri_segment_remove(names[1], NULL), TRP_OK);
-    cr_expect_not(exists(names[1]));
 }
 
 /* ---------------------------------------------------------------------------------------------------------- huge pages */
@@ -204,7 +122,7 @@ Test(segment, has_huge_pages_where_the_mount_gives_them)
     uint64_t sum = 0;
     if (!mount_huge())
         cr_skip_test("a mount of its own with huge pages is refused: %s", strerror(errno));
-    cr_assert_eq(tri_segment_create(NULL, (uint64_t)SLICE * SLICES * 4, &segment, NULL), TRP_OK);
+    cr_assert_eq(tri_segment_create((uint64_t)SLICE * SLICES * 4, &segment, NULL), TRP_OK);
     for (uint64_t i = 0; i < SLICES; i++)
         cr_assert_eq(tri_segment_back(&segment, i * SLICE, SLICE, NULL), TRP_OK);
     cr_expect_eq(blocks_of(&segment), (uint64_t)SLICE * SLICES);

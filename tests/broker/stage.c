@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "tests/broker/fake_core.h"
+#include "tests/common/scratch.h"
 
 struct stage stage;
 static trp_error error;
@@ -96,8 +97,7 @@ stage_end(void)
 void
 stage_open(void)
 {
-    strcpy(stage.scratch, "/tmp/troupe-shell-XXXXXX");
-    cr_assert_not_null(mkdtemp(stage.scratch));
+    scratch_make(stage.scratch, "shell");
     snprintf(stage.address, sizeof stage.address, "ipc://%s/broker.sock", stage.scratch);
     snprintf(stage.door_path, sizeof stage.door_path, "%s/door", stage.scratch);
 }
@@ -105,9 +105,7 @@ stage_open(void)
 void
 stage_close(void)
 {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", stage.scratch);
-    cr_expect_eq(system(command), 0);
+    scratch_remove(stage.scratch);
 }
 
 /* ------------------------------------------------------------------------------------------------------- processes */

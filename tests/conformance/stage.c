@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tests/common/child.h"
+#include "tests/common/scratch.h"
 
 TRP_MODULE_DECLARE(conformance);
 TRP_MODULE_DECLARE(counter);
@@ -19,7 +20,7 @@ static const trp_module *const linked[] = {&troupe_module_conformance, &troupe_m
                                            NULL};
 
 static enum stage_mode current_mode;
-static char scratch[64];
+static char scratch[SCRATCH_SIZE];
 static char node_directory[80];
 static pid_t service_pid;
 static trp_runtime *runtime;
@@ -121,8 +122,7 @@ stage_run(enum stage_mode mode, void (*row)(trp_runtime *rt))
 {
     char spill[80];
     current_mode = mode;
-    strcpy(scratch, "/tmp/troupe-rows-XXXXXX");
-    cr_assert_not_null(mkdtemp(scratch));
+    scratch_make(scratch, "rows");
     snprintf(spill, sizeof spill, "%s/spill", scratch);
     setenv("TROUPE_SPILL_DIR", spill, 1);
     if (mode == STAGE_SERVICE)
@@ -137,9 +137,7 @@ stage_run(enum stage_mode mode, void (*row)(trp_runtime *rt))
         cr_expect_eq(rmdir(node_directory) == 0 || errno == ENOENT, 1, "files were left in %s: %s", node_directory,
                      strerror(errno));
     cr_expect(rmdir(spill) == 0 || errno == ENOENT, "files were left in %s: %s", spill, strerror(errno));
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", scratch);
-    cr_expect_eq(system(command), 0);
+    scratch_remove(scratch);
 }
 
 trp_actor *

@@ -7,15 +7,15 @@
 #include <unistd.h>
 
 #include "actors/trace.h"
+#include "tests/common/scratch.h"
 
-static char directory[32];
+static char directory[SCRATCH_SIZE];
 static struct tri_trace *trace;
 
 static void
 begin(void)
 {
-    (void)strcpy(directory, "/tmp/troupe-trace-XXXXXX");
-    cr_assert_not_null(mkdtemp(directory));
+    scratch_make(directory, "trace");
     cr_assert_eq(chdir(directory), 0);
     trace = tri_trace_new();
     cr_assert_not_null(trace);
@@ -24,11 +24,8 @@ begin(void)
 static void
 end(void)
 {
-    char command[64];
-
     tri_trace_end(&trace);
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", directory);
-    cr_expect_eq(system(command), 0);
+    scratch_remove(directory);
 }
 
 TestSuite(trace, .init = begin, .fini = end);

@@ -9,24 +9,22 @@
 #include <unistd.h>
 
 #include "broker/node/root.h"
+#include "tests/common/scratch.h"
 
-static char scratch[64], path[128];
+static char scratch[SCRATCH_SIZE], path[128];
 static trp_error error;
 
 static void
 make_scratch(void)
 {
-    strcpy(scratch, "/tmp/troupe-home-XXXXXX");
-    cr_assert_not_null(mkdtemp(scratch));
+    scratch_make(scratch, "home");
     snprintf(path, sizeof path, "%s/node", scratch);
 }
 
 static void
 remove_scratch(void)
 {
-    char command[192];
-    snprintf(command, sizeof command, "chmod -R u+rwx '%s'; rm -rf '%s'", scratch, scratch);
-    cr_expect_eq(system(command), 0);
+    scratch_remove(scratch);
 }
 
 TestSuite(home, .init = make_scratch, .fini = remove_scratch);

@@ -17,10 +17,11 @@
 #include <unistd.h>
 
 #include "broker/node/root.h"
+#include "tests/common/scratch.h"
 
 enum { WAIT_MS = 10000 };
 
-static char scratch[64], home[96], relay_path[96];
+static char scratch[SCRATCH_SIZE], home[96], relay_path[96];
 static int relay = -1, parent = -1;
 static pid_t root_pid, broker_pid;
 static struct tri_control control;
@@ -203,8 +204,7 @@ static void
 open_stage(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    strcpy(scratch, "/tmp/troupe-root-XXXXXX");
-    cr_assert_not_null(mkdtemp(scratch));
+    scratch_make(scratch, "root");
     snprintf(home, sizeof home, "%s/node", scratch);
     snprintf(relay_path, sizeof relay_path, "%s/relay", scratch);
     setenv("TEST_BROKER_SOCKET", relay_path, 1);
@@ -218,9 +218,7 @@ open_stage(void)
 static void
 close_stage(void)
 {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", scratch);
-    cr_expect_eq(system(command), 0);
+    scratch_remove(scratch);
 }
 
 TestSuite(root, .init = open_stage, .fini = close_stage, .timeout = 60);

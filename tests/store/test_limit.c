@@ -1,3 +1,4 @@
+/* test_limit.c - how large an arena may become, as the machine, its control groups and the user say. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -5,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "store/limit.h"
+#include "tests/common/scratch.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
@@ -60,8 +62,8 @@ write_file(const char *dir, const char *name, const char *text)
 
 Test(limit, the_least_of_all_control_groups_around_counts)
 {
-    char dir[] = "/tmp/troupe-limit-XXXXXX", inner[64], outer[64], own[64], meminfo[64];
-    cr_assert_not_null(mkdtemp(dir));
+    char dir[SCRATCH_SIZE], inner[80], outer[80], own[80], meminfo[80];
+    scratch_make(dir, "limit");
     (void)snprintf(outer, sizeof outer, "%s/a", dir);
     (void)snprintf(inner, sizeof inner, "%s/a/b", dir);
     (void)snprintf(own, sizeof own, "%s/own", dir);
@@ -97,9 +99,7 @@ Test(limit, the_least_of_all_control_groups_around_counts)
     cr_expect_eq(tri_memory_read(&places, &memory, &error), TRP_EINVAL);
     cr_expect_not_null(strstr(error.message, meminfo), "%s", error.message);
     cr_expect_eq(tri_memory_most(&places), 0);
-    char command[64];
-    (void)snprintf(command, sizeof command, "rm -r %s", dir);
-    cr_assert_eq(system(command), 0);
+    scratch_remove(dir);
 }
 
 Test(limit, this_machine_says_its_figures)

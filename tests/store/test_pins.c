@@ -1,3 +1,4 @@
+/* test_pins.c - tables of pins: what they pin, and that nonsense in one pins nothing. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 

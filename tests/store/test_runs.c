@@ -1,3 +1,4 @@
+/* test_runs.c - the table of runs: what is handed out, given back, grown and made anew, and that it is always right. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 

@@ -1,3 +1,4 @@
+/* test_space.c - what a process has of the arena, and what of it is free. */
 #include <criterion/criterion.h>
 
 #include "store/space.h"

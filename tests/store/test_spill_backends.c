@@ -13,10 +13,11 @@
 #include <unistd.h>
 
 #include "store/spill/files.h"
+#include "tests/common/scratch.h"
 #include "tests/store/spill_data.h"
 #include "tests/store/spill_memory.h"
 
-static char directory[] = "/tmp/troupe-spill-XXXXXX", path[64], place[128];
+static char directory[SCRATCH_SIZE], path[SCRATCH_SIZE + 8], place[128];
 static struct memory memory;
 
 static struct tri_spill_backend *
@@ -24,7 +25,7 @@ open_disk(void)
 {
     struct tri_spill_backend *backend = NULL;
     if (path[0] == '\0') {
-        cr_assert_not_null(mkdtemp(directory));
+        scratch_make(directory, "spill");
         snprintf(path, sizeof path, "%s/spill", directory);
     }
     trp_error error = {0};
@@ -47,11 +48,8 @@ static struct tri_spill_backend *(*const makers[])(void) = {open_disk, open_memo
 static void
 clean(void)
 {
-    if (path[0] == '\0')
-        return;
-    char command[160];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    cr_assert_eq(system(command), 0);
+    if (path[0] != '\0')
+        scratch_remove(directory);
 }
 TestSuite(spill_backends, .fini = clean);
 

@@ -1,3 +1,4 @@
+/* test_spill_block.c - blocks of spilled objects: encoded, decoded, and refused wherever a byte has changed. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* test_spill_files.c - spilled objects in files: batches, gaps, the budget, and what the next process finds. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdlib.h>

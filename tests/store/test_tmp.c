@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #include "store/tmp.h"
+#include "tests/common/scratch.h"
 
-static char parent[64], path[300];
+static char parent[SCRATCH_SIZE], path[300];
 
 static const char *
 inside(const char *name)
@@ -39,8 +40,7 @@ static const struct tri_tmp_kind kind = {"row-", is_left, is_file};
 static void
 set_up(void)
 {
-    (void)strcpy(parent, "/tmp/troupe-test-tmp-XXXXXX");
-    cr_assert_not_null(mkdtemp(parent));
+    scratch_make(parent, "tmp");
 }
 
 static void

@@ -16,8 +16,9 @@
 #include <unistd.h>
 
 #include "tests/common/child.h"
+#include "tests/common/scratch.h"
 
-static char directory[64], service_directory[80], mark[64];
+static char directory[SCRATCH_SIZE], service_directory[80], mark[SCRATCH_SIZE + 24];
 static unsigned shm_before;
 
 int64_t
@@ -62,8 +63,7 @@ count_shm(void)
 void
 system_open(void)
 {
-    strcpy(directory, "/tmp/troupe-system-XXXXXX");
-    cr_assert_not_null(mkdtemp(directory));
+    scratch_make(directory, "system");
     snprintf(service_directory, sizeof service_directory, "%s/node", directory);
     snprintf(mark, sizeof mark, "TROUPE_TEST_MARK=%s", directory);
     setenv("TROUPE_TEST_MARK", directory, 1);
@@ -80,12 +80,10 @@ system_close(void)
     unsigned left = count_entries(directory);
     cr_expect_eq(left, 0, "%u files are left in %s", left, directory);
     cr_expect_eq(count_shm(), shm_before, "shared memory is left");
-    if (left != 0) {
-        snprintf(command, sizeof command, "find '%s' >&2; rm -rf '%s'", directory, directory);
+    snprintf(command, sizeof command, "find '%s' -mindepth 1 >&2", directory);
+    if (left != 0)
         cr_expect_eq(system(command), 0);
-    } else {
-        cr_expect_eq(rmdir(directory), 0);
-    }
+    scratch_remove(directory);
 }
 
 const char *
@@ -401,13 +399,21 @@ system_spawn(trp_runtime *runtime, const char *name)
     return actor;
 }
 
+trp_ref *
+system_call(trp_actor *actor, const char *method, trp_value args)
+{
+    trp_ref *ref = NULL;
+    trp_error error;
+    cr_assert_eq(trp_call(actor, method, args, &ref, &error), TRP_OK, "%s: %s", method, error.message);
+    return ref;
+}
+
 int64_t
 system_call_i64(trp_actor *actor, const char *method, trp_value args)
 {
-    trp_ref *ref = NULL;
+    trp_ref *ref = system_call(actor, method, args);
     trp_value value;
     trp_error error;
-    cr_assert_eq(trp_call(actor, method, args, &ref, &error), TRP_OK, "%s", error.message);
     cr_assert_eq(trp_get(ref, SYSTEM_WAIT_MS, &value, &error), TRP_OK, "%s: %s", method, error.message);
     int64_t number = trp_as_i64(value);
     trp_ref_release(&ref);

@@ -65,7 +65,8 @@ void system_expect_no_processes(void);                    /* waits until all mar
 bool system_await(bool (*is_so)(void *user), void *user); /* looks again whenever a little time has passed */
 
 /* Calls that must succeed. */
-int64_t system_call_i64(trp_actor *actor, const char *method, trp_value args);
-trp_actor *system_spawn(trp_runtime *runtime, const char *name); /* system:Counter */
+trp_ref *system_call(trp_actor *actor, const char *method, trp_value args);
+int64_t system_call_i64(trp_actor *actor, const char *method, trp_value args); /* and what it returns */
+trp_actor *system_spawn(trp_runtime *runtime, const char *name);               /* system:Counter */
 
 #endif

@@ -90,7 +90,7 @@ static void
 expect_death(trp_actor *actor, const char *method, trp_ran ran)
 {
     trp_ref *ref = NULL;
-    cr_assert_eq(trp_call(actor, method, TRP_NOARGS, &ref, &error), TRP_OK, "%s", error.message);
+    ref = system_call(actor, method, TRP_NOARGS);
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
     cr_expect_eq(error.ran, ran, "%s", error.message);
     trp_ref_release(&ref);
@@ -117,7 +117,7 @@ SYSTEM_TEST(system_basic, a_host_that_is_killed_is_told_as_a_death)
     trp_runtime *runtime = system_join();
     trp_actor *counter = system_spawn(runtime, NULL);
     pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS);
-    cr_assert_eq(trp_call(counter, "hang", TRP_NOARGS, &ref, &error), TRP_OK);
+    ref = system_call(counter, "hang", TRP_NOARGS);
     cr_assert_eq(kill(pid, SIGKILL), 0);
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
     trp_ref_release(&ref);
@@ -132,7 +132,7 @@ SYSTEM_TEST(system_basic, a_private_node_whose_broker_is_killed_leaves_nothing)
     trp_runtime *runtime = system_private();
     trp_actor *counter = system_spawn(runtime, NULL);
     cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 1);
-    cr_assert_eq(trp_call(counter, "hang", TRP_NOARGS, &ref, &error), TRP_OK);
+    ref = system_call(counter, "hang", TRP_NOARGS);
     kill(system_find_one("troupe-broker"), SIGKILL);
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EBROKER, "%s", error.message);
     trp_ref_release(&ref);
@@ -146,7 +146,7 @@ SYSTEM_TEST(system_basic, a_private_node_whose_root_is_killed_leaves_nothing)
     trp_runtime *runtime = system_private();
     trp_actor *counter = system_spawn(runtime, NULL);
     cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 1);
-    cr_assert_eq(trp_call(counter, "hang", TRP_NOARGS, &ref, &error), TRP_OK);
+    ref = system_call(counter, "hang", TRP_NOARGS);
     kill(system_find_one("troupe-node"), SIGKILL);
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EBROKER, "%s", error.message);
     trp_ref_release(&ref);
@@ -231,7 +231,7 @@ SYSTEM_TEST(system_basic, an_actor_that_takes_more_memory_than_it_may_dies_and_i
     cr_assert_eq(trp_spawn(runtime, "system_module:Counter", TRP_NOARGS, &options, &counter, &error), TRP_OK, "%s",
                  error.message);
     cr_expect_eq(system_call_i64(counter, "add", TRP_NOARGS), 1);
-    cr_assert_eq(trp_call(counter, "grow", TRP_ARGS(64 << 20), &ref, &error), TRP_OK);
+    ref = system_call(counter, "grow", TRP_ARGS(64 << 20));
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
     char text[8192] = "";
     trp_format(trp_failure(ref), text, sizeof text);
@@ -248,7 +248,7 @@ SYSTEM_TEST(system_basic, a_host_that_is_silent_while_somebody_waits_for_it_is_k
     trp_ref *ref = NULL;
     pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS);
     cr_assert_eq(kill(pid, SIGSTOP), 0);
-    cr_assert_eq(trp_call(counter, "add", TRP_NOARGS, &ref, &error), TRP_OK);
+    ref = system_call(counter, "add", TRP_NOARGS);
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
     cr_expect_not_null(strstr(error.message, "sign of life"), "%s", error.message);
     trp_ref_release(&ref);
@@ -269,7 +269,7 @@ SYSTEM_TEST(system_basic, calls_that_are_under_way_when_brokers_die_end_once_and
     trp_actor *counter = system_spawn(runtime, NULL);
     for (int round = 0; round < KILLS; round++) {
         for (int i = 0; i < CALLS; i++) {
-            cr_assert_eq(trp_call(counter, "add", TRP_NOARGS, &refs[i], &error), TRP_OK, "%s", error.message);
+            refs[i] = system_call(counter, "add", TRP_NOARGS);
             if (i == CALLS / 2)
                 kill(system_find_one("troupe-broker"), SIGKILL);
         }

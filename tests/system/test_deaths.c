@@ -16,14 +16,6 @@
 
 static trp_error error;
 
-static trp_ref *
-call(trp_actor *actor, const char *method)
-{
-    trp_ref *ref = NULL;
-    cr_assert_eq(trp_call(actor, method, TRP_NOARGS, &ref, &error), TRP_OK, "%s", error.message);
-    return ref;
-}
-
 /* ------------------------------------------------------------------------------------------- services that are stopped */
 
 SYSTEM_TEST(system_deaths, a_call_that_runs_when_the_service_is_stopped_may_have_run)
@@ -33,7 +25,7 @@ SYSTEM_TEST(system_deaths, a_call_that_runs_when_the_service_is_stopped_may_have
     trp_runtime *runtime = system_join();
     trp_actor *counter = system_spawn(runtime, NULL);
     (void)system_call_i64(counter, "pid", TRP_NOARGS);
-    trp_ref *ref = call(counter, "hang"), *later = NULL;
+    trp_ref *ref = system_call(counter, "hang", TRP_NOARGS), *later = NULL;
     cr_expect_eq(trp_get(ref, 50, NULL, &error), TRP_ETIMEDOUT);
     cr_expect_eq(error.ran, TRP_MAY_HAVE_RUN);
     system_service_stop(&service);
@@ -73,7 +65,7 @@ SYSTEM_TEST(system_deaths, a_module_that_is_written_to_while_it_is_loaded_is_nam
     cr_expect_eq(system_call_i64(younger, "add", TRP_NOARGS), 1);
     snprintf(command, sizeof command, ": >'%s/system_module.so'", modules);
     cr_assert_eq(system(command), 0);
-    cr_assert_eq(trp_call(younger, "add", TRP_NOARGS, &ref, &error), TRP_OK, "%s", error.message);
+    ref = system_call(younger, "add", TRP_NOARGS);
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
     cr_expect_not_null(strstr(error.message, "SIGBUS"), "%s", error.message);
     cr_expect_not_null(strstr(error.message, "system_module.so was written to while it was loaded"), "%s",
@@ -108,7 +100,7 @@ SYSTEM_TEST(system_deaths, a_broker_of_a_private_node_that_is_stopped_is_given_u
     trp_actor *counter = system_spawn(runtime, NULL);
     (void)system_call_i64(counter, "pid", TRP_NOARGS);
     kill(system_find_one("troupe-broker"), SIGSTOP);
-    trp_ref *ref = call(counter, "pid");
+    trp_ref *ref = system_call(counter, "pid", TRP_NOARGS);
     cr_expect_eq(trp_get(ref, 2 * SYSTEM_WAIT_MS, NULL, &error), TRP_EBROKER, "%s", error.message);
     cr_expect_not_null(strstr(error.message, "stopped"), "%s", error.message);
     trp_ref_release(&ref);
@@ -124,7 +116,7 @@ SYSTEM_TEST(system_deaths, a_broker_of_a_service_that_is_stopped_for_a_while_is_
     trp_actor *counter = system_spawn(runtime, NULL);
     pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS), broker = system_find_one("troupe-broker");
     kill(broker, SIGSTOP);
-    trp_ref *ref = call(counter, "pid");
+    trp_ref *ref = system_call(counter, "pid", TRP_NOARGS);
     cr_expect_eq(trp_get(ref, 6000, NULL, &error), TRP_ETIMEDOUT, "%s", error.message); /* PING was said meanwhile */
     kill(broker, SIGCONT);
     trp_value value;
@@ -179,7 +171,7 @@ SYSTEM_TEST(system_deaths, a_host_that_is_killed_takes_what_it_started_along)
     pid_t child = (pid_t)system_call_i64(counter, "leave_child", TRP_NOARGS);
     kill(pid, SIGKILL);
     system_expect_gone(child);
-    trp_ref *ref = call(counter, "add");
+    trp_ref *ref = system_call(counter, "add", TRP_NOARGS);
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
     trp_ref_release(&ref);
     trp_actor_release(&counter);
@@ -261,7 +253,7 @@ ms_without_broker(void)
     trp_runtime *runtime = system_private();
     trp_actor *counter = system_spawn(runtime, NULL);
     pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS), root = system_find_one("troupe-node");
-    trp_ref *ref = call(counter, "hang");
+    trp_ref *ref = system_call(counter, "hang", TRP_NOARGS);
     int64_t begin_ms = system_now_ms(), end_ms;
     kill(system_find_one("troupe-broker"), SIGKILL);
     cr_expect_eq(trp_get(ref, 8000, NULL, &error), TRP_EBROKER, "%s", error.message);
@@ -293,11 +285,11 @@ SYSTEM_TEST(system_deaths, an_actor_that_died_before_the_broker_is_dead_to_the_n
     trp_actor *counter = system_spawn(runtime, NULL);
     pid_t pid = (pid_t)system_call_i64(counter, "pid", TRP_NOARGS);
     kill(pid, SIGKILL);
-    trp_ref *ref = call(counter, "pid");
+    trp_ref *ref = system_call(counter, "pid", TRP_NOARGS);
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
     trp_ref_release(&ref);
     kill(system_find_one("troupe-broker"), SIGKILL);
-    ref = call(counter, "pid");
+    ref = system_call(counter, "pid", TRP_NOARGS);
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
     cr_expect_not_null(strstr(error.message, "had ended before"), "%s", error.message);
     trp_ref_release(&ref);

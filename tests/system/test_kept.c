@@ -175,7 +175,7 @@ SYSTEM_TEST(system_kept, what_is_kept_outlives_a_node_that_was_killed)
     trp_actor *counter = spawn_detached(runtime, "counter");
     put(runtime, "small", TRP_LIST(42, "text"));
     put(runtime, "large", trp_bytes(bytes, LARGE));
-    cr_assert_eq(trp_call(counter, "add", TRP_ARGS(9), &ref, &error), TRP_OK, "%s", error.message);
+    ref = system_call(counter, "add", TRP_ARGS(9));
     cr_assert_eq(trp_keep(ref, "result", 3600 * 1000, &error), TRP_OK, "%s", error.message);
     cr_assert_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_OK, "%s", error.message);
     cr_assert_eq(trp_keep(ref, "result", 3600 * 1000, &error), TRP_OK, "%s", error.message);
@@ -252,7 +252,7 @@ SYSTEM_TEST(system_kept, nonsense_does_not_hurt_its_holder)
     for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
         const trp_value *row = rows[i / 2];
         trp_ref *answer = NULL;
-        cr_assert_eq(trp_call(holder, "keep", TRP_ARGS(row[0], row[1], row[2], row[3]), &answer, &error), TRP_OK);
+        answer = system_call(holder, "keep", TRP_ARGS(row[0], row[1], row[2], row[3]));
         cr_expect_eq(trp_get(answer, SYSTEM_WAIT_MS, NULL, &error), TRP_ETASK, "row %zu", i / 2);
         cr_expect_eq(error.cause, TRP_EINVAL, "row %zu: %s", i / 2, error.message);
         trp_ref_release(&answer);
@@ -278,8 +278,8 @@ SYSTEM_TEST(system_kept, calls_go_on_without_their_caller)
     trp_actor *counter = spawn_detached(runtime, "counter");
     trp_ref *refs[4] = {NULL};
     static const char *const names[] = {"runs", "waits", "task", "queued"};
-    cr_assert_eq(trp_call(counter, "read", TRP_ARGS(first), &refs[0], &error), TRP_OK, "%s", error.message);
-    cr_assert_eq(trp_call(counter, "add", TRP_ARGS(9), &refs[1], &error), TRP_OK, "%s", error.message);
+    refs[0] = system_call(counter, "read", TRP_ARGS(first));
+    refs[1] = system_call(counter, "add", TRP_ARGS(9));
     cr_assert_eq(trp_task(runtime, "system_module:read", TRP_ARGS(second), &refs[2], &error), TRP_OK);
     cr_assert_eq(trp_task(runtime, "system_module:double", TRP_ARGS(21), &refs[3], &error), TRP_OK);
     for (int i = 0; i < 4; i++) {
@@ -335,7 +335,7 @@ SYSTEM_TEST(system_kept, a_call_that_runs_goes_on_without_its_caller_and_its_bro
     trp_actor *counter = spawn_detached(runtime, "counter");
     trp_ref *ref = NULL;
     (void)system_call_i64(counter, "pid", TRP_NOARGS);
-    cr_assert_eq(trp_call(counter, "read", TRP_ARGS(fifo), &ref, &error), TRP_OK, "%s", error.message);
+    ref = system_call(counter, "read", TRP_ARGS(fifo));
     cr_assert_eq(trp_keep(ref, NULL, TRP_FOREVER, &error), TRP_OK, "%s", error.message);
     char id[64];
     snprintf(id, sizeof id, "%s", trp_ref_id(ref));

@@ -53,18 +53,10 @@ release_capture(int kept)
     unlink(path);
 }
 
-static trp_ref *
-call(trp_actor *actor, const char *method, trp_value args)
-{
-    trp_ref *ref = NULL;
-    cr_assert_eq(trp_call(actor, method, args, &ref, &error), TRP_OK, "%s", error.message);
-    return ref;
-}
-
 static void
 print(trp_actor *actor, const char *text, int64_t lines, const char *stream)
 {
-    trp_ref *ref = call(actor, "print", TRP_ARGS(text, lines, stream));
+    trp_ref *ref = system_call(actor, "print", TRP_ARGS(text, lines, stream));
     cr_assert_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_OK, "%s", error.message);
     trp_ref_release(&ref);
 }
@@ -115,11 +107,11 @@ SYSTEM_TEST(system_prints, what_is_printed_may_be_any_bytes_and_arrives_as_text)
     trp_value record;
     cr_assert_eq(trp_spawn(runtime, "trouble:Trouble", TRP_NOARGS, NULL, &actor, &error), TRP_OK, "%s", error.message);
     int kept = capture();
-    trp_ref *printed = call(actor, "print_bytes", TRP_ARGS(trp_bytes(bytes, sizeof bytes - 1)));
+    trp_ref *printed = system_call(actor, "print_bytes", TRP_ARGS(trp_bytes(bytes, sizeof bytes - 1)));
     bool came = await_text((char *)(uintptr_t) ") gr?n and gr\xc3\xbcn\n");
     release_capture(kept);
     cr_expect(came, "%.500s", captured);
-    trp_ref *crash = call(actor, "crash", TRP_ARGS("kill"));
+    trp_ref *crash = system_call(actor, "crash", TRP_ARGS("kill"));
     cr_assert_eq(trp_watch(actor, TRP_WATCH_DEATH, &death, &error), TRP_OK, "%s", error.message);
     cr_assert_eq(trp_get(death, SYSTEM_WAIT_MS, &record, &error), TRP_OK, "%s", error.message);
     const char *output = trp_as_str(trp_field(record, "last_output"));

@@ -22,14 +22,6 @@ spawn(trp_runtime *runtime, const char *class_name, trp_value args, const char *
     return actor;
 }
 
-static trp_ref *
-call(trp_actor *actor, const char *method, trp_value args)
-{
-    trp_ref *ref = NULL;
-    cr_assert_eq(trp_call(actor, method, args, &ref, &error), TRP_OK, "%s", error.message);
-    return ref;
-}
-
 static void
 expect_says(const char *word)
 {
@@ -39,7 +31,7 @@ expect_says(const char *word)
 static void
 expect_alive(trp_actor *actor)
 {
-    trp_ref *ref = call(actor, "slow", TRP_ARGS(1));
+    trp_ref *ref = system_call(actor, "slow", TRP_ARGS(1));
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_OK, "%s", error.message);
     trp_ref_release(&ref);
 }
@@ -52,8 +44,9 @@ close_cycle(trp_runtime *runtime, size_t count)
     trp_actor *actors[3];
     for (size_t i = 0; i < count; i++)
         actors[i] = spawn(runtime, "trouble:Trouble", TRP_NOARGS, names[i], 0);
-    trp_ref *ref = count == 2 ? call(actors[0], "call_other", TRP_ARGS(actors[1], "call_other", actors[0], "slow", 1))
-                              : call(actors[0], "call_other",
+    trp_ref *ref = count == 2
+                       ? system_call(actors[0], "call_other", TRP_ARGS(actors[1], "call_other", actors[0], "slow", 1))
+                       : system_call(actors[0], "call_other",
                                      TRP_ARGS(actors[1], "call_other", actors[2], "call_other", actors[0], "slow", 1));
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_ETASK, "%s", error.message);
     char text[8192] = "";
@@ -77,7 +70,7 @@ SYSTEM_TEST(system_waits, a_class_that_runs_two_calls_at_a_time_may_call_itself)
 {
     trp_runtime *runtime = system_private();
     trp_actor *pair = spawn(runtime, "trouble:Pair", TRP_NOARGS, "Pat", 0);
-    trp_ref *ref = call(pair, "call_other", TRP_ARGS(pair, "slow", 1));
+    trp_ref *ref = system_call(pair, "call_other", TRP_ARGS(pair, "slow", 1));
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_OK, "%s", error.message);
     trp_ref_release(&ref);
     trp_actor_release(&pair);
@@ -105,7 +98,7 @@ SYSTEM_TEST(system_waits, a_constructor_that_blocks_is_ended_by_its_start_deadli
 {
     trp_runtime *runtime = system_private();
     trp_actor *actor = spawn(runtime, "trouble:Stillborn", TRP_ARGS("hang"), "Never", 300);
-    trp_ref *ready = NULL, *ref = call(actor, "self", TRP_NOARGS);
+    trp_ref *ready = NULL, *ref = system_call(actor, "self", TRP_NOARGS);
     cr_assert_eq(trp_watch(actor, TRP_WATCH_READY, &ready, &error), TRP_OK, "%s", error.message);
     cr_expect_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_EACTORDIED, "%s", error.message);
     cr_expect_eq(error.ran, TRP_NOT_RUN);
@@ -123,7 +116,7 @@ SYSTEM_TEST(system_waits, a_reply_that_is_lost_with_its_actor_fails)
 {
     trp_runtime *runtime = system_private();
     trp_actor *actor = spawn(runtime, "trouble:Trouble", TRP_NOARGS, NULL, 0);
-    trp_ref *never = call(actor, "never", TRP_NOARGS);
+    trp_ref *never = system_call(actor, "never", TRP_NOARGS);
     expect_alive(actor);
     cr_expect_eq(trp_get(never, 50, NULL, &error), TRP_ETIMEDOUT);
     cr_assert_eq(trp_kill(actor, NULL, &error), TRP_OK, "%s", error.message);
@@ -195,7 +188,7 @@ SYSTEM_TEST(system_waits, a_child_of_a_driver_is_refused_and_its_parent_unharmed
 {
     trp_runtime *runtime = system_private();
     trp_actor *actor = spawn(runtime, "trouble:Trouble", TRP_NOARGS, NULL, 0);
-    trp_ref *ref = call(actor, "slow", TRP_ARGS(1));
+    trp_ref *ref = system_call(actor, "slow", TRP_ARGS(1));
     int status = 0;
     cr_assert_eq(trp_get(ref, SYSTEM_WAIT_MS, NULL, &error), TRP_OK, "%s", error.message);
     pid_t pid = fork();
@@ -216,7 +209,7 @@ SYSTEM_TEST(system_waits, a_child_of_a_method_is_refused_and_its_actor_unharmed)
     system_service_start(&service, NULL);
     trp_runtime *runtime = system_join();
     trp_actor *actor = spawn(runtime, "trouble:Trouble", TRP_NOARGS, NULL, 0);
-    trp_ref *ref = call(actor, "fork", TRP_NOARGS);
+    trp_ref *ref = system_call(actor, "fork", TRP_NOARGS);
     cr_assert_eq(trp_get(ref, SYSTEM_WAIT_MS, &value, &error), TRP_OK, "%s", error.message);
     cr_expect_eq(trp_as_i64(value), TRP_EFORKED);
     expect_alive(actor);

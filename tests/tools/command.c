@@ -12,10 +12,11 @@
 #include <unistd.h>
 
 #include "tests/common/child.h"
+#include "tests/common/scratch.h"
 
 enum { SAID_SIZE = 64 * 1024 };
 
-static char home[64] = "";
+static char home[SCRATCH_SIZE] = "";
 static pid_t node = -1;
 
 void
@@ -25,8 +26,7 @@ command_begin(void)
     char text[4096];
 
     (void)signal(SIGINT, SIG_DFL); /* whoever started the tests in the background has it ignored */
-    (void)strcpy(home, "/tmp/troupe-test-XXXXXX");
-    cr_assert_not_null(mkdtemp(home));
+    scratch_make(home, "test");
     cr_assert_eq(chdir(home), 0);
     cr_assert_not_null(command);
     (void)snprintf(text, sizeof text, "%.*s:%s", (int)(strrchr(command, '/') - command), command, path);
@@ -62,14 +62,11 @@ command_begin_stage(void)
 void
 command_end(void)
 {
-    char text[128];
-
     if (node > 0)
         cr_expect(child_end(node), "the node did not end in order");
     node = -1;
     cr_assert_eq(chdir("/"), 0);
-    (void)snprintf(text, sizeof text, "rm -rf '%s'", home);
-    cr_expect_eq(system(text), 0);
+    scratch_remove(home);
 }
 
 /* Whether `text` is `picture`, in which '*' stands for any text. */

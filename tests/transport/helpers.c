@@ -1,7 +1,6 @@
 /* helpers.c - see helpers.h. */
 #include "helpers.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,30 +15,6 @@ make_context(void)
 
     EXPECT(TRP_OK, tri_link_context(&context, &why));
     return context;
-}
-
-void
-make_directory(char path[64])
-{
-    tri_text_copy(path, 64, "/tmp/trp-transport-XXXXXX");
-    cr_assert_not_null(mkdtemp(path));
-}
-
-void
-remove_directory(const char *path)
-{
-    DIR *directory = opendir(path);
-    struct dirent *entry;
-
-    cr_assert_not_null(directory);
-    while ((entry = readdir(directory)) != NULL) {
-        char file[512];
-        (void)snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            (void)remove(file);
-    }
-    (void)closedir(directory);
-    cr_assert_eq(rmdir(path), 0, "%s is not empty", path);
 }
 
 static struct tri_buf *

@@ -1,16 +1,13 @@
-/* helpers.h - what the suites of transport/ share: directories of their own, packets with known content. */
+/* helpers.h - what the suites of transport/ share: packets with known content, and what goes wrong in words. */
 #ifndef TRI_TRANSPORT_HELPERS_H
 #define TRI_TRANSPORT_HELPERS_H
 
 #include <criterion/criterion.h>
 
+#include "tests/common/scratch.h"
 #include "transport/transport.h"
 
 enum { DEADLINE_MS = 10000 };
-
-/* Makes a directory of mode 0700 and writes its path; removes it with what is in it. */
-void make_directory(char path[64]);
-void remove_directory(const char *path);
 
 void *make_context(void); /* of links */
 

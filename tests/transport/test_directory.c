@@ -20,7 +20,7 @@ Test(directory, is_looked_for_in_this_order)
     };
     char base[64], given[128], troupe[128], run_time[128], path[256], expected[128];
 
-    make_directory(base);
+    scratch_make(base, "transport");
     (void)snprintf(given, sizeof given, "%s/given", base);
     (void)snprintf(troupe, sizeof troupe, "%s/troupe-dir", base);
     (void)snprintf(run_time, sizeof run_time, "%s/run", base);
@@ -44,21 +44,21 @@ Test(directory, is_looked_for_in_this_order)
     (void)rmdir(troupe);
     (void)snprintf(path, sizeof path, "%s/troupe", run_time);
     (void)rmdir(path);
-    remove_directory(base);
+    scratch_remove(base);
 }
 
 Test(directory, given_relatively_is_the_same_from_everywhere)
 {
     char base[64], path[256], expected[128];
 
-    make_directory(base);
+    scratch_make(base, "transport");
     cr_assert_eq(chdir(base), 0);
     EXPECT(TRP_OK, tri_directory("node", true, path, sizeof path, &why));
     (void)snprintf(expected, sizeof expected, "%s/node", base);
     cr_assert_str_eq(path, expected);
     cr_assert_eq(rmdir(path), 0);
     cr_assert_eq(chdir("/"), 0);
-    remove_directory(base);
+    scratch_remove(base);
 }
 
 Test(directory, that_others_could_write_to_is_refused_with_the_remedy)
@@ -80,7 +80,7 @@ Test(directory, that_others_could_write_to_is_refused_with_the_remedy)
     };
     char base[64], path[512], given[256];
 
-    make_directory(base);
+    scratch_make(base, "transport");
     (void)snprintf(path, sizeof path, "%s/open", base);
     cr_assert(mkdir(path, 0700) == 0 && chmod(path, 0755) == 0);
     (void)snprintf(path, sizeof path, "%s/group", base);
@@ -97,17 +97,17 @@ Test(directory, that_others_could_write_to_is_refused_with_the_remedy)
         cr_assert_not_null(strstr(why.message, rows[i].remedy), "'%s' lacks '%s'", why.message, rows[i].remedy);
     }
     EXPECT(TRP_EINVAL, tri_directory(base, false, path, 10, &why));
-    remove_directory(base);
+    scratch_remove(base);
 }
 
 Test(directory, of_another_user_is_refused)
 {
     char base[64], path[256];
 
-    make_directory(base);
+    scratch_make(base, "transport");
     if (geteuid() == 0)
         cr_assert_eq(chown(base, 65534, 65534), 0);
     EXPECT(TRP_EACCES, tri_directory(geteuid() == 0 ? base : "/usr", false, path, sizeof path, &why));
     cr_assert_not_null(strstr(why.message, "belongs to user"));
-    remove_directory(base);
+    scratch_remove(base);
 }

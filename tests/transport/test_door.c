@@ -20,7 +20,7 @@ static void
 set_up(struct house *house)
 {
     memset(house, 0, sizeof *house);
-    make_directory(house->directory);
+    scratch_make(house->directory, "transport");
     (void)snprintf(house->path, sizeof house->path, "%s/door", house->directory);
     EXPECT(TRP_OK, tri_door_listen(house->path, &house->server, &why));
 }
@@ -30,7 +30,7 @@ tear_down(struct house *house)
 {
     tri_door_server_close(&house->server);
     cr_assert_neq(access(house->path, F_OK), 0, "the socket stayed behind");
-    remove_directory(house->directory);
+    scratch_remove(house->directory);
 }
 
 static void
@@ -241,7 +241,7 @@ Test(door, paths_that_cannot_be_are_refused)
     };
     char directory[64], path[256];
 
-    make_directory(directory);
+    scratch_make(directory, "transport");
     (void)snprintf(path, sizeof path, "%s/file", directory);
     (void)close(open(path, O_CREAT | O_WRONLY, 0600));
     (void)snprintf(path, sizeof path, "%s/open", directory);
@@ -255,7 +255,7 @@ Test(door, paths_that_cannot_be_are_refused)
         cr_assert_null(server);
         cr_assert_eq(greeting.fd, -1);
     }
-    remove_directory(directory);
+    scratch_remove(directory);
 }
 
 Test(door, a_server_that_says_nothing_is_not_waited_for_longer_than_asked)

@@ -56,7 +56,7 @@ set_up(struct stage *stage, int number)
 {
     memset(stage, 0, sizeof *stage);
     stage->way = &ways[number];
-    make_directory(stage->directory);
+    scratch_make(stage->directory, "transport");
     (void)snprintf(stage->address, sizeof stage->address, stage->way->address, stage->directory);
     stage->ops = tri_link_find(stage->address);
     cr_assert_not_null(stage->ops);
@@ -70,7 +70,7 @@ tear_down(struct stage *stage)
 {
     stop_server(stage);
     tri_link_context_end(&stage->context);
-    remove_directory(stage->directory);
+    scratch_remove(stage->directory);
 }
 
 static struct tri_link *

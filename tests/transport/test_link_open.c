@@ -82,7 +82,7 @@ Test(link_open, without_a_peer_nothing_is_taken_over)
     struct tri_packet packet;
     char directory[64], address[128];
 
-    make_directory(directory);
+    scratch_make(directory, "transport");
     (void)snprintf(address, sizeof address, "ipc://%s/nobody", directory);
     EXPECT(TRP_OK, tri_link_find(address)->connect(context, address, &client, &why));
     make_packet(&packet, 6, 6000, NULL, 0);
@@ -90,5 +90,5 @@ Test(link_open, without_a_peer_nothing_is_taken_over)
     check_packet(&packet, 6, 6000, NULL, 0);
     tri_link_close(&client);
     tri_link_context_end(&context);
-    remove_directory(directory);
+    scratch_remove(directory);
 }

@@ -134,8 +134,7 @@ struct tri_execution {
     const struct tri_id *wait_ids;
     uint32_t wait_count;
     bool waiting, wait_failed;
-    struct tri_node waiting_link, in_place;
-    trp_err wait_err;
+    struct tri_node waiting_link;
     trp_error wait_error;
 };
 

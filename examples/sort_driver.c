@@ -156,6 +156,8 @@ find_inputs(struct job *job, char **paths, trp_error *error)
         else if (entry->fts_info == FTS_DEFAULT && entry->fts_level == 0)
             err = fail(error, TRP_EINVAL, entry->fts_path, "no regular file");
     }
+    if (err == TRP_OK && errno != 0) /* of fts_read, where it is not the end */
+        err = fail(error, TRP_ENOMEM, paths[0], strerror(errno));
     if (walk != NULL)
         fts_close(walk);
     const size_t once = job->input_count;

@@ -301,7 +301,4 @@ void tri_cancels_post(struct tri_proc *proc);
 void tri_cancels_again(struct tri_proc *proc); /* to a new broker, before the calls are said again */
 void tri_cancels_fini(struct tri_proc *proc);
 
-/* resume.c */
-void tri_proc_resume(struct tri_proc *proc);
-
 #endif

@@ -5,14 +5,7 @@
 
 #include <unistd.h>
 
-enum {
-    MORE_HOSTS = 20,
-    IDLE_HOSTS = 10,
-    SETTLE_NS = 500000000,
-    POLL_NS = 10000000,
-    NODE_MAX = 256,
-    WATCHED_NS = 2000000000
-};
+enum { MORE_HOSTS = 20, IDLE_HOSTS = 10, SETTLE_NS = 500000000, NODE_MAX = 256, WATCHED_NS = 2000000000 };
 
 static void
 settle(void)

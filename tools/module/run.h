@@ -19,7 +19,6 @@ struct tri_run {
     trp_runtime *runtime;
     const char *name; /* the module's */
     int64_t timeout_ms;
-    const char *init_text; /* --init, or NULL */
     struct tri_values values;
     trp_value init; /* --init: LIST for every class, or MAP by class; TRP_NONE: made up */
     struct tri_samples samples;

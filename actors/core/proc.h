@@ -4,7 +4,7 @@
  * simulator drives it in the open. It is to the runtime what core.h is to the broker.
  *
  * It solves the process's half of "the broker's memory may vanish": calls are kept until their host has them, results and
- * published values until FREED, and tri_proc_resume tells a new broker everything.
+ * published values until FREED, and tri_proc_welcome tells a new broker everything.
  */
 #ifndef TRI_PROC_H
 #define TRI_PROC_H

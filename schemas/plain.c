@@ -75,11 +75,11 @@ struct block {
     uint64_t size;
 };
 
+/* Where they lie. The NUL behind them is not looked at. */
 static bool
-read_bytes(const struct block *block, const struct tri_wire_node *node, trp_value *value)
+find_bytes(const struct block *block, const struct tri_wire_node *node, trp_value *value)
 {
     const uint64_t head = sizeof(uint64_t);
-    const char *text;
     uint64_t size;
 
     if (node->payload % 8 != 0 || block->size < head + 1 || node->payload > block->size - head - 1)
@@ -87,15 +87,27 @@ read_bytes(const struct block *block, const struct tri_wire_node *node, trp_valu
     size = __atomic_load_n((const uint64_t *)(const void *)(block->bytes + node->payload), __ATOMIC_RELAXED); /* once */
     if (size > block->size - node->payload - head - 1)
         return false;
-    text = (const char *)block->bytes + node->payload + head;
-    *value = trp_value_((trp_kind)node->kind, text, (size_t)size);
-    return text[size] == '\0' && (node->kind == TRP_BYTES || tri_text_valid(text, (size_t)size) == size);
+    *value = trp_value_((trp_kind)node->kind, block->bytes + node->payload + head, (size_t)size);
+    return true;
+}
+
+static bool
+read_bytes(const struct block *block, const struct tri_wire_node *node, trp_value *value)
+{
+    return find_bytes(block, node, value) && value->as.str[value->size] == '\0' &&
+           (node->kind == TRP_BYTES || tri_text_valid(value->as.str, value->size) == value->size);
+}
+
+static bool
+is_bare(const struct tri_wire_node *node)
+{
+    return node->zero[0] == 0 && node->zero[1] == 0 && node->zero[2] == 0 && node->count == 0;
 }
 
 static bool
 read_node(const struct block *block, const struct tri_wire_node *node, trp_value *value)
 {
-    if (node->zero[0] != 0 || node->zero[1] != 0 || node->zero[2] != 0 || node->count != 0)
+    if (!is_bare(node))
         return false;
     switch (node->kind) {
     case TRP_STR:
@@ -144,7 +156,8 @@ tri_call_plain(const struct tri_call_shape *shape, const struct tri_section *sec
 static const uint8_t one_node[] = {20, 0, 0, 0, 'T', 'V', 'A', 'L', 0, 0, 0, 0, 0, 0, 6, 0,
                                    8,  0, 4, 0, 6,   0,   0,   0,   4, 0, 0, 0, 1, 0, 0, 0};
 
-/* In the arena, where others may write to it: bytes, of which the node and the size are copied before they are believed. */
+/* In the arena, where others may write to it: bytes, of which the node and the size are copied before they are believed. Their end,
+ * maybe gigabytes away, is not looked at: a NUL that is there now says nothing of later. */
 static bool
 view_shared(struct tri_view *view, const struct tri_section *section, const struct block *block,
             const struct tri_wire_node *shown)
@@ -153,7 +166,8 @@ view_shared(struct tri_view *view, const struct tri_section *section, const stru
     trp_value value;
 
     memcpy(&node, shown, sizeof node);
-    if (node.kind != TRP_BYTES || !read_node(block, &node, &value) || !tri_heads_one(view, &node, value.size))
+    if (node.kind != TRP_BYTES || !is_bare(&node) || !find_bytes(block, &node, &value) ||
+        !tri_heads_one(view, &node, value.size))
         return false;
     view->bytes = block->bytes;
     view->bytes_size = block->size;
@@ -166,15 +180,17 @@ tri_view_plain(struct tri_view *view, const struct tri_section *section)
 {
     const uint8_t *data = section->data;
     const struct tri_wire_node *node = (const void *)(data + sizeof one_node);
-    const size_t start = sizeof one_node + sizeof *node;
+    const bool is_shared = tri_section_place(section) != NULL;
+    const size_t size = sizeof one_node + sizeof *node, start = is_shared ? TRI_TENSOR_ALIGN : size; /* padded there */
     struct block block;
     trp_value value;
 
-    if (section->meta_size != start || section->size < start || section->size > TRI_FRAME_MAX ||
-        section->ref_count != 0 || ((uintptr_t)data & 7) != 0 || memcmp(data, one_node, sizeof one_node) != 0)
+    if (section->meta_size != start || section->size < start ||
+        section->size > (is_shared ? TRI_STORED_MAX : TRI_FRAME_MAX) || section->ref_count != 0 ||
+        ((uintptr_t)data & 7) != 0 || memcmp(data, one_node, sizeof one_node) != 0)
         return false;
     block = (struct block){data + start, section->size - start};
-    if (tri_section_place(section) != NULL)
+    if (is_shared)
         return view_shared(view, section, &block, node);
     if (!read_node(&block, node, &value))
         return false;

@@ -272,6 +272,54 @@ Test(plain, a_value_read_at_one_go_is_what_the_long_way_reads)
     tri_packed_fini(&packed);
 }
 
+static trp_err
+give_room(void *user, uint64_t size, struct tri_buf **buf, trp_error *error)
+{
+    static const struct tri_place place = {.slot = 3};
+    (void)user, (void)error;
+    *buf = tri_buf_new(size);
+    cr_assert_not_null(*buf);
+    (*buf)->place = &place;
+    return TRP_OK;
+}
+
+/* The same of what lies in the arena; its end is not looked at either way. */
+Test(plain, bytes_in_the_arena_read_at_one_go_are_what_the_long_way_reads)
+{
+    static char data[TRI_INLINE_MAX + 1];
+    const struct tri_rooms rooms = {give_room, NULL};
+    struct tri_packed packed = {.rooms = &rooms};
+    size_t passed = 0;
+
+    cr_assert_eq(tri_value_pack(&packed, trp_bytes(data, sizeof data), NULL, NULL, NULL), TRP_OK);
+    struct tri_section section = packed.section;
+    uint8_t *bytes = section.frame->data;
+    cr_assert_not_null(tri_section_place(&section));
+    bytes[section.size - 1] = 1;
+    for (size_t at = 0; at < section.meta_size + sizeof(uint64_t); at++)
+        for (unsigned mask = 0; mask < 256; mask++) {
+            struct tri_ref_entry entry = {.place = TRI_NESTED, .id = {1, 1}};
+            struct tri_section longer = section;
+            struct tri_view plain, view;
+            longer.refs = &entry;
+            longer.ref_count = 1;
+            bytes[at] ^= (uint8_t)mask;
+            if (tri_view_plain(&plain, &section)) {
+                cr_assert_eq(tri_view_open(&view, &longer, NULL), TRP_OK, "byte %zu, mask %u", at, mask);
+                const trp_value a = tri_view_value(&plain, 0), b = tri_view_value(&view, 0);
+                cr_assert_eq(memcmp(&a, &b, sizeof a), 0, "byte %zu, mask %u", at, mask);
+                tri_view_close(&plain);
+                tri_view_close(&view);
+                passed++;
+            } else {
+                cr_assert_neq(mask, 0, "it is read at one go");
+            }
+            bytes[at] ^= (uint8_t)mask;
+        }
+    cr_assert_gt(passed, 0);
+    tri_packed_fini(&packed);
+}
+
 Test(plain, a_value_that_is_not_of_one_node_or_lies_badly_is_left_to_the_long_way)
 {
     const trp_value item = trp_i64(1);

@@ -1,7 +1,7 @@
 /*
- * runs.c - the table of runs.h: runs linked in the order of their addresses, an index from the granule where a run begins to
- * it, and bins of free runs. Each extent without memory is a run of its own, a hole. Pure; one thread at a time. It must not know
- * what lies in a run, or what a process is.
+ * runs.c - the table of runs.h: runs linked in the order of their addresses, an index from each few granules to the first run that
+ * begins there, and bins of free runs. Each extent without memory is a run of its own, a hole. Pure; one thread at a time. It must
+ * not know what lies in a run, or what a process is.
  */
 #include "store/runs_inside.h"
 
@@ -33,7 +33,9 @@ insert(struct tri_runs *runs, uint32_t before, uint32_t start, uint32_t count, e
         node(runs, before)->behind = made;
     if (behind != NONE)
         node(runs, behind)->before = made;
-    runs->at[start] = made;
+    uint32_t *first = &runs->at[start / BLOCK];
+    if (*first == NONE || node(runs, *first)->start > start)
+        *first = made;
     return made;
 }
 
@@ -41,13 +43,15 @@ static void
 drop(struct tri_runs *runs, uint32_t index)
 {
     struct node *dropped = node(runs, index);
+    const uint32_t block = dropped->start / BLOCK, behind = dropped->behind;
     if (dropped->before == NONE)
         runs->first = dropped->behind;
     else
         node(runs, dropped->before)->behind = dropped->behind;
     if (dropped->behind != NONE)
         node(runs, dropped->behind)->before = dropped->before;
-    runs->at[dropped->start] = NONE;
+    if (runs->at[block] == index)
+        runs->at[block] = behind != NONE && node(runs, behind)->start / BLOCK == block ? behind : NONE;
     dropped->behind = runs->unused;
     runs->unused = index;
     runs->unused_count++;
@@ -153,7 +157,7 @@ tri_runs_create(uint32_t granules, struct tri_runs **made, trp_error *error)
         return TRI_FAIL(error, TRP_ENOMEM, "no memory for the arena's table of runs");
     const size_t chunks = (size_t)granules / TRI_WARM_GRANULES + 1;
     runs->limit = granules;
-    runs->at = calloc(granules, sizeof *runs->at); /* only the pages of runs' starts are ever touched */
+    runs->at = calloc((granules - 1) / BLOCK + 1, sizeof *runs->at);
     runs->warm = malloc(chunks * sizeof *runs->warm);
     runs->used = 1; /* node 0 is NONE */
     if (runs->at == NULL || runs->warm == NULL || tri_runs_reserve(runs, tri_runs_extents(runs)) != TRP_OK) {
@@ -269,7 +273,7 @@ tri_runs_claim(struct tri_runs *runs, struct tri_span run)
 static uint32_t
 taken_at(const struct tri_runs *runs, uint32_t start)
 {
-    const uint32_t index = start < runs->limit ? runs->at[start] : NONE;
+    const uint32_t index = start < runs->limit ? node_at(runs, start) : NONE;
     return index != NONE && node(runs, index)->state == TAKEN ? index : NONE;
 }
 
@@ -334,7 +338,7 @@ tri_runs_extent(const struct tri_runs *runs, uint32_t extent)
 bool
 tri_runs_is_backed(const struct tri_runs *runs, uint32_t extent)
 {
-    const uint32_t index = runs->at[tri_runs_extent(runs, extent).start];
+    const uint32_t index = node_at(runs, tri_runs_extent(runs, extent).start);
     return index == NONE || node(runs, index)->state != HOLE;
 }
 
@@ -344,7 +348,7 @@ tri_runs_back(struct tri_runs *runs, uint32_t extent)
     TRI_ASSERT(!tri_runs_is_backed(runs, extent));
     const struct tri_span place = tri_runs_extent(runs, extent);
     runs->backed += place.count;
-    set_free(runs, runs->at[place.start]);
+    set_free(runs, node_at(runs, place.start));
 }
 
 bool

@@ -9,6 +9,7 @@
 
 #define NONE    0u
 #define CLASSES 256u
+#define BLOCK   16u /* granules */
 
 enum state { HOLE, FREE, TAKEN };
 
@@ -25,7 +26,7 @@ struct tri_runs {
     struct node *nodes;
     size_t capacity;
     uint32_t used, unused, unused_count; /* nodes ever used, those to be used again */
-    uint32_t *at;                        /* [granule]: the node that begins there; NONE */
+    uint32_t *at;                        /* [granule / BLOCK]: the first node that begins in there; NONE */
     uint16_t *warm;                      /* [granule / TRI_WARM_GRANULES]: the process that wrote it last */
     uint32_t bins[CLASSES];
     uint64_t filled[CLASSES / 64];
@@ -49,9 +50,22 @@ end_of(const struct node *run)
 static inline uint32_t
 node_around(const struct tri_runs *runs, uint32_t start)
 {
-    while (runs->at[start] == NONE)
-        start--;
-    return runs->at[start];
+    uint32_t block = start / BLOCK, index = runs->at[block], behind;
+    while (index == NONE || node(runs, index)->start > start)
+        index = runs->at[--block];
+    while ((behind = node(runs, index)->behind) != NONE && node(runs, behind)->start <= start)
+        index = behind;
+    return index;
+}
+
+/* The node that begins there; NONE: none does. */
+static inline uint32_t
+node_at(const struct tri_runs *runs, uint32_t start)
+{
+    uint32_t index = runs->at[start / BLOCK];
+    while (index != NONE && node(runs, index)->start < start)
+        index = node(runs, index)->behind;
+    return index != NONE && node(runs, index)->start == start ? index : NONE;
 }
 
 /* Sizes below 16 have a bin each, then there are 8 to a power of two. */

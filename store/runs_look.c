@@ -50,7 +50,7 @@ tri_runs_wanted(const struct tri_runs *runs, uint32_t count, uint32_t *first, ui
     for (uint32_t extent = 0; extent < tri_runs_extents(runs) && wish.fewest > 1; extent++) {
         if (tri_runs_is_backed(runs, extent))
             continue;
-        const uint32_t hole = runs->at[tri_runs_extent(runs, extent).start], before = node(runs, hole)->before;
+        const uint32_t hole = node_at(runs, tri_runs_extent(runs, extent).start), before = node(runs, hole)->before;
         if (before != NONE && node(runs, before)->state == FREE)
             consider(runs, before, &wish);
         consider(runs, hole, &wish);
@@ -139,11 +139,23 @@ check_node(const struct tri_runs *runs, uint32_t index, uint32_t end, uint32_t b
         return "runs overlap, or leave something out";
     if (run->before != before)
         return "a run's link to the one before it is wrong";
-    if (runs->at[run->start] != index)
+    if (node_at(runs, run->start) != index)
         return "the index does not know a run";
     if (before != NONE && run->state == FREE && node(runs, before)->state == FREE)
         return "two neighbours are free, and not one run";
     return NULL;
+}
+
+static bool
+is_index_right(const struct tri_runs *runs)
+{
+    for (uint32_t block = 0; block <= (runs->limit - 1) / BLOCK; block++) {
+        const uint32_t first = runs->at[block];
+        if (first != NONE &&
+            (node(runs, first)->start / BLOCK != block || node_at(runs, node(runs, first)->start) != first))
+            return false;
+    }
+    return true;
 }
 
 const char *
@@ -166,6 +178,8 @@ tri_runs_check(const struct tri_runs *runs)
         for (uint32_t i = runs->bins[class]; i != NONE; i = node(runs, i)->bin_next, binned++)
             if (node(runs, i)->state != FREE || class_of(node(runs, i)->count) != class)
                 return "a bin has a run that does not belong there";
+    if (!is_index_right(runs))
+        return "the index has a run that is none";
     if (end != runs->limit || backed != runs->backed || taken != runs->taken)
         return "the sums are wrong";
     return free_runs == runs->free_runs && taken_runs == runs->taken_runs && binned == free_runs

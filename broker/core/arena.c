@@ -26,11 +26,10 @@ tri_arena_found(struct tri_core *core, trp_error *error)
     }
     while (tri_depot_found(core->depot, &slot, &found)) {
         const struct tri_section value = {.meta_size = found.meta_size, .size = found.buf->size, .frame = found.buf};
-        const struct tri_route route = {.kind = TRI_RESULT, .result = found.id};
         struct tri_object *object = NULL;
         if (tri_things_reserve(core, 1) && tri_table_find(&core->things, found.id) == NULL) {
             object = tri_object_new(core, found.id, TRI_OBJECT_READY);
-            tri_object_set_value(object, tri_parcel_new(&route, &value, 1, sizeof(struct tri_place)));
+            tri_object_set_value(object, tri_value_new(&value, false));
             object->thing.shared = object->recovered = object->registered = true;
         }
         tri_buf_release(&found.buf);

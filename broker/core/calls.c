@@ -208,7 +208,7 @@ tri_call_sections(struct tri_core *core, const struct tri_pending *call, const s
     if (sections != core->sections)
         memcpy(core->sections, sections, count * sizeof *sections);
     for (uint32_t i = 0; i < call->need_count; i++) {
-        core->sections[count] = call->needs[i].object->value->sections[0];
+        core->sections[count] = call->needs[i].object->value->section;
         core->sections[count].place = call->needs[i].place + 1;
         count++;
     }
@@ -267,7 +267,7 @@ uint64_t
 tri_call_bytes(const struct tri_pending *call, uint64_t bytes)
 {
     for (uint32_t i = 0; i < call->need_count; i++)
-        bytes += tri_envelope_bytes(call->needs[i].object->value->sections, 1) - tri_envelope_size(NULL, 0);
+        bytes += tri_envelope_bytes(&call->needs[i].object->value->section, 1) - tri_envelope_size(NULL, 0);
     return bytes;
 }
 

@@ -389,7 +389,7 @@ static void
 on_released(struct tri_buf *buf)
 {
     struct tri_stored *object = (struct tri_stored *)(void *)buf;
-    struct tri_depot *store = object->store;
+    struct tri_depot *store = object->buf.foreign;
     if (store == NULL) {
         free(object->lost);
         free(object);
@@ -409,10 +409,10 @@ tri_stored_new(struct tri_depot *store, const struct tri_place *place, bool is_s
     struct tri_stored *object = calloc(1, sizeof *object);
     if (object == NULL)
         return NULL;
-    object->store = store;
     object->place = *place;
     object->place.frame = 0;
-    object->buf = (struct tri_buf){.references = 1, .size = place->size, .place = &object->place, .free = on_released};
+    object->buf = (struct tri_buf){
+        .references = 1, .size = place->size, .place = &object->place, .free = on_released, .foreign = store};
     tri_list_init(&object->link);
     tri_list_init(&object->recent);
     store->objects[place->slot] = object;
@@ -512,7 +512,7 @@ bool
 tri_depot_name(struct tri_depot *store, const struct tri_buf *buf, struct tri_id id, uint32_t meta_size)
 {
     struct tri_slot_record *record = &store->reg.records[buf->place->slot];
-    if (tri_stored_of(buf)->store == NULL)
+    if (buf->foreign == NULL)
         return false;
     if (!tri_id_is_none(record->id))
         return tri_id_equal(record->id, id);

@@ -32,8 +32,8 @@ void
 tri_depot_touch(const struct tri_buf *buf)
 {
     struct tri_stored *object = tri_stored_of(buf);
-    if (object->store != NULL && tri_stored_has_span(object))
-        tri_depot_used(object->store, object);
+    if (buf->foreign != NULL && tri_stored_has_span(object))
+        tri_depot_used(buf->foreign, object);
 }
 
 bool

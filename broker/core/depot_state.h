@@ -51,12 +51,11 @@ enum tri_stored_state {
 
 /* A sealed object. */
 struct tri_stored {
-    struct tri_buf buf; /* first */
+    struct tri_buf buf; /* first; `foreign` is its depot, NULL: that has ended */
     struct tri_place place;
-    struct tri_depot *store; /* NULL: that has ended */
-    struct tri_node link;    /* store->released, store->found, store->pinned */
-    struct tri_node recent;  /* store->recent */
-    uint32_t at_rest;        /* of the references, those that do not need it in the arena */
+    struct tri_node link;   /* store->released, store->found, store->pinned */
+    struct tri_node recent; /* store->recent */
+    uint32_t at_rest;       /* of the references, those that do not need it in the arena */
     uint8_t state;
     uint8_t ahead;   /* READING: so many neighbours of it are read, too */
     trp_error *lost; /* LOST: why; NULL: there was no memory to say */

@@ -308,7 +308,7 @@ free_object(struct tri_stored *object)
     tri_list_remove(&object->link);
     tri_list_remove(&object->recent);
     if (tri_stored_references(object) > 0) {
-        object->store = NULL; /* somebody has it, and frees it */
+        object->buf.foreign = NULL; /* somebody has it, and frees it */
         return;
     }
     free(object->lost);

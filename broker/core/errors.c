@@ -122,7 +122,7 @@ tri_call_fail_need(struct tri_core *core, struct tri_pending *call, const struct
         if (call->needs[i].object == object && call->needs[i].place < place)
             place = call->needs[i].place;
     const struct tri_about what = about(core, call, "");
-    bool known = tri_error_unpack(&object->value->sections[0], chain, &count, NULL) == TRP_OK && count > 0;
+    bool known = tri_error_unpack(&object->value->section, chain, &count, NULL) == TRP_OK && count > 0;
     tri_about_argument(&failure, &what, place, known ? &chain[0] : NULL);
     finish_failed(core, call, &failure);
 }

@@ -102,7 +102,7 @@ held_of(const struct tri_page *page, const struct tri_thing *thing, size_t *coun
 size_t
 tri_object_pins(const struct tri_page *page, const struct tri_object *object, const struct tri_pinning **first)
 {
-    const struct tri_place *place = tri_object_stored(object) ? tri_section_place(&object->value->sections[0]) : NULL;
+    const struct tri_place *place = tri_object_stored(object) ? tri_section_place(&object->value->section) : NULL;
     size_t low = 0, high = page->pin_count, count = 0;
     *first = NULL;
     if (place == NULL)
@@ -250,7 +250,7 @@ tri_object_location(const struct tri_object *object)
         return "processes"; /* that hold it */
     if (!tri_object_stored(object))
         return "inline";
-    const struct tri_buf *stored = object->value->sections[0].frame;
+    const struct tri_buf *stored = object->value->section.frame;
     return tri_depot_lost(stored) != NULL ? "lost" : tri_depot_is_here(stored) ? "shared memory" : "spilled";
 }
 
@@ -260,7 +260,7 @@ tri_page_object(struct tri_page *page, const struct tri_object *object)
     const uint32_t now_ds = (uint32_t)(page->core->now_ns / (TRI_NS_PER_S / 10));
     const struct tri_pinning *pins;
     tri_page_put(page, "state", trp_str(tri_object_state(object)));
-    tri_page_put(page, "bytes", object->value != NULL ? trp_u64(object->value->sections[0].size) : trp_null());
+    tri_page_put(page, "bytes", object->value != NULL ? trp_u64(object->value->section.size) : trp_null());
     tri_page_put(page, "location", trp_str(tri_object_location(object)));
     tri_page_put(page, "holders", trp_u64(object->thing.hold_count));
     tri_page_put(page, "in_flight", trp_u64(object->thing.flights));

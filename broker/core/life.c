@@ -117,7 +117,7 @@ free_thing(struct tri_entry *entry, void *user)
         if (object->call != NULL && object->call->caller == NULL && object->call->kind == TRI_CALL_TASK &&
             object->call->state == TRI_CALL_WAITING)
             free_call(object->call); /* nothing else knows of it */
-        tri_parcel_free(&object->value);
+        tri_value_free(&object->value);
         free(object->contains);
     }
     if (actor != NULL) {

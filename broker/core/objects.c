@@ -35,20 +35,20 @@ discharge(struct tri_object *object)
 }
 
 void
-tri_object_set_value(struct tri_object *object, struct tri_parcel *value)
+tri_object_set_value(struct tri_object *object, struct tri_value *value)
 {
     object->value = value;
     if (tri_object_stored(object))
-        tri_depot_rest(value->sections[0].frame, true);
+        tri_depot_rest(value->section.frame, true);
 }
 
-struct tri_parcel *
+struct tri_value *
 tri_object_take_value(struct tri_object *object)
 {
-    struct tri_parcel *value = object->value;
+    struct tri_value *value = object->value;
     discharge(object);
     if (tri_object_stored(object))
-        tri_depot_rest(value->sections[0].frame, false);
+        tri_depot_rest(value->section.frame, false);
     object->value = NULL;
     return value;
 }
@@ -56,8 +56,8 @@ tri_object_take_value(struct tri_object *object)
 static void
 drop_value(struct tri_object *object)
 {
-    struct tri_parcel *value = tri_object_take_value(object);
-    tri_parcel_free(&value);
+    struct tri_value *value = tri_object_take_value(object);
+    tri_value_free(&value);
 }
 
 static void
@@ -162,9 +162,10 @@ tri_object_keeper(struct tri_core *core, struct tri_object *object, struct tri_p
 static void
 send_value(struct tri_core *core, struct tri_object *object, struct tri_hold *hold)
 {
-    struct tri_route route = object->value->route;
+    const struct tri_route route = {
+        .kind = TRI_RESULT, .flags = object->value->failed ? TRI_FAILED : 0, .result = tri_thing_id(&object->thing)};
     tri_refs_hand(core, object->contains, hold->peer);
-    hold->packet = tri_send(core, hold->peer, &route, object->value->sections, 1, false);
+    hold->packet = tri_send(core, hold->peer, &route, &object->value->section, 1, false);
     hold->sent = true;
     hold->at_send = hold->handed;
     if (hold->waiting)
@@ -185,14 +186,9 @@ serve_waiting(struct tri_core *core, struct tri_object *object)
 static void
 keep_value(struct tri_core *core, struct tri_object *object, const struct tri_section *section, bool failed)
 {
-    struct tri_route route = {.kind = TRI_RESULT, .flags = failed ? TRI_FAILED : 0};
-    struct tri_section value = *section;
-    value.place = 0;
-    route.result = tri_thing_id(&object->thing);
     drop_value(object);
-    const bool stored = tri_section_place(section) != NULL;
-    tri_object_set_value(object, tri_parcel_new(&route, &value, 1, stored ? sizeof(struct tri_place) : section->size));
-    object->registered = object->value != NULL && stored && section->ref_count == 0 &&
+    tri_object_set_value(object, tri_value_new(section, failed));
+    object->registered = object->value != NULL && tri_section_place(section) != NULL && section->ref_count == 0 &&
                          tri_depot_name(core->depot, section->frame, tri_thing_id(&object->thing), section->meta_size);
 }
 

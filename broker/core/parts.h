@@ -145,7 +145,7 @@ struct tri_object {
     bool carried;    /* an envelope named it: a value that was only PUT waits for that one */
     bool cancelled;  /* a holder's CANCEL was quicker than its CALL, which fails when it comes */
     struct tri_pending *call;
-    struct tri_parcel *value; /* NULL: only elsewhere */
+    struct tri_value *value; /* NULL: only elsewhere */
     struct tri_refs *contains;
     struct tri_peer *keeper;
     struct tri_node kept_link;

@@ -324,13 +324,12 @@ report_call(struct tri_core *core, struct tri_peer *peer, const struct tri_snap_
         call->sequence = told->sequence;
         bool resolved = object != NULL && (object->state == TRI_OBJECT_READY || object->state == TRI_OBJECT_FAILED);
         if (resolved && object->value != NULL) { /* a host keeps its result */
-            struct tri_parcel *value = tri_object_take_value(object);
+            struct tri_value *value = tri_object_take_value(object);
             struct tri_refs *contains = object->contains;
             object->contains = NULL;
             tri_call_name(core, call, object, peer);
-            tri_call_finish(core, call, NULL, &value->sections[0], (value->route.flags & TRI_FAILED) != 0, contains,
-                            object->keeper);
-            tri_parcel_free(&value);
+            tri_call_finish(core, call, NULL, &value->section, value->failed, contains, object->keeper);
+            tri_value_free(&value);
             return;
         }
         tri_call_name(core, call, object, peer);
@@ -505,11 +504,10 @@ tri_recovery_call(struct tri_core *core, struct tri_peer *peer, struct tri_pendi
     call->sequence = route->sequence;
     call->parent = route->parent;
     struct tri_refs *contains = object->contains;
-    struct tri_parcel *value = tri_object_take_value(object);
+    struct tri_value *value = tri_object_take_value(object);
     object->contains = NULL;
     tri_call_name(core, call, object, peer);
-    tri_call_finish(core, call, route, &value->sections[0], (value->route.flags & TRI_FAILED) != 0, contains,
-                    object->keeper);
-    tri_parcel_free(&value);
+    tri_call_finish(core, call, route, &value->section, value->failed, contains, object->keeper);
+    tri_value_free(&value);
     return TRP_OK;
 }

@@ -237,8 +237,8 @@ void tri_object_lost(struct tri_core *core, struct tri_object *object);
 void tri_object_fetch(struct tri_core *core, struct tri_object *object);
 void tri_object_keeper(struct tri_core *core, struct tri_object *object, struct tri_peer *keeper);
 /* Its value comes, or goes: where that lies in the arena, this is the reference that does not need it there. */
-void tri_object_set_value(struct tri_object *object, struct tri_parcel *value);
-struct tri_parcel *tri_object_take_value(struct tri_object *object);
+void tri_object_set_value(struct tri_object *object, struct tri_value *value);
+struct tri_value *tri_object_take_value(struct tri_object *object);
 void tri_object_acknowledged(struct tri_core *core, struct tri_hold *hold);
 void tri_object_relieve(struct tri_core *core, struct tri_object *object); /* its keeper, if it need not keep it */
 void tri_object_unasked(struct tri_core *core, struct tri_object *object);
@@ -250,7 +250,7 @@ void tri_object_copies(struct tri_core *core, struct tri_object *object);
 static inline bool
 tri_object_stored(const struct tri_object *object)
 {
-    return object->value != NULL && tri_section_place(&object->value->sections[0]) != NULL;
+    return object->value != NULL && tri_section_place(&object->value->section) != NULL;
 }
 /* Such a value without references is in the register, too, unless another object has the same: a new broker has it, whoever is
  * gone. Nobody else need keep it; any other has a keeper as long as anybody holds it. */

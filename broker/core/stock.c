@@ -127,16 +127,39 @@ tri_pool_put(struct tri_pool *pool, void *record)
     pool->used--;
 }
 
+/* What it takes behind itself: its entries, and data that are no frame. */
+static size_t
+room_of(const struct tri_section *section)
+{
+    return section->ref_count * sizeof *section->refs + (section->frame == NULL ? tri_pad8(section->size) : 0);
+}
+
+/* Copies it, with what it has, to `at`, which has the room; or retains its frame. Returns the end. */
+static uint8_t *
+keep(struct tri_section *kept, const struct tri_section *section, uint8_t *at)
+{
+    *kept = *section;
+    kept->refs = (const struct tri_ref_entry *)(const void *)at;
+    if (section->ref_count > 0)
+        memcpy(at, section->refs, section->ref_count * sizeof *section->refs);
+    at += section->ref_count * sizeof *section->refs;
+    if (section->frame != NULL) {
+        tri_buf_retain(section->frame);
+        return at;
+    }
+    kept->data = at;
+    if (section->size > 0)
+        memcpy(at, section->data, section->size);
+    return at + tri_pad8(section->size);
+}
+
 struct tri_parcel *
 tri_parcel_new(const struct tri_route *route, const struct tri_section *sections, uint32_t section_count,
                uint64_t bytes)
 {
     size_t size = sizeof(struct tri_parcel) + section_count * sizeof *sections;
-    for (uint32_t i = 0; i < section_count; i++) {
-        size += sections[i].ref_count * sizeof *sections[i].refs;
-        if (sections[i].frame == NULL)
-            size += tri_pad8(sections[i].size);
-    }
+    for (uint32_t i = 0; i < section_count; i++)
+        size += room_of(&sections[i]);
     struct tri_parcel *parcel = malloc(size);
     if (parcel == NULL)
         return NULL;
@@ -146,22 +169,8 @@ tri_parcel_new(const struct tri_route *route, const struct tri_section *sections
     parcel->pool = NULL;
     parcel->sections = (struct tri_section *)(void *)(parcel + 1);
     uint8_t *at = (uint8_t *)(parcel->sections + section_count);
-    for (uint32_t i = 0; i < section_count; i++) {
-        struct tri_section *section = &parcel->sections[i];
-        *section = sections[i];
-        section->refs = (const struct tri_ref_entry *)(const void *)at;
-        if (section->ref_count > 0)
-            memcpy(at, sections[i].refs, section->ref_count * sizeof *section->refs);
-        at += section->ref_count * sizeof *section->refs;
-        if (section->frame != NULL) {
-            tri_buf_retain(section->frame);
-            continue;
-        }
-        section->data = at;
-        if (section->size > 0)
-            memcpy(at, sections[i].data, section->size);
-        at += tri_pad8(section->size);
-    }
+    for (uint32_t i = 0; i < section_count; i++)
+        at = keep(&parcel->sections[i], &sections[i], at);
     return parcel;
 }
 
@@ -191,6 +200,28 @@ tri_parcel_free(struct tri_parcel **parcel)
     else
         free(*parcel);
     *parcel = NULL;
+}
+
+struct tri_value *
+tri_value_new(const struct tri_section *section, bool failed)
+{
+    struct tri_value *value = malloc(sizeof *value + room_of(section));
+    if (value == NULL)
+        return NULL;
+    (void)keep(&value->section, section, (uint8_t *)(value + 1));
+    value->section.place = 0;
+    value->bytes = tri_section_place(section) != NULL ? sizeof(struct tri_place) : (uint32_t)section->size;
+    value->failed = failed;
+    return value;
+}
+
+void
+tri_value_free(struct tri_value **value)
+{
+    if (*value != NULL)
+        tri_buf_release(&(*value)->section.frame);
+    free(*value);
+    *value = NULL;
 }
 
 static void

@@ -1,5 +1,5 @@
 /*
- * stock.h - what the core is built with: pools of records, parcels (kept envelopes), the heap of timers. Private to
+ * stock.h - what the core is built with: pools of records, parcels (kept envelopes), values, the heap of timers. Private to
  * broker/core/, and knows nothing of calls or actors.
  */
 #ifndef TRI_CORE_STOCK_H
@@ -44,6 +44,15 @@ struct tri_parcel *tri_parcel_new(const struct tri_route *route, const struct tr
                                   uint32_t section_count, uint64_t bytes);                       /* NULL: no memory */
 struct tri_parcel *tri_parcel_plain(struct tri_pool *pool, const struct tri_envelope *envelope); /* one section */
 void tri_parcel_free(struct tri_parcel **parcel);
+
+/* The value of an object, or the error that it is: one block; a frame is retained. There are many: a parcel is twice as large. */
+struct tri_value {
+    struct tri_section section;
+    uint32_t bytes; /* as tri_parcel's */
+    bool failed;
+};
+struct tri_value *tri_value_new(const struct tri_section *section, bool failed); /* NULL: no memory */
+void tri_value_free(struct tri_value **value);                                   /* NULL passes */
 
 enum tri_timer_kind { TRI_TIMER_CALL = 1, TRI_TIMER_ACTOR, TRI_TIMER_HOST };
 struct tri_timer {

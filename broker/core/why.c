@@ -258,8 +258,8 @@ tell_value(struct tri_page *page, const struct tri_object *object, const char *i
     if (object->value == NULL)
         snprintf(text, sizeof text, "%s is %s: processes that hold it have its value", id, state);
     else
-        snprintf(text, sizeof text, "%s is %s: %" PRIu64 " bytes%s%s", id, state,
-                 (uint64_t)object->value->sections[0].size, words, pinned);
+        snprintf(text, sizeof text, "%s is %s: %" PRIu64 " bytes%s%s", id, state, (uint64_t)object->value->section.size,
+                 words, pinned);
     add_row(page, text, page->core->now_ns);
 }
 

@@ -60,7 +60,7 @@ spoil(struct tri_core *core, struct tri_object *object, const trp_error *why)
 static bool
 spoil_if_lost(struct tri_core *core, struct tri_object *object)
 {
-    const trp_error *why = tri_object_stored(object) ? tri_depot_lost(object->value->sections[0].frame) : NULL;
+    const trp_error *why = tri_object_stored(object) ? tri_depot_lost(object->value->section.frame) : NULL;
     if (why != NULL)
         spoil(core, object, why);
     return why != NULL;
@@ -87,7 +87,7 @@ values_of(const struct tri_pending *call, const struct tri_section *sections, ui
     for (uint32_t i = 1; i < section_count; i++)
         add_value(&sections[i], bufs, &count, absent);
     for (uint32_t i = 0; i < call->need_count; i++)
-        add_value(&call->needs[i].object->value->sections[0], bufs, &count, absent);
+        add_value(&call->needs[i].object->value->section, bufs, &count, absent);
     return count;
 }
 
@@ -189,7 +189,7 @@ wish_for(struct tri_core *core, struct tri_peer *peer, struct tri_object *object
 {
     struct tri_wish *wish = NULL;
     trp_error why;
-    const trp_err err = wish_new(core, &object->value->sections[0].frame, 1, deadline_ns, false, &wish, &why);
+    const trp_err err = wish_new(core, &object->value->section.frame, 1, deadline_ns, false, &wish, &why);
     if (err != TRP_OK) {
         say_absent(core, peer, tri_thing_id(&object->thing), &why);
         return;
@@ -215,7 +215,7 @@ tri_on_want(struct tri_core *core, struct tri_peer *peer, const struct tri_messa
         tri_object_wait(core, peer, id); /* a new broker is going to hear of it */
         return TRP_OK;
     }
-    const struct tri_section *value = &object->value->sections[0];
+    const struct tri_section *value = &object->value->section;
     if (object->state == TRI_OBJECT_FAILED || tri_depot_is_here(value->frame)) {
         if (object->state != TRI_OBJECT_FAILED)
             tri_depot_touch(value->frame);
@@ -235,7 +235,7 @@ answer_want(struct tri_core *core, struct tri_wish *wish, const struct tri_gathe
     (void)spoil_if_lost(core, object);
     const bool failed = object->state == TRI_OBJECT_FAILED && object->value != NULL;
     if (failed || (gathered->err == TRP_OK && tri_object_stored(object)))
-        say_here(core, wish->peer, wish->id, &object->value->sections[0], failed);
+        say_here(core, wish->peer, wish->id, &object->value->section, failed);
     else if (gathered->err != TRP_OK)
         say_absent(core, wish->peer, wish->id, gathered->error);
     else

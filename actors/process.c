@@ -305,7 +305,8 @@ is_parted(void *user)
 static void
 say_goodbye(struct tri_process *process)
 {
-    const struct tri_route route = {.kind = TRI_GOODBYE};
+    const bool lends = process->store != NULL && tri_store_has_lent(process->store);
+    const struct tri_route route = {.kind = TRI_GOODBYE, .flags = lends ? TRI_LENT : 0};
     const uint64_t until_ns = tri_now_ns() + GOODBYE_MS * TRI_NS_PER_MS;
 
     process->reconnect_ms = 0;

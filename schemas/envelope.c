@@ -30,7 +30,7 @@ static const struct kind {
     [TRI_WELCOME] = {"WELCOME", 0, 1, 1, false},
     [TRI_CUT] = {"CUT", TRI_FAILED, 1, 1, false},
     [TRI_SNAPSHOT] = {"SNAPSHOT", TRI_LAST, 0, 1, false},
-    [TRI_GOODBYE] = {"GOODBYE", 0, 0, 0, false},
+    [TRI_GOODBYE] = {"GOODBYE", TRI_LENT, 0, 0, false},
     [TRI_PING] = {"PING", 0, 0, 0, false},
     [TRI_PONG] = {"PONG", 0, 0, 0, false},
     [TRI_CALL] = {"CALL", TRI_ONE_WAY | TRI_TASK | TRI_IN_PLACE | TRI_NO_RETRY | TRI_RETRIED, 1, TRI_SECTIONS_MAX,

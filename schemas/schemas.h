@@ -40,7 +40,7 @@ enum tri_kind {
     TRI_WELCOME,   /* B>P  Welcome */
     TRI_CUT,       /* B>P  Error: why this peer is cut; the last envelope */
     TRI_SNAPSHOT,  /* P>B  Snapshot: a part of it; flag TRI_LAST on the last */
-    TRI_GOODBYE,   /* P>B  no body: ends in order */
+    TRI_GOODBYE,   /* P>B  no body: ends in order; flag TRI_LENT: but goes on reading */
     TRI_PING,      /* B>H, P>B  no body */
     TRI_PONG,      /* H>B  no body */
     /* calls.fbs */
@@ -98,6 +98,7 @@ enum {
                               CALL, SPAWN to a broker: it was sent to the one before, which died */
     TRI_FETCHED = 1 << 9,  /* PUT: FETCH asked for it; it makes its sender no holder */
     TRI_ASKED = 1 << 10,   /* CANCEL: trp_cancel, not a deadline */
+    TRI_LENT = 1 << 11,    /* GOODBYE: what it has pinned is read for as long as it lives */
 };
 
 /* What an envelope says of itself before its sections. The broker reads this, the section heads and the reference entries,

@@ -27,6 +27,7 @@ struct tri_store {
     size_t slot_count, slot_capacity;
     size_t slots_out;     /* of objects that nobody has heard of: they may come back, and have room there */
     struct tri_node told; /* stored: of those that the broker may not have seen yet */
+    size_t lent;          /* pins for others, who may keep them for longer than this process has an arena */
 };
 
 /* A buffer in the arena. Its data is set while it is pinned. */
@@ -438,6 +439,36 @@ tri_store_is_resident(struct tri_buf *buf)
     tri_slot_word *word = &words_of(stored->store)[stored->place.slot];
     return stored->pins > 0 ||
            (tri_slot_state(word) == TRI_SLOT_RESIDENT && tri_slot_generation(word) == stored->place.generation);
+}
+
+void
+tri_store_lend(struct tri_buf *buf)
+{
+    struct stored *stored = buf->foreign;
+    TRI_ASSERT(buf->free == free_stored && stored->pins > 0);
+    (void)pthread_mutex_lock(&stored->store->lock);
+    stored->pins++;
+    stored->store->lent++;
+    (void)pthread_mutex_unlock(&stored->store->lock);
+}
+
+void
+tri_store_lent_back(struct tri_buf *buf)
+{
+    const struct stored *stored = buf->foreign;
+    (void)pthread_mutex_lock(&stored->store->lock);
+    stored->store->lent--;
+    (void)pthread_mutex_unlock(&stored->store->lock);
+    tri_store_unpin(buf);
+}
+
+bool
+tri_store_has_lent(struct tri_store *store)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    const bool has_lent = store->lent > 0;
+    (void)pthread_mutex_unlock(&store->lock);
+    return has_lent;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- leases */

@@ -65,4 +65,9 @@ enum tri_pinned tri_store_pin(struct tri_buf *buf);
 void tri_store_unpin(struct tri_buf *buf);
 bool tri_store_is_resident(struct tri_buf *buf); /* just now */
 
+/* Of one that is pinned: others read it from now on, whatever becomes of the process's part in the node; until they give it back. */
+void tri_store_lend(struct tri_buf *buf);
+void tri_store_lent_back(struct tri_buf *buf);
+bool tri_store_has_lent(struct tri_store *store);
+
 #endif

@@ -60,7 +60,7 @@ tri_arena_enter(struct tri_core *core, uint64_t space, int32_t pid, uint32_t *te
     return core->depot != NULL ? tri_depot_enter(core->depot, space, pid, tenant, error) : TRP_OK;
 }
 
-/* One that has said GOODBYE has promised that it touches nothing any more; others that have something may, for as long as they
+/* One that has said GOODBYE has promised, if it said nothing else, that it touches nothing any more; others that have something may, for as long as they
  * live. */
 void
 tri_arena_left(struct tri_core *core, const struct tri_peer *peer)
@@ -68,7 +68,7 @@ tri_arena_left(struct tri_core *core, const struct tri_peer *peer)
     if (peer->tenant == TRI_NO_TENANT)
         return;
     tri_wishes_leave(core, peer);
-    if (peer->leaves || tri_depot_has_nothing(core->depot, peer->tenant)) {
+    if ((peer->leaves && !peer->lends) || tri_depot_has_nothing(core->depot, peer->tenant)) {
         tri_depot_leave(core->depot, peer->tenant);
         return;
     }

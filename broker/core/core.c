@@ -19,8 +19,9 @@ on_nothing(struct tri_core *core, struct tri_peer *peer, const struct tri_messag
 static trp_err
 on_goodbye(struct tri_core *core, struct tri_peer *peer, const struct tri_message *message, trp_error *error)
 {
-    (void)core, (void)message, (void)error;
+    (void)core, (void)error;
     peer->leaves = true;
+    peer->lends = (message->route->flags & TRI_LENT) != 0;
     return TRP_OK;
 }
 
@@ -32,8 +33,8 @@ static const struct {
     tri_core_handler *handle;
 } routes[TRI_KIND_COUNT] = {
     [TRI_SNAPSHOT] = {FROM_ANY, true, TRI_LAST, tri_on_snapshot},
-    [TRI_GOODBYE] = {FROM_ANY, false, 0, on_goodbye}, /* the shell closes the peer */
-    [TRI_PING] = {FROM_ANY, false, 0, on_nothing},    /* its acknowledgement is the answer */
+    [TRI_GOODBYE] = {FROM_ANY, false, TRI_LENT, on_goodbye}, /* the shell closes the peer */
+    [TRI_PING] = {FROM_ANY, false, 0, on_nothing},           /* its acknowledgement is the answer */
     [TRI_PONG] = {FROM_HOST, false, 0, on_nothing},
     [TRI_CALL] = {FROM_ANY, true, TRI_ONE_WAY | TRI_TASK | TRI_NO_RETRY | TRI_RETRIED, tri_on_call},
     [TRI_RESULT] = {FROM_ANY, true, TRI_FAILED | TRI_TASK | TRI_IN_PLACE | TRI_RETRIED | TRI_NO_RETRY, tri_on_result},

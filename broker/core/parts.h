@@ -35,7 +35,8 @@ struct tri_peer {
     bool reporting; /* its SNAPSHOT is not complete */
     bool is_back;   /* it was logged in under a broker before */
     bool struck;    /* being cut: nothing is sent to it any more */
-    bool leaves;    /* it has said GOODBYE */
+    bool leaves;    /* it has said GOODBYE, */
+    bool lends;     /* and that what it has pinned is read all the same */
     char program[64];
     struct tri_host *host;    /* NULL: a driver */
     struct tri_node holds;    /* tri_hold.by_peer */

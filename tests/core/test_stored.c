@@ -267,6 +267,29 @@ Test(stored, a_process_that_says_goodbye_leaves_nothing_and_one_that_does_not_is
     struck(&stage);
 }
 
+Test(stored, what_is_read_after_goodbye_stays_as_long_as_it_is_pinned)
+{
+    struct stage stage = staged();
+    const tri_peer_index reader = fake_driver(stage.fake);
+    const uint32_t tenant = tenant_of(&stage, reader);
+    const uint64_t space = tri_core_space(stage.fake->core, reader);
+    const struct tri_place place = make(&stage, reader);
+    cr_assert_eq(say(&stage, reader, PUT(fake_id(stage.fake, reader)), &place, NULL, 0), TRP_OK);
+    cr_assert_eq(fake_send(stage.fake, reader, (struct tri_route){.kind = TRI_GOODBYE, .flags = TRI_LENT}, NULL, 0),
+                 TRP_OK);
+    fake_gone(stage.fake, reader);
+    fake_tick(stage.fake, 2 * TRI_GONE_LOOK_MS);
+    cr_expect_eq(stat_of(&stage).gone_objects, 1, "it is nobody's, and is read");
+    cr_expect_eq(stage.arena->awaited_count, 1);
+    arena_unpin(stage.arena, tenant, 0);
+    fake_tick(stage.fake, 2 * TRI_GONE_LOOK_MS);
+    cr_expect_eq(stat_of(&stage).gone_objects, 0);
+    cr_expect_eq(stat_of(&stage).objects, 0);
+    tri_core_space_ended(stage.fake->core, space, stage.fake->now_ns);
+    cr_expect_eq(stat_of(&stage).taken, 0);
+    struck(&stage);
+}
+
 Test(stored, a_place_that_is_not_its_senders_is_refused)
 {
     struct stage stage = staged();

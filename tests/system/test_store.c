@@ -543,3 +543,33 @@ SYSTEM_TEST(store, what_is_being_written_when_the_broker_dies_is_ended_under_the
     trp_shutdown(&runtime);
     system_service_stop(&service);
 }
+
+/* What another library still reads when its runtime has ended is nobody else's room, however little there is. */
+SYSTEM_TEST(store, a_tensor_that_is_lent_is_read_after_its_runtime_while_others_fill_the_arena)
+{
+    enum { COUNT = 12, SIZE = 8 * MIB };
+    static const char *const more[] = {"--store", "64M", NULL};
+    struct system_process service;
+    system_service_start(&service, more);
+    trp_runtime *runtime = system_join();
+    uint8_t *bytes = pattern(SIZE, 9);
+    DLTensor tensor = trp_dense(bytes, TRP_UINT8, 1, (int64_t[]){SIZE});
+    DLManagedTensorVersioned *lent = NULL;
+    trp_ref *ref = NULL, *others[COUNT];
+    OK(trp_put(runtime, trp_tensor(&tensor), &ref, &error));
+    OK(trp_to_dlpack(ref, SYSTEM_WAIT_MS, &lent, &error));
+    trp_ref_release(&ref);
+    trp_shutdown(&runtime);
+    runtime = system_join();
+    for (int i = 0; i < COUNT; i++)
+        others[i] = put(runtime, SIZE, i);
+    cr_expect(memcmp(lent->dl_tensor.data, bytes, SIZE) == 0, "others have written there");
+    lent->deleter(lent);
+    for (int i = 0; i < COUNT; i++) {
+        expect_pattern(others[i], SIZE, i);
+        trp_ref_release(&others[i]);
+    }
+    trp_shutdown(&runtime);
+    system_service_stop(&service);
+    free(bytes);
+}

@@ -119,7 +119,7 @@ struct tri_place {
  */
 struct tri_buf {
     _Atomic uint32_t references;
-    uint8_t *data; /* 16-byte aligned, except of foreign memory */
+    uint8_t *data; /* 16-byte aligned, from 64 KiB on 64-byte, except of foreign memory */
     size_t size;
     const struct tri_place
         *place; /* not NULL: only this travels. `data` may be NULL then: whoever reads it maps the arena */

@@ -7,8 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* The struct and its data lie in one block; malloc gives 16-aligned ones. */
-enum { DATA_OFFSET = (sizeof(struct tri_buf) + 15) & ~(size_t)15 };
+/* The struct and its data lie in one block; malloc gives 16-aligned ones. Large data is aligned as tensors are. */
+enum { DATA_OFFSET = (sizeof(struct tri_buf) + 15) & ~(size_t)15, LARGE = 64 * 1024, LARGE_ALIGN = 64 };
+_Static_assert(sizeof(struct tri_buf) <= LARGE_ALIGN, "the data of a large one begins behind the struct");
 
 static void
 free_block(struct tri_buf *buf)
@@ -19,15 +20,17 @@ free_block(struct tri_buf *buf)
 struct tri_buf *
 tri_buf_new(size_t size)
 {
+    const bool is_large = size >= LARGE;
     struct tri_buf *buf;
 
-    if (size > SIZE_MAX - DATA_OFFSET)
+    if (size > SIZE_MAX - 2 * LARGE_ALIGN)
         return NULL;
-    buf = malloc(DATA_OFFSET + size);
+    buf = is_large ? aligned_alloc(LARGE_ALIGN, (size + 2 * LARGE_ALIGN - 1) & ~(size_t)(LARGE_ALIGN - 1))
+                   : malloc(DATA_OFFSET + size);
     if (buf == NULL)
         return NULL;
     atomic_init(&buf->references, 1);
-    buf->data = (uint8_t *)buf + DATA_OFFSET;
+    buf->data = (uint8_t *)buf + (is_large ? (size_t)LARGE_ALIGN : (size_t)DATA_OFFSET);
     buf->size = size;
     buf->place = NULL;
     buf->free = free_block;

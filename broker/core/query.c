@@ -189,6 +189,13 @@ rate(uint64_t bytes, uint64_t ns)
     return ns > 0 ? (uint64_t)((double)bytes * 1e9 / (double)ns) : 0;
 }
 
+/* How much of what has memory and is nobody's lies outside its longest run: 0 where all is in one, near 1 where it is in crumbs. */
+static double
+fragmentation(uint64_t free, uint64_t longest)
+{
+    return free > 0 ? 1 - (double)longest / (double)free : 0;
+}
+
 /* What is not in the arena, and how it went. Rates are bytes a second while something was under way. */
 static void
 put_spilled(struct tri_core *core, struct tri_page *page, const struct tri_depot_stat *stat)
@@ -200,6 +207,7 @@ put_spilled(struct tri_core *core, struct tri_page *page, const struct tri_depot
         uint64_t value;
     } rows[] = {
         {"pinned", core->depot != NULL ? tri_depot_pinned(core->depot) : 0},
+        {"pins", page->pin_count},
         {"inline", inlined},
         {"spilled", stat->spilled},
         {"objects_spilled", stat->spilled_objects},
@@ -228,18 +236,24 @@ static bool
 page_store(struct tri_core *core, struct tri_page *page)
 {
     struct tri_depot_stat stat = {0};
-    if (!tri_page_init(page, core, 1))
+    if (!tri_page_init(page, core, 2))
         return false;
-    page->row_max *= 2; /* those of the row that there is not, too */
-    if (core->depot != NULL)
+    page->row_max *= 3; /* those of the rows that there are not, too */
+    if (core->depot != NULL) {
         stat = tri_depot_stat(core->depot);
+        if (!tri_depot_pins(core->depot, &page->pins, &page->pin_count))
+            return false;
+    }
+    const uint64_t free = stat.backed - stat.taken;
     tri_page_put(page, "limit", trp_u64(stat.limit));
     tri_page_put(page, "backed", trp_u64(stat.backed));
     tri_page_put(page, "taken", trp_u64(stat.taken));
     tri_page_put(page, "leased", trp_u64(stat.leased));
     tri_page_put(page, "sealed", trp_u64(stat.sealed));
     tri_page_put(page, "gone", trp_u64(stat.gone));
+    tri_page_put(page, "free", trp_u64(free));
     tri_page_put(page, "longest_free", trp_u64(stat.longest_free));
+    tri_page_put(page, "fragmentation", trp_f64(fragmentation(free, stat.longest_free)));
     tri_page_put(page, "objects", trp_u64(stat.objects));
     tri_page_put(page, "objects_gone", trp_u64(stat.gone_objects));
     tri_page_put(page, "waiting", trp_u64(stat.waiters));

@@ -369,6 +369,11 @@ Test(stored, one_sees_where_objects_lie_and_how_full_the_arena_is)
     cr_expect_eq(trp_as_i64(field(&view, "limit")), (int64_t)SIZE * TRI_GRANULE);
     cr_expect_eq(trp_as_i64(field(&view, "sealed")), 49 * TRI_GRANULE);
     cr_expect_eq(trp_as_i64(field(&view, "objects")), 1);
+    cr_expect_eq(trp_as_i64(field(&view, "pins")), 1);
+    const int64_t free = trp_as_i64(field(&view, "free")), longest = trp_as_i64(field(&view, "longest_free"));
+    cr_expect_eq(free, trp_as_i64(field(&view, "backed")) - trp_as_i64(field(&view, "taken")));
+    cr_expect(longest > 0 && longest <= free);
+    cr_expect_float_eq(trp_as_f64(field(&view, "fragmentation")), 1 - (double)longest / (double)free, 1e-9);
     tri_view_close(&view);
     struck(&stage);
 }

@@ -192,6 +192,11 @@ Test(verbs, objects_are_listed_with_what_they_are_kept_as_and_who_holds_them)
          ""},
         {"troupe why file --json", 0,
          "[{\"waits\": \"* is ready: *\", *\"bytes\": 300*, \"location\": \"shared memory\", *\"held_by\": *}]\n", ""},
+        {"troupe ls store", 0,
+         "WHAT *VALUE  ABOUT\nlimit *\nsealed *30*\nfragmentation *\npins *\ninline *\nobjects  *1  *\nwaiting *0 *\n"
+         "spilled *0 *\nspill_rate *0 *\nrestore_rate *0 *",
+         ""},
+        {"troupe ls store --json | grep -c '\"fragmentation\": .*\"spill_rate\": 0'", 0, "1\n", ""},
         {"troupe drop file && troupe ls objects --json | grep -c shared", 1, "0\n", ""},
     };
     COMMAND_RUN(rows);

@@ -127,12 +127,42 @@ static const struct tri_column object_columns[] = {
     {"BYTES", "bytes", true, NULL},     {"LIES", "location", false, NULL}, {"PINS", "pins", true, NULL},
     {"WAITING", "waiting", true, NULL}, {"AGE", "age_s", true, show_age},  {"HELD BY", "held_by", false, show_holders},
 };
+/* Of the store, which has one row: a line for each field. */
 static const struct tri_column store_columns[] = {
-    {"LIMIT", "limit", true, NULL},   {"BACKED", "backed", true, NULL},   {"TAKEN", "taken", true, NULL},
-    {"LEASED", "leased", true, NULL}, {"OBJECTS", "sealed", true, NULL},  {"GONE", "gone", true, NULL},
-    {"COUNT", "objects", true, NULL}, {"WAITING", "waiting", true, NULL}, {"LONGEST", "longest_free", true, NULL},
-    {"PINNED", "pinned", true, NULL}, {"SPILLED", "spilled", true, NULL}, {"INLINE", "inline", true, NULL},
+    {"WHAT", "what", false, NULL},
+    {"VALUE", "value", true, NULL},
+    {"ABOUT", "about", false, NULL},
 };
+static const struct {
+    const char *key, *about;
+} store_fields[] = {
+    {"limit", "bytes of shared memory that there may be"},
+    {"backed", "of them have memory"},
+    {"taken", "of these are objects, or on lease"},
+    {"leased", "of those are on lease to processes, for objects to come"},
+    {"sealed", "of those are objects"},
+    {"gone", "bytes of objects that nobody holds, and somebody reads"},
+    {"free", "bytes that have memory and are nobody's"},
+    {"longest_free", "of these are the longest run"},
+    {"fragmentation", "the part of them outside of it, 0 to 1"},
+    {"pinned", "bytes that processes read in place"},
+    {"pins", "how often they do"},
+    {"inline", "bytes of objects that travelled, and lie at the broker"},
+    {"objects", "objects in shared memory and in files"},
+    {"waiting", "processes and calls that wait for room"},
+    {"spilled", "bytes of objects in files"},
+    {"objects_spilled", "objects in files"},
+    {"objects_lost", "objects of which the file was damaged, ever"},
+    {"spills", "objects that were spilled, ever"},
+    {"spill_rate", "bytes a second, while something was"},
+    {"restores", "objects that came back, ever"},
+    {"restore_rate", "bytes a second, while something did"},
+    {"files", "files of the spill directory"},
+    {"file_bytes", "their bytes"},
+    {"gaps", "of these are of no object any more"},
+    {"budget", "bytes that they may have"},
+};
+enum { STORE_FIELDS = sizeof store_fields / sizeof *store_fields };
 static const struct tri_column node_columns[] = {
     {"NAME", "name", false, NULL},          {"CPUS", "cpus", true, show_taken},
     {"GPUS", "gpus", true, show_taken},     {"ACTORS", "actors", true, NULL},
@@ -253,6 +283,26 @@ list_objects(struct tri_cli *cli, trp_ref *ref, trp_value objects, size_t page)
 }
 
 static int
+list_store(struct tri_cli *cli, trp_ref *ref, trp_value store, size_t page)
+{
+    trp_value entries[STORE_FIELDS][6], rows[STORE_FIELDS];
+
+    if (tri_wants_value(cli) || store.size == 0)
+        return tri_give_rows(cli, ref, store, pages[page].columns, pages[page].count, pages[page].none);
+    for (size_t i = 0; i < STORE_FIELDS; i++) {
+        entries[i][0] = trp_str("what");
+        entries[i][1] = trp_str(store_fields[i].key);
+        entries[i][2] = trp_str("value");
+        entries[i][3] = trp_field(trp_at(store, 0), store_fields[i].key);
+        entries[i][4] = trp_str("about");
+        entries[i][5] = trp_str(store_fields[i].about);
+        rows[i] = trp_map(entries[i], 3);
+    }
+    return tri_give_rows(cli, ref, trp_list(rows, STORE_FIELDS), pages[page].columns, pages[page].count,
+                         pages[page].none);
+}
+
+static int
 run_ls(struct tri_cli *cli, const struct tri_args *args)
 {
     trp_ref *ref = NULL;
@@ -278,6 +328,8 @@ run_ls(struct tri_cli *cli, const struct tri_args *args)
         exit_code = list_files(cli, ref, rows);
     else if (strcmp(pages[page].name, "objects") == 0)
         exit_code = list_objects(cli, ref, rows, page);
+    else if (strcmp(pages[page].name, "store") == 0)
+        exit_code = list_store(cli, ref, rows, page);
     else
         exit_code = tri_give_rows(cli, ref, rows, pages[page].columns, pages[page].count, pages[page].none);
     if (!is_kept && rows.size >= ROWS_MOST)

@@ -9,7 +9,7 @@ if [ -z "$results" ]; then
     mkdir -p build/log
     results=build/log/bench.json
     build/tools/troupe bench --json >"$results"
-    build/tools/troupe bench --json outstanding.1m >>"$results"
+    build/tools/troupe bench --json outstanding.1m spill restore >>"$results"
 fi
 page=docs/benchmarks.md
 python3 - "$results" "$page" <<'PYTHON'

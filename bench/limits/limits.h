@@ -66,6 +66,13 @@ const void *tri_memory_limit_source(const struct tri_memory_limit *memory);
 uint64_t tri_memory_limit_copy(struct tri_memory_limit *memory); /* ns of one copy */
 /* A new mapping of it, and reading its first byte. */
 trp_err tri_memory_limit_read(struct tri_memory_limit *memory, uint64_t *took_ns, trp_error *error);
+/* Reading all of these bytes, once; and all of that memory, where it is mapped already. */
+uint64_t tri_limit_pass(const void *bytes, size_t size);
+uint64_t tri_memory_limit_pass(const struct tri_memory_limit *memory);
+
+/* What is to be compressed (data.c). */
+void tri_limit_text(void *to, size_t size);
+void tri_limit_weights(void *to, size_t size);
 
 /* ----------------------------------------------------------------------------------------------------- the chain */
 

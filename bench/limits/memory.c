@@ -78,6 +78,25 @@ tri_memory_limit_copy(struct tri_memory_limit *memory)
     return tri_limit_now_ns() - before;
 }
 
+uint64_t
+tri_limit_pass(const void *bytes, size_t size)
+{
+    const uint64_t before = tri_limit_now_ns();
+    const uint64_t *words = bytes;
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < size / sizeof *words; i++)
+        sum += words[i];
+    __asm__ volatile("" : : "r"(sum));
+    return tri_limit_now_ns() - before;
+}
+
+uint64_t
+tri_memory_limit_pass(const struct tri_memory_limit *memory)
+{
+    return tri_limit_pass(memory->to, memory->size);
+}
+
 trp_err
 tri_memory_limit_read(struct tri_memory_limit *memory, uint64_t *took_ns, trp_error *error)
 {

@@ -65,9 +65,9 @@ struct tri_bench_measurement {
 
 /* The tables of measurements; each in a file of its own. */
 extern const struct tri_bench_measurement tri_bench_calls[], tri_bench_tasks[], tri_bench_starts[], tri_bench_idle[],
-    tri_bench_waits[], tri_bench_stores[], tri_bench_many[], tri_bench_commands[];
+    tri_bench_waits[], tri_bench_stores[], tri_bench_spills[], tri_bench_many[], tri_bench_commands[];
 extern const size_t tri_bench_call_count, tri_bench_task_count, tri_bench_start_count, tri_bench_idle_count,
-    tri_bench_wait_count, tri_bench_store_count, tri_bench_many_count, tri_bench_command_count;
+    tri_bench_wait_count, tri_bench_store_count, tri_bench_spill_count, tri_bench_many_count, tri_bench_command_count;
 
 enum { TRI_BENCH_ACTORS_MAX = 128, TRI_BENCH_DRIVERS_MAX = 8 };
 

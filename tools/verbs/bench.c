@@ -26,10 +26,11 @@ struct group {
     const size_t *count;
 };
 static const struct group groups[] = {
-    {tri_bench_calls, &tri_bench_call_count},   {tri_bench_tasks, &tri_bench_task_count},
-    {tri_bench_starts, &tri_bench_start_count}, {tri_bench_idle, &tri_bench_idle_count},
-    {tri_bench_waits, &tri_bench_wait_count},   {tri_bench_stores, &tri_bench_store_count},
-    {tri_bench_many, &tri_bench_many_count},    {tri_bench_commands, &tri_bench_command_count},
+    {tri_bench_calls, &tri_bench_call_count},       {tri_bench_tasks, &tri_bench_task_count},
+    {tri_bench_starts, &tri_bench_start_count},     {tri_bench_idle, &tri_bench_idle_count},
+    {tri_bench_waits, &tri_bench_wait_count},       {tri_bench_stores, &tri_bench_store_count},
+    {tri_bench_spills, &tri_bench_spill_count},     {tri_bench_many, &tri_bench_many_count},
+    {tri_bench_commands, &tri_bench_command_count},
 };
 enum { GROUP_COUNT = sizeof groups / sizeof *groups };
 

@@ -21,6 +21,12 @@ pack_text(struct tri_packed *packed)
 }
 
 static trp_err
+pack_bytes(struct tri_packed *packed)
+{
+    return tri_value_pack(packed, trp_bytes("\0\1\2", 3), NULL, NULL, NULL);
+}
+
+static trp_err
 pack_tensor(struct tri_packed *packed)
 {
     int64_t shape[] = {2, 3};
@@ -61,12 +67,25 @@ static const struct seed {
 } seeds[] = {
     {{"number", "number-shared"}, pack_number, 0},
     {{"text", "text-shared"}, pack_text, 0},
+    {{"bytes", "bytes-shared"}, pack_bytes, 0},
     {{"tensor", "tensor-shared"}, pack_tensor, 0},
     {{"map", "map-shared"}, pack_map, 0},
     {{"handles", "handles-shared"}, pack_handles, 0},
     {{"call", "call-shared"}, pack_call, VALUE_IS_CALL},
     {{"keywords", "keywords-shared"}, pack_keywords, VALUE_IS_CALL},
 };
+
+/* As a section is laid out: in the arena its structured bytes are padded to where a tensor may lie. Returns its size. */
+static size_t
+lay_out(uint8_t *to, const struct tri_section *section, uint32_t meta_size)
+{
+    const size_t from = tri_pad8(section->meta_size), at = tri_pad8(meta_size);
+    const size_t rest = section->size > from ? (size_t)section->size - from : 0;
+    memset(to, 0, at);
+    memcpy(to, section->data, section->meta_size);
+    memcpy(to + at, section->data + from, rest);
+    return rest > 0 ? at + rest : meta_size;
+}
 
 size_t
 fuzz_seed(size_t i, uint8_t bytes[FUZZ_SEED_MAX], const char **name)
@@ -75,16 +94,16 @@ fuzz_seed(size_t i, uint8_t bytes[FUZZ_SEED_MAX], const char **name)
     if (i / 2 == sizeof seeds / sizeof *seeds)
         return 0;
     const struct seed *seed = &seeds[i / 2];
+    const bool shared = i % 2 != 0;
     TRI_ASSERT(seed->pack(&packed) == TRP_OK);
-    struct value_input head = {.flags = (uint8_t)(seed->flags | (i % 2 != 0 ? VALUE_IS_SHARED : 0)),
+    const uint32_t meta_size = shared ? (packed.section.meta_size + 63) / 64 * 64 : packed.section.meta_size;
+    struct value_input head = {.flags = (uint8_t)(seed->flags | (shared ? VALUE_IS_SHARED : 0)),
                                .change = 0x11,
-                               .change_at = (uint16_t)(packed.section.size - 8),
+                               .change_at = (uint16_t)meta_size,
                                .ref_count = (uint16_t)packed.section.ref_count,
-                               .meta_size = (uint16_t)packed.section.meta_size};
-    const size_t size = sizeof head + (size_t)packed.section.size;
-    TRI_ASSERT(size <= FUZZ_SEED_MAX);
+                               .meta_size = (uint16_t)meta_size};
     memcpy(bytes, &head, sizeof head);
-    memcpy(bytes + sizeof head, packed.section.data, (size_t)packed.section.size);
+    const size_t size = sizeof head + lay_out(bytes + sizeof head, &packed.section, meta_size);
     tri_packed_fini(&packed);
     *name = seed->names[i % 2];
     return size;

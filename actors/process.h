@@ -26,6 +26,10 @@ struct tri_waiter {
     bool polling;           /* asleep in poll: woken by the bell */
     bool sleeping;          /* asleep on `poked` */
     bool generic;           /* poked by every change, not only by its references */
+    bool over;              /* it is given up, whatever has come meanwhile */
+    /* Local mode: the wait in the middle of which this one is, on the same thread, and when the first of those is over. */
+    struct tri_waiter *outer;
+    uint64_t until_ns, outer_ns;
     size_t ended, needed;
 };
 
@@ -156,6 +160,7 @@ struct tri_process {
 
     /* the alarm */
     uint64_t alarm_ns; /* TRI_NEVER: none */
+    bool gave_way;     /* the wait that ended last without a result did so for one around it (local mode) */
     trp_actor *alarm_actor;
     const char *alarm_method;
 

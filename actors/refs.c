@@ -76,9 +76,9 @@ take(struct tri_handle *handle, trp_value *value, trp_error *error)
     return TRP_OK;
 }
 
-/* A wait that ended before its time is one of a method whose deadline has passed. */
+/* A wait that ended before its time is one of a method whose deadline has passed, or which has given way. */
 static void
-say_how_long(int64_t timeout_ms, char *text, size_t size)
+say_how_long(const struct tri_process *process, int64_t timeout_ms, char *text, size_t size)
 {
     struct tri_inherited inherited = {.deadline_ns = TRI_NEVER};
 
@@ -86,6 +86,8 @@ say_how_long(int64_t timeout_ms, char *text, size_t size)
         tri_execution_inherited(tri_current_execution, &inherited);
     if (inherited.deadline_ns != TRI_NEVER && tri_now_ns() >= inherited.deadline_ns)
         (void)tri_text_copy(text, size, "before the deadline of the method that waits");
+    else if (process->gave_way)
+        (void)tri_text_copy(text, size, "before who waits for this call had waited long enough: they have one thread");
     else
         (void)snprintf(text, size, "within %lld ms", (long long)timeout_ms);
 }
@@ -108,14 +110,14 @@ static trp_err
 out_of_time(struct tri_process *process, const struct tri_ref *ref, int64_t timeout_ms, trp_error *error)
 {
     struct tri_id target = {0, 0};
-    char how_long[64], id[TRI_ID_TEXT_SIZE];
+    char how_long[96], id[TRI_ID_TEXT_SIZE];
     const char *method, *actor = "";
 
     if (error == NULL)
         return TRP_ETIMEDOUT;
     if (timeout_ms != 0) {
         method = tri_proc_method(ref, &target);
-        say_how_long(timeout_ms, how_long, sizeof how_long);
+        say_how_long(process, timeout_ms, how_long, sizeof how_long);
         if (method == NULL)
             (void)TRI_FAIL(error, TRP_ETIMEDOUT, "reference %s has no result %s", tri_id_format(ref->entry.id, id),
                            how_long);

@@ -198,6 +198,40 @@ refuse_wait(trp_err why, trp_error *error)
     return TRI_FAIL(error, why, "what this waits for could not be run: %s", text);
 }
 
+static trp_err
+timed_out(struct tri_process *process, bool gave_way, trp_error *error)
+{
+    process->gave_way = gave_way;
+    return TRI_FAIL(error, TRP_ETIMEDOUT, "not in time");
+}
+
+/* Local mode: the waits of this thread, each in the middle of the one before. */
+static _Thread_local struct tri_waiter *innermost;
+
+static void
+enter_local(struct tri_waiter *waiter, uint64_t until_ns)
+{
+    const struct tri_waiter *outer = innermost;
+
+    waiter->outer = innermost;
+    waiter->until_ns = waiter->generic ? TRI_NEVER : until_ns; /* what is no get or wait may end later */
+    waiter->outer_ns = TRI_NEVER;
+    if (outer != NULL)
+        waiter->outer_ns = outer->until_ns < outer->outer_ns ? outer->until_ns : outer->outer_ns;
+    innermost = waiter;
+}
+
+/* Time is up for a wait around this one, which can return only when this one has, and nothing is left to do here. */
+static trp_err
+give_way(struct tri_process *process, struct tri_waiter *waiter, trp_error *error)
+{
+    const uint64_t now_ns = tri_now_ns();
+
+    for (struct tri_waiter *outer = waiter->outer; outer != NULL; outer = outer->outer)
+        outer->over = outer->over || outer->until_ns <= now_ns;
+    return timed_out(process, true, error);
+}
+
 /* Local mode: there is no broker to wait for, this thread does what is due. */
 static trp_err
 step_or_sleep(struct tri_process *process, struct tri_waiter *waiter, uint64_t until_ns, trp_error *error)
@@ -205,32 +239,31 @@ step_or_sleep(struct tri_process *process, struct tri_waiter *waiter, uint64_t u
     struct tri_inherited inherited = {.deadline_ns = TRI_NEVER};
     uint64_t next_ns;
     trp_err stuck = TRP_OK;
-    bool stepped;
+    bool stepped, gives_way;
 
     if (tri_current_execution != NULL) {
         tri_execution_inherited(tri_current_execution, &inherited);
         if (inherited.cancelled)
             return TRI_FAIL(error, TRP_ECANCELLED, "this call was cancelled, so it waits for nothing either");
         tri_local_waits(process->local, true);
+        atomic_store_explicit(&waiter->poked, 0, memory_order_relaxed); /* it has roused this one, too */
     }
     stepped = tri_local_step(process->local, &stuck);
-    if (!stepped && (stuck == TRP_OK || tri_current_execution == NULL)) {
+    gives_way = !stepped && waiter->outer_ns < until_ns && tri_now_ns() >= waiter->outer_ns;
+    if (!stepped && !gives_way && (stuck == TRP_OK || tri_current_execution == NULL)) {
         next_ns = tri_proc_next_ns(process->proc);
         if (process->alarm_ns < next_ns)
             next_ns = process->alarm_ns;
         next_ns = next_ns < until_ns ? next_ns : until_ns;
+        next_ns = next_ns < waiter->outer_ns ? next_ns : waiter->outer_ns;
         if (!tri_local_leap(process->local, &next_ns))
             sleep_alone(process, waiter, next_ns);
     }
     if (tri_current_execution != NULL)
         tri_local_waits(process->local, false);
+    if (gives_way)
+        return give_way(process, waiter, error);
     return stepped || stuck == TRP_OK || tri_current_execution == NULL ? TRP_OK : refuse_wait(stuck, error);
-}
-
-static trp_err
-timed_out(trp_error *error)
-{
-    return TRI_FAIL(error, TRP_ETIMEDOUT, "not in time");
 }
 
 /* Of many that are posted and young: what has come meanwhile is looked at first, and what that leads to goes along. A host's
@@ -253,6 +286,8 @@ wait_once(struct tri_process *process, struct tri_waiter *waiter, bool (*done)(v
 
     *ended = true;
     atomic_store_explicit(&waiter->poked, 0, memory_order_relaxed);
+    if (waiter->over)
+        return timed_out(process, false, error);
     if (done(user))
         return TRP_OK;
     TRP_TRY(tri_process_alive(process, error));
@@ -270,7 +305,7 @@ wait_once(struct tri_process *process, struct tri_waiter *waiter, bool (*done)(v
             return TRP_OK;
     }
     if (only_looks)
-        return timed_out(error);
+        return timed_out(process, false, error);
     *ended = false;
     if (got || atomic_load_explicit(&waiter->poked, memory_order_relaxed) != 0)
         return TRP_OK;
@@ -346,6 +381,8 @@ tri_waiter_wait(struct tri_process *process, struct tri_waiter *waiter, bool (*d
         tri_execution_inherited(execution, &inherited);
     if (inherited.deadline_ns < until_ns)
         until_ns = inherited.deadline_ns;
+    if (process->local != NULL)
+        enter_local(waiter, until_ns);
     process->inside++;
     tri_list_append(waiter->generic ? &process->generic : &process->waiters, &waiter->link);
     if (blocked)
@@ -353,6 +390,8 @@ tri_waiter_wait(struct tri_process *process, struct tri_waiter *waiter, bool (*d
     err = wait_loop(process, waiter, done, user, until_ns, blocked, error);
     if (blocked)
         process->hooks.wait_ends(process->hooks.user, execution);
+    if (process->local != NULL)
+        innermost = waiter->outer;
     tri_list_remove(&waiter->link);
     leave_poll(process, waiter);
     leave_wait(process);

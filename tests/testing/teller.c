@@ -7,6 +7,7 @@ struct teller {
     int64_t sum;
     trp_reply *replies[4]; /* deferred, for `now` to give */
     size_t count;
+    trp_err heard;
 };
 
 static int teller_ended; /* how many had their fini */
@@ -86,6 +87,27 @@ teller_ask(trp_ctx *ctx, void *self)
     return err;
 }
 
+/* The same for as long as it takes; how that ended. */
+static trp_err
+teller_insist(trp_ctx *ctx, void *self)
+{
+    trp_ref *ref = NULL;
+    trp_err err = trp_call(ctx->args[0].as.actor, "later", TRP_NOARGS, &ref, ctx->error);
+    struct teller *teller = self;
+    if (err == TRP_OK)
+        err = trp_get(ref, TRP_FOREVER, NULL, ctx->error);
+    trp_ref_release(&ref);
+    teller->heard = err;
+    return err;
+}
+
+static trp_err
+teller_heard(trp_ctx *ctx, void *self)
+{
+    const struct teller *teller = self;
+    return trp_return(ctx, trp_i64(teller->heard));
+}
+
 /* The result of another's add. */
 static trp_err
 teller_pass(trp_ctx *ctx, void *self)
@@ -130,6 +152,8 @@ static const trp_method teller_methods[] = {
     {.name = "later", .fn = teller_later},
     {.name = "now", .fn = teller_now, .args = "value:v"},
     {.name = "ask", .fn = teller_ask, .args = "other:a"},
+    {.name = "insist", .fn = teller_insist, .args = "other:a"},
+    {.name = "heard", .fn = teller_heard},
     {.name = "pass", .fn = teller_pass, .args = "other:a, amount:i"},
     {.name = "work", .fn = teller_work},
     {.name = "object", .fn = teller_object, .args = "value:v"},

@@ -97,6 +97,41 @@ Test(local, a_method_that_waits_takes_its_other_way_when_time_is_up)
     trp_actor_release(&silent);
 }
 
+/* Both are on one thread: the outer wait can end only when the inner one has. */
+static void
+expect_both_end(void)
+{
+    trp_actor *teller = spawn("one"), *silent = spawn("two");
+    trp_ref *ref = call(teller, "insist", TRP_ARGS(silent));
+    cr_expect_eq(trp_get(ref, 200, NULL, &error), TRP_ETIMEDOUT, "%s", error.message);
+    cr_expect(strstr(error.message, " has no result within 200 ms") != NULL, "%s", error.message);
+    cr_expect_eq(trp_get(ref, TRP_FOREVER, NULL, &error), TRP_ETASK, "%s", error.message);
+    cr_expect_eq(error.cause, TRP_ETIMEDOUT);
+    cr_expect_str_eq(error.message, "later() of actor 'two' has no result before who waits for this call had waited "
+                                    "long enough: they have one thread");
+    trp_ref_release(&ref);
+    says(teller, "heard", TRP_NOARGS, trp_i64(TRP_ETIMEDOUT));
+    ref = call(teller, "insist", TRP_ARGS(silent));
+    cr_expect_eq(trp_get_all(&ref, 1, 100, NULL, &error), TRP_ETIMEDOUT, "%s", error.message);
+    trp_ref_release(&ref);
+    trp_actor_release(&teller);
+    trp_actor_release(&silent);
+}
+
+Test(local, a_method_that_waits_for_ever_gives_way_when_its_callers_time_is_up)
+{
+    expect_both_end();
+}
+
+Test(plain, a_method_that_waits_for_ever_gives_way_by_the_clock_that_runs)
+{
+    static const trp_module *const modules[] = {&troupe_module_teller, NULL};
+    const trp_config config = {.mode = TRP_MODE_LOCAL, .modules = modules};
+    cr_assert_eq(trp_init(&config, &rt, &error), TRP_OK, "%s", error.message);
+    expect_both_end();
+    trp_shutdown(&rt);
+}
+
 Test(local, advancing_lets_deadlines_pass_in_their_order)
 {
     trp_actor *teller = spawn(NULL);

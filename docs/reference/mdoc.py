@@ -136,6 +136,10 @@ def errors_of(texts):
 def put_errors(writer, rows, texts, holds_everywhere):
     """The section on errors; codes that are said in passing have their own text."""
     writer.lines.append(".Sh ERRORS")
+    calls = [declaration for declaration in writer.page.declarations if declaration.is_call]
+    failing = [declaration.name for declaration in calls if declaration.result == "trp_err"]
+    if len(failing) < len(calls) and rows:
+        writer.lines += ["Those of"] + [".Fn %s ," % name for name in failing[:-1]] + [".Fn %s :" % failing[-1]]
     done, items = [], []
     for code, row in rows.items():
         if row is None:

@@ -95,7 +95,7 @@ class Screen:
 class Shell:
     """`troupe sh` and the terminal that it runs in."""
 
-    def __init__(self, place, *words, columns=80, **more):
+    def __init__(self, place, *words, columns=80, verb="sh", until=PROMPT.rstrip(), **more):
         self.screen = Screen(columns)
         self.pending = b""
         environment = dict(place.environment, TERM="xterm", **more)
@@ -103,8 +103,8 @@ class Shell:
         if self.pid == 0:
             os.chdir(place.directory)
             self.resize_of(0, columns)
-            os.execve(place.command, [place.command, "sh", *words], environment)
-        self.waits_for(PROMPT.rstrip())
+            os.execve(place.command, [place.command, verb, *words], environment)
+        self.waits_for(until)
 
     @staticmethod
     def resize_of(terminal, columns):
@@ -331,6 +331,13 @@ def ctrl_d_once_ends_what_is_read(place):
     shell.leaves()
 
 
+def ctrl_c_ends_a_node_in_the_foreground_once(place):
+    node = Shell(place, "--dir", place.directory + "/front", verb="start", until="Ctrl-C ends it")
+    node.types("\x03")
+    assert node.ends() == 0
+    assert node.screen.shown().count("the node ends") == 1, node.screen.shown()
+
+
 def a_terminal_changes_its_size(place):
     shell = Shell(place)
     shell.says("echo wide", "wide")
@@ -400,7 +407,9 @@ TESTS = (
     history_is_kept,
     a_block_has_several_lines,
     ctrl_c_ends_what_is_typed_or_what_runs,
-    ctrl_d_once_ends_what_is_read, a_terminal_changes_its_size,
+    ctrl_d_once_ends_what_is_read,
+    ctrl_c_ends_a_node_in_the_foreground_once,
+    a_terminal_changes_its_size,
     words_are_completed,
     a_terminal_that_closes_ends_it,
 )

@@ -159,7 +159,7 @@ show_warnings(struct tri_cli *cli, const char *log)
         (void)fclose(file);
 }
 
-/* TRI_EXIT_FAILED: what it said is on stderr, and nothing else is but warnings. */
+/* TRI_EXIT_FAILED: what it said is on stderr (unless it compiles), and nothing else is but warnings. */
 static int
 try_meson(struct tri_cli *cli, const char *build, const char *what, char *const *words)
 {
@@ -168,9 +168,10 @@ try_meson(struct tri_cli *cli, const char *build, const char *what, char *const 
 
     (void)snprintf(log, sizeof log, "%s/troupe-%s.log", build, what);
     exit_code = run_program(cli, words, cli->verbose ? NULL : log);
-    if (exit_code == TRI_EXIT_FAILED && !cli->verbose)
+    const bool compiles = strcmp(what, "compile") == 0;
+    if (exit_code == TRI_EXIT_FAILED && !cli->verbose && !compiles) /* of that it depends on the part that failed */
         show_log(cli, log);
-    else if (exit_code == TRI_EXIT_OK && !cli->verbose && !cli->quiet && strcmp(what, "compile") == 0)
+    else if (exit_code == TRI_EXIT_OK && !cli->verbose && !cli->quiet && compiles)
         show_warnings(cli, log);
     return exit_code;
 }
@@ -207,7 +208,8 @@ name_modules(struct tri_values *values, trp_value targets, char **words, size_t 
     return count;
 }
 
-/* Whether the modules compile by themselves, after something in the directory did not. */
+/* Whether the modules compile by themselves, after something in the directory did not. What is said then is shown: it is in the
+ * tests' part once more, since they include the modules' source. */
 static bool
 modules_compile(struct tri_cli *cli, const char *build)
 {
@@ -221,14 +223,17 @@ modules_compile(struct tri_cli *cli, const char *build)
     (void)snprintf(path, sizeof path, "%s/meson-info/intro-targets.json", build);
     (void)snprintf(log, sizeof log, "%s/troupe-modules.log", build);
     file = fopen(path, "re");
-    if (file == NULL)
-        return false;
-    if (tri_read_all(cli, file, path, SIZE_MAX, &text, &size) == TRI_EXIT_OK &&
+    if (file != NULL && tri_read_all(cli, file, path, SIZE_MAX, &text, &size) == TRI_EXIT_OK &&
         tri_json_read(cli, &values, path, text, size, &targets) == TRI_EXIT_OK)
         count = name_modules(&values, targets, words, count);
-    (void)fclose(file);
+    if (file != NULL)
+        (void)fclose(file);
     free(text);
     const bool compiled = count > 4 && run_program(cli, words, log) == TRI_EXIT_OK;
+    if (compiled || count == 4)
+        (void)snprintf(log, sizeof log, "%s/troupe-compile.log", build);
+    if (!cli->verbose)
+        show_log(cli, log);
     tri_values_fini(&values);
     return compiled;
 }

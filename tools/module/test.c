@@ -219,8 +219,13 @@ run_class(struct tri_run *run, trp_value row)
 {
     run->class_row = row;
     (void)snprintf(run->class_name, sizeof run->class_name, "%s:%s", run->name, trp_as_str(trp_field(row, "name")));
-    if (!tri_run_spawn(run, NULL, &run->actor))
+    const size_t methods = trp_field(row, "methods").size;
+    if (!tri_run_spawn(run, NULL, &run->actor)) {
+        if (methods > 0)
+            tri_run_note(run, TRI_SKIPPED, "there is no actor of it", "%s answers its %zu methods", run->class_name,
+                         methods);
         return;
+    }
     tri_run_note(run, TRI_PASSED, "", "%s is made", run->class_name);
     run->died = false;
     tri_run_constructions(run, trp_as_str(trp_field(row, "init_args")), run->class_name);

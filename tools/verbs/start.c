@@ -333,13 +333,14 @@ stay(struct tri_cli *cli, struct starting *it)
 {
     sigset_t signals = it->signals, before;
     char how[128];
+    siginfo_t info;
     int status = 0, number;
 
     (void)sigaddset(&signals, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &signals, &before);
     while (waitpid(it->pid, &status, WNOHANG) == 0) {
-        number = sigwaitinfo(&signals, NULL);
-        if (number > 0 && number != SIGCHLD)
+        number = sigwaitinfo(&signals, &info);
+        if (number > 0 && number != SIGCHLD && !(number == SIGINT && info.si_code == SI_KERNEL)) /* Ctrl-C: it has it */
             (void)kill(it->pid, SIGTERM);
     }
     (void)sigprocmask(SIG_SETMASK, &before, NULL);

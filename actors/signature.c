@@ -231,8 +231,12 @@ parse_parameter(struct parsing *parsing)
     TRP_TRY(parse_name(parsing, parameter));
     parameter->picture = parsing->at;
     if (!tri_picture_skip(&parsing->at))
-        return TRI_FAIL(parsing->error, TRP_EINVAL,
-                        "the kind of parameter '%s' is not among i d ? s b t r a v [x] (xyz) {sx}", parameter->name);
+        return TRI_FAIL(
+            parsing->error, TRP_EINVAL,
+            "the kind of parameter '%s' is '%.*s', which is none: i is an int64, d a float64, ? a bool, s a "
+            "string, b bytes, t a tensor, r a reference, a an actor, v any value, [x] a list, (xyz) a tuple, "
+            "{sx} a map",
+            parameter->name, (int)strcspn(parameter->picture, " ,=\n\t"), parameter->picture);
     skip_spaces(parsing);
     if (*parsing->at == '=') {
         parsing->at++;

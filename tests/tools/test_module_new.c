@@ -115,8 +115,7 @@ Test(module_new, a_new_module_builds_and_passes_its_tests)
          ""},
         {"echo oops >>word_count/word_count.c; troupe module build word_count 2>said", 1, "", NULL},
         {"tail -n 1 said", 0, "troupe module build: meson compile failed; what it said is above\n", ""},
-        {"grep -c '^[^ ]*word_count.c:.*error' said; sort said | uniq -d | grep -c 'word_count.c:.*error'", 1,
-         "[1-9]*\n0\n", ""},
+        {"grep -c 'word_count.c:.*error' said", 0, "1\n", ""}, /* and not once more for the test, which includes it */
         {"cd word_count && rm -r build && echo \"project('x', 'c')\" >meson.build && troupe module build", 1, "",
          "troupe module build: ./build has no module: its meson.build has to make a shared_module without a prefix "
          "(name_prefix: '')\n"},

@@ -108,6 +108,15 @@ Test(signature, each_of_these_is_refused_with_expected_and_found)
                      "Counter.increment: argument 2 has no name but comes after one that has");
 }
 
+Test(signature, a_kind_that_there_is_not_is_named_beside_those_there_are)
+{
+    struct tri_signature *signature = NULL;
+    trp_error error = {0};
+    const char *begin = "the kind of parameter 'amount' is 'f', which is none: i is an int64, d a float64, ";
+    cr_expect_eq(tri_signature_parse("amount:f=1, b:i", &signature, &error), TRP_EINVAL);
+    cr_expect(strstr(error.message, begin) != NULL, "%s", error.message);
+}
+
 Test(signature, bad_descriptions_are_refused_with_the_reason)
 {
     static const char *const bad[] = {

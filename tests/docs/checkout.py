@@ -15,6 +15,7 @@ SHORTER = {
     "build/tools/troupe bench call.sync": ("build/tools/troupe bench --rounds 1 call.sync", "five rounds say no more here"),
     "build/tools/troupe bench --json": ("build/tools/troupe bench --rounds 1 --json start", "all cases take two minutes"),
     "build/bench/core/directory": ("build/bench/core/directory --quick", "a million names take half a minute"),
+    "build/bench/core/objects": ("build/bench/core/objects 10000", "what a million takes is judged, here it is not"),
     "bench/table.sh": (
         "build/tools/troupe bench --rounds 1 --json wait.1000 >figures && bench/table.sh figures",
         "all cases take two minutes",

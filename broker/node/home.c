@@ -368,12 +368,22 @@ leave(const char *path, bool made)
         tri_log(TRI_WARNING, "cannot remove %s: %s", path, strerror(errno));
 }
 
+/* Where the lock is gone: whether the directory is that one still, or one that the next node has made and not locked yet. */
+static bool
+is_same_directory(const struct tri_home *home)
+{
+    struct stat ours, there;
+    return home->watch_fd >= 0 && fstat(home->watch_fd, &ours) == 0 && lstat(home->path, &there) == 0 &&
+           ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
 void
 tri_home_close(struct tri_home *home)
 {
     if (home->lock_fd < 0)
         return;
-    if (tri_home_holder(home) != TRI_HOME_ANOTHERS)
+    const enum tri_home_holder holder = tri_home_holder(home);
+    if (holder == TRI_HOME_OURS || (holder == TRI_HOME_NOBODYS && is_same_directory(home)))
         leave(home->path, home->made);
     close(home->lock_fd);
     if (home->watch_fd >= 0)

@@ -17,8 +17,10 @@ on_load(void)
     fflush(stdout);
     if (strcmp(how, "crash") == 0)
         raise(SIGABRT);
-    if (strcmp(how, "segv") == 0)
+    if (strcmp(how, "segv") == 0) {
+        signal(SIGSEGV, SIG_DFL); /* a sanitizer's handler would exit */
         raise(SIGSEGV);
+    }
     if (strcmp(how, "exit") == 0)
         _exit(3);
     if (strcmp(how, "hang") == 0)

@@ -80,6 +80,24 @@ Test(home, that_was_there_before_stays)
     cr_expect_eq(rmdir(path), 0, "files were left: %s", strerror(errno));
 }
 
+/* The one who was there before leaves late: what has its path now is being taken by another. */
+Test(home, that_was_removed_and_made_anew_by_another_is_not_touched)
+{
+    struct tri_home home;
+    char file[256];
+    cr_assert_neq(signal(SIGIO, SIG_IGN), SIG_ERR);
+    cr_assert_eq(tri_home_open(&home, path, false, &error), TRP_OK, "%s", error.message);
+    cr_assert(tri_home_watch(&home));
+    snprintf(file, sizeof file, "%s/elsewhere", scratch);
+    cr_assert_eq(rename(path, file), 0);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    tri_home_close(&home);
+    cr_expect_eq(rmdir(path), 0, "it was there before, and is: %s", strerror(errno));
+    cr_assert_eq(rename(file, path), 0);
+    cr_assert_eq(tri_home_open(&home, path, false, &error), TRP_OK, "%s", error.message);
+    tri_home_close(&home);
+}
+
 Test(home, of_a_living_node_is_refused_with_its_pid)
 {
     struct tri_home home, second;

@@ -5,6 +5,8 @@
  */
 #include "actors/invoke.h"
 
+#include "actors/runtime.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,16 @@ refuse_second(const struct tri_execution *execution)
     return TRI_FAIL(execution->ctx.error, TRP_EALREADY, "%s has given its reply already", execution->callable->name);
 }
 
+/* A child that the method has forked replies to nobody. */
+static trp_err
+may_reply(struct tri_execution *execution)
+{
+    if (tri_process_forked())
+        return TRI_FAIL(execution->ctx.error, TRP_EFORKED, "this process was forked from the one that runs %s",
+                        execution->callable->name);
+    return execution->replied ? refuse_second(execution) : TRP_OK;
+}
+
 /* Tells the surroundings to keep what a packed value names. */
 static void *
 hold(const struct tri_execution_ops *ops, const struct tri_section *section)
@@ -34,8 +46,7 @@ static trp_err
 give_back(trp_ctx *ctx, trp_value value, struct tri_blanks *blanks)
 {
     struct tri_execution *execution = execution_of(ctx);
-    if (execution->replied)
-        return refuse_second(execution);
+    TRP_TRY(may_reply(execution));
     execution->packed.rooms = execution->ops->rooms;
     execution->packed.blanks = blanks;
     const bool is_argument =
@@ -78,8 +89,7 @@ trp_delegate(trp_ctx *ctx, trp_ref *ref)
     struct tri_execution *execution = execution_of(ctx);
     if (ctx == NULL)
         return TRP_EINVAL;
-    if (execution->replied)
-        return refuse_second(execution);
+    TRP_TRY(may_reply(execution));
     if (ref == NULL)
         return TRI_FAIL(ctx->error, TRP_EINVAL, "trp_delegate: ref is NULL");
     execution->delegate = trp_ref_retain(ref);
@@ -121,8 +131,7 @@ trp_defer(trp_ctx *ctx, trp_reply **reply)
     struct tri_execution *execution = execution_of(ctx);
     if (ctx == NULL)
         return TRP_EINVAL;
-    if (execution->replied)
-        return refuse_second(execution);
+    TRP_TRY(may_reply(execution));
     if (reply == NULL)
         return TRI_FAIL(ctx->error, TRP_EINVAL, "trp_defer: reply is NULL");
     if (*reply != NULL)
@@ -144,11 +153,11 @@ trp_defer(trp_ctx *ctx, trp_reply **reply)
     return TRP_OK;
 }
 
-/* NULL: there is none, or it was given already. */
+/* NULL: there is none, it was given already, or it is the parent's of this process to give. */
 static trp_reply *
 take_reply(trp_reply **reply)
 {
-    trp_reply *given = reply != NULL ? *reply : NULL;
+    trp_reply *given = reply != NULL && !tri_process_forked() ? *reply : NULL;
     if (given != NULL)
         *reply = NULL;
     return given;

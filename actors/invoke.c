@@ -4,11 +4,13 @@
  */
 #include "actors/invoke.h"
 
+#include "actors/runtime.h"
 #include "store/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 _Thread_local struct tri_execution *tri_current_execution;
 
@@ -285,6 +287,16 @@ settle_value(struct tri_execution *execution)
     execution->section = &execution->packed.section;
 }
 
+/* A child of fork that comes back from the method would go on as the host that it is a copy of, on that one's connection. */
+static _Noreturn void
+end_child(const struct tri_callable *callable)
+{
+    dprintf(STDERR_FILENO,
+            "process %d, which %s%s%s forked, came back from it and is ended: such a child calls _exit or exec\n",
+            (int)getpid(), callable->class_name, callable->class_name[0] != '\0' ? "." : "", callable->name);
+    _exit(1);
+}
+
 void
 tri_invoke_fitted(struct tri_execution *execution, void *self)
 {
@@ -296,6 +308,8 @@ tri_invoke_fitted(struct tri_execution *execution, void *self)
     execution->depth = execution->outer != NULL ? execution->outer->depth + 1 : 0;
     tri_current_execution = execution;
     trp_err err = callable->task != NULL ? callable->task(&execution->ctx) : callable->method(&execution->ctx, self);
+    if (tri_process_forked())
+        end_child(callable);
     tri_current_execution = execution->outer;
     if (err == TRP_OK) {
         settle_value(execution);

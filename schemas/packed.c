@@ -180,7 +180,8 @@ tri_packed_finish(struct tri_packed *packed, const struct tri_meta *meta, uint64
     if (rooms != NULL && size <= TRI_STORED_MAX)
         TRP_TRY(take_room(packed, rooms, size, &taken, error));
     if (!taken && (block_size > TRI_FRAME_MAX || size > TRI_FRAME_MAX))
-        return TRI_FAIL(error, TRP_ELIMIT, "a value of more than %d bytes", TRI_FRAME_MAX);
+        return TRI_FAIL(error, TRP_ELIMIT, "a value of %zu bytes as it is packed, and a message carries %d", size,
+                        TRI_FRAME_MAX);
     if (!taken)
         TRP_TRY(own ? make_own(packed, size, error) : make_room(packed, packed->scratch, size, error));
     uint8_t *data = packed->buf->data;

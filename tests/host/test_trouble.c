@@ -140,7 +140,8 @@ Test(trouble, an_actor_outlives_its_methods_mistakes)
     expect_failure(call(actor, "slow", TRP_ARGS("long")), TRP_ETYPE, "ms");
     cr_expect_eq(error.ran, TRP_NOT_RUN);
     expect(call(actor, "return_twice", TRP_NOARGS), "1");
-    expect(call(actor, "fork", TRP_NOARGS), "52"); /* TRP_EFORKED */
+    expect(call(actor, "fork", TRP_NOARGS), "52");     /* TRP_EFORKED */
+    expect(call(actor, "fork_back", TRP_NOARGS), "1"); /* ended, and did not go on as the host */
     expect(call(actor, "slow", TRP_ARGS(1)), "1");
     trp_actor_release(&actor);
 }

@@ -177,6 +177,22 @@ method_fork(trp_ctx *ctx, void *self)
     return trp_return(ctx, trp_i64(WEXITSTATUS(status)));
 }
 
+/* The child comes back as if it were the host. */
+static trp_err
+method_fork_back(trp_ctx *ctx, void *self)
+{
+    (void)self;
+    pid_t pid = fork();
+    if (pid < 0)
+        return trp_fail(ctx, TRP_ELIMIT, "fork: %s", strerror(errno));
+    if (pid == 0)
+        return trp_return(ctx, trp_i64(0)) == TRP_EFORKED ? TRP_OK : (abort(), TRP_OK);
+    int status = 0;
+    if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+        return trp_fail(ctx, TRP_EINVAL, "the child ended with status %x", (unsigned)status);
+    return trp_return(ctx, trp_i64(WEXITSTATUS(status)));
+}
+
 /* ------------------------------------------------------------------------------------------------------------ output, others */
 
 static trp_err
@@ -289,6 +305,7 @@ static const trp_method trouble_methods[] = {
     {.name = "never", .fn = method_never},
     {.name = "return_none", .fn = method_return_none},
     {.name = "fork", .fn = method_fork},
+    {.name = "fork_back", .fn = method_fork_back},
     {.name = "print", .fn = method_print, .args = "text:s, lines:i=1, stream:s=\"stdout\""},
     {.name = "print_bytes", .fn = method_print_bytes, .args = "bytes:b"},
     {.name = "print_part", .fn = method_print_part, .args = "text:s"},

@@ -19,6 +19,7 @@ Test(suggest, finds_the_word_that_was_meant)
 Test(suggest, says_nothing_when_no_word_is_near)
 {
     cr_expect_null(tri_suggest("", words));
+    cr_expect_null(tri_suggest("bench", words), "what was typed is no help");
     cr_expect_null(tri_suggest("spawn", words));
     cr_expect_null(tri_suggest("a-word-that-is-longer-than-any-that-was-ever-thought-of-as-the-name-of-a-verb", words));
 }

@@ -48,7 +48,7 @@ tri_suggest(const char *typed, const char *const *words)
 
     for (; *words != NULL; words++) {
         unsigned here = distance(typed, *words);
-        if (here < best && here < strlen(*words)) {
+        if (here > 0 && here < best && here < strlen(*words)) {
             best = here;
             found = *words;
         }

@@ -1,5 +1,5 @@
 /*
- * depot_state.h - what the broker's store is made of (depot.h); for depot.c and depot_time.c alone.
+ * depot_state.h - what the broker's store is made of (depot.h); for depot.c and the files depot_*.c alone.
  */
 #ifndef TRI_CORE_DEPOT_STATE_H
 #define TRI_CORE_DEPOT_STATE_H

@@ -14,6 +14,28 @@ enum {
     LISTED_MOST = 16   /* and listed of an object: the others are counted */
 };
 
+/* -------------------------------------------------------------------------------------------------------------- states */
+
+const char *
+tri_call_state(const struct tri_pending *call)
+{
+    static const char *const states[] = {"?",        "waits for arguments", "queued",   "given",
+                                         "accepted", "answered, not taken", "answered", "not found yet"};
+    if (call->missing == 0 && call->state == TRI_CALL_WAITING)
+        return call->kind == TRI_CALL_WATCH ? call->event_death ? "until it ends" : "until it is constructed"
+                                            : "waits for a place";
+    if (call->cancelled && call->host != NULL)
+        return "cancelled"; /* and it has not ended */
+    return call->missing > 0 ? states[TRI_CALL_WAITING] : states[call->state];
+}
+
+const char *
+tri_object_state(const struct tri_object *object)
+{
+    static const char *const states[] = {"?", "pending", "unknown", "ready", "failed"};
+    return states[object->state];
+}
+
 /* ------------------------------------------------------------------------------------------------------------- finding */
 
 /* Each name once, however often it is there. */
@@ -233,13 +255,6 @@ put_holders(struct tri_page *page, const struct tri_object *object)
 }
 
 /* ------------------------------------------------------------------------------------------------------------- objects */
-
-const char *
-tri_object_state(const struct tri_object *object)
-{
-    static const char *const states[] = {"?", "pending", "unknown", "ready", "failed"};
-    return states[object->state];
-}
 
 const char *
 tri_object_location(const struct tri_object *object)

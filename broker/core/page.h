@@ -43,9 +43,9 @@ trp_value *tri_page_values(struct tri_page *page, size_t count); /* for what is 
 trp_value tri_page_string(struct tri_page *page, const char *text);
 double tri_seconds_since(const struct tri_core *core, uint64_t since_ns);
 
-/* query.c: what `ls calls` says of it. */
+/* holders.c: what lists and `why` say of one. */
 const char *tri_call_state(const struct tri_pending *call);
-/* holders.c: for rows about the objects that have core->mark; before the first. Whether there is memory. */
+/* For rows about the objects that have core->mark; before the first. Whether there is memory. */
 bool tri_holders_find(struct tri_page *page);
 /* Of one of these: its size, where it lies, who holds it and has it pinned, how long it is known here. */
 void tri_page_object(struct tri_page *page, const struct tri_object *object);

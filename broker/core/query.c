@@ -264,19 +264,6 @@ page_store(struct tri_core *core, struct tri_page *page)
     return true;
 }
 
-const char *
-tri_call_state(const struct tri_pending *call)
-{
-    static const char *const states[] = {"?",        "waits for arguments", "queued",   "given",
-                                         "accepted", "answered, not taken", "answered", "not found yet"};
-    if (call->missing == 0 && call->state == TRI_CALL_WAITING)
-        return call->kind == TRI_CALL_WATCH ? call->event_death ? "until it ends" : "until it is constructed"
-                                            : "waits for a place";
-    if (call->cancelled && call->host != NULL)
-        return "cancelled"; /* and it has not ended */
-    return call->missing > 0 ? states[TRI_CALL_WAITING] : states[call->state];
-}
-
 static void
 call_row(struct tri_page *page, const struct tri_pending *call)
 {

@@ -245,13 +245,13 @@ tell_value(struct tri_page *page, const struct tri_object *object, const char *i
                   {"shared memory", " in shared memory"},
                   {"spilled", " in a file of the spill directory"},
                   {"lost", ", of which the file is damaged"}};
-    const char *state = object->state == TRI_OBJECT_READY ? "ready" : "failed", *words = "";
+    const char *state = tri_object_state(object), *location = tri_object_location(object), *words = "";
     const struct tri_pinning *first;
     const size_t pins = tri_object_pins(page, object, &first);
     char pinned[64] = "", text[2 * TRI_ID_TEXT_SIZE + 200];
 
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        if (strcmp(places[i].location, tri_object_location(object)) == 0)
+        if (strcmp(places[i].location, location) == 0)
             words = places[i].words;
     if (pins > 0)
         snprintf(pinned, sizeof pinned, ", pinned %zu time%s", pins, pins == 1 ? "" : "s");
